@@ -1,0 +1,1 @@
+//! WebSocket without I/O.
