@@ -87,7 +87,10 @@ impl CloseFrame {
     /// A frame with a code and a reason.
     #[must_use]
     pub fn new(code: CloseCode, reason: &str) -> Self {
-        Self { code: Some(code), reason: reason.to_owned() }
+        Self {
+            code: Some(code),
+            reason: reason.to_owned(),
+        }
     }
 
     /// Reads the payload of a Close frame.
@@ -97,7 +100,11 @@ impl CloseFrame {
     pub fn decode(payload: &[u8]) -> Result<Self, PeerError> {
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
             // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer" (§5.5.1).
-            return if payload.is_empty() { Ok(Self::default()) } else { Err(PeerError::TruncatedCloseCode) };
+            return if payload.is_empty() {
+                Ok(Self::default())
+            } else {
+                Err(PeerError::TruncatedCloseCode)
+            };
         };
         let code = u16::from_be_bytes(*code);
         let code = CloseCode::new(code).ok_or(PeerError::InvalidCloseCode(code))?;
@@ -133,8 +140,13 @@ mod tests {
 
     #[test]
     fn only_defined_registered_and_private_codes_exist() {
-        let legal: Vec<u16> = (0..=u16::MAX).filter(|&code| CloseCode::new(code).is_some()).collect();
-        let expected: Vec<u16> = (1000..=1003).chain(1007..=1014).chain(3000..=4999).collect();
+        let legal: Vec<u16> = (0..=u16::MAX)
+            .filter(|&code| CloseCode::new(code).is_some())
+            .collect();
+        let expected: Vec<u16> = (1000..=1003)
+            .chain(1007..=1014)
+            .chain(3000..=4999)
+            .collect();
         assert_eq!(legal, expected);
     }
 
@@ -158,14 +170,22 @@ mod tests {
 
     #[test]
     fn a_code_that_must_not_be_sent_is_refused() {
-        for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
-            assert_eq!(CloseFrame::decode(&code.to_be_bytes()), Err(PeerError::InvalidCloseCode(code)));
+        for code in [
+            0u16, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
+        ] {
+            assert_eq!(
+                CloseFrame::decode(&code.to_be_bytes()),
+                Err(PeerError::InvalidCloseCode(code))
+            );
         }
     }
 
     #[test]
     fn a_reason_that_is_not_utf8_is_refused() {
-        assert_eq!(CloseFrame::decode(b"\x03\xe8\xff"), Err(PeerError::InvalidUtf8));
+        assert_eq!(
+            CloseFrame::decode(b"\x03\xe8\xff"),
+            Err(PeerError::InvalidUtf8)
+        );
     }
 
     #[test]
@@ -181,6 +201,9 @@ mod tests {
         let fits = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(REASON_BYTES_MAX));
         let over = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(REASON_BYTES_MAX + 1));
         assert_eq!(fits.check_sendable_by(Side::Server), Ok(()));
-        assert_eq!(over.check_sendable_by(Side::Server), Err(Misuse::ControlTooLong));
+        assert_eq!(
+            over.check_sendable_by(Side::Server),
+            Err(Misuse::ControlTooLong)
+        );
     }
 }

@@ -53,9 +53,16 @@ pub struct Connection {
 enum Phase {
     Open,
     /// We sent a Close frame and wait for the peer's.
-    Closing { sent: Box<CloseFrame>, deadline: Instant },
+    Closing {
+        sent: Box<CloseFrame>,
+        deadline: Instant,
+    },
     /// Over, but for bytes still to be sent and the peer's end of the transport.
-    Draining { deadline: Instant, lingered_bytes: u64, eof: bool },
+    Draining {
+        deadline: Instant,
+        lingered_bytes: u64,
+        eof: bool,
+    },
     Done,
 }
 
@@ -93,9 +100,14 @@ impl Connection {
     /// A client that takes its masking keys from `keys`: for tests, which want to know the bytes.
     #[must_use]
     pub fn client_with_keys(
-        config: Arc<Config>, now: Instant, keys: impl FnMut() -> [u8; 4] + Send + 'static,
+        config: Arc<Config>,
+        now: Instant,
+        keys: impl FnMut() -> [u8; 4] + Send + 'static,
     ) -> Self {
-        Self { keys: Keys::Given(Box::new(keys)), ..Self::client(config, now) }
+        Self {
+            keys: Keys::Given(Box::new(keys)),
+            ..Self::client(config, now)
+        }
     }
 
     fn new(side: Side, config: Arc<Config>, now: Instant) -> Self {
@@ -120,7 +132,11 @@ impl Connection {
     ///
     /// Call it until it returns `None`: then `input` is used up. Payloads are unmasked in place, and an event borrows
     /// from `input` where its message lay there in one piece, so that the connection can be used meanwhile.
-    pub fn handle_input<'b>(&mut self, input: &mut &'b mut [u8], now: Instant) -> Option<Event<'b>> {
+    pub fn handle_input<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        now: Instant,
+    ) -> Option<Event<'b>> {
         if !input.is_empty() {
             // Any byte is a sign of life, not only a pong.
             self.last_input = now;
@@ -134,7 +150,10 @@ impl Connection {
                 self.throw_away(input);
                 return None;
             }
-            let rules = Rules { sender: !self.side, reserved_bits_allowed: 0 };
+            let rules = Rules {
+                sender: !self.side,
+                reserved_bits_allowed: 0,
+            };
             match self.receiver.receive(input, rules, &self.config) {
                 Ok(None) => return None,
                 Ok(Some(Received::Message(message))) => return Some(Event::Message(message)),
@@ -240,7 +259,10 @@ impl Connection {
         let frame = CloseFrame::new(code, reason);
         frame.check_sendable_by(self.side)?;
         self.push_close(&frame);
-        self.phase = Phase::Closing { sent: Box::new(frame), deadline: now + self.config.close_timeout };
+        self.phase = Phase::Closing {
+            sent: Box::new(frame),
+            deadline: now + self.config.close_timeout,
+        };
         Ok(())
     }
 
@@ -282,7 +304,10 @@ impl Connection {
         match &self.phase {
             Phase::Open => match self.unanswered_ping {
                 Some(sent) => Some(sent + self.config.pong_wait),
-                None => self.config.ping_interval.map(|interval| self.last_input + interval),
+                None => self
+                    .config
+                    .ping_interval
+                    .map(|interval| self.last_input + interval),
             },
             Phase::Closing { deadline, .. } | Phase::Draining { deadline, .. } => Some(*deadline),
             Phase::Done => None,
@@ -334,7 +359,12 @@ impl Connection {
         self.end(Initiator::Local, sent, None, Some(error), now);
     }
 
-    fn handle_control<'b>(&mut self, opcode: Opcode, payload: Cow<'b, [u8]>, now: Instant) -> Option<Event<'b>> {
+    fn handle_control<'b>(
+        &mut self,
+        opcode: Opcode,
+        payload: Cow<'b, [u8]>,
+        now: Instant,
+    ) -> Option<Event<'b>> {
         match opcode {
             Opcode::Ping => {
                 self.answer_ping(&payload);
@@ -368,8 +398,17 @@ impl Connection {
             Phase::Open => {
                 // "When sending a Close frame in response, the endpoint typically echos the status code it received"
                 // (§5.5.1); where this side may not send that code, 1000.
-                let code = received.code.map(|code| if code.may_be_sent_by(self.side) { code } else { CloseCode::NORMAL });
-                let echo = CloseFrame { code, reason: String::new() };
+                let code = received.code.map(|code| {
+                    if code.may_be_sent_by(self.side) {
+                        code
+                    } else {
+                        CloseCode::NORMAL
+                    }
+                });
+                let echo = CloseFrame {
+                    code,
+                    reason: String::new(),
+                };
                 self.push_close(&echo);
                 self.end(Initiator::Peer, Some(echo), Some(received), None, now);
             }
@@ -383,11 +422,24 @@ impl Connection {
 
     /// Enters `Draining` and keeps the event for `poll_event`: the only way out of `Open` and `Closing`.
     fn end(
-        &mut self, initiator: Initiator, sent: Option<CloseFrame>, received: Option<CloseFrame>, error: Option<Error>,
+        &mut self,
+        initiator: Initiator,
+        sent: Option<CloseFrame>,
+        received: Option<CloseFrame>,
+        error: Option<Error>,
         now: Instant,
     ) {
-        self.closed = Some(Box::new(Closed { initiator, sent, received, error }));
-        self.phase = Phase::Draining { deadline: now + self.config.close_timeout, lingered_bytes: 0, eof: false };
+        self.closed = Some(Box::new(Closed {
+            initiator,
+            sent,
+            received,
+            error,
+        }));
+        self.phase = Phase::Draining {
+            deadline: now + self.config.close_timeout,
+            lingered_bytes: 0,
+            eof: false,
+        };
         self.receiver = Receiver::default();
         self.held_pong = None;
     }
@@ -415,7 +467,11 @@ impl Connection {
     }
 
     const fn check_open(&self) -> Result<(), Misuse> {
-        if self.is_open() { Ok(()) } else { Err(Misuse::Closed) }
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err(Misuse::Closed)
+        }
     }
 
     fn push_close(&mut self, frame: &CloseFrame) {
@@ -430,7 +486,10 @@ impl Connection {
             Side::Server => None,
             Side::Client => Some(self.keys.next()),
         };
-        let header = Header { mask: key, ..Header::unmasked(opcode, payload.len()) };
+        let header = Header {
+            mask: key,
+            ..Header::unmasked(opcode, payload.len())
+        };
         self.outbox.append(|out| {
             header.encode(out);
             let at = out.len();

@@ -28,7 +28,9 @@ impl Error {
             Self::Peer(PeerError::InvalidUtf8) => CloseCode::INVALID_PAYLOAD,
             Self::Peer(_) => CloseCode::PROTOCOL_ERROR,
             // "1009 [...] because it has received a message that is too big for it to process" (§7.4.1).
-            Self::Limit(LimitError::FrameBytes { .. } | LimitError::MessageBytes { .. }) => CloseCode::MESSAGE_TOO_BIG,
+            Self::Limit(LimitError::FrameBytes { .. } | LimitError::MessageBytes { .. }) => {
+                CloseCode::MESSAGE_TOO_BIG
+            }
             Self::Limit(LimitError::Fragments { .. }) => CloseCode::POLICY_VIOLATION,
             Self::PongTimeout(code) => *code,
         }
@@ -155,7 +157,9 @@ impl fmt::Display for Misuse {
         match self {
             Self::Closed => f.write_str("connection is closing or closed"),
             Self::ControlTooLong => f.write_str("control payload of more than 125 bytes"),
-            Self::CloseCodeNotSendable(code) => write!(f, "close code {code} is not for this side to send"),
+            Self::CloseCodeNotSendable(code) => {
+                write!(f, "close code {code} is not for this side to send")
+            }
         }
     }
 }

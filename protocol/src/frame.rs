@@ -102,7 +102,13 @@ impl Header {
     /// A final, unmasked frame: what a server sends most.
     #[must_use]
     pub const fn unmasked(opcode: Opcode, length: usize) -> Self {
-        Self { fin: true, reserved_bits: 0, opcode, mask: None, length: length as u64 }
+        Self {
+            fin: true,
+            reserved_bits: 0,
+            opcode,
+            mask: None,
+            length: length as u64,
+        }
     }
 
     /// Reads a header from the beginning of `bytes`.
@@ -124,8 +130,17 @@ impl Header {
             (true, Some((key, rest))) => (Some(*key), rest),
             (true, None) => return Ok(Decoded::Partial),
         };
-        let header = Self { fin, reserved_bits: first & RSV, opcode, mask, length };
-        Ok(Decoded::Complete { header, used: bytes.len() - rest.len() })
+        let header = Self {
+            fin,
+            reserved_bits: first & RSV,
+            opcode,
+            mask,
+            length,
+        };
+        Ok(Decoded::Complete {
+            header,
+            used: bytes.len() - rest.len(),
+        })
     }
 
     /// Appends the header to `out`, its length in the shortest form.
@@ -162,7 +177,12 @@ fn check_first_byte(first: u8, rules: Rules) -> Result<Opcode, PeerError> {
 }
 
 /// Checks mask bit and control rules; returns whether a key follows.
-fn check_second_byte(second: u8, opcode: Opcode, fin: bool, sender: Side) -> Result<bool, PeerError> {
+fn check_second_byte(
+    second: u8,
+    opcode: Opcode,
+    fin: bool,
+    sender: Side,
+) -> Result<bool, PeerError> {
     let masked = second & MASKED != 0;
     match (sender, masked) {
         // "The server MUST close the connection upon receiving a frame that is not masked" (§5.1).
@@ -187,13 +207,21 @@ fn check_second_byte(second: u8, opcode: Opcode, fin: bool, sender: Side) -> Res
 fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, PeerError> {
     match short {
         LENGTH_16 => {
-            let Some((length, rest)) = rest.split_first_chunk::<2>() else { return Ok(None) };
+            let Some((length, rest)) = rest.split_first_chunk::<2>() else {
+                return Ok(None);
+            };
             let length = u16::from_be_bytes(*length);
             // "The minimal number of bytes MUST be used to encode the length" (§5.2).
-            if length < 126 { Err(PeerError::NonMinimalLength) } else { Ok(Some((u64::from(length), rest))) }
+            if length < 126 {
+                Err(PeerError::NonMinimalLength)
+            } else {
+                Ok(Some((u64::from(length), rest)))
+            }
         }
         LENGTH_64 => {
-            let Some((length, rest)) = rest.split_first_chunk::<8>() else { return Ok(None) };
+            let Some((length, rest)) = rest.split_first_chunk::<8>() else {
+                return Ok(None);
+            };
             let length = u64::from_be_bytes(*length);
             // "the following 8 bytes interpreted as a 64-bit unsigned integer (the most significant bit MUST be 0)" (§5.2).
             if length >> 63 != 0 {
@@ -213,8 +241,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const FROM_CLIENT: Rules = Rules { sender: Side::Client, reserved_bits_allowed: 0 };
-    const FROM_SERVER: Rules = Rules { sender: Side::Server, reserved_bits_allowed: 0 };
+    const FROM_CLIENT: Rules = Rules {
+        sender: Side::Client,
+        reserved_bits_allowed: 0,
+    };
+    const FROM_SERVER: Rules = Rules {
+        sender: Side::Server,
+        reserved_bits_allowed: 0,
+    };
 
     fn complete(bytes: &[u8], rules: Rules) -> (Header, usize) {
         match Header::decode(bytes, rules) {
@@ -231,16 +265,33 @@ mod tests {
 
     fn any_legal_header() -> impl Strategy<Value = Header> {
         let lengths = prop_oneof![
-            0u64..300, 65_530u64..65_545, Just((1 << 63) - 1), 0u64..1 << 40,
+            0u64..300,
+            65_530u64..65_545,
+            Just((1 << 63) - 1),
+            0u64..1 << 40,
         ];
-        (any::<bool>(), any::<Option<[u8; 4]>>(), lengths, 0u8..6).prop_map(|(fin, mask, length, kind)| {
-            let opcodes =
-                [Opcode::Continuation, Opcode::Text, Opcode::Binary, Opcode::Close, Opcode::Ping, Opcode::Pong];
-            let opcode = opcodes[usize::from(kind)];
-            let control = opcode.is_control();
-            let length = if control { length.min(125) } else { length };
-            Header { fin: fin || control, reserved_bits: 0, opcode, mask, length }
-        })
+        (any::<bool>(), any::<Option<[u8; 4]>>(), lengths, 0u8..6).prop_map(
+            |(fin, mask, length, kind)| {
+                let opcodes = [
+                    Opcode::Continuation,
+                    Opcode::Text,
+                    Opcode::Binary,
+                    Opcode::Close,
+                    Opcode::Ping,
+                    Opcode::Pong,
+                ];
+                let opcode = opcodes[usize::from(kind)];
+                let control = opcode.is_control();
+                let length = if control { length.min(125) } else { length };
+                Header {
+                    fin: fin || control,
+                    reserved_bits: 0,
+                    opcode,
+                    mask,
+                    length,
+                }
+            },
+        )
     }
 
     proptest! {
@@ -268,13 +319,22 @@ mod tests {
     #[test]
     fn lengths_change_their_form_at_126_and_65536() {
         let header_len = |length| encoded(Header::unmasked(Opcode::Binary, length)).len();
-        assert_eq!([0, 125, 126, 65_535, 65_536].map(header_len), [2, 2, 4, 4, 10]);
+        assert_eq!(
+            [0, 125, 126, 65_535, 65_536].map(header_len),
+            [2, 2, 4, 4, 10]
+        );
     }
 
     #[test]
     fn a_length_not_in_its_shortest_form_is_refused() {
-        for bytes in [&[0x82, 126, 0, 125][..], &[0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]] {
-            assert_eq!(Header::decode(bytes, FROM_SERVER), Err(PeerError::NonMinimalLength));
+        for bytes in [
+            &[0x82, 126, 0, 125][..],
+            &[0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+        ] {
+            assert_eq!(
+                Header::decode(bytes, FROM_SERVER),
+                Err(PeerError::NonMinimalLength)
+            );
         }
     }
 
@@ -282,14 +342,20 @@ mod tests {
     fn a_length_with_the_top_bit_set_is_refused() {
         for tail in [0x00, 0xff] {
             let bytes = [0x82, 127, 0x80, tail, tail, tail, tail, tail, tail, tail];
-            assert_eq!(Header::decode(&bytes, FROM_SERVER), Err(PeerError::LengthTopBit));
+            assert_eq!(
+                Header::decode(&bytes, FROM_SERVER),
+                Err(PeerError::LengthTopBit)
+            );
         }
     }
 
     #[test]
     fn reserved_opcodes_are_refused_with_two_bytes_there() {
         for opcode in (3..=7).chain(11..=15) {
-            assert_eq!(Header::decode(&[0x80 | opcode, 0x85], FROM_CLIENT), Err(PeerError::ReservedOpcode(opcode)));
+            assert_eq!(
+                Header::decode(&[0x80 | opcode, 0x85], FROM_CLIENT),
+                Err(PeerError::ReservedOpcode(opcode))
+            );
         }
     }
 
@@ -297,8 +363,17 @@ mod tests {
     fn each_reserved_bit_is_refused_unless_allowed() {
         for bit in [0x40, 0x20, 0x10] {
             let bytes = [0x81 | bit, 0];
-            assert_eq!(Header::decode(&bytes, FROM_SERVER), Err(PeerError::ReservedBits));
-            let (header, _) = complete(&bytes, Rules { reserved_bits_allowed: bit, ..FROM_SERVER });
+            assert_eq!(
+                Header::decode(&bytes, FROM_SERVER),
+                Err(PeerError::ReservedBits)
+            );
+            let (header, _) = complete(
+                &bytes,
+                Rules {
+                    reserved_bits_allowed: bit,
+                    ..FROM_SERVER
+                },
+            );
             assert_eq!(header.reserved_bits, bit);
         }
     }
@@ -306,17 +381,29 @@ mod tests {
     #[test]
     fn control_frames_are_whole_and_short() {
         for opcode in [0x8, 0x9, 0xa] {
-            assert_eq!(Header::decode(&[opcode, 0x80], FROM_CLIENT), Err(PeerError::FragmentedControl));
+            assert_eq!(
+                Header::decode(&[opcode, 0x80], FROM_CLIENT),
+                Err(PeerError::FragmentedControl)
+            );
             for length in [126, 127] {
                 let bytes = [0x80 | opcode, 0x80 | length];
-                assert_eq!(Header::decode(&bytes, FROM_CLIENT), Err(PeerError::ControlTooLong));
+                assert_eq!(
+                    Header::decode(&bytes, FROM_CLIENT),
+                    Err(PeerError::ControlTooLong)
+                );
             }
         }
     }
 
     #[test]
     fn clients_mask_and_servers_do_not() {
-        assert_eq!(Header::decode(&[0x81, 0x05], FROM_CLIENT), Err(PeerError::UnmaskedFrame));
-        assert_eq!(Header::decode(&[0x81, 0x85], FROM_SERVER), Err(PeerError::MaskedFrame));
+        assert_eq!(
+            Header::decode(&[0x81, 0x05], FROM_CLIENT),
+            Err(PeerError::UnmaskedFrame)
+        );
+        assert_eq!(
+            Header::decode(&[0x81, 0x85], FROM_SERVER),
+            Err(PeerError::MaskedFrame)
+        );
     }
 }

@@ -78,7 +78,11 @@
 #![warn(clippy::indexing_slicing)]
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a panic is how a test fails"
+    )
 )]
 
 pub mod close;

@@ -112,7 +112,10 @@ impl Receiver {
     /// # Errors
     /// What the peer did wrong; the receiver is not to be used any more.
     pub(crate) fn receive<'b>(
-        &mut self, input: &mut &'b mut [u8], rules: Rules, config: &Config,
+        &mut self,
+        input: &mut &'b mut [u8],
+        rules: Rules,
+        config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
         loop {
             let frame = match self.frame.take() {
@@ -123,8 +126,11 @@ impl Receiver {
                 },
             };
             let whole = u64::try_from(input.len()).is_ok_and(|len| len >= frame.remaining);
-            let received =
-                if whole { self.receive_whole(frame, input)? } else { self.receive_part(frame, input)? };
+            let received = if whole {
+                self.receive_whole(frame, input)?
+            } else {
+                self.receive_part(frame, input)?
+            };
             if received.is_some() || !whole {
                 return Ok(received);
             }
@@ -137,7 +143,11 @@ impl Receiver {
     }
 
     /// Decodes a header from the input, or from what an earlier read left and the input.
-    fn receive_header(&mut self, input: &mut &mut [u8], rules: Rules) -> Result<Option<Header>, Error> {
+    fn receive_header(
+        &mut self,
+        input: &mut &mut [u8],
+        rules: Rules,
+    ) -> Result<Option<Header>, Error> {
         if self.header_len == 0
             && let Decoded::Complete { header, used } = Header::decode(input, rules)?
         {
@@ -147,7 +157,11 @@ impl Receiver {
         self.receive_cut_header(input, rules)
     }
 
-    fn receive_cut_header(&mut self, input: &mut &mut [u8], rules: Rules) -> Result<Option<Header>, Error> {
+    fn receive_cut_header(
+        &mut self,
+        input: &mut &mut [u8],
+        rules: Rules,
+    ) -> Result<Option<Header>, Error> {
         let kept = usize::from(self.header_len);
         let (_, free) = self.header.split_at_mut(kept);
         let added = free.len().min(input.len());
@@ -172,25 +186,44 @@ impl Receiver {
 
     /// Checks a header against the message in progress and the limits, before anything is allocated.
     fn begin_frame(&mut self, header: Header, config: &Config) -> Result<Frame, Error> {
-        let Header { opcode, fin, length, .. } = header;
+        let Header {
+            opcode,
+            fin,
+            length,
+            ..
+        } = header;
         if !opcode.is_control() {
             self.check_sequence(opcode)?;
             if length > config.frame_bytes_max {
-                return Err(LimitError::FrameBytes { max: config.frame_bytes_max }.into());
+                return Err(LimitError::FrameBytes {
+                    max: config.frame_bytes_max,
+                }
+                .into());
             }
             let before = self.assembly.as_ref().map_or(0, |assembly| assembly.bytes);
             // Neither is over its limit, so that the sum cannot overflow.
             if before + length > config.message_bytes_max {
-                return Err(LimitError::MessageBytes { max: config.message_bytes_max }.into());
+                return Err(LimitError::MessageBytes {
+                    max: config.message_bytes_max,
+                }
+                .into());
             }
             if let Some(assembly) = &mut self.assembly {
                 assembly.fragments += 1;
                 if assembly.fragments > config.fragments_max {
-                    return Err(LimitError::Fragments { max: config.fragments_max }.into());
+                    return Err(LimitError::Fragments {
+                        max: config.fragments_max,
+                    }
+                    .into());
                 }
             }
         }
-        Ok(Frame { opcode, fin, mask: header.mask.map(Mask::new), remaining: length })
+        Ok(Frame {
+            opcode,
+            fin,
+            mask: header.mask.map(Mask::new),
+            remaining: length,
+        })
     }
 
     /// "The fragments of one message MUST NOT be interleaved between the fragments of another message" (§5.4).
@@ -204,41 +237,62 @@ impl Receiver {
 
     /// The rest of the frame is in the input.
     fn receive_whole<'b>(
-        &mut self, frame: Frame, input: &mut &'b mut [u8],
+        &mut self,
+        frame: Frame,
+        input: &mut &'b mut [u8],
     ) -> Result<Option<Received<'b>>, Error> {
         let payload = take_unmasked(input, frame.remaining as usize, frame.mask).0;
         if frame.opcode.is_control() {
-            return Ok(Some(Received::Control(frame.opcode, self.whole_control(payload))));
+            return Ok(Some(Received::Control(
+                frame.opcode,
+                self.whole_control(payload),
+            )));
         }
         match (&mut self.assembly, frame.opcode) {
             (None, Opcode::Text) if frame.fin => {
                 let text = utf8::check(payload)?;
                 Ok(Some(Received::Message(Message::Text(Cow::Borrowed(text)))))
             }
-            (None, _) if frame.fin => Ok(Some(Received::Message(Message::Binary(Cow::Borrowed(payload))))),
+            (None, _) if frame.fin => Ok(Some(Received::Message(Message::Binary(Cow::Borrowed(
+                payload,
+            ))))),
             (assembly, opcode) => {
                 let assembly = assembly.get_or_insert_with(|| Box::new(Assembly::new(opcode)));
                 assembly.push(payload, 0)?;
-                if frame.fin { self.finish_message() } else { Ok(None) }
+                if frame.fin {
+                    self.finish_message()
+                } else {
+                    Ok(None)
+                }
             }
         }
     }
 
     /// Part of the payload is in the input; the rest will follow.
     fn receive_part<'b>(
-        &mut self, frame: Frame, input: &mut &'b mut [u8],
+        &mut self,
+        frame: Frame,
+        input: &mut &'b mut [u8],
     ) -> Result<Option<Received<'b>>, Error> {
         let (payload, mask) = take_unmasked(input, input.len(), frame.mask);
         let remaining = frame.remaining - payload.len() as u64;
         if frame.opcode.is_control() {
-            self.control.get_or_insert_with(|| Box::new(CutControl::new())).push(payload);
+            self.control
+                .get_or_insert_with(|| Box::new(CutControl::new()))
+                .push(payload);
         } else {
             let opcode = frame.opcode;
-            let assembly = self.assembly.get_or_insert_with(|| Box::new(Assembly::new(opcode)));
+            let assembly = self
+                .assembly
+                .get_or_insert_with(|| Box::new(Assembly::new(opcode)));
             assembly.push(payload, remaining)?;
         }
         // What began a message has begun it: from here on this frame only continues the assembly.
-        self.frame = Some(Frame { mask, remaining, ..frame });
+        self.frame = Some(Frame {
+            mask,
+            remaining,
+            ..frame
+        });
         Ok(None)
     }
 
@@ -253,7 +307,9 @@ impl Receiver {
     }
 
     fn finish_message<'b>(&mut self) -> Result<Option<Received<'b>>, Error> {
-        let Some(assembly) = self.assembly.take() else { return Ok(None) };
+        let Some(assembly) = self.assembly.take() else {
+            return Ok(None);
+        };
         Ok(Some(Received::Message(assembly.into_message()?)))
     }
 }
@@ -261,12 +317,19 @@ impl Receiver {
 impl Assembly {
     fn new(opcode: Opcode) -> Self {
         let content = match opcode {
-            Opcode::Text => Content::Text { text: String::new(), decoder: Utf8Decoder::default() },
+            Opcode::Text => Content::Text {
+                text: String::new(),
+                decoder: Utf8Decoder::default(),
+            },
             Opcode::Binary | Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => {
                 Content::Binary(Vec::new())
             }
         };
-        Self { content, bytes: 0, fragments: 1 }
+        Self {
+            content,
+            bytes: 0,
+            fragments: 1,
+        }
     }
 
     /// Appends a piece; `announced` more bytes are to follow in the same frame.
@@ -278,7 +341,12 @@ impl Assembly {
                 decoder.push(piece, text)
             }
             Content::Binary(bytes) => {
-                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), announced));
+                bytes.reserve_exact(growth(
+                    bytes.len(),
+                    bytes.capacity(),
+                    piece.len(),
+                    announced,
+                ));
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
@@ -298,7 +366,10 @@ impl Assembly {
 
 impl CutControl {
     const fn new() -> Self {
-        Self { payload: [0; CONTROL_PAYLOAD_MAX], len: 0 }
+        Self {
+            payload: [0; CONTROL_PAYLOAD_MAX],
+            len: 0,
+        }
     }
 
     /// The header promised at most [`CONTROL_PAYLOAD_MAX`] bytes in all.
@@ -325,7 +396,11 @@ fn growth(len: usize, capacity: usize, piece: usize, announced: u64) -> usize {
 }
 
 /// Takes the next `len` bytes of payload from the input, unmasked, and the mask turned for what follows.
-fn take_unmasked<'b>(input: &mut &'b mut [u8], len: usize, mask: Option<Mask>) -> (&'b [u8], Option<Mask>) {
+fn take_unmasked<'b>(
+    input: &mut &'b mut [u8],
+    len: usize,
+    mask: Option<Mask>,
+) -> (&'b [u8], Option<Mask>) {
     let payload = take(input, len);
     let mask = mask.map(|mut mask| {
         mask.apply(payload);

@@ -50,7 +50,8 @@ impl Outbox {
     /// Appends a shared frame, without a copy.
     pub(crate) fn append_shared(&mut self, frame: Bytes) {
         if self.parts.is_empty() && self.own_sent < self.own.len() {
-            self.parts.push_back(Part::Own(self.own.len() - self.own_sent));
+            self.parts
+                .push_back(Part::Own(self.own.len() - self.own_sent));
         }
         self.shared_len += frame.len();
         self.parts.push_back(Part::Shared(frame));
@@ -152,7 +153,10 @@ mod tests {
     fn unsent(outbox: &Outbox) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); 64];
         let filled = outbox.slices(&mut slices);
-        slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
+        slices[..filled]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
     }
 
     #[derive(Debug, Clone)]

@@ -31,7 +31,11 @@ impl Prepared {
         Header::unmasked(message.opcode(), payload.len()).encode(&mut frame);
         let header_len = frame.len();
         frame.extend_from_slice(payload);
-        Self { frame: frame.into(), opcode: message.opcode(), header_len }
+        Self {
+            frame: frame.into(),
+            opcode: message.opcode(),
+            header_len,
+        }
     }
 
     /// The bytes that a server puts on the wire.

@@ -46,13 +46,23 @@ impl Utf8Decoder {
     /// # Errors
     /// The text ends inside a character.
     pub fn finish(&self) -> Result<(), InvalidUtf8> {
-        if self.cut_len == 0 { Ok(()) } else { Err(InvalidUtf8) }
+        if self.cut_len == 0 {
+            Ok(())
+        } else {
+            Err(InvalidUtf8)
+        }
     }
 
     /// Adds bytes to the cut character until it is complete, and returns those behind it.
-    fn complete_cut<'p>(&mut self, mut piece: &'p [u8], text: &mut String) -> Result<&'p [u8], InvalidUtf8> {
+    fn complete_cut<'p>(
+        &mut self,
+        mut piece: &'p [u8],
+        text: &mut String,
+    ) -> Result<&'p [u8], InvalidUtf8> {
         while self.cut_len > 0 {
-            let Some((&byte, rest)) = piece.split_first() else { break };
+            let Some((&byte, rest)) = piece.split_first() else {
+                break;
+            };
             piece = rest;
             let mut bytes = self.cut;
             // A cut holds three bytes at most, because four make a character or an error.
@@ -111,7 +121,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn decode_in_pieces<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<String, InvalidUtf8> {
+    fn decode_in_pieces<'p>(
+        pieces: impl IntoIterator<Item = &'p [u8]>,
+    ) -> Result<String, InvalidUtf8> {
         let (mut decoder, mut text) = (Utf8Decoder::default(), String::new());
         for piece in pieces {
             decoder.push(piece, &mut text)?;
@@ -122,13 +134,23 @@ mod tests {
 
     /// The length of the shortest prefix that can no longer become valid, by std.
     fn fails_after(bytes: &[u8]) -> Option<usize> {
-        (1..=bytes.len()).find(|&len| str::from_utf8(&bytes[..len]).is_err_and(|e| e.error_len().is_some()))
+        (1..=bytes.len())
+            .find(|&len| str::from_utf8(&bytes[..len]).is_err_and(|e| e.error_len().is_some()))
     }
 
     fn some_text() -> impl Strategy<Value = Vec<u8>> {
         let valid = any::<String>().prop_map(String::into_bytes);
         let mixed = proptest::collection::vec(
-            prop_oneof![any::<u8>(), Just(0xf4), Just(0x90), Just(0xed), Just(0xa0), Just(0xe0), Just(0x80), Just(b'a')],
+            prop_oneof![
+                any::<u8>(),
+                Just(0xf4),
+                Just(0x90),
+                Just(0xed),
+                Just(0xa0),
+                Just(0xe0),
+                Just(0x80),
+                Just(b'a')
+            ],
             0..40,
         );
         prop_oneof![valid, mixed]
@@ -167,7 +189,10 @@ mod tests {
     #[test]
     fn long_text_with_a_cut_character_is_put_together() {
         let text = "水".repeat(1000);
-        assert_eq!(decode_in_pieces(text.as_bytes().chunks(100)).as_deref(), Ok(text.as_str()));
+        assert_eq!(
+            decode_in_pieces(text.as_bytes().chunks(100)).as_deref(),
+            Ok(text.as_str())
+        );
     }
 
     #[test]

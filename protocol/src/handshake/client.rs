@@ -73,7 +73,11 @@ impl Handshake {
     ///
     /// # Errors
     /// A field of `target` has a byte that does not belong there, such as a line end.
-    pub fn start(target: &Target<'_>, nonce: [u8; 16], out: &mut Vec<u8>) -> Result<Self, InvalidTarget> {
+    pub fn start(
+        target: &Target<'_>,
+        nonce: [u8; 16],
+        out: &mut Vec<u8>,
+    ) -> Result<Self, InvalidTarget> {
         check_target(target)?;
         let key = BASE64.encode(nonce);
         push_line(out, &["GET ", target.path, " HTTP/1.1"]);
@@ -86,7 +90,10 @@ impl Handshake {
             push_line(out, &["Origin: ", origin]);
         }
         if !target.protocols.is_empty() {
-            push_line(out, &["Sec-WebSocket-Protocol: ", &target.protocols.join(", ")]);
+            push_line(
+                out,
+                &["Sec-WebSocket-Protocol: ", &target.protocols.join(", ")],
+            );
         }
         for (name, value) in target.headers {
             push_line(out, &[name, ": ", value]);
@@ -94,7 +101,11 @@ impl Handshake {
         push_line(out, &[]);
         Ok(Self {
             expected_accept: accept_key(&key),
-            protocols: target.protocols.iter().map(|&protocol| protocol.to_owned()).collect(),
+            protocols: target
+                .protocols
+                .iter()
+                .map(|&protocol| protocol.to_owned())
+                .collect(),
             reader: HeadReader::new(HeadLimits::default()),
         })
     }
@@ -103,7 +114,10 @@ impl Handshake {
     ///
     /// # Errors
     /// The first check of §4.1 that the response does not pass.
-    pub fn handle_input(&mut self, input: &mut &mut [u8]) -> Result<Option<Response>, HandshakeError> {
+    pub fn handle_input(
+        &mut self,
+        input: &mut &mut [u8],
+    ) -> Result<Option<Response>, HandshakeError> {
         match self.reader.handle_input(input) {
             Ok(None) => Ok(None),
             Ok(Some(head)) => self.check_response(&head).map(Some),
@@ -118,10 +132,17 @@ impl Handshake {
             return Err(HandshakeError::Malformed);
         }
         let values = |name: &'static str| {
-            let headers = parsed.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+            let headers = parsed
+                .headers
+                .iter()
+                .filter(move |header| header.name.eq_ignore_ascii_case(name));
             headers.map(|header| str::from_utf8(header.value).unwrap_or_default())
         };
-        let lists = |name, element: &str| values(name).flat_map(header::list).any(|e| e.eq_ignore_ascii_case(element));
+        let lists = |name, element: &str| {
+            values(name)
+                .flat_map(header::list)
+                .any(|e| e.eq_ignore_ascii_case(element))
+        };
         // "If the status code received from the server is not 101, the client handles the response per HTTP procedures."
         match parsed.code {
             Some(101) => {}
@@ -140,15 +161,24 @@ impl Handshake {
         // "If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of
         // an extension that was not present in the client's handshake [...] the client MUST _Fail the WebSocket
         // Connection_."
-        if values("sec-websocket-extensions").flat_map(header::list).next().is_some() {
+        if values("sec-websocket-extensions")
+            .flat_map(header::list)
+            .next()
+            .is_some()
+        {
             return Err(HandshakeError::UnaskedExtension);
         }
-        Ok(Response { protocol: self.check_protocol(values("sec-websocket-protocol"))? })
+        Ok(Response {
+            protocol: self.check_protocol(values("sec-websocket-protocol"))?,
+        })
     }
 
     /// "If [...] this header field indicates the use of a subprotocol that was not present in the client's handshake [...]
     /// the client MUST _Fail the WebSocket Connection_."
-    fn check_protocol<'v>(&self, values: impl Iterator<Item = &'v str>) -> Result<Option<String>, HandshakeError> {
+    fn check_protocol<'v>(
+        &self,
+        values: impl Iterator<Item = &'v str>,
+    ) -> Result<Option<String>, HandshakeError> {
         let mut chosen = values.flat_map(header::list);
         match (chosen.next(), chosen.next()) {
             (None, _) => Ok(None),
@@ -169,14 +199,23 @@ fn push_line(out: &mut Vec<u8>, parts: &[&str]) {
 
 fn check_target(target: &Target<'_>) -> Result<(), InvalidTarget> {
     let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    let is_value = |text: &str| text.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
+    let is_value = |text: &str| {
+        text.bytes()
+            .all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+    };
     let legal = !target.host.is_empty()
         && is_visible(target.host)
         && target.path.starts_with('/')
         && is_visible(target.path)
         && target.origin.is_none_or(is_value)
-        && target.protocols.iter().all(|protocol| header::is_token(protocol))
-        && target.headers.iter().all(|(name, value)| header::is_token(name) && is_value(value));
+        && target
+            .protocols
+            .iter()
+            .all(|protocol| header::is_token(protocol))
+        && target
+            .headers
+            .iter()
+            .all(|(name, value)| header::is_token(name) && is_value(value));
     if legal { Ok(()) } else { Err(InvalidTarget) }
 }
 
@@ -185,12 +224,20 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Head(error) => error.fmt(f),
             Self::Malformed => f.write_str("malformed HTTP response"),
-            Self::Status(status) => write!(f, "the server answered with status {status} instead of 101"),
+            Self::Status(status) => {
+                write!(f, "the server answered with status {status} instead of 101")
+            }
             Self::Upgrade => f.write_str("the response does not upgrade to websocket"),
-            Self::Connection => f.write_str("the response's Connection header does not list upgrade"),
+            Self::Connection => {
+                f.write_str("the response's Connection header does not list upgrade")
+            }
             Self::Accept => f.write_str("the server's accept key does not fit our key"),
-            Self::UnaskedExtension => f.write_str("the server uses an extension that was not asked for"),
-            Self::UnaskedProtocol => f.write_str("the server chose a subprotocol that was not asked for"),
+            Self::UnaskedExtension => {
+                f.write_str("the server uses an extension that was not asked for")
+            }
+            Self::UnaskedProtocol => {
+                f.write_str("the server chose a subprotocol that was not asked for")
+            }
         }
     }
 }

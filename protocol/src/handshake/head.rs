@@ -84,7 +84,14 @@ impl HeadReader {
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         let headers_max = limits.headers_max.min(HEADERS_MAX);
-        Self { limits: HeadLimits { headers_max, ..limits }, buffer: Vec::new(), scan: Scan::default() }
+        Self {
+            limits: HeadLimits {
+                headers_max,
+                ..limits
+            },
+            buffer: Vec::new(),
+            scan: Scan::default(),
+        }
     }
 
     /// Takes bytes until the head is whole, and returns it; `None` while it is not.
@@ -94,7 +101,10 @@ impl HeadReader {
     ///
     /// # Errors
     /// The head cannot become a legal one, or breaks a limit.
-    pub fn handle_input<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Cow<'b, [u8]>>, HeadError> {
+    pub fn handle_input<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<Cow<'b, [u8]>>, HeadError> {
         if self.buffer.is_empty() {
             let mut scan = self.scan;
             if let Some(end) = scan.find_end(input, &self.limits)? {
@@ -113,7 +123,10 @@ impl HeadReader {
         !self.buffer.is_empty()
     }
 
-    fn collect<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Cow<'b, [u8]>>, HeadError> {
+    fn collect<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<Cow<'b, [u8]>>, HeadError> {
         let kept = self.buffer.len();
         // One byte over the limit is enough to see that it is broken.
         let taken = input.len().min(self.limits.head_bytes_max + 1 - kept);
@@ -136,22 +149,40 @@ impl Scan {
     /// Goes on to the end of `bytes`, or of the head: then returns where it is.
     fn find_end(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         self.check_first_byte(bytes)?;
-        while let Some(length) = bytes.split_at(self.position).1.iter().position(|&byte| byte == b'\n') {
+        while let Some(length) = bytes
+            .split_at(self.position)
+            .1
+            .iter()
+            .position(|&byte| byte == b'\n')
+        {
             let line_end = self.position + length;
             let line = bytes.split_at(line_end).0.split_at(self.line_start).1;
             // "A recipient MAY recognize a single LF as a line terminator" (RFC 9112 §2.2): we do not, since proxies
             // differ in it, and where two parsers differ requests are smuggled.
-            let Some(line) = line.strip_suffix(b"\r") else { return Err(HeadError::Malformed) };
+            let Some(line) = line.strip_suffix(b"\r") else {
+                return Err(HeadError::Malformed);
+            };
             self.position = line_end + 1;
             if line.is_empty() && self.lines > 0 {
-                return if self.position > limits.head_bytes_max { Err(HeadError::TooLarge) } else { Ok(Some(self.position)) };
+                return if self.position > limits.head_bytes_max {
+                    Err(HeadError::TooLarge)
+                } else {
+                    Ok(Some(self.position))
+                };
             }
             self.end_line(line.len(), limits)?;
         }
         self.position = bytes.len();
         let open_line = bytes.split_at(self.line_start).1;
-        self.check_line(open_line.strip_suffix(b"\r").unwrap_or(open_line).len(), limits)?;
-        if self.position > limits.head_bytes_max { Err(HeadError::TooLarge) } else { Ok(None) }
+        self.check_line(
+            open_line.strip_suffix(b"\r").unwrap_or(open_line).len(),
+            limits,
+        )?;
+        if self.position > limits.head_bytes_max {
+            Err(HeadError::TooLarge)
+        } else {
+            Ok(None)
+        }
     }
 
     fn end_line(&mut self, length: usize, limits: &HeadLimits) -> Result<(), HeadError> {
@@ -166,12 +197,20 @@ impl Scan {
             return Ok(());
         }
         self.lines += 1;
-        if self.lines > limits.headers_max + 1 { Err(HeadError::TooManyHeaders) } else { Ok(()) }
+        if self.lines > limits.headers_max + 1 {
+            Err(HeadError::TooManyHeaders)
+        } else {
+            Ok(())
+        }
     }
 
     const fn check_line(&self, length: usize, limits: &HeadLimits) -> Result<(), HeadError> {
         if self.lines == 0 {
-            if length > limits.start_line_bytes_max { Err(HeadError::StartLineTooLong) } else { Ok(()) }
+            if length > limits.start_line_bytes_max {
+                Err(HeadError::StartLineTooLong)
+            } else {
+                Ok(())
+            }
         } else if length > limits.header_line_bytes_max {
             Err(HeadError::TooLarge)
         } else {
@@ -228,21 +267,40 @@ mod tests {
 
     #[test]
     fn what_is_behind_the_head_stays() {
-        let (head, rest) = at_every_size(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x81\x80abcd").unwrap().unwrap();
-        assert_eq!((&head[..], &rest[..]), (&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], &b"\x81\x80abcd"[..]));
+        let (head, rest) = at_every_size(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x81\x80abcd")
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (&head[..], &rest[..]),
+            (
+                &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+                &b"\x81\x80abcd"[..]
+            )
+        );
     }
 
     #[test]
     fn one_empty_line_in_front_is_skipped_and_two_are_not() {
-        let (head, _) = at_every_size(b"\r\nGET / HTTP/1.1\r\n\r\n").unwrap().unwrap();
+        let (head, _) = at_every_size(b"\r\nGET / HTTP/1.1\r\n\r\n")
+            .unwrap()
+            .unwrap();
         assert_eq!(head, b"GET / HTTP/1.1\r\n\r\n");
-        assert_eq!(at_every_size(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Err(HeadError::Malformed));
+        assert_eq!(
+            at_every_size(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+            Err(HeadError::Malformed)
+        );
     }
 
     #[test]
     fn a_line_end_without_cr_is_malformed() {
-        assert_eq!(at_every_size(b"GET / HTTP/1.1\nHost: x\n\n"), Err(HeadError::Malformed));
-        assert_eq!(at_every_size(b"GET / HTTP/1.1\r\nHost: x\n\r\n"), Err(HeadError::Malformed));
+        assert_eq!(
+            at_every_size(b"GET / HTTP/1.1\nHost: x\n\n"),
+            Err(HeadError::Malformed)
+        );
+        assert_eq!(
+            at_every_size(b"GET / HTTP/1.1\r\nHost: x\n\r\n"),
+            Err(HeadError::Malformed)
+        );
     }
 
     #[test]
@@ -259,14 +317,24 @@ mod tests {
     fn a_long_first_line_is_refused_before_it_ends() {
         let fits = [&b"G"[..], &b"x".repeat(8191), b"\r\n\r\n"].concat();
         assert!(read_in_pieces(&fits, 1000).unwrap().is_some());
-        assert_eq!(read_in_pieces(&b"G".repeat(8194), 1), Err(HeadError::StartLineTooLong));
+        assert_eq!(
+            read_in_pieces(&b"G".repeat(8194), 1),
+            Err(HeadError::StartLineTooLong)
+        );
     }
 
     #[test]
     fn a_long_header_line_is_refused() {
         for size in [1, 1000, 100_000] {
-            assert!(read_in_pieces(&with_header_line(8 << 10), size).unwrap().is_some());
-            assert_eq!(read_in_pieces(&with_header_line((8 << 10) + 1), size), Err(HeadError::TooLarge));
+            assert!(
+                read_in_pieces(&with_header_line(8 << 10), size)
+                    .unwrap()
+                    .is_some()
+            );
+            assert_eq!(
+                read_in_pieces(&with_header_line((8 << 10) + 1), size),
+                Err(HeadError::TooLarge)
+            );
         }
     }
 
@@ -284,7 +352,9 @@ mod tests {
 
     #[test]
     fn a_hundred_headers_pass_and_one_more_does_not() {
-        let head = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(count)).into_bytes();
+        let head = |count: usize| {
+            format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(count)).into_bytes()
+        };
         assert!(at_every_size(&head(100)).unwrap().is_some());
         assert_eq!(at_every_size(&head(101)), Err(HeadError::TooManyHeaders));
     }

@@ -5,7 +5,10 @@
 ///
 /// For values without quoted strings: `Connection`, `Upgrade`, `Sec-WebSocket-Protocol`, `Sec-WebSocket-Version`.
 pub fn list(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(|element| element.trim_matches([' ', '\t'])).filter(|element| !element.is_empty())
+    value
+        .split(',')
+        .map(|element| element.trim_matches([' ', '\t']))
+        .filter(|element| !element.is_empty())
 }
 
 /// Whether `text` is a token: one or more visible ASCII characters other than delimiters (RFC 9110 §5.6.2).
@@ -18,7 +21,20 @@ const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
         )
 }
 
@@ -59,7 +75,11 @@ pub fn extensions(value: &str) -> Result<Vec<Extension<'_>>, MalformedExtensions
             found.push(scanner.extension()?);
         }
         if scanner.rest.is_empty() {
-            return if found.is_empty() { Err(MalformedExtensions) } else { Ok(found) };
+            return if found.is_empty() {
+                Err(MalformedExtensions)
+            } else {
+                Ok(found)
+            };
         }
         scanner.expect(',')?;
     }
@@ -94,8 +114,15 @@ impl<'a> Scanner<'a> {
         }
         self.expect('=')?;
         self.skip_space();
-        let value = if self.rest.starts_with('"') { self.quoted_token()? } else { self.token()? };
-        Ok(Parameter { name, value: Some(value) })
+        let value = if self.rest.starts_with('"') {
+            self.quoted_token()?
+        } else {
+            self.token()?
+        };
+        Ok(Parameter {
+            name,
+            value: Some(value),
+        })
     }
 
     fn quoted_token(&mut self) -> Result<&'a str, MalformedExtensions> {
@@ -106,14 +133,25 @@ impl<'a> Scanner<'a> {
     }
 
     fn token(&mut self) -> Result<&'a str, MalformedExtensions> {
-        let end = self.rest.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .bytes()
+            .position(|byte| !is_token_byte(byte))
+            .unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(end);
         self.rest = rest;
-        if token.is_empty() { Err(MalformedExtensions) } else { Ok(token) }
+        if token.is_empty() {
+            Err(MalformedExtensions)
+        } else {
+            Ok(token)
+        }
     }
 
     fn expect(&mut self, delimiter: char) -> Result<(), MalformedExtensions> {
-        self.rest = self.rest.strip_prefix(delimiter).ok_or(MalformedExtensions)?;
+        self.rest = self
+            .rest
+            .strip_prefix(delimiter)
+            .ok_or(MalformedExtensions)?;
         Ok(())
     }
 
@@ -126,23 +164,42 @@ impl<'a> Scanner<'a> {
 mod tests {
     use super::*;
 
-    fn names_and_parameters(value: &str) -> Result<Vec<(&str, Vec<(&str, Option<&str>)>)>, MalformedExtensions> {
+    fn names_and_parameters(
+        value: &str,
+    ) -> Result<Vec<(&str, Vec<(&str, Option<&str>)>)>, MalformedExtensions> {
         let flatten = |extension: Extension<'_>| extension.parameters.len();
         let found = extensions(value)?;
         assert!(found.iter().cloned().map(flatten).sum::<usize>() <= value.len());
         Ok(found
             .into_iter()
-            .map(|extension| (extension.name, extension.parameters.iter().map(|p| (p.name, p.value)).collect()))
+            .map(|extension| {
+                (
+                    extension.name,
+                    extension
+                        .parameters
+                        .iter()
+                        .map(|p| (p.name, p.value))
+                        .collect(),
+                )
+            })
             .collect())
     }
 
     #[test]
     fn several_extensions_with_and_without_parameters() {
         assert_eq!(
-            names_and_parameters("foo, permessage-deflate; client_max_window_bits; server_max_window_bits=10 ,bar;x=\"y\""),
+            names_and_parameters(
+                "foo, permessage-deflate; client_max_window_bits; server_max_window_bits=10 ,bar;x=\"y\""
+            ),
             Ok(vec![
                 ("foo", vec![]),
-                ("permessage-deflate", vec![("client_max_window_bits", None), ("server_max_window_bits", Some("10"))]),
+                (
+                    "permessage-deflate",
+                    vec![
+                        ("client_max_window_bits", None),
+                        ("server_max_window_bits", Some("10"))
+                    ]
+                ),
                 ("bar", vec![("x", Some("y"))]),
             ])
         );
@@ -150,20 +207,40 @@ mod tests {
 
     #[test]
     fn empty_elements_are_skipped() {
-        assert_eq!(names_and_parameters(",, a ,,b,"), Ok(vec![("a", vec![]), ("b", vec![])]));
+        assert_eq!(
+            names_and_parameters(",, a ,,b,"),
+            Ok(vec![("a", vec![]), ("b", vec![])])
+        );
     }
 
     #[test]
     fn what_is_not_in_the_grammar_is_refused() {
-        for value in
-            ["", ",", ";", "a;", "a;;b", "a=1", "a; b=", "a; b=\"", "a; b=\"c", "a; b=\"c d\"", "a; b=\"\"", "a b", "a; b c", "é", "a; b=\"c\\\"\""]
-        {
+        for value in [
+            "",
+            ",",
+            ";",
+            "a;",
+            "a;;b",
+            "a=1",
+            "a; b=",
+            "a; b=\"",
+            "a; b=\"c",
+            "a; b=\"c d\"",
+            "a; b=\"\"",
+            "a b",
+            "a; b c",
+            "é",
+            "a; b=\"c\\\"\"",
+        ] {
             assert_eq!(extensions(value), Err(MalformedExtensions), "{value:?}");
         }
     }
 
     #[test]
     fn lists_are_trimmed() {
-        assert_eq!(list(" keep-alive,\tUpgrade ,, x").collect::<Vec<_>>(), ["keep-alive", "Upgrade", "x"]);
+        assert_eq!(
+            list(" keep-alive,\tUpgrade ,, x").collect::<Vec<_>>(),
+            ["keep-alive", "Upgrade", "x"]
+        );
     }
 }

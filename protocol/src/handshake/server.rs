@@ -39,23 +39,36 @@ impl<'h> Request<'h> {
     ///
     /// # Errors
     /// The head does not follow RFC 9112, has no Host or several (§3.2), or its target is for another host.
-    pub fn parse(head: &'h [u8], storage: &'h mut HeaderStorage<'h>) -> Result<Self, MalformedRequest> {
+    pub fn parse(
+        head: &'h [u8],
+        storage: &'h mut HeaderStorage<'h>,
+    ) -> Result<Self, MalformedRequest> {
         let mut parsed = httparse::Request::new(&mut storage.0);
         match parsed.parse(head) {
             Ok(httparse::Status::Complete(used)) if used == head.len() => {}
             _ => return Err(MalformedRequest),
         }
-        let (Some(method), Some(target), Some(minor_version)) = (parsed.method, parsed.path, parsed.version) else {
+        let (Some(method), Some(target), Some(minor_version)) =
+            (parsed.method, parsed.path, parsed.version)
+        else {
             return Err(MalformedRequest);
         };
-        let request = Self { method, target, minor_version, headers: parsed.headers };
+        let request = Self {
+            method,
+            target,
+            minor_version,
+            headers: parsed.headers,
+        };
         request.check_host()?;
         request.path_and_query().map(|_| request)
     }
 
     /// All values of a header, in order, names compared without case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+        self.headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| header.value)
     }
 
     /// The value of a header that may stand there once.
@@ -64,7 +77,9 @@ impl<'h> Request<'h> {
     /// It is there more than once, or is not UTF-8.
     pub fn single(&self, name: &str) -> Result<Option<&'h str>, MalformedRequest> {
         let mut values = self.values(name);
-        let Some(value) = values.next() else { return Ok(None) };
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
         match (str::from_utf8(value), values.next()) {
             (Ok(value), None) => Ok(Some(value)),
             _ => Err(MalformedRequest),
@@ -89,7 +104,10 @@ impl<'h> Request<'h> {
             None => self.target,
             Some(rest) => {
                 let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-                if !self.single("host")?.is_some_and(|host| host.eq_ignore_ascii_case(authority)) {
+                if !self
+                    .single("host")?
+                    .is_some_and(|host| host.eq_ignore_ascii_case(authority))
+                {
                     return Err(MalformedRequest);
                 }
                 if path.is_empty() { "/" } else { path }
@@ -122,7 +140,11 @@ impl<'h> Request<'h> {
     /// Whether the connection is to be kept open after the answer (RFC 9112 §9.3).
     #[must_use]
     pub fn wants_keep_alive(&self) -> bool {
-        if self.minor_version == 0 { self.lists("connection", "keep-alive") } else { !self.lists("connection", "close") }
+        if self.minor_version == 0 {
+            self.lists("connection", "keep-alive")
+        } else {
+            !self.lists("connection", "close")
+        }
     }
 
     /// "A server MUST respond with a 400 status code to any HTTP/1.1 request message that lacks a Host header field and to
@@ -237,7 +259,9 @@ impl<'h> Upgrade<'h> {
         if request.single("sec-websocket-version") != Ok(Some(VERSION)) {
             return Err(Refusal::Version);
         }
-        let Ok(Some(key)) = request.single("sec-websocket-key") else { return Err(Refusal::Key) };
+        let Ok(Some(key)) = request.single("sec-websocket-key") else {
+            return Err(Refusal::Key);
+        };
         if !is_valid_key(key) {
             return Err(Refusal::Key);
         }
@@ -245,7 +269,10 @@ impl<'h> Upgrade<'h> {
             return Err(Refusal::Body);
         }
         check_extensions(request)?;
-        Ok(Self { key, protocols: protocols(request)? })
+        Ok(Self {
+            key,
+            protocols: protocols(request)?,
+        })
     }
 
     /// The subprotocols that the client asks for, in its order of preference.
@@ -257,7 +284,10 @@ impl<'h> Upgrade<'h> {
     /// The first of `supported` that the client asks for; "compared case-sensitively" (§4.2.2 leaves the choice to us).
     #[must_use]
     pub fn choose_protocol<'s>(&self, supported: &[&'s str]) -> Option<&'s str> {
-        supported.iter().copied().find(|protocol| self.protocols.contains(protocol))
+        supported
+            .iter()
+            .copied()
+            .find(|protocol| self.protocols.contains(protocol))
     }
 
     /// Appends the response that opens the connection (§4.2.2), with the subprotocol that was chosen.
@@ -291,5 +321,9 @@ fn protocols<'h>(request: &Request<'h>) -> Result<Vec<&'h str>, Refusal> {
         let value = str::from_utf8(value).map_err(|_| Refusal::Protocols)?;
         protocols.extend(header::list(value));
     }
-    if protocols.iter().all(|protocol| header::is_token(protocol)) { Ok(protocols) } else { Err(Refusal::Protocols) }
+    if protocols.iter().all(|protocol| header::is_token(protocol)) {
+        Ok(protocols)
+    } else {
+        Err(Refusal::Protocols)
+    }
 }
