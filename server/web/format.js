@@ -8,7 +8,7 @@ const HUES = 10;
 const TRAILING = /[.,;:!?'"»”’]+$/;
 const LINK = /\bhttps?:\/\/[^\s<>"]+/giu;
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const fullDate = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
@@ -43,9 +43,10 @@ export function initials(name) {
 
 /** The colour of a name, as an index into the avatars' colours of chat.css: the same on every screen. */
 export function hueOf(name) {
-  let hash = 7;
-  for (const char of name) hash = (hash * 31 + char.codePointAt(0)) % 65_521;
-  return hash % HUES;
+  // FNV-1a; its high bits are the better mixed ones.
+  let hash = 0x811c9dc5;
+  for (const char of name) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
+  return (hash >>> 16) % HUES;
 }
 
 /** What is shown of a content: a string as it is, any other JSON value as compact JSON. */

@@ -51,9 +51,24 @@ export class MessageList {
   }
 
   draw() {
-    reconcile(this.#log, rowsOf(this.#conversation.entries), (row) => row.key, createRow, updateRow);
+    if (this.#atEnd) this.#drawRows();
+    else this.#keepStill(() => this.#drawRows());
     this.#follow();
     this.#drawJump();
+  }
+
+  #drawRows() {
+    reconcile(this.#log, rowsOf(this.#conversation.entries), (row) => row.key, createRow, updateRow);
+  }
+
+  /** Old rows leave at the top while someone reads below them; what they read stays where it is. */
+  #keepStill(change) {
+    const { top } = this.#log.getBoundingClientRect();
+    const topOf = (row) => row.getBoundingClientRect().top;
+    const read = [...this.#log.children].find((row) => topOf(row) >= top);
+    const before = read && topOf(read);
+    change();
+    if (read?.isConnected) this.#log.scrollTop += topOf(read) - before;
   }
 
   toEnd() {

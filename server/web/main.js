@@ -11,6 +11,8 @@ const NAME_KEY = 'tidewire.name';
 
 let session = null;
 let room = null;
+/** The query that is on the screen. */
+let shown = null;
 
 $('join').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -18,11 +20,13 @@ $('join').addEventListener('submit', (event) => {
 });
 $('leave').addEventListener('click', () => leave());
 $('copy-link').addEventListener('click', () => copyLink());
-window.addEventListener('popstate', () => start());
+// A jump within the page, as by the skip link, is no way to another room.
+window.addEventListener('popstate', () => location.search !== shown && start());
 start();
 
 function start() {
-  const query = new URLSearchParams(location.search);
+  shown = location.search;
+  const query = new URLSearchParams(shown);
   $('name').value = query.get('name') ?? recalledName();
   $('room').value = query.get('room') ?? ROOM_DEFAULT;
   if (query.get('name') && query.get('room')) enterFromForm();
@@ -69,8 +73,8 @@ function showForm(problem, focus = $('name').value === '' ? 'name' : 'enter') {
 
 /** Puts name and room into the address, unless they are there already. */
 function remember(values) {
-  const search = `?${new URLSearchParams(values)}`;
-  if (search !== location.search) history.pushState(null, '', location.pathname + search);
+  shown = `?${new URLSearchParams(values)}`;
+  if (shown !== location.search) history.pushState(null, '', location.pathname + shown);
 }
 
 async function copyLink() {
@@ -97,6 +101,6 @@ function rememberName(name) {
   try {
     localStorage.setItem(NAME_KEY, name);
   } catch {
-    return;
+    // Then it has to be typed again.
   }
 }

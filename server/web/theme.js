@@ -19,7 +19,7 @@
       if (theme === null) localStorage.removeItem(KEY);
       else localStorage.setItem(KEY, theme);
     } catch {
-      return;
+      // As above.
     }
   };
 
