@@ -14,10 +14,8 @@
 
 /** `retryAt`: when the next attempt starts (Unix ms); `code`: the close code that brought us here, if one did. */
 /** @typedef {{ state: State, retryAt: number | null, code: number | null }} StateDetail */
-
 /** `count`: how many entries were missed; null when the room's log began anew. */
 /** @typedef {{ roomId: string, count: number | null }} MissedDetail */
-
 /** `time`: Unix ms; `dup`: true when the server had this message already. */
 /** @typedef {{ seq: number, roomId: string, offset: number, epoch: string | number, time: number, dup?: true }} Ack */
 
@@ -52,7 +50,7 @@ const QUEUE_MAX = 128;
 const QUEUE_CHARS_MAX = 1 << 20;
 /** The close code of a connection whose session was taken over by a newer one. */
 const CODE_REPLACED = 4003;
-/** Our own code, for a connection on which nothing was heard. */
+/** With this we close a connection on which nothing was heard. */
 const CODE_HEARTBEAT_LOST = 4009;
 
 /** An error answer of the server, or our own reason not to send; `code` is a stable word. */
@@ -85,8 +83,8 @@ export class Client extends EventTarget {
   /** @type {Options} */ #options;
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {State} */ #state = 'connecting';
-  /** The one timer: it waits for the next attempt, for `welcome`, or for a sign of life. */
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} waits for the next attempt, `welcome`, or a sign of life */
+  #timer;
   /** @type {number | null} */ #retryAt = null;
   #attempts = 0;
   #liveSince = 0;
@@ -95,11 +93,11 @@ export class Client extends EventTarget {
   #heartbeatMs = HEARTBEAT_DEFAULT_S * 1000;
   #lastSeq = 0;
   #lastId = 0;
-  /** Unacknowledged messages by `seq`, in the order they were sent. */
-  /** @type {Map<number, Waiting>} */ #unacked = new Map();
+  /** @type {Map<number, Waiting>} unacknowledged messages by `seq`, in the order they were sent */
+  #unacked = new Map();
   #unackedChars = 0;
-  /** Unanswered requests by `id`. */
-  /** @type {Map<string, Waiting & { message: Message }>} */ #requests = new Map();
+  /** @type {Map<string, Waiting & { message: Message }>} unanswered requests by `id` */
+  #requests = new Map();
   /** @type {Set<string>} */ #rooms;
   /** @type {Map<string, Cursor>} */ #cursors = new Map();
   #listeners = new AbortController();
@@ -118,7 +116,6 @@ export class Client extends EventTarget {
     this.#open();
   }
 
-  /** The state of the connection. */
   get state() {
     return this.#state;
   }
@@ -191,11 +188,11 @@ export class Client extends EventTarget {
   /** Closes the connection for good; what is unacknowledged is rejected with the code `closed`. */
   close() {
     if (this.#state === 'closed') return;
-    this.#letGo(1000);
+    this.#socket?.close(1000);
+    this.#forgetSocket();
     this.#listeners.abort();
     this.#become('closed', 1000);
-    const error = closedError();
-    for (const waiting of [...this.#unacked.values(), ...this.#requests.values()]) waiting.reject(error);
+    for (const { reject } of [...this.#unacked.values(), ...this.#requests.values()]) reject(closedError());
     this.#unacked.clear();
     this.#requests.clear();
   }
@@ -225,23 +222,13 @@ export class Client extends EventTarget {
     return address.href;
   }
 
-  /** Stops listening to the socket, and closes it. */
-  #letGo(/** @type {number} */ code) {
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#retryAt = null;
-    socket?.close(code);
-  }
-
   #giveUp() {
-    this.#letGo(CODE_HEARTBEAT_LOST);
+    this.#socket?.close(CODE_HEARTBEAT_LOST);
     this.#lost(CODE_HEARTBEAT_LOST);
   }
 
   #lost(/** @type {number} */ code) {
-    clearTimeout(this.#timer);
-    this.#socket = null;
+    this.#forgetSocket();
     if (code === CODE_REPLACED) {
       // Two clients that both come back would replace each other for ever.
       this.#become('replaced', code);
@@ -252,6 +239,12 @@ export class Client extends EventTarget {
     this.#retryAt = Date.now() + delay;
     this.#timer = setTimeout(() => this.#open(), delay);
     this.#become('reconnecting', code);
+  }
+
+  #forgetSocket() {
+    clearTimeout(this.#timer);
+    this.#socket = null;
+    this.#retryAt = null;
   }
 
   /** Exponential back-off with full jitter, unless the server has said when to come back. */
@@ -411,8 +404,8 @@ export class Client extends EventTarget {
 
   #onError(/** @type {Message} */ message) {
     const waiting = this.#settle(message.seq) ?? this.#takeRequest(message.id);
-    if (waiting === undefined) return this.#emit('error', message);
-    waiting.reject(new TidewireError(message.code, message.message));
+    if (waiting) waiting.reject(new TidewireError(message.code, message.message));
+    else this.#emit('error', message);
   }
 
   #answer(/** @type {Message} */ message) {

@@ -30,7 +30,9 @@ function addMessage(rows, entry) {
   rows.push({ key: entry.key, type: 'message', entry, first: !joins, last: true });
 }
 
+/** A failed message ends its group: its buttons stand between it and the next. */
 function sameGroup(a, b) {
+  if (a.delivery === 'failed') return false;
   return a.from === b.from && a.announcement === b.announcement && Math.abs(b.time - a.time) < GROUP_MS;
 }
 
