@@ -4,13 +4,14 @@
 const NAME_BYTES_MAX = 128;
 const HUES = 10;
 
-/** Brackets and punctuation that end a sentence rather than an address. */
+/** Punctuation that ends a sentence rather than an address. */
 const TRAILING = /[.,;:!?'"»”’]+$/;
 const LINK = /\bhttps?:\/\/[^\s<>"]+/giu;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
-const fullDate = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+// Days stand among English words; a clock is the reader's own.
+const weekday = new Intl.DateTimeFormat('en', { weekday: 'long', day: 'numeric', month: 'long' });
+const fullDate = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'long', year: 'numeric' });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
 const list = new Intl.ListFormat('en', { style: 'long', type: 'conjunction' });
 
@@ -69,10 +70,10 @@ export function linkParts(text) {
   return parts;
 }
 
-/** Cuts what belongs to the sentence around an address; `)` stays when the address opened it. */
+/** Cuts what belongs to the sentence around an address; a last `)` stays when the address opened it. */
 function trimAddress(address) {
   const trimmed = address.replace(TRAILING, '');
-  const unopened = trimmed.endsWith(')') && !trimmed.includes('(');
+  const unopened = trimmed.endsWith(')') && trimmed.split(')').length > trimmed.split('(').length;
   return unopened ? trimAddress(trimmed.slice(0, -1)) : trimmed;
 }
 
