@@ -266,6 +266,20 @@ impl Connection {
         Ok(())
     }
 
+    /// Queues the response of the handshake in front of everything else, so that it leaves in one write with the first
+    /// messages. Call it once, before sending anything.
+    pub fn queue_handshake(&mut self, response: &[u8]) {
+        debug_assert!(self.outbox.is_empty(), "the handshake comes first");
+        self.outbox.append(|out| out.extend_from_slice(response));
+    }
+
+    /// Takes note that a transport that was full took bytes again: the peer acknowledged some, so that it lives, even
+    /// where its answers to pings wait behind what we do not read yet.
+    pub const fn handle_progress(&mut self, now: Instant) {
+        self.last_input = now;
+        self.unanswered_ping = None;
+    }
+
     // ---- output ----
 
     /// The event that arose without input: the end, after `handle_eof` or `handle_timeout`.
@@ -337,7 +351,7 @@ impl Connection {
         self.outbox.lend(spare);
     }
 
-    /// Takes the lent memory back into `spare`; what is unsent stays, in a buffer of just its size.
+    /// Takes the lent memory back into `spare`, if nothing much is unsent; else it stays until that is sent.
     pub fn reclaim_buffer(&mut self, spare: &mut Vec<u8>) {
         self.outbox.reclaim(spare);
     }

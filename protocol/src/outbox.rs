@@ -5,6 +5,12 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+/// From this many sent bytes on they are dropped although unsent ones follow.
+const COMPACT_BYTES_MIN: usize = 64 << 10;
+
+/// Up to this many unsent bytes are moved to give a lent buffer back.
+const RECLAIM_BYTES_MAX: usize = 4 << 10;
+
 /// What was queued and not yet taken by the transport.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -111,8 +117,17 @@ impl Outbox {
             self.parts.pop_front();
         }
         self.own_sent = (self.own_sent + n).min(self.own.len());
+        self.compact();
+    }
+
+    /// Drops sent bytes when that is free or pays: each byte is moved once at most, so that a backlog costs linear time,
+    /// and a connection that is always a little behind does not keep what it sent long ago.
+    fn compact(&mut self) {
         if self.own_sent == self.own.len() {
             self.own.clear();
+            self.own_sent = 0;
+        } else if self.own_sent >= COMPACT_BYTES_MIN && self.own_sent > self.own.len() / 2 {
+            self.own.drain(..self.own_sent);
             self.own_sent = 0;
         }
     }
@@ -129,9 +144,12 @@ impl Outbox {
         }
     }
 
-    /// Gives the memory back through `spare`; unsent bytes stay here, in a buffer of their size.
+    /// Gives the memory back through `spare` if nothing is unsent, or so little that moving it pays.
     pub(crate) fn reclaim(&mut self, spare: &mut Vec<u8>) {
         let (_, unsent) = self.own.split_at(self.own_sent);
+        if unsent.len() > RECLAIM_BYTES_MAX || self.own.capacity() < 2 * unsent.len() {
+            return;
+        }
         let kept = unsent.to_vec();
         let mut lent = std::mem::replace(&mut self.own, kept);
         self.own_sent = 0;

@@ -15,7 +15,12 @@ impl Now {
     /// Reads both clocks.
     #[must_use]
     pub fn read() -> Self {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self { instant: Instant::now(), unix_ms: since_1970.as_millis() as u64 }
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Self {
+            instant: Instant::now(),
+            unix_ms: since_1970.as_millis() as u64,
+        }
     }
 }

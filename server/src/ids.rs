@@ -168,7 +168,10 @@ mod tests {
     fn names_have_1_to_128_bytes_and_no_control_characters() {
         assert_eq!(UserName::new("").err(), Some(NameError::Empty));
         assert_eq!(UserName::new(&"ü".repeat(64)).err(), None);
-        assert_eq!(UserName::new(&"x".repeat(129)).err(), Some(NameError::TooLong));
+        assert_eq!(
+            UserName::new(&"x".repeat(129)).err(),
+            Some(NameError::TooLong)
+        );
         assert_eq!(UserName::new("a\nb").err(), Some(NameError::Control));
     }
 

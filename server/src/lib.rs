@@ -4,12 +4,21 @@
 
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a panic is how a test fails")
+    allow(
+        clippy::unwrap_used,
+        clippy::wildcard_enum_match_arm,
+        reason = "a panic is how a test fails"
+    )
 )]
 
 pub mod chat;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod limit;
 pub mod log;
+mod metrics;
+pub mod net;
 mod timer;
+mod transport;

@@ -22,7 +22,10 @@ impl TokenBucket {
     /// A full bucket.
     #[must_use]
     pub const fn full(rate: Rate, now: Instant) -> Self {
-        Self { tokens: rate.burst, filled_at: now }
+        Self {
+            tokens: rate.burst,
+            filled_at: now,
+        }
     }
 
     /// Takes one unit; `false` when there is none.
@@ -31,7 +34,9 @@ impl TokenBucket {
             return true;
         }
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f32();
-        self.tokens = elapsed.mul_add(rate.per_second, self.tokens).min(rate.burst);
+        self.tokens = elapsed
+            .mul_add(rate.per_second, self.tokens)
+            .min(rate.burst);
         self.filled_at = now;
         let there = self.tokens >= 1.0;
         if there {
@@ -46,13 +51,17 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const RATE: Rate = Rate { per_second: 10.0, burst: 3.0 };
+    const RATE: Rate = Rate {
+        per_second: 10.0,
+        burst: 3.0,
+    };
 
     #[test]
     fn the_burst_passes_and_then_the_rate() {
         let start = Instant::now();
         let mut bucket = TokenBucket::full(RATE, start);
-        let passed = |bucket: &mut TokenBucket, now| (0..10).filter(|_| bucket.take(RATE, now)).count();
+        let passed =
+            |bucket: &mut TokenBucket, now| (0..10).filter(|_| bucket.take(RATE, now)).count();
         assert_eq!(passed(&mut bucket, start), 3);
         assert_eq!(passed(&mut bucket, start + Duration::from_millis(250)), 2);
         assert_eq!(passed(&mut bucket, start + Duration::from_secs(60)), 3);
@@ -60,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_rate_of_zero_is_no_limit() {
-        let none = Rate { per_second: 0.0, burst: 0.0 };
+        let none = Rate {
+            per_second: 0.0,
+            burst: 0.0,
+        };
         let now = Instant::now();
         let mut bucket = TokenBucket::full(none, now);
         assert!((0..10_000).all(|_| bucket.take(none, now)));

@@ -1,2 +1,33 @@
-//! The `tidewire` binary.
-fn main() {}
+//! The `tidewire` binary: reads the command line, starts the server, and says in one sentence what went wrong.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tidewire::cli::Cli;
+use tidewire::config::Config;
+use tidewire::net::Worker;
+
+fn main() -> ExitCode {
+    // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
+    let config = Cli::parse().into_config();
+    match serve(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidewire: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let worker = Worker::start(config)?;
+    // A script may have closed our standard output: that is no reason not to serve.
+    let _ = writeln!(
+        std::io::stdout(),
+        "tidewire listening on http://{}",
+        worker.local_address()?
+    );
+    worker.run()?;
+    Ok(())
+}

@@ -34,7 +34,13 @@ struct Entry {
 
 impl Wheel {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { start: now, current: 0, slots: vec![Vec::new(); SLOTS].into(), entries: 0, next: 0 }
+        Self {
+            start: now,
+            current: 0,
+            slots: vec![Vec::new(); SLOTS].into(),
+            entries: 0,
+            next: 0,
+        }
     }
 
     /// Slots `owner` at `deadline` and returns the tick: the owner keeps it, to know its newest slot from older ones.
@@ -49,7 +55,10 @@ impl Wheel {
 
     /// The tick at which something due at `deadline` comes up, unless that is beyond the wheel's reach.
     pub(crate) fn tick_of(&self, deadline: Instant) -> Tick {
-        let ticks = deadline.saturating_duration_since(self.start).as_nanos().div_ceil(TICK.as_nanos());
+        let ticks = deadline
+            .saturating_duration_since(self.start)
+            .as_nanos()
+            .div_ceil(TICK.as_nanos());
         Tick::try_from(ticks).unwrap_or(Tick::MAX)
     }
 
@@ -95,7 +104,10 @@ mod tests {
     use super::*;
 
     fn id(index: u32) -> ConnId {
-        ConnId { index, generation: 0 }
+        ConnId {
+            index,
+            generation: 0,
+        }
     }
 
     fn expired(wheel: &mut Wheel, now: Instant) -> Vec<u32> {
@@ -109,14 +121,20 @@ mod tests {
         let start = Instant::now();
         let mut wheel = Wheel::new(start);
         for index in 0..100 {
-            wheel.insert(id(index), start + Duration::from_millis(u64::from(index) * 17));
+            wheel.insert(
+                id(index),
+                start + Duration::from_millis(u64::from(index) * 17),
+            );
         }
         let mut up = Vec::new();
         for millis in 0..2000 {
             let now = start + Duration::from_millis(millis);
             for index in expired(&mut wheel, now) {
                 let due = u64::from(index) * 17;
-                assert!(due <= millis && millis <= due + 50, "{index} was due at {due} and came up at {millis}");
+                assert!(
+                    due <= millis && millis <= due + 50,
+                    "{index} was due at {due} and came up at {millis}"
+                );
                 up.push(index);
             }
         }
@@ -133,7 +151,10 @@ mod tests {
         wheel.insert(id(2), start + Duration::from_secs(1));
         assert_eq!(wheel.wait(start), Some(Duration::from_secs(1)));
         assert_eq!(expired(&mut wheel, start + Duration::from_secs(1)), [2]);
-        assert_eq!(wheel.wait(start + Duration::from_secs(1)), Some(Duration::from_secs(2)));
+        assert_eq!(
+            wheel.wait(start + Duration::from_secs(1)),
+            Some(Duration::from_secs(2))
+        );
     }
 
     #[test]
@@ -142,7 +163,10 @@ mod tests {
         let mut wheel = Wheel::new(start);
         wheel.insert(id(1), start + Duration::from_secs(3600));
         let reach = TICK * SLOTS as u32;
-        assert_eq!(expired(&mut wheel, start + reach - TICK * 2), Vec::<u32>::new());
+        assert_eq!(
+            expired(&mut wheel, start + reach - TICK * 2),
+            Vec::<u32>::new()
+        );
         assert_eq!(expired(&mut wheel, start + reach), [1]);
     }
 
@@ -152,7 +176,10 @@ mod tests {
         let mut wheel = Wheel::new(start);
         wheel.insert(id(1), start + Duration::from_secs(1));
         wheel.insert(id(2), start + Duration::from_secs(50));
-        assert_eq!(expired(&mut wheel, start + Duration::from_secs(1000)), [1, 2]);
+        assert_eq!(
+            expired(&mut wheel, start + Duration::from_secs(1000)),
+            [1, 2]
+        );
         wheel.insert(id(3), start + Duration::from_secs(1001));
         assert_eq!(expired(&mut wheel, start + Duration::from_secs(1001)), [3]);
     }

@@ -113,7 +113,9 @@ struct Fields<'a> {
     seq: Option<&'a RawValue>,
 }
 
-fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+fn even_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -123,10 +125,18 @@ impl<'a> Request<'a> {
     /// # Errors
     /// It is no JSON object, has an unknown `type`, or misses a field; the connection stays open.
     pub fn parse(text: &'a str) -> Result<Self, BadCommand> {
-        let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| BadCommand::from_json(&error))?;
+        let fields: Fields<'_> =
+            serde_json::from_str(text).map_err(|error| BadCommand::from_json(&error))?;
+        if !text.trim_start().starts_with('{') {
+            // serde would take an array for an object without its names.
+            return Err(BadCommand::not_an_object());
+        }
         let id = fields.id;
         check_seq(fields.seq)?;
-        Ok(Self { command: Command::from_fields(fields)?, id })
+        Ok(Self {
+            command: Command::from_fields(fields)?,
+            id,
+        })
     }
 }
 
@@ -136,18 +146,45 @@ impl<'a> Command<'a> {
             return Self::without_type(fields.seq, fields.data);
         };
         let seq = fields.seq;
-        let room = || fields.room_id.ok_or_else(|| BadCommand::missing(&kind, "roomId"));
-        let content = || fields.content.ok_or_else(|| BadCommand::missing(&kind, "content"));
+        let room = || {
+            fields
+                .room_id
+                .ok_or_else(|| BadCommand::missing(&kind, "roomId"))
+        };
+        let content = || {
+            fields
+                .content
+                .ok_or_else(|| BadCommand::missing(&kind, "content"))
+        };
         match kind.as_ref() {
-            "hello" => Ok(Self::Hello { user: fields.user, session: fields.session }),
-            "join_room" => Ok(Self::JoinRoom { room: room()?, since: fields.since }),
+            "hello" => Ok(Self::Hello {
+                user: fields.user,
+                session: fields.session,
+            }),
+            "join_room" => Ok(Self::JoinRoom {
+                room: room()?,
+                since: fields.since,
+            }),
             "leave_room" => Ok(Self::LeaveRoom { room: room()? }),
-            "room_msg" => Ok(Self::RoomMsg { room: Some(room()?), content: content()?, seq }),
+            "room_msg" => Ok(Self::RoomMsg {
+                room: Some(room()?),
+                content: content()?,
+                seq,
+            }),
             "private_msg" => {
-                let to_user = fields.to_user.ok_or_else(|| BadCommand::missing(&kind, "toUser"))?;
-                Ok(Self::PrivateMsg { to_user, content: content()?, seq })
+                let to_user = fields
+                    .to_user
+                    .ok_or_else(|| BadCommand::missing(&kind, "toUser"))?;
+                Ok(Self::PrivateMsg {
+                    to_user,
+                    content: content()?,
+                    seq,
+                })
             }
-            "broadcast" => Ok(Self::Broadcast { content: content()?, seq }),
+            "broadcast" => Ok(Self::Broadcast {
+                content: content()?,
+                seq,
+            }),
             "typing" => Ok(Self::Typing { room: room()? }),
             "presence" => Ok(Self::Presence { room: room()? }),
             "heartbeat" => Ok(Self::Heartbeat),
@@ -156,9 +193,16 @@ impl<'a> Command<'a> {
     }
 
     /// The short form: `{"seq":…,"data":…}` is a message to the room of the address.
-    fn without_type(seq: Option<&'a RawValue>, data: Option<&'a RawValue>) -> Result<Self, BadCommand> {
+    fn without_type(
+        seq: Option<&'a RawValue>,
+        data: Option<&'a RawValue>,
+    ) -> Result<Self, BadCommand> {
         match (seq, data) {
-            (Some(_), Some(content)) => Ok(Self::RoomMsg { room: None, content, seq }),
+            (Some(_), Some(content)) => Ok(Self::RoomMsg {
+                room: None,
+                content,
+                seq,
+            }),
             _ => Err(BadCommand {
                 code: "missing_field",
                 message: "A message has a \"type\", or \"seq\" and \"data\".".to_owned(),
@@ -169,11 +213,18 @@ impl<'a> Command<'a> {
 
 /// A number or a short string: it is kept with the message.
 fn check_seq(seq: Option<&RawValue>) -> Result<(), BadCommand> {
-    let Some(seq) = seq.map(RawValue::get) else { return Ok(()) };
-    if seq.len() <= NAME_BYTES_MAX && seq.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+    let Some(seq) = seq.map(RawValue::get) else {
+        return Ok(());
+    };
+    if seq.len() <= NAME_BYTES_MAX
+        && seq.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit())
+    {
         return Ok(());
     }
-    Err(BadCommand { code: "bad_field", message: "\"seq\" is a number or a short string.".to_owned() })
+    Err(BadCommand {
+        code: "bad_field",
+        message: "\"seq\" is a number or a short string.".to_owned(),
+    })
 }
 
 impl BadCommand {
@@ -184,16 +235,32 @@ impl BadCommand {
             | serde_json::error::Category::Syntax
             | serde_json::error::Category::Eof => "bad_json",
         };
-        Self { code, message: format!("The message is not a JSON object with the right fields: {error}.") }
+        Self {
+            code,
+            message: format!("The message is not a JSON object with the right fields: {error}."),
+        }
+    }
+
+    fn not_an_object() -> Self {
+        Self {
+            code: "bad_field",
+            message: "The message is not a JSON object.".to_owned(),
+        }
     }
 
     fn missing(kind: &str, field: &str) -> Self {
-        Self { code: "missing_field", message: format!("A {kind} needs \"{field}\".") }
+        Self {
+            code: "missing_field",
+            message: format!("A {kind} needs \"{field}\"."),
+        }
     }
 
     fn unknown_type(kind: &str) -> Self {
         let shown: String = kind.chars().take(40).collect();
-        Self { code: "unknown_type", message: format!("There is no message of type {shown:?}.") }
+        Self {
+            code: "unknown_type",
+            message: format!("There is no message of type {shown:?}."),
+        }
     }
 }
 
@@ -210,20 +277,34 @@ mod tests {
         let text = r#"{"type":"room_msg","roomId":"r\u0041","content": { "n" : 1.0e5,"s":"\u00e9" } ,"seq":7,"id":[1]}"#;
         let request = Request::parse(text).unwrap();
         assert_eq!(request.id.unwrap().get(), "[1]");
-        let Command::RoomMsg { room: Some(room), content, seq: Some(seq) } = request.command else { panic!() };
-        assert_eq!((room.as_ref(), content.get(), seq.get()), ("rA", r#"{ "n" : 1.0e5,"s":"\u00e9" }"#, "7"));
+        let Command::RoomMsg {
+            room: Some(room),
+            content,
+            seq: Some(seq),
+        } = request.command
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (room.as_ref(), content.get(), seq.get()),
+            ("rA", r#"{ "n" : 1.0e5,"s":"\u00e9" }"#, "7")
+        );
     }
 
     #[test]
     fn null_is_a_content() {
         let request = Request::parse(r#"{"type":"broadcast","content":null}"#).unwrap();
-        assert!(matches!(request.command, Command::Broadcast { content, .. } if content.get() == "null"));
+        assert!(
+            matches!(request.command, Command::Broadcast { content, .. } if content.get() == "null")
+        );
     }
 
     #[test]
     fn seq_and_data_alone_are_a_message_to_the_room_of_the_address() {
         let request = Request::parse(r#"{"seq":1,"data":"x"}"#).unwrap();
-        assert!(matches!(request.command, Command::RoomMsg { room: None, content, .. } if content.get() == "\"x\""));
+        assert!(
+            matches!(request.command, Command::RoomMsg { room: None, content, .. } if content.get() == "\"x\"")
+        );
     }
 
     #[test]
@@ -231,16 +312,37 @@ mod tests {
         for text in ["", "x", "{", "{\"type\":\"heartbeat\"} x", "\u{0}"] {
             assert_eq!(code_of(text), "bad_json", "{text:?}");
         }
-        for text in ["[]", "7", "\"x\"", r#"{"type":7}"#, r#"{"type":"join_room","roomId":{}}"#] {
+        for text in [
+            "[]",
+            "7",
+            "\"x\"",
+            r#"{"type":7}"#,
+            r#"{"type":"join_room","roomId":{}}"#,
+        ] {
             assert_eq!(code_of(text), "bad_field", "{text:?}");
         }
-        for seq in ["{}", "[1]", "true", "\"123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\""] {
-            assert_eq!(code_of(&format!(r#"{{"type":"broadcast","content":1,"seq":{seq}}}"#)), "bad_field", "{seq}");
+        for seq in [
+            "{}",
+            "[1]",
+            "true",
+            "\"123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"",
+        ] {
+            assert_eq!(
+                code_of(&format!(
+                    r#"{{"type":"broadcast","content":1,"seq":{seq}}}"#
+                )),
+                "bad_field",
+                "{seq}"
+            );
         }
         assert_eq!(code_of(r#"{"type":"dance"}"#), "unknown_type");
-        for text in
-            ["{}", r#"{"seq":1}"#, r#"{"data":1}"#, r#"{"type":"room_msg","roomId":"r"}"#, r#"{"type":"private_msg","content":1}"#]
-        {
+        for text in [
+            "{}",
+            r#"{"seq":1}"#,
+            r#"{"data":1}"#,
+            r#"{"type":"room_msg","roomId":"r"}"#,
+            r#"{"type":"private_msg","content":1}"#,
+        ] {
             assert_eq!(code_of(text), "missing_field", "{text:?}");
         }
     }

@@ -5,8 +5,15 @@ use serde_json::value::RawValue;
 
 /// An event, and where it answers a request, that request's `id`.
 #[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
-#[allow(missing_docs, reason = "the fields are the protocol's, described in docs/PROTOCOL.md")]
+#[serde(
+    tag = "type",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the protocol's, described in docs/PROTOCOL.md"
+)]
 pub enum Event<'a> {
     Welcome {
         session: &'a str,

@@ -25,7 +25,9 @@ impl Followers {
 
     /// Takes a connection out; `false` if it is not there.
     pub fn remove(&mut self, conn: ConnId) -> bool {
-        let Some(place) = self.places.remove(&conn) else { return false };
+        let Some(place) = self.places.remove(&conn) else {
+            return false;
+        };
         self.list.swap_remove(place as usize);
         if let Some(moved) = self.list.get(place as usize) {
             self.places.insert(*moved, place);
@@ -62,7 +64,10 @@ mod tests {
 
     #[test]
     fn inserting_and_removing_in_any_order_keeps_the_set() {
-        let id = |index| ConnId { index, generation: 1 };
+        let id = |index| ConnId {
+            index,
+            generation: 1,
+        };
         let mut followers = Followers::default();
         assert!((0..100).all(|index| followers.insert(id(index))));
         assert!(!followers.insert(id(5)));
@@ -72,7 +77,10 @@ mod tests {
         }
         let mut left: Vec<u32> = followers.as_slice().iter().map(|conn| conn.index).collect();
         left.sort_unstable();
-        assert_eq!(left, (0..100).filter(|index| index % 3 != 0).collect::<Vec<_>>());
+        assert_eq!(
+            left,
+            (0..100).filter(|index| index % 3 != 0).collect::<Vec<_>>()
+        );
         assert!(left.iter().all(|&index| followers.contains(id(index))));
     }
 }

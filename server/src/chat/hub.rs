@@ -1,7 +1,6 @@
 //! The hub: every connection that chats, every room, and what each command leads to.
 
 use std::collections::HashMap;
-use std::mem;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -36,7 +35,10 @@ impl Default for HubConfig {
     fn default() -> Self {
         Self {
             heartbeat_seconds: 30,
-            messages: Rate { per_second: 100.0, burst: 200.0 },
+            messages: Rate {
+                per_second: 100.0,
+                burst: 200.0,
+            },
             rooms_per_connection_max: 128,
             bad_messages_max: 10,
             members_told_max: 1000,
@@ -176,19 +178,23 @@ impl Hub {
         }
     }
 
-    /// The effects since the last call, in order.
-    pub fn take_effects(&mut self) -> Vec<Effect> {
-        mem::take(&mut self.effects)
+    /// Moves the effects since the last call, in order, behind those in `effects`.
+    pub fn take_effects(&mut self, effects: &mut Vec<Effect>) {
+        effects.append(&mut self.effects);
     }
 
     /// The connections of an audience.
     #[must_use]
     pub fn audience(&self, audience: &Audience) -> &[ConnId] {
         match audience {
-            Audience::Room(room) => {
-                self.rooms.get(room.as_str()).map_or(&[], |room| room.followers.as_slice())
-            }
-            Audience::User(user) => self.users.get(user.as_str()).map_or(&[], Followers::as_slice),
+            Audience::Room(room) => self
+                .rooms
+                .get(room.as_str())
+                .map_or(&[], |room| room.followers.as_slice()),
+            Audience::User(user) => self
+                .users
+                .get(user.as_str())
+                .map_or(&[], Followers::as_slice),
             Audience::Everyone => self.everyone.as_slice(),
         }
     }
@@ -216,7 +222,9 @@ impl Hub {
 
     /// A connection is gone.
     pub fn disconnect(&mut self, conn: ConnId) {
-        let Some(member) = self.members.remove(&conn) else { return };
+        let Some(member) = self.members.remove(&conn) else {
+            return;
+        };
         self.everyone.remove(conn);
         for room in &member.rooms {
             self.leave_room_as(conn, room, &member.user);
@@ -226,7 +234,9 @@ impl Hub {
 
     /// A connection says something.
     pub fn handle_text(&mut self, conn: ConnId, text: &str, now: Now) {
-        let Some(member) = self.members.get_mut(&conn) else { return };
+        let Some(member) = self.members.get_mut(&conn) else {
+            return;
+        };
         let request = match Request::parse(text) {
             Ok(request) => request,
             Err(error) => return self.bad_message(conn, &error),
@@ -249,45 +259,102 @@ impl Hub {
         let (epoch, offset) = (position.epoch.as_str(), position.offset);
         let (from, content, time) = (append.from.as_str(), &*append.content, now.unix_ms);
         let event = match &append.to {
-            Audience::Room(room) => {
-                Event::RoomMsg { room_id: room.as_str(), offset, epoch, from, content, time }
-            }
-            Audience::User(_) => Event::PrivateMsg { from, content, time, offset, epoch },
-            Audience::Everyone => Event::Broadcast { from, content, time, offset, epoch },
+            Audience::Room(room) => Event::RoomMsg {
+                room_id: room.as_str(),
+                offset,
+                epoch,
+                from,
+                content,
+                time,
+            },
+            Audience::User(_) => Event::PrivateMsg {
+                from,
+                content,
+                time,
+                offset,
+                epoch,
+            },
+            Audience::Everyone => Event::Broadcast {
+                from,
+                content,
+                time,
+                offset,
+                epoch,
+            },
         };
         let text = event.to_text();
         if let Some(seq) = append.seq.as_deref() {
             let room_id = append.log.as_str();
             let id = append.id.as_deref();
-            self.send(append.conn, &Event::Ack { seq, room_id, offset, epoch, time, id });
+            self.send(
+                append.conn,
+                &Event::Ack {
+                    seq,
+                    room_id,
+                    offset,
+                    epoch,
+                    time,
+                    id,
+                },
+            );
         }
         // The ack is the sender's copy; who writes to oneself has no other.
         let except = match &append.to {
             Audience::Room(_) | Audience::Everyone => Some(append.conn),
             Audience::User(_) => None,
         };
-        self.effects.push(Effect::Announce { to: append.to.clone(), except, text });
+        self.effects.push(Effect::Announce {
+            to: append.to.clone(),
+            except,
+            text,
+        });
     }
 
     /// The message found no place.
     pub fn not_appended(&mut self, append: &Append) {
         let (seq, id) = (append.seq.as_deref(), append.id.as_deref());
         let message = "There is no room for another log: the message was not kept.";
-        self.send(append.conn, &Event::Error { code: "storage_full", message, seq, id });
+        self.send(
+            append.conn,
+            &Event::Error {
+                code: "storage_full",
+                message,
+                seq,
+                id,
+            },
+        );
     }
 
     /// The cursor is at the head: the connection hears where that is and who is there.
     pub fn followed(&mut self, follow: &Follow, head: &Position) {
         let position = head.to_string();
-        let recovered = follow.since.as_ref().is_some_and(|since| is_at_head(since, head));
+        let recovered = follow
+            .since
+            .as_ref()
+            .is_some_and(|since| is_at_head(since, head));
         let room_id = follow.room.as_str();
         if let Some(since) = follow.since.as_deref().filter(|_| !recovered) {
             // Nothing is kept, so that whatever came after `since` is missing, and the client is told.
-            self.send(follow.conn, &Event::Gap { room_id, from: since, to: &position, reason: "not_kept" });
+            self.send(
+                follow.conn,
+                &Event::Gap {
+                    room_id,
+                    from: since,
+                    to: &position,
+                    reason: "not_kept",
+                },
+            );
         }
         let members = self.members_of(room_id);
         let id = follow.id.as_deref();
-        let text = Event::Joined { room_id, position: &position, recovered, members, id }.to_text();
+        let text = Event::Joined {
+            room_id,
+            position: &position,
+            recovered,
+            members,
+            id,
+        }
+        .to_text();
         self.effects.push(Effect::Send(follow.conn, text));
     }
 
@@ -296,7 +363,9 @@ impl Hub {
     fn handle(&mut self, conn: ConnId, request: &Request<'_>, now: Now) -> Result<(), Refused> {
         let id = request.id;
         match &request.command {
-            Command::Hello { user, session } => self.hello(conn, user.as_deref(), session.as_deref(), id, now),
+            Command::Hello { user, session } => {
+                self.hello(conn, user.as_deref(), session.as_deref(), id, now)
+            }
             Command::JoinRoom { room, since } => self.join(conn, room, since.as_deref(), id),
             Command::LeaveRoom { room } => self.leave(conn, room, id),
             Command::RoomMsg { room, content, seq } => {
@@ -304,7 +373,11 @@ impl Hub {
                 self.append(conn, to, content, *seq, id);
                 Ok(())
             }
-            Command::PrivateMsg { to_user, content, seq } => {
+            Command::PrivateMsg {
+                to_user,
+                content,
+                seq,
+            } => {
                 let to = Audience::User(self.connected_user(to_user)?);
                 self.append(conn, to, content, *seq, id);
                 Ok(())
@@ -317,12 +390,23 @@ impl Hub {
             Command::Presence { room } => {
                 let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
                 let members = self.members_of(room.as_str());
-                let text = Event::Presence { room_id: room.as_str(), members, id }.to_text();
+                let text = Event::Presence {
+                    room_id: room.as_str(),
+                    members,
+                    id,
+                }
+                .to_text();
                 self.effects.push(Effect::Send(conn, text));
                 Ok(())
             }
             Command::Heartbeat => {
-                self.send(conn, &Event::Heartbeat { time: now.unix_ms, id });
+                self.send(
+                    conn,
+                    &Event::Heartbeat {
+                        time: now.unix_ms,
+                        id,
+                    },
+                );
                 Ok(())
             }
         }
@@ -336,7 +420,9 @@ impl Hub {
         id: Option<&RawValue>,
         now: Now,
     ) -> Result<(), Refused> {
-        let Some(member) = self.members.get(&conn) else { return Ok(()) };
+        let Some(member) = self.members.get(&conn) else {
+            return Ok(());
+        };
         let (old_user, old_session) = (member.user.clone(), member.session.clone());
         let rooms = member.rooms.clone();
         let user = match user {
@@ -370,31 +456,61 @@ impl Hub {
         id: Option<&RawValue>,
     ) -> Result<(), Refused> {
         let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
-        let Some(member) = self.members.get(&conn) else { return Ok(()) };
-        if member.rooms.len() >= self.config.rooms_per_connection_max && !member.rooms.contains(&room) {
+        let Some(member) = self.members.get(&conn) else {
+            return Ok(());
+        };
+        if member.rooms.len() >= self.config.rooms_per_connection_max
+            && !member.rooms.contains(&room)
+        {
             let max = self.config.rooms_per_connection_max;
             let message = format!("A connection can be in {max} rooms at most.");
-            return Err(Refused { code: "too_many_rooms", message });
+            return Err(Refused {
+                code: "too_many_rooms",
+                message,
+            });
         }
-        self.enter(conn, &room, since.map(str::to_owned), id.map(ToOwned::to_owned));
+        self.enter(
+            conn,
+            &room,
+            since.map(str::to_owned),
+            id.map(ToOwned::to_owned),
+        );
         Ok(())
     }
 
     fn leave(&mut self, conn: ConnId, room: &str, id: Option<&RawValue>) -> Result<(), Refused> {
         let room = self.room_of(conn, Some(room))?;
-        let Some(member) = self.members.get_mut(&conn) else { return Ok(()) };
+        let Some(member) = self.members.get_mut(&conn) else {
+            return Ok(());
+        };
         member.rooms.retain(|joined| *joined != room);
         let user = member.user.clone();
         self.leave_room_as(conn, &room, &user);
-        self.send(conn, &Event::Left { room_id: room.as_str(), id });
+        self.send(
+            conn,
+            &Event::Left {
+                room_id: room.as_str(),
+                id,
+            },
+        );
         Ok(())
     }
 
     fn typing(&mut self, conn: ConnId, room: &str) -> Result<(), Refused> {
         let room = self.room_of(conn, Some(room))?;
-        let Some(member) = self.members.get(&conn) else { return Ok(()) };
-        let text = Event::Typing { room_id: room.as_str(), user: member.user.as_str() }.to_text();
-        self.effects.push(Effect::Announce { to: Audience::Room(room), except: Some(conn), text });
+        let Some(member) = self.members.get(&conn) else {
+            return Ok(());
+        };
+        let text = Event::Typing {
+            room_id: room.as_str(),
+            user: member.user.as_str(),
+        }
+        .to_text();
+        self.effects.push(Effect::Announce {
+            to: Audience::Room(room),
+            except: Some(conn),
+            text,
+        });
         Ok(())
     }
 
@@ -406,7 +522,9 @@ impl Hub {
         seq: Option<&RawValue>,
         id: Option<&RawValue>,
     ) {
-        let Some(member) = self.members.get(&conn) else { return };
+        let Some(member) = self.members.get(&conn) else {
+            return;
+        };
         self.effects.push(Effect::Append(Append {
             log: to.log(),
             to,
@@ -422,8 +540,15 @@ impl Hub {
 
     /// The room that is meant, if the connection is in it.
     fn room_of(&self, conn: ConnId, room: Option<&str>) -> Result<RoomName, Refused> {
-        let joined = self.members.get(&conn).map_or(&[][..], |member| &member.rooms);
-        let home = || self.members.get(&conn).and_then(|member| member.home.as_ref());
+        let joined = self
+            .members
+            .get(&conn)
+            .map_or(&[][..], |member| &member.rooms);
+        let home = || {
+            self.members
+                .get(&conn)
+                .and_then(|member| member.home.as_ref())
+        };
         let found = match room {
             Some(name) => joined.iter().find(|room| room.as_str() == name),
             None => home().filter(|home| joined.contains(home)),
@@ -432,29 +557,52 @@ impl Hub {
             Some(name) => format!("You are not in the room {name:?}: join it first."),
             None => "The address names no room that you are in: add ?room=NAME to it.".to_owned(),
         };
-        found.cloned().ok_or_else(|| Refused { code: "not_in_room", message: message() })
+        found.cloned().ok_or_else(|| Refused {
+            code: "not_in_room",
+            message: message(),
+        })
     }
 
-    fn enter(&mut self, conn: ConnId, room: &RoomName, since: Option<String>, id: Option<Box<RawValue>>) {
-        let Some(member) = self.members.get_mut(&conn) else { return };
+    fn enter(
+        &mut self,
+        conn: ConnId,
+        room: &RoomName,
+        since: Option<String>,
+        id: Option<Box<RawValue>>,
+    ) {
+        let Some(member) = self.members.get_mut(&conn) else {
+            return;
+        };
         // Joining again only moves the cursor.
         if !member.rooms.contains(room) {
             member.rooms.push(room.clone());
             let user = member.user.clone();
             self.enter_room_as(conn, room, &user);
         }
-        self.effects.push(Effect::Follow(Follow { log: room.log(), conn, room: room.clone(), since, id }));
+        self.effects.push(Effect::Follow(Follow {
+            log: room.log(),
+            conn,
+            room: room.clone(),
+            since,
+            id,
+        }));
     }
 
     fn enter_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
-        let first = self.rooms.entry(room.clone()).or_default().enter(conn, user);
+        let first = self
+            .rooms
+            .entry(room.clone())
+            .or_default()
+            .enter(conn, user);
         if first {
             self.announce_system(room, conn, user, "join", &format!("{user} joined."));
         }
     }
 
     fn leave_room_as(&mut self, conn: ConnId, name: &RoomName, user: &UserName) {
-        let Some(room) = self.rooms.get_mut(name.as_str()) else { return };
+        let Some(room) = self.rooms.get_mut(name.as_str()) else {
+            return;
+        };
         let last = room.leave(conn, user);
         if room.followers.is_empty() {
             self.rooms.remove(name.as_str());
@@ -463,13 +611,30 @@ impl Hub {
         }
     }
 
-    fn announce_system(&mut self, room: &RoomName, conn: ConnId, user: &UserName, event: &str, content: &str) {
+    fn announce_system(
+        &mut self,
+        room: &RoomName,
+        conn: ConnId,
+        user: &UserName,
+        event: &str,
+        content: &str,
+    ) {
         let to = Audience::Room(room.clone());
         let others = self.audience(&to).len();
         if others <= self.config.members_told_max {
             let (room_id, user) = (room.as_str(), user.as_str());
-            let text = Event::System { room_id, event, user, content }.to_text();
-            self.effects.push(Effect::Announce { to, except: Some(conn), text });
+            let text = Event::System {
+                room_id,
+                event,
+                user,
+                content,
+            }
+            .to_text();
+            self.effects.push(Effect::Announce {
+                to,
+                except: Some(conn),
+                text,
+            });
         }
     }
 
@@ -486,8 +651,12 @@ impl Hub {
         if self.users.contains_key(user.as_str()) {
             return Ok(user);
         }
-        let message = format!("{user} is not connected, and this server keeps no messages for later.");
-        Err(Refused { code: "user_offline", message })
+        let message =
+            format!("{user} is not connected, and this server keeps no messages for later.");
+        Err(Refused {
+            code: "user_offline",
+            message,
+        })
     }
 
     /// Makes the connection one of the user's and the session's only one.
@@ -516,7 +685,9 @@ impl Hub {
     fn guest(&mut self) -> UserName {
         loop {
             let name = format!("guest-{:06x}", self.random.random::<u32>() >> 8);
-            if let (false, Ok(user)) = (self.users.contains_key(name.as_str()), UserName::new(&name)) {
+            if let (false, Ok(user)) =
+                (self.users.contains_key(name.as_str()), UserName::new(&name))
+            {
                 return user;
             }
         }
@@ -533,19 +704,37 @@ impl Hub {
     // ---- answers ----
 
     fn welcome(&mut self, conn: ConnId, id: Option<&RawValue>, now: Now) {
-        let Some(member) = self.members.get(&conn) else { return };
+        let Some(member) = self.members.get(&conn) else {
+            return;
+        };
         let (session, user) = (member.session.as_str(), member.user.as_str());
         let msg = format!("Welcome, {user}.");
         let heartbeat = self.config.heartbeat_seconds;
         let time = now.unix_ms;
-        let text = Event::Welcome { session, user, msg: &msg, heartbeat, time, id }.to_text();
+        let text = Event::Welcome {
+            session,
+            user,
+            msg: &msg,
+            heartbeat,
+            time,
+            id,
+        }
+        .to_text();
         self.effects.push(Effect::Send(conn, text));
     }
 
     fn bad_message(&mut self, conn: ConnId, error: &BadCommand) {
-        let text = Event::Error { code: error.code, message: &error.message, seq: None, id: None }.to_text();
+        let text = Event::Error {
+            code: error.code,
+            message: &error.message,
+            seq: None,
+            id: None,
+        }
+        .to_text();
         self.effects.push(Effect::Send(conn, text));
-        let Some(member) = self.members.get_mut(&conn) else { return };
+        let Some(member) = self.members.get_mut(&conn) else {
+            return;
+        };
         member.bad_messages += 1;
         if member.bad_messages >= self.config.bad_messages_max {
             self.effects.push(Effect::Close(conn, Parting::BadMessages));
@@ -554,7 +743,9 @@ impl Hub {
 
     fn refuse(&mut self, conn: ConnId, request: &Request<'_>, refused: &Refused) {
         let seq = match &request.command {
-            Command::RoomMsg { seq, .. } | Command::PrivateMsg { seq, .. } | Command::Broadcast { seq, .. } => *seq,
+            Command::RoomMsg { seq, .. }
+            | Command::PrivateMsg { seq, .. }
+            | Command::Broadcast { seq, .. } => *seq,
             Command::Hello { .. }
             | Command::JoinRoom { .. }
             | Command::LeaveRoom { .. }
@@ -563,7 +754,15 @@ impl Hub {
             | Command::Heartbeat => None,
         };
         let (code, message) = (refused.code, refused.message.as_str());
-        self.send(conn, &Event::Error { code, message, seq, id: request.id });
+        self.send(
+            conn,
+            &Event::Error {
+                code,
+                message,
+                seq,
+                id: request.id,
+            },
+        );
     }
 
     fn send(&mut self, conn: ConnId, event: &Event<'_>) {
@@ -572,7 +771,10 @@ impl Hub {
 }
 
 fn bad_name(field: &str, error: NameError) -> Refused {
-    Refused { code: "bad_name", message: format!("\"{field}\" {error}.") }
+    Refused {
+        code: "bad_name",
+        message: format!("\"{field}\" {error}."),
+    }
 }
 
 /// Whether nothing came after `since`; empty means from the oldest kept entry.

@@ -13,5 +13,5 @@ mod room;
 pub use command::{BadCommand, Command, Request};
 pub use event::Event;
 pub use followers::Followers;
-pub use hub::{Append, Audience, Effect, Hub, HubConfig, Joiner, Parting};
+pub use hub::{Append, Audience, Effect, Follow, Hub, HubConfig, Joiner, Parting};
 pub use relay::Relay;

@@ -30,7 +30,9 @@ impl Relay {
     /// All connections in a room.
     #[must_use]
     pub fn followers(&self, room: &RoomName) -> &[ConnId] {
-        self.rooms.get(room.as_str()).map_or(&[], Followers::as_slice)
+        self.rooms
+            .get(room.as_str())
+            .map_or(&[], Followers::as_slice)
     }
 }
 
@@ -40,7 +42,10 @@ mod tests {
 
     #[test]
     fn a_room_is_there_while_somebody_is_in_it() {
-        let (room, id) = (RoomName::new("r").unwrap(), |index| ConnId { index, generation: 0 });
+        let (room, id) = (RoomName::new("r").unwrap(), |index| ConnId {
+            index,
+            generation: 0,
+        });
         let mut relay = Relay::default();
         relay.enter(&room, id(1));
         relay.enter(&room, id(2));

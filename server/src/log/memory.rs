@@ -19,7 +19,10 @@ impl MemoryLog {
     /// Empty logs of this epoch.
     #[must_use]
     pub fn new(epoch: Epoch) -> Self {
-        Self { epoch, heads: HashMap::default() }
+        Self {
+            epoch,
+            heads: HashMap::default(),
+        }
     }
 
     /// Gives the next entry of a log its position.
@@ -36,13 +39,19 @@ impl MemoryLog {
         } else {
             return Err(LogsFull);
         };
-        Ok(Position { epoch: self.epoch.clone(), offset })
+        Ok(Position {
+            epoch: self.epoch.clone(),
+            offset,
+        })
     }
 
     /// The position of the newest entry; offset 0 where there is none.
     #[must_use]
     pub fn head(&self, log: &LogName) -> Position {
-        Position { epoch: self.epoch.clone(), offset: self.heads.get(log.as_str()).copied().unwrap_or(0) }
+        Position {
+            epoch: self.epoch.clone(),
+            offset: self.heads.get(log.as_str()).copied().unwrap_or(0),
+        }
     }
 }
 
@@ -56,7 +65,10 @@ mod tests {
         let mut log = MemoryLog::new(Epoch::new(7));
         let (a, b) = (RoomName::new("a").unwrap().log(), LogName::broadcast());
         assert_eq!(log.head(&a).to_string(), "00000007-0");
-        assert_eq!([&a, &a, &b, &a].map(|name| log.append(name).unwrap().offset), [1, 2, 1, 3]);
+        assert_eq!(
+            [&a, &a, &b, &a].map(|name| log.append(name).unwrap().offset),
+            [1, 2, 1, 3]
+        );
         assert_eq!(log.head(&a).to_string(), "00000007-3");
     }
 }

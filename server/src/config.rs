@@ -1,0 +1,104 @@
+//! What a server allows and how long it waits: every number that an operator may turn, with its default.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewire_protocol::{CloseCode, Config as WebSocketConfig};
+
+use crate::chat::HubConfig;
+use crate::limit::Rate;
+use crate::transport::HttpConfig;
+
+/// 4009: no answer to a ping.
+pub(crate) const HEARTBEAT_LOST: u16 = 4009;
+
+/// The settings of a server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one. Default 127.0.0.1:8080.
+    pub listen: SocketAddr,
+    /// The most connections at once; `None` takes what the limit on open files allows.
+    pub connections_max: Option<usize>,
+    /// The time without a byte from a peer after which it is pinged. Default 30 s.
+    pub heartbeat: Duration,
+    /// The time for the answer. Default 10 s.
+    pub pong_wait: Duration,
+    /// The time for a whole request head. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// The time that an HTTP connection may be idle between requests. Default 60 s.
+    pub keep_alive: Duration,
+    /// The time for the peer's part in closing. Default 5 s.
+    pub close_timeout: Duration,
+    /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
+    pub messages_per_second: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            connections_max: None,
+            heartbeat: Duration::from_secs(30),
+            pong_wait: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(5),
+            messages_per_second: 100,
+        }
+    }
+}
+
+/// The limits of each kind of WebSocket, shared by all its connections.
+#[derive(Debug)]
+pub(crate) struct WebSocketConfigs {
+    /// 64 KiB a message, in 1,024 fragments at most.
+    pub(crate) chat: Arc<WebSocketConfig>,
+    /// 1 MiB a message, in 1,024 fragments at most.
+    pub(crate) relay: Arc<WebSocketConfig>,
+    /// 64 MiB a message, in 131,072 fragments at most: what the Autobahn testsuite needs, and room.
+    pub(crate) echo: Arc<WebSocketConfig>,
+}
+
+impl Config {
+    pub(crate) fn web_sockets(&self) -> WebSocketConfigs {
+        let of = |message_bytes_max, fragments_max| {
+            Arc::new(WebSocketConfig {
+                frame_bytes_max: message_bytes_max,
+                message_bytes_max,
+                fragments_max,
+                ping_interval: Some(self.heartbeat),
+                pong_wait: self.pong_wait,
+                pong_timeout_code: CloseCode::new(HEARTBEAT_LOST)
+                    .unwrap_or(CloseCode::INTERNAL_ERROR),
+                close_timeout: self.close_timeout,
+                ..WebSocketConfig::default()
+            })
+        };
+        WebSocketConfigs {
+            chat: of(64 << 10, 1024),
+            relay: of(1 << 20, 1024),
+            echo: of(64 << 20, 131_072),
+        }
+    }
+
+    pub(crate) const fn http(&self) -> HttpConfig {
+        HttpConfig {
+            request_timeout: self.handshake_timeout,
+            keep_alive: self.keep_alive,
+            close_timeout: self.close_timeout,
+        }
+    }
+
+    pub(crate) fn hub(&self) -> HubConfig {
+        let per_second = self.messages_per_second as f32;
+        HubConfig {
+            heartbeat_seconds: self.heartbeat.as_secs().max(1),
+            messages: Rate {
+                per_second,
+                burst: 2.0 * per_second,
+            },
+            ..HubConfig::default()
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One connection: its socket, and what it speaks at the moment.
+
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::Shutdown;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use tidewire_protocol::{Connection, Transport};
+
+use crate::ids::RoomName;
+use crate::timer::Tick;
+use crate::transport::{Http, HttpConfig};
+
+/// Slices of one vectored write.
+const SLICES_MAX: usize = 64;
+
+/// Vectored writes of a connection in a turn; what is left goes out in the next.
+const WRITES_PER_TURN_MAX: usize = 32;
+
+/// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
+const UNSENT_BYTES_HIGH: usize = 64 << 10;
+
+/// A connection in the worker's table.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) generation: u32,
+    stream: TcpStream,
+    pub(super) state: State,
+    /// There may be more to read: mio tells of new bytes only once.
+    pub(super) readable: bool,
+    /// The peer ended its half, or the socket failed: read on to the end, however short a read was.
+    pub(super) read_closed: bool,
+    /// In the worker's list of connections to read.
+    pub(super) in_ready: bool,
+    /// In the worker's list of connections to flush.
+    pub(super) in_dirty: bool,
+    writable_interest: bool,
+    half_closed: bool,
+    /// To be freed at the end of the turn.
+    pub(super) dead: bool,
+    /// Its newest slot in the timer wheel.
+    pub(super) scheduled: Option<Tick>,
+}
+
+/// What a connection speaks.
+#[derive(Debug)]
+pub(super) enum State {
+    Http(Box<Http>),
+    WebSocket(Box<WebSocket>),
+}
+
+/// A WebSocket and what it is for.
+#[derive(Debug)]
+pub(super) struct WebSocket {
+    pub(super) connection: Connection,
+    pub(super) app: App,
+}
+
+/// What the messages of a WebSocket are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum App {
+    Echo,
+    Relay {
+        room: RoomName,
+        include_sender: bool,
+    },
+    Chat,
+    /// It has ended; nobody is told about it any more.
+    Gone,
+}
+
+/// What became of writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// All is sent.
+    All,
+    /// The socket is full; an event will tell when it is not.
+    Blocked,
+    /// There is more, but this turn's budget is spent.
+    Budget,
+    /// The socket is broken.
+    Failed,
+}
+
+impl Conn {
+    pub(super) fn new(stream: TcpStream, generation: u32, http: Http) -> Self {
+        Self {
+            generation,
+            stream,
+            state: State::Http(Box::new(http)),
+            readable: false,
+            read_closed: false,
+            in_ready: false,
+            in_dirty: false,
+            writable_interest: false,
+            half_closed: false,
+            dead: false,
+            scheduled: None,
+        }
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.stream, token, Interest::READABLE)
+    }
+
+    /// Reads once; `WouldBlock` is `None`.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(read) => return Ok(Some(read)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether it is to be read only once its unsent bytes have left.
+    pub(super) fn is_paused(&self) -> bool {
+        match &self.state {
+            State::Http(http) => http.is_paused(),
+            State::WebSocket(web_socket) => {
+                web_socket.connection.unsent_bytes() > UNSENT_BYTES_HIGH
+                    && web_socket.connection.transport() == Transport::Keep
+            }
+        }
+    }
+
+    pub(super) fn unsent_bytes(&self) -> usize {
+        match &self.state {
+            State::Http(http) => http.unsent_bytes(),
+            State::WebSocket(web_socket) => web_socket.connection.unsent_bytes(),
+        }
+    }
+
+    /// Writes what is unsent, and asks for an event when the socket takes no more.
+    pub(super) fn flush(&mut self, registry: &Registry, token: Token, now: Instant) -> Flushed {
+        let flushed = self.write_unsent(now);
+        let wanted = flushed == Flushed::Blocked;
+        if wanted != self.writable_interest {
+            let interest = if wanted {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            if registry
+                .reregister(&mut self.stream, token, interest)
+                .is_err()
+            {
+                return Flushed::Failed;
+            }
+            self.writable_interest = wanted;
+        }
+        flushed
+    }
+
+    fn write_unsent(&mut self, now: Instant) -> Flushed {
+        for _ in 0..WRITES_PER_TURN_MAX {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let filled = self.state.poll_transmit(&mut slices);
+            if filled == 0 {
+                return Flushed::All;
+            }
+            match self.stream.write_vectored(&slices[..filled]) {
+                Ok(0) => return Flushed::Failed,
+                Ok(written) => {
+                    if self.writable_interest {
+                        self.state.handle_progress(now);
+                    }
+                    self.state.transmitted(written);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.state.transmitted(0);
+                    return Flushed::Blocked;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Flushed::Failed,
+            }
+        }
+        Flushed::Budget
+    }
+
+    /// Ends our half of the socket, once.
+    pub(super) fn half_close(&mut self) {
+        if !self.half_closed {
+            self.half_closed = true;
+            // If the peer is gone already, so be it.
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+impl State {
+    fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        match self {
+            Self::Http(http) => http.poll_transmit(slices),
+            Self::WebSocket(web_socket) => web_socket.connection.poll_transmit(slices),
+        }
+    }
+
+    fn transmitted(&mut self, bytes: usize) {
+        match self {
+            Self::Http(http) => http.transmitted(bytes),
+            Self::WebSocket(web_socket) => web_socket.connection.transmitted(bytes),
+        }
+    }
+
+    fn handle_progress(&mut self, now: Instant) {
+        match self {
+            // A request has a total time.
+            Self::Http(_) => {}
+            Self::WebSocket(web_socket) => web_socket.connection.handle_progress(now),
+        }
+    }
+
+    pub(super) fn handle_eof(&mut self, http_config: &HttpConfig, now: Instant) {
+        match self {
+            Self::Http(http) => http.handle_eof(http_config, now),
+            Self::WebSocket(web_socket) => web_socket.connection.handle_eof(now),
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, http_config: &HttpConfig, now: Instant) {
+        match self {
+            Self::Http(http) => http.handle_timeout(http_config, now),
+            Self::WebSocket(web_socket) => web_socket.connection.handle_timeout(now),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Http(http) => Some(http.deadline()),
+            Self::WebSocket(web_socket) => web_socket.connection.poll_timeout(),
+        }
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self {
+            Self::Http(http) => http.transport(),
+            Self::WebSocket(web_socket) => web_socket.connection.transport(),
+        }
+    }
+}

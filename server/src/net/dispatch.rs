@@ -1,0 +1,280 @@
+//! From bytes to the chat and back: what a connection said is handled, what follows from it is queued on connections.
+
+use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
+
+use super::conn::{App, State, WebSocket};
+use super::worker::Worker;
+use crate::chat::{Effect, Parting};
+use crate::ids::ConnId;
+use crate::transport::Endpoint;
+
+/// 4003: a newer connection has the session.
+const REPLACED: u16 = 4003;
+/// 4008: does not read fast enough.
+const SLOW: u16 = 4008;
+
+impl Worker {
+    // ---- HTTP ----
+
+    pub(super) fn handle_http(&mut self, id: ConnId, bytes: &mut [u8]) {
+        let now = self.now.instant;
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        let State::Http(http) = &mut conn.state else {
+            return;
+        };
+        let mut input = bytes;
+        if let Some(endpoint) = http.handle_input(&mut input, &self.http, &self.status, now) {
+            self.upgrade(id, endpoint, input);
+        }
+    }
+
+    /// Goes on with pipelined requests that waited until responses had left.
+    pub(super) fn resume(&mut self, id: ConnId) {
+        let now = self.now.instant;
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        let State::Http(http) = &mut conn.state else {
+            return;
+        };
+        if !http.is_paused() {
+            return;
+        }
+        if let Some((endpoint, mut behind)) = http.resume(&self.http, &self.status, now) {
+            self.upgrade(id, endpoint, &mut behind);
+        }
+        self.mark_dirty(id);
+    }
+
+    /// The connection speaks WebSocket from now on; `input` holds the frames that came behind the handshake.
+    fn upgrade(&mut self, id: ConnId, endpoint: Endpoint, input: &mut [u8]) {
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        let State::Http(http) = &conn.state else {
+            return;
+        };
+        let (config, app) = match &endpoint {
+            Endpoint::Echo => (&self.web_sockets.echo, App::Echo),
+            Endpoint::Relay {
+                room,
+                include_sender,
+            } => {
+                let (room, include_sender) = (room.clone(), *include_sender);
+                (
+                    &self.web_sockets.relay,
+                    App::Relay {
+                        room,
+                        include_sender,
+                    },
+                )
+            }
+            Endpoint::Chat(_) => (&self.web_sockets.chat, App::Chat),
+        };
+        let mut connection = Connection::server(config.clone(), self.now.instant);
+        connection.queue_handshake(http.unsent());
+        conn.state = State::WebSocket(Box::new(WebSocket { connection, app }));
+        match endpoint {
+            Endpoint::Echo => {}
+            Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
+            Endpoint::Chat(joiner) => {
+                self.hub.connect(id, joiner, self.now);
+                self.run_effects();
+            }
+        }
+        if let Some(stop) = self.stop_asked() {
+            self.close_for_stop(id, stop);
+        }
+        self.handle_web_socket(id, input);
+    }
+
+    // ---- WebSocket ----
+
+    pub(super) fn handle_web_socket(&mut self, id: ConnId, bytes: &mut [u8]) {
+        let mut input = bytes;
+        let now = self.now.instant;
+        loop {
+            let Some(conn) = self.table.get_mut(id) else {
+                return;
+            };
+            let State::WebSocket(web_socket) = &mut conn.state else {
+                return;
+            };
+            match web_socket.connection.handle_input(&mut input, now) {
+                None => return,
+                Some(Event::Message(message)) if web_socket.app == App::Echo => {
+                    // Refused while closing: then nobody waits for it.
+                    let _ = web_socket.connection.send(&message);
+                }
+                Some(Event::Message(message)) => self.handle_message(id, &message),
+                Some(Event::Ping(_) | Event::Pong(_)) => {}
+                Some(Event::Closed(_)) => self.handle_end(id),
+            }
+        }
+    }
+
+    fn handle_message(&mut self, id: ConnId, message: &Message<'_>) {
+        let Some(web_socket) = self.web_socket(id) else {
+            return;
+        };
+        match (&web_socket.app, message) {
+            (
+                App::Relay {
+                    room,
+                    include_sender,
+                },
+                _,
+            ) => {
+                let (room, include_sender) = (room.clone(), *include_sender);
+                self.pass_on(id, &room, include_sender, message);
+            }
+            (App::Chat, Message::Text(text)) => {
+                self.hub.handle_text(id, text, self.now);
+                self.run_effects();
+            }
+            (App::Chat, Message::Binary(_)) => {
+                self.close(id, CloseCode::UNSUPPORTED_DATA, "the chat speaks text");
+            }
+            (App::Echo | App::Gone, _) => {}
+        }
+    }
+
+    fn pass_on(
+        &mut self,
+        sender: ConnId,
+        room: &crate::ids::RoomName,
+        include_sender: bool,
+        message: &Message<'_>,
+    ) {
+        let prepared = Prepared::new(message);
+        // A list of its own, because queueing marks connections of this worker.
+        for follower in self.relay.followers(room).to_vec() {
+            if include_sender || follower != sender {
+                self.send_prepared(follower, &prepared);
+            }
+        }
+    }
+
+    /// After a change that came without input (the end of the transport, a timeout): tells of an end, if it was one.
+    pub(super) fn after_silent_change(&mut self, id: ConnId) {
+        let Some(web_socket) = self.web_socket(id) else {
+            return;
+        };
+        if matches!(web_socket.connection.poll_event(), Some(Event::Closed(_))) {
+            self.handle_end(id);
+        }
+    }
+
+    /// The connection has ended: the others hear of it.
+    fn handle_end(&mut self, id: ConnId) {
+        let Some(web_socket) = self.web_socket(id) else {
+            return;
+        };
+        match std::mem::replace(&mut web_socket.app, App::Gone) {
+            App::Relay { room, .. } => self.relay.leave(&room, id),
+            App::Chat => {
+                self.hub.disconnect(id);
+                self.run_effects();
+            }
+            App::Echo | App::Gone => {}
+        }
+    }
+
+    // ---- effects ----
+
+    /// Does what the hub decided, and what follows from that.
+    fn run_effects(&mut self) {
+        loop {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.hub.take_effects(&mut effects);
+            if effects.is_empty() {
+                self.effects = effects;
+                return;
+            }
+            for effect in effects.drain(..) {
+                self.run_effect(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
+    fn run_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(to, text) => {
+                if let Some(web_socket) = self.web_socket(to) {
+                    // Refused while closing: then nobody waits for it.
+                    let _ = web_socket.connection.send(&Message::text(&text));
+                    self.mark_dirty(to);
+                }
+            }
+            Effect::Announce { to, except, text } => {
+                let prepared = Prepared::new(&Message::text(&text));
+                for follower in self.hub.audience(&to).to_vec() {
+                    if Some(follower) != except {
+                        self.send_prepared(follower, &prepared);
+                    }
+                }
+            }
+            Effect::Append(append) => match self.log.append(&append.log) {
+                Ok(position) => self.hub.appended(&append, &position, self.now),
+                Err(crate::log::LogsFull) => self.hub.not_appended(&append),
+            },
+            Effect::Follow(follow) => {
+                let head = self.log.head(&follow.log);
+                self.hub.followed(&follow, &head);
+            }
+            Effect::Close(conn, Parting::Replaced) => {
+                self.close(
+                    conn,
+                    private_code(REPLACED),
+                    "a newer connection has this session",
+                );
+            }
+            Effect::Close(conn, Parting::BadMessages) => {
+                self.close(
+                    conn,
+                    CloseCode::POLICY_VIOLATION,
+                    "too many messages that are no command",
+                );
+            }
+        }
+    }
+
+    fn send_prepared(&mut self, to: ConnId, prepared: &Prepared) {
+        if let Some(web_socket) = self.web_socket(to) {
+            // Refused while closing: then nobody waits for it.
+            let _ = web_socket.connection.send_prepared(prepared);
+            self.mark_dirty(to);
+        }
+    }
+
+    pub(super) fn close_slow(&mut self, id: ConnId) {
+        self.close(id, private_code(SLOW), "does not read fast enough");
+    }
+
+    /// Closes a WebSocket, and tells the others at once: what it still says is not heard.
+    fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+        let now = self.now.instant;
+        let Some(web_socket) = self.web_socket(id) else {
+            return;
+        };
+        // One that is closing already goes on closing.
+        let _ = web_socket.connection.close(code, reason, now);
+        self.mark_dirty(id);
+        self.handle_end(id);
+    }
+
+    fn web_socket(&mut self, id: ConnId) -> Option<&mut WebSocket> {
+        match &mut self.table.get_mut(id)?.state {
+            State::WebSocket(web_socket) => Some(web_socket),
+            State::Http(_) => None,
+        }
+    }
+}
+
+/// A code of the range for applications.
+fn private_code(code: u16) -> CloseCode {
+    CloseCode::new(code).unwrap_or(CloseCode::POLICY_VIOLATION)
+}

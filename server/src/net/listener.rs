@@ -1,0 +1,171 @@
+//! Accepting, also when there is nothing left to accept with.
+//!
+//! mio is edge-triggered: after `accept` failed for want of a descriptor, no event comes when one is free again. So the
+//! listener remembers that it has work, and holds a descriptor in reserve: giving it up is enough to take one connection
+//! from the queue and tell it why it cannot stay.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// The kernel's buffer for what a peer does not read yet. Left to itself the kernel takes 4.3 MB for one peer that reads
+/// nothing; with this, some 128 KiB.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
+/// How long to leave the queue alone when not even the reserve helps.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: TcpListener,
+    /// There may be connections in the queue.
+    ready: bool,
+    reserve: Option<File>,
+    retry_at: Option<Instant>,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// A connection.
+    Stream(TcpStream),
+    /// A connection that can only be told to come back, and then closed: its descriptor is the reserve.
+    OnReserve(TcpStream),
+    /// The queue is empty, or left alone for now.
+    Nothing,
+}
+
+impl Listener {
+    /// Binds and listens.
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        // Accepted sockets inherit both from the listening one, which saves two system calls for each.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from_std(socket.into());
+        Ok(Self {
+            socket,
+            ready: false,
+            reserve: open_reserve(),
+            retry_at: None,
+        })
+    }
+
+    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    /// An event said that there are connections.
+    pub(super) const fn set_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// Whether [`accept`](Self::accept) may have something at `now`.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.ready && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// When a queue that was left alone is to be looked at again.
+    pub(super) const fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// A descriptor was freed: no need to wait longer.
+    pub(super) const fn descriptor_freed(&mut self) {
+        self.retry_at = None;
+    }
+
+    /// Takes the next connection from the queue.
+    pub(super) fn accept(&mut self, now: Instant) -> Accepted {
+        self.retry_at = None;
+        loop {
+            match self.socket.accept() {
+                Ok((stream, _)) => return Accepted::Stream(stream),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return Accepted::Nothing;
+                }
+                // The peer gave up while it waited.
+                Err(error) if is_passing(error.kind()) => {}
+                Err(_) => return self.accept_on_reserve(now),
+            }
+        }
+    }
+
+    /// After EMFILE and the like: gives up the reserve for one connection. The caller closes it before it goes on, and
+    /// calls [`restore_reserve`](Self::restore_reserve).
+    fn accept_on_reserve(&mut self, now: Instant) -> Accepted {
+        self.retry_at = Some(now + RETRY_AFTER);
+        if self.reserve.take().is_none() {
+            self.reserve = open_reserve();
+            return Accepted::Nothing;
+        }
+        match self.socket.accept() {
+            Ok((stream, _)) => Accepted::OnReserve(stream),
+            Err(error) => {
+                self.ready = error.kind() != ErrorKind::WouldBlock;
+                self.restore_reserve();
+                Accepted::Nothing
+            }
+        }
+    }
+
+    pub(super) fn restore_reserve(&mut self) {
+        self.reserve = open_reserve();
+        if self.reserve.is_some() {
+            // The next in the queue can be told, too.
+            self.retry_at = None;
+        }
+    }
+}
+
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionAborted | ErrorKind::Interrupted)
+}
+
+fn open_reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_inherit_the_options() {
+        let mut listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let client = std::net::TcpStream::connect(listener.local_address().unwrap()).unwrap();
+        let accepted = loop {
+            match listener.accept(Instant::now()) {
+                Accepted::Stream(stream) => break stream,
+                Accepted::Nothing => std::thread::yield_now(),
+                Accepted::OnReserve(_) => panic!("out of descriptors"),
+            }
+        };
+        let socket = socket2::SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.send_buffer_size().unwrap(), 2 * SEND_BUFFER_BYTES);
+        drop(client);
+    }
+}

@@ -1,0 +1,72 @@
+//! The chat page and what it loads, embedded in the binary.
+
+/// A file that is served as it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asset {
+    /// Where it is served.
+    pub(super) path: &'static str,
+    pub(super) content_type: &'static str,
+    pub(super) body: &'static [u8],
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! assets {
+    ($($path:literal, $content_type:ident, $file:literal;)*) => {
+        &[$(Asset { path: $path, content_type: $content_type, body: include_bytes!($file) }),*]
+    };
+}
+
+const ASSETS: &[Asset] = assets! {
+    "/", HTML, "../../web/index.html";
+    "/client.js", JS, "../../../clients/js/tidewire.js";
+    "/theme.css", CSS, "../../web/theme.css";
+    "/chat.css", CSS, "../../web/chat.css";
+    "/theme.js", JS, "../../web/theme.js";
+    "/main.js", JS, "../../web/main.js";
+    "/session.js", JS, "../../web/session.js";
+    "/state.js", JS, "../../web/state.js";
+    "/rows.js", JS, "../../web/rows.js";
+    "/log.js", JS, "../../web/log.js";
+    "/view.js", JS, "../../web/view.js";
+    "/composer.js", JS, "../../web/composer.js";
+    "/drawer.js", JS, "../../web/drawer.js";
+    "/toast.js", JS, "../../web/toast.js";
+    "/dom.js", JS, "../../web/dom.js";
+    "/format.js", JS, "../../web/format.js";
+    "/icon.svg", SVG, "../../web/icon.svg";
+    "/favicon.ico", SVG, "../../web/icon.svg";
+};
+
+/// The file at this path.
+pub(super) fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.path == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_module_and_style_sheet_that_is_loaded_is_served() {
+        let mut seen = 0;
+        for asset in ASSETS.iter().filter(|asset| asset.content_type != SVG) {
+            let text = str::from_utf8(asset.body).unwrap();
+            for quoted in text.split(['"', '\'']).skip(1).step_by(2) {
+                let path = quoted.strip_prefix('.').unwrap_or(quoted);
+                if path.starts_with('/') && (path.ends_with(".js") || path.ends_with(".css")) {
+                    assert!(
+                        find(path).is_some(),
+                        "{} loads {quoted}, which is not served",
+                        asset.path
+                    );
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 10, "only {seen} references were found");
+    }
+}

@@ -1,0 +1,185 @@
+//! Where each address leads: to a page, to an answer, or to a WebSocket.
+
+use tidewire_protocol::handshake::server::{Request, Upgrade};
+
+use super::response::Response;
+use super::{assets, query};
+use crate::chat::Joiner;
+use crate::ids::{NameError, RoomName, Session, UserName};
+use crate::metrics::Status;
+
+/// The chat's subprotocol; also spoken when none is asked for.
+const CHAT_PROTOCOL: &str = "tidewire.v1.json";
+
+/// The relay's room when the address names none.
+const DEFAULT_ROOM: &str = "default";
+
+/// What is behind a WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// Every message comes back.
+    Echo,
+    /// Every message goes to the others in the room.
+    Relay {
+        room: RoomName,
+        /// ... and to the sender, too.
+        include_sender: bool,
+    },
+    /// The chat.
+    Chat(Joiner),
+}
+
+/// What to do about a request.
+#[derive(Debug)]
+pub(super) enum Route<'h> {
+    Respond(Response),
+    Accept {
+        upgrade: Upgrade<'h>,
+        protocol: Option<&'static str>,
+        endpoint: Endpoint,
+    },
+}
+
+/// Decides; `status` is what `/health` tells.
+pub(super) fn route<'h>(request: &Request<'h>, status: &Status) -> Route<'h> {
+    let Ok((path, query)) = request.path_and_query() else {
+        return Route::Respond(Response::malformed());
+    };
+    let endpoint = match path {
+        "/" if Upgrade::is_asked_by(request) => chat(query),
+        "/ws" | "/chat" => chat(query),
+        "/echo" => Ok(Endpoint::Echo),
+        "/relay" => relay(query),
+        _ => return Route::Respond(page(request, path, status)),
+    };
+    let upgrade = match Upgrade::from_request(request) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Route::Respond(Response::refusal(refusal)),
+    };
+    match endpoint {
+        Ok(endpoint) => {
+            let supported: &[&str] = if matches!(endpoint, Endpoint::Chat(_)) {
+                &[CHAT_PROTOCOL]
+            } else {
+                &[]
+            };
+            Route::Accept {
+                protocol: upgrade.choose_protocol(supported),
+                upgrade,
+                endpoint,
+            }
+        }
+        Err(sentence) => Route::Respond(Response::sentence(400, sentence)),
+    }
+}
+
+fn page(request: &Request<'_>, path: &str, status: &Status) -> Response {
+    let response = match (assets::find(path), path) {
+        (Some(asset), _) => Response::asset(asset),
+        (None, "/health") => Response::json(status.to_json()),
+        (None, _) => return Response::sentence(404, "There is nothing at this address."),
+    };
+    match request.method {
+        "GET" | "HEAD" => response,
+        _ => Response::sentence(405, "This address is only read: use GET or HEAD.")
+            .with_header("Allow", "GET, HEAD"),
+    }
+}
+
+/// `userId`, `session`, `room` (repeatable) and `since` of a chat address.
+fn chat(query: &str) -> Result<Endpoint, String> {
+    let mut joiner = Joiner::default();
+    for pair in query::pairs(query) {
+        let (name, value) = pair.map_err(|query::NotUtf8| "The query is not UTF-8.".to_owned())?;
+        let named = |error: NameError| format!("\"{name}\" in the address {error}.");
+        match name.as_ref() {
+            "userId" => joiner.user = Some(UserName::new(&value).map_err(named)?),
+            "session" => joiner.session = Some(Session::new(&value).map_err(named)?),
+            "since" => joiner.since = Some(value.into_owned()),
+            "room" => {
+                let room = RoomName::new(&value).map_err(named)?;
+                if !joiner.rooms.contains(&room) {
+                    joiner.rooms.push(room);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(Endpoint::Chat(joiner))
+}
+
+/// `room` and `self` of a relay address.
+fn relay(query: &str) -> Result<Endpoint, String> {
+    let (mut room, mut include_sender) = (DEFAULT_ROOM.to_owned(), false);
+    for pair in query::pairs(query) {
+        let (name, value) = pair.map_err(|query::NotUtf8| "The query is not UTF-8.".to_owned())?;
+        match name.as_ref() {
+            "room" => room = value.into_owned(),
+            "self" => include_sender = value == "true",
+            _ => {}
+        }
+    }
+    let room = RoomName::new(&room).map_err(|error| format!("\"room\" in the address {error}."))?;
+    Ok(Endpoint::Relay {
+        room,
+        include_sender,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_address_says_who_and_where() {
+        let Ok(Endpoint::Chat(joiner)) =
+            chat("userId=J%C3%BCrgen&room=a&room=b&room=a&since=1-2&session=s&x=y")
+        else {
+            panic!()
+        };
+        assert_eq!(joiner.user.unwrap().as_str(), "Jürgen");
+        assert_eq!(
+            joiner
+                .rooms
+                .iter()
+                .map(RoomName::as_str)
+                .collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        assert_eq!(
+            (
+                joiner.since.unwrap().as_str(),
+                joiner.session.unwrap().as_str()
+            ),
+            ("1-2", "s")
+        );
+    }
+
+    #[test]
+    fn a_bad_name_in_an_address_is_told() {
+        assert_eq!(
+            chat("userId="),
+            Err("\"userId\" in the address is empty.".to_owned())
+        );
+        assert_eq!(
+            chat("room=%40bob").unwrap_err().split(' ').next(),
+            Some("\"room\"")
+        );
+        assert_eq!(
+            chat("userId=%ff"),
+            Err("The query is not UTF-8.".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_relay_address_has_a_default_room() {
+        let relay_to = |name, include_sender| {
+            Ok(Endpoint::Relay {
+                room: RoomName::new(name).unwrap(),
+                include_sender,
+            })
+        };
+        assert_eq!(relay(""), relay_to("default", false));
+        assert_eq!(relay("room=b&self=true"), relay_to("b", true));
+    }
+}
