@@ -161,10 +161,11 @@ impl Http {
                 Some(endpoint)
             }
             Route::Respond(response) => {
-                // Who asked for another protocol and did not get it may go on in that protocol: what follows is not to be
-                // read as HTTP, by which requests have been smuggled past proxies.
+                // Who asked for another protocol and did not get it may go on in that protocol, and be passed on by
+                // a proxy that thinks so, too: what follows is not to be read as HTTP.
                 let asked_to_upgrade = request.values("upgrade").next().is_some();
-                if request.wants_keep_alive() && !asked_to_upgrade && status.status == "up" {
+                let goes_on = request.wants_keep_alive() && !asked_to_upgrade && !response.closes;
+                if goes_on && status.status == "up" {
                     response.encode(true, head_only, &mut self.out);
                 } else {
                     self.respond_last(&response, head_only, config, now);

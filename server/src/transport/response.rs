@@ -21,6 +21,8 @@ pub(super) struct Response {
     content_type: &'static str,
     body: Cow<'static, [u8]>,
     headers: Vec<(&'static str, &'static str)>,
+    /// The last response of its connection.
+    pub(super) closes: bool,
 }
 
 impl Response {
@@ -32,6 +34,7 @@ impl Response {
             content_type: TEXT,
             body: Cow::Owned(body.into_bytes()),
             headers: Vec::new(),
+            closes: false,
         }
     }
 
@@ -43,6 +46,7 @@ impl Response {
             content_type: JSON,
             body: Cow::Owned(document.into_bytes()),
             headers,
+            closes: false,
         }
     }
 
@@ -58,16 +62,17 @@ impl Response {
             content_type: asset.content_type,
             body: Cow::Borrowed(asset.body),
             headers,
+            closes: false,
         }
     }
 
-    /// A handshake that does not become a WebSocket connection.
+    /// A handshake that does not become a WebSocket connection. A proxy may take it for one all the same and pass on
+    /// whatever follows, so that nothing that follows is read as a request.
     pub(super) fn refusal(refusal: Refusal) -> Self {
-        let response = Self::sentence(refusal.status(), refusal.to_string());
-        match refusal.header() {
-            Some((name, value)) => response.with_header(name, value),
-            None => response,
-        }
+        let mut response = Self::sentence(refusal.status(), refusal.to_string());
+        response.headers.extend(refusal.header());
+        response.closes = true;
+        response
     }
 
     /// A head that broke a limit or is no HTTP.
@@ -106,12 +111,17 @@ impl Response {
         for (name, value) in &self.headers {
             out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        // "A sender that generates an Upgrade header field MUST also send an 'upgrade' connection option" (RFC 9110 §7.8).
         let upgrade = self.headers.iter().any(|(name, _)| *name == "Upgrade");
-        out.extend_from_slice(match (keep_alive, upgrade) {
-            (true, _) => b"Connection: keep-alive\r\n\r\n",
-            (false, true) => b"Connection: Upgrade, close\r\n\r\n",
-            (false, false) => b"Connection: close\r\n\r\n",
+        // "A sender that generates an Upgrade header field MUST also send an 'upgrade' connection option" (RFC 9110 §7.8).
+        out.extend_from_slice(if upgrade {
+            b"Connection: Upgrade, "
+        } else {
+            b"Connection: "
+        });
+        out.extend_from_slice(if keep_alive {
+            b"keep-alive\r\n\r\n"
+        } else {
+            b"close\r\n\r\n"
         });
         if !head_only {
             out.extend_from_slice(&self.body);
