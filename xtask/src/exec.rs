@@ -106,9 +106,13 @@ pub(crate) fn line(command: &Command) -> String {
     words.join(" ")
 }
 
-/// A path of ours without the way to the workspace, to keep lines readable.
+/// A path of ours without the way to the workspace, to keep lines readable. One with a colon stays:
+/// docker takes only absolute paths.
 fn short(word: &str) -> String {
-    word.replace(&format!("{}/", paths::root().display()), "")
+    match word.contains(':') {
+        true => word.to_owned(),
+        false => paths::shown(word.as_ref()),
+    }
 }
 
 fn not_started(command: &Command) -> String {

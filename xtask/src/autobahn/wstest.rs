@@ -90,12 +90,26 @@ impl Engine {
         if let (Self::Docker, Err(_)) = (self, &ended) {
             docker::kill();
         }
-        let said = || format!("wstest failed; what it said is in {}", paths::shown(&log));
-        match ended.with_context(said)?.success() {
+        let failed = || {
+            format!(
+                "wstest failed: {} (all of it: {})",
+                said(&log),
+                paths::shown(&log)
+            )
+        };
+        match ended.with_context(failed)?.success() {
             true => Ok(()),
-            false => bail!(said()),
+            false => bail!(failed()),
         }
     }
+}
+
+/// The last thing it said that is no progress, for messages.
+fn said(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines = text.lines().map(str::trim);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.contains("--help"));
+    lines.next_back().unwrap_or("no word").to_owned()
 }
 
 /// How many cases have begun.

@@ -10,6 +10,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::{exec, paths};
 
+/// Off: a check that takes Rust's statics for duplicates (cargo-fuzz switches it off too). Small: the
+/// heap that is kept after it was freed, or it alone would fill half of the memory limit.
+const SANITIZER: &str = "detect_odr_violation=0:quarantine_size_mb=32";
+
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// What is known of a run so far.
@@ -31,8 +35,7 @@ struct Run {
 /// When an input fails, or the run ends without its statistics.
 pub(super) fn run(target: &str, command: &mut Command) -> Result<()> {
     println!("   $ {}", exec::line(command));
-    // As cargo-fuzz does: the sanitizer sees Rust's duplicate statics as broken otherwise.
-    command.env("ASAN_OPTIONS", "detect_odr_violation=0");
+    command.env("ASAN_OPTIONS", SANITIZER);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
