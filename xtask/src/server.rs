@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -117,7 +117,12 @@ fn first_line(stdout: ChildStdout) -> Result<String> {
     });
     receiver
         .recv_timeout(PATIENCE)
-        .map_err(|_| anyhow!("it printed no line within {} s", PATIENCE.as_secs()))
+        .map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
+                anyhow!("it printed no line within {} s", PATIENCE.as_secs())
+            }
+            RecvTimeoutError::Disconnected => anyhow!("it ended without printing its address"),
+        })
 }
 
 fn address(line: &str) -> Result<String> {

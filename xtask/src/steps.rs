@@ -4,13 +4,25 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 /// One step: a name to ask for it by, what it does in a few words, and the doing.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) run: fn() -> Result<()>,
+}
+
+/// Steps failed, and the list has said so: there is nothing to add to its last line.
+#[derive(Debug)]
+pub(crate) struct StepsFailed;
+
+impl std::error::Error for StepsFailed {}
+
+impl std::fmt::Display for StepsFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("steps failed")
+    }
 }
 
 struct Outcome<'a> {
@@ -75,10 +87,7 @@ fn summarize(outcomes: &[Outcome<'_>], took: Duration) -> Result<()> {
         .count();
     println!("\n{} passed, {failed} failed", outcomes.len() - failed);
     if failed > 0 {
-        bail!(
-            "{failed} of {} steps failed; the list above says which",
-            outcomes.len()
-        );
+        return Err(StepsFailed.into());
     }
     Ok(())
 }

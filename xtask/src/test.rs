@@ -105,7 +105,7 @@ fn fmt() -> Result<()> {
 
 fn clippy() -> Result<()> {
     exec::run(&mut exec::cargo(
-        "clippy --workspace --all-targets -- -D warnings",
+        "clippy --workspace --all-targets --keep-going -- -D warnings",
     ))
 }
 
