@@ -1,2 +1,63 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands. What CI runs is what you run: `cargo xtask test`.
+//!
+//! This file is the command line; each command is a module. To add a command, add a variant to
+//! [`Command`] and an arm to `run`.
+
+mod arch;
+mod autobahn;
+mod exec;
+mod fuzz;
+mod paths;
+mod server;
+mod setup;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything `cargo xtask` understands.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Tidewire's own commands",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what the tests need beyond Rust; quick when all is there
+    Setup,
+    /// Run every check: format, lints, architecture, licenses, tests, Autobahn, a short fuzz run
+    Test(test::Args),
+    /// Run the Autobahn testsuite against the server's /echo
+    Autobahn(autobahn::Args),
+    /// Fuzz the protocol crate with cargo-fuzz
+    Fuzz(fuzz::Args),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<steps::StepsFailed>() => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Setup => setup::run(),
+        Command::Test(args) => test::run(&args),
+        Command::Autobahn(args) => autobahn::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
+    }
+}

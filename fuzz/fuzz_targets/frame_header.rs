@@ -1,0 +1,6 @@
+//! Any bytes as a frame header. What must hold is in the crate: `tidewire_protocol::fuzzing`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| tidewire_protocol::fuzzing::frame_header(data));

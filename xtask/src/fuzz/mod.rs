@@ -1,0 +1,157 @@
+//! `cargo xtask fuzz`: builds the targets of `fuzz/` with cargo-fuzz (nightly, AddressSanitizer) and
+//! runs them from the committed seeds, with a memory and a time limit for every single input.
+
+mod libfuzzer;
+mod seeds;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{exec, paths, setup};
+
+/// What an input may cost: a limit that is missed shows as a finding here.
+const MEMORY_LIMIT: &str = "-rss_limit_mb=512";
+const TIME_LIMIT: &str = "-timeout=1";
+
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// The target; all one after another if none is named
+    target: Option<String>,
+    /// How long each target runs
+    #[arg(long, default_value_t = 60, conflicts_with = "runs")]
+    seconds: u64,
+    /// How many inputs each target runs instead of a time
+    #[arg(long)]
+    runs: Option<u64>,
+    /// Only this input: to see a finding again
+    #[arg(long, value_name = "FILE", requires = "target")]
+    input: Option<PathBuf>,
+    /// Print the targets
+    #[arg(long)]
+    list: bool,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let targets = targets()?;
+    if args.list {
+        targets.iter().for_each(|target| println!("{target}"));
+        return Ok(());
+    }
+    let chosen = choose(&targets, args.target.as_deref())?;
+    build(args.target.as_deref())?;
+    chosen.iter().try_for_each(|target| match &args.input {
+        Some(input) => replay(target, input),
+        None => explore(target, &budget(args)),
+    })
+}
+
+/// As a step of `cargo xtask test`: a short run of every target.
+pub(crate) fn step() -> Result<()> {
+    run(&Args {
+        seconds: 20,
+        ..Args::default()
+    })
+}
+
+fn budget(args: &Args) -> String {
+    match args.runs {
+        Some(runs) => format!("-runs={runs}"),
+        None => format!("-max_total_time={}", args.seconds),
+    }
+}
+
+/// The names of the targets: the files of `fuzz/fuzz_targets`.
+fn targets() -> Result<Vec<String>> {
+    let folder = home().join("fuzz_targets");
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let names = entries.flatten().map(|entry| entry.path());
+    let mut names: Vec<_> = names
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+fn choose<'a>(targets: &'a [String], wanted: Option<&str>) -> Result<Vec<&'a String>> {
+    let Some(wanted) = wanted else {
+        return Ok(targets.iter().collect());
+    };
+    match targets.iter().find(|target| *target == wanted) {
+        Some(target) => Ok(vec![target]),
+        None => bail!(
+            "there is no fuzz target {wanted}; there are: {}",
+            targets.join(", ")
+        ),
+    }
+}
+
+fn build(target: Option<&str>) -> Result<()> {
+    setup::cargo_tools::ensure_one("cargo-fuzz")?;
+    if !exec::succeeds(nightly("rustc").arg("--version")) {
+        bail!("fuzzing needs a nightly compiler: run `rustup toolchain install nightly`");
+    }
+    let mut build = nightly(setup::cargo_tools::binary("cargo-fuzz"));
+    build.args(["build", "--fuzz-dir", "fuzz", "--target-dir", "fuzz/target"]);
+    exec::run(build.args(target)).context("the fuzz targets do not build")
+}
+
+/// A command under the nightly toolchain; without what cargo told us about its own.
+fn nightly(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = exec::command(program);
+    command
+        .env("RUSTUP_TOOLCHAIN", "nightly")
+        .env_remove("CARGO")
+        .env_remove("RUSTC");
+    command
+}
+
+fn explore(target: &str, budget: &str) -> Result<()> {
+    let corpus = home().join("corpus").join(target);
+    let artifacts = home().join("artifacts").join(target);
+    for folder in [&corpus, &artifacts] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let seeds = seeds::expand(target)?;
+    let mut command = exec::command(binary(target)?);
+    command.args([budget, MEMORY_LIMIT, TIME_LIMIT, "-print_final_stats=1"]);
+    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    let dictionary = home().join("dictionaries").join(format!("{target}.dict"));
+    if dictionary.exists() {
+        command.arg(format!("-dict={}", dictionary.display()));
+    }
+    libfuzzer::run(target, command.arg(corpus).arg(seeds))
+}
+
+fn replay(target: &str, input: &Path) -> Result<()> {
+    // As typed, a relative path is meant from where one stands.
+    let input =
+        fs::canonicalize(input).with_context(|| format!("cannot read {}", input.display()))?;
+    exec::run(
+        exec::command(binary(target)?)
+            .args([MEMORY_LIMIT, TIME_LIMIT])
+            .arg(input),
+    )
+}
+
+fn binary(target: &str) -> Result<PathBuf> {
+    let said = exec::output(nightly("rustc").arg("-vV"))?;
+    let host = said
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("rustc names no host")?;
+    Ok(home()
+        .join("target")
+        .join(host)
+        .join("release")
+        .join(target))
+}
+
+fn home() -> PathBuf {
+    paths::root().join("fuzz")
+}

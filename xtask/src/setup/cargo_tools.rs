@@ -1,0 +1,45 @@
+//! Cargo's companions, in exact versions under `target/tools`, so that nobody's own are touched.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::present;
+use crate::{exec, paths};
+
+const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
+
+/// The program of a tool; [`ensure`] puts it there.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    paths::tools().join("bin").join(name)
+}
+
+/// Installs the tools that are missing or of another version.
+pub(crate) fn ensure() -> Result<()> {
+    TOOLS
+        .iter()
+        .try_for_each(|(name, version)| install(name, version))
+}
+
+/// Installs one of the tools unless it is there.
+pub(crate) fn ensure_one(wanted: &str) -> Result<()> {
+    let mut tools = TOOLS.iter().filter(|(name, _)| *name == wanted);
+    tools.try_for_each(|(name, version)| install(name, version))
+}
+
+fn install(name: &str, version: &str) -> Result<()> {
+    let crate_version = format!("{name}@{version}");
+    if installed(name, version) {
+        present(&crate_version);
+        return Ok(());
+    }
+    println!("   building {crate_version} takes a minute or two");
+    let mut cargo = exec::cargo("install --locked --quiet --root");
+    exec::run(cargo.arg(paths::tools()).arg(&crate_version))
+        .with_context(|| format!("{crate_version} could not be installed"))
+}
+
+fn installed(name: &str, version: &str) -> bool {
+    let said = exec::output(exec::command(binary(name)).arg("--version"));
+    said.is_ok_and(|said| said.split_whitespace().any(|word| word == version))
+}

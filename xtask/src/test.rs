@@ -1,0 +1,150 @@
+//! `cargo xtask test`: the steps that CI runs, cheap ones first. Every step is complete in itself
+//! (those that need the server build it, which is quick when it is there), so any one runs alone.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{self, Step};
+use crate::{arch, autobahn, exec, fuzz, paths, server, setup};
+
+const STEPS: [Step; 11] = [
+    Step {
+        name: "setup",
+        about: "what the tests need beyond Rust",
+        run: setup::ensure,
+    },
+    Step {
+        name: "fmt",
+        about: "rustfmt has nothing to change",
+        run: fmt,
+    },
+    Step {
+        name: "clippy",
+        about: "no lint of the workspace fires",
+        run: clippy,
+    },
+    Step {
+        name: "arch",
+        about: "the layers hold, files are short and introduced",
+        run: arch::check,
+    },
+    Step {
+        name: "deny",
+        about: "licenses, bans, sources, advisories of dependencies",
+        run: deny,
+    },
+    Step {
+        name: "unit",
+        about: "unit tests, doc tests and examples",
+        run: unit,
+    },
+    Step {
+        name: "doc",
+        about: "the documentation builds without a warning",
+        run: doc,
+    },
+    Step {
+        name: "build",
+        about: "the server under test",
+        run: build,
+    },
+    Step {
+        name: "integration",
+        about: "real processes, real clients",
+        run: integration,
+    },
+    Step {
+        name: "autobahn",
+        about: "the Autobahn testsuite against /echo",
+        run: autobahn::step,
+    },
+    Step {
+        name: "fuzz",
+        about: "a short run of every fuzz target",
+        run: fuzz::step,
+    },
+];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these steps, as `clippy,unit`
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Print the steps
+    #[arg(long)]
+    list: bool,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.list {
+        STEPS
+            .iter()
+            .for_each(|step| println!("{:12} {}", step.name, step.about));
+        return Ok(());
+    }
+    if let Some(unknown) = args
+        .only
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != **name))
+    {
+        bail!("there is no step {unknown}; `cargo xtask test --list` prints them");
+    }
+    let wanted =
+        |step: &&Step| args.only.is_empty() || args.only.iter().any(|name| name == step.name);
+    steps::run(&STEPS.iter().filter(wanted).collect::<Vec<_>>())
+}
+
+fn fmt() -> Result<()> {
+    exec::run(&mut exec::cargo("fmt --all --check"))?;
+    exec::run(&mut exec::cargo(
+        "fmt --manifest-path fuzz/Cargo.toml --check",
+    ))
+}
+
+fn clippy() -> Result<()> {
+    exec::run(&mut exec::cargo(
+        "clippy --workspace --all-targets --keep-going -- -D warnings",
+    ))
+}
+
+/// How long the download of the advisory database may take.
+const DATABASE_LIMIT: Duration = Duration::from_secs(60);
+
+fn deny() -> Result<()> {
+    setup::cargo_tools::ensure_one("cargo-deny")?;
+    let deny = |args: &[&str]| {
+        let mut command = exec::command(setup::cargo_tools::binary("cargo-deny"));
+        command.args(["--workspace"]).args(args);
+        command
+    };
+    exec::run(&mut deny(&["check", "bans", "licenses", "sources"]))?;
+    // The advisories come from GitHub, which not every machine may reach.
+    println!("   $ cargo deny fetch db");
+    if !exec::succeeds_within(DATABASE_LIMIT, &mut deny(&["fetch", "db"])) {
+        println!("   NOT CHECKED: advisories, because the advisory database cannot be reached");
+        return Ok(());
+    }
+    exec::run(&mut deny(&["check", "--disable-fetch", "advisories"]))
+}
+
+fn unit() -> Result<()> {
+    exec::run(&mut exec::cargo(
+        "test --workspace --exclude tidewire-tests --no-fail-fast",
+    ))
+}
+
+fn doc() -> Result<()> {
+    exec::run(exec::cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn build() -> Result<()> {
+    server::build().map(|binary| println!("   {}", paths::shown(&binary)))
+}
+
+fn integration() -> Result<()> {
+    let binary = server::build()?;
+    let mut test = exec::cargo("test --package tidewire-tests --no-fail-fast");
+    exec::run(test.env("TIDEWIRE_BIN", binary)).context("integration tests failed")
+}
