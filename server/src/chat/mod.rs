@@ -4,14 +4,17 @@
 //! place in its log is, the log says: the hub asks for it by [`Effect::Append`] and hears of it in [`Hub::appended`].
 
 mod command;
+mod effect;
 mod event;
 mod followers;
 mod hub;
+mod people;
 mod relay;
 mod room;
 
 pub use command::{BadCommand, Command, Request};
+pub use effect::{Append, Audience, Effect, Follow, Joiner, Parting};
 pub use event::Event;
 pub use followers::Followers;
-pub use hub::{Append, Audience, Effect, Follow, Hub, HubConfig, Joiner, Parting};
+pub use hub::{Hub, HubConfig};
 pub use relay::Relay;

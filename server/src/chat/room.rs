@@ -1,45 +1,62 @@
-//! A room's members: its connections, and how many of them each user has.
+//! The rooms and who is in them: their connections, and how many of them each user has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::followers::Followers;
-use crate::ids::{ConnId, UserName};
+use crate::ids::{ConnId, RoomName, UserName};
 
-/// Who is in a room.
+/// All rooms that somebody is in.
 #[derive(Debug, Default)]
-pub(super) struct Room {
-    pub(super) followers: Followers,
+pub(super) struct Rooms(HashMap<RoomName, Room, foldhash::fast::RandomState>);
+
+#[derive(Debug, Default)]
+struct Room {
+    followers: Followers,
     /// Connections of each user, in the order of names: that is how members are listed.
     users: BTreeMap<UserName, u32>,
 }
 
-impl Room {
-    /// Adds a connection of a user; `true` if it is the user's first here.
-    pub(super) fn enter(&mut self, conn: ConnId, user: &UserName) -> bool {
-        self.followers.insert(conn);
-        let connections = self.users.entry(user.clone()).or_insert(0);
+impl Rooms {
+    /// Adds a connection of a user; `true` if it is the user's first there.
+    pub(super) fn enter(&mut self, name: &RoomName, conn: ConnId, user: &UserName) -> bool {
+        let room = self.0.entry(name.clone()).or_default();
+        room.followers.insert(conn);
+        let connections = room.users.entry(user.clone()).or_insert(0);
         *connections += 1;
         *connections == 1
     }
 
-    /// Takes a connection of a user out; `true` if it was the user's last here.
-    pub(super) fn leave(&mut self, conn: ConnId, user: &UserName) -> bool {
-        self.followers.remove(conn);
-        match self.users.get_mut(user) {
+    /// Takes a connection of a user out; `true` if it was the user's last there.
+    pub(super) fn leave(&mut self, name: &RoomName, conn: ConnId, user: &UserName) -> bool {
+        let Some(room) = self.0.get_mut(name.as_str()) else {
+            return false;
+        };
+        room.followers.remove(conn);
+        let last = match room.users.get_mut(user.as_str()) {
             Some(connections) if *connections > 1 => {
                 *connections -= 1;
                 false
             }
-            Some(_) => {
-                self.users.remove(user);
-                true
-            }
+            Some(_) => room.users.remove(user.as_str()).is_some(),
             None => false,
+        };
+        if room.followers.is_empty() {
+            self.0.remove(name.as_str());
         }
+        last
     }
 
-    /// The users' names, sorted.
-    pub(super) fn members(&self) -> Vec<&str> {
-        self.users.keys().map(UserName::as_str).collect()
+    /// The connections in a room.
+    pub(super) fn followers(&self, name: &RoomName) -> &[ConnId] {
+        self.0
+            .get(name.as_str())
+            .map_or(&[], |room| room.followers.as_slice())
+    }
+
+    /// The names of the users in a room, sorted.
+    pub(super) fn members(&self, name: &str) -> Vec<&str> {
+        self.0.get(name).map_or_else(Vec::new, |room| {
+            room.users.keys().map(UserName::as_str).collect()
+        })
     }
 }

@@ -1,7 +1,6 @@
 //! The only place with sockets, readiness and signals.
 
 mod conn;
-mod dispatch;
 mod listener;
 mod shutdown;
 mod table;

@@ -2,10 +2,10 @@
 
 use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
 
-use super::conn::{App, State, WebSocket};
-use super::worker::Worker;
+use super::Worker;
 use crate::chat::{Effect, Parting};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, RoomName};
+use crate::net::conn::{App, State, WebSocket};
 use crate::transport::Endpoint;
 
 /// 4003: a newer connection has the session.
@@ -144,7 +144,7 @@ impl Worker {
     fn pass_on(
         &mut self,
         sender: ConnId,
-        room: &crate::ids::RoomName,
+        room: &RoomName,
         include_sender: bool,
         message: &Message<'_>,
     ) {

@@ -1,0 +1,92 @@
+//! Who is connected: the connections of each user, and the one connection of each session.
+
+use std::collections::HashMap;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::followers::Followers;
+use crate::ids::{ConnId, Session, UserName};
+
+/// Everybody.
+#[derive(Debug)]
+pub(super) struct People {
+    everyone: Followers,
+    users: HashMap<UserName, Followers, foldhash::fast::RandomState>,
+    sessions: HashMap<(UserName, Session), ConnId, foldhash::fast::RandomState>,
+    random: StdRng,
+}
+
+impl People {
+    /// Nobody yet; `seed` names guests and sessions.
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            everyone: Followers::default(),
+            users: HashMap::default(),
+            sessions: HashMap::default(),
+            random: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// All connections.
+    pub(super) fn everyone(&self) -> &[ConnId] {
+        self.everyone.as_slice()
+    }
+
+    /// The connections of a user.
+    pub(super) fn connections_of(&self, user: &UserName) -> &[ConnId] {
+        self.users
+            .get(user.as_str())
+            .map_or(&[], Followers::as_slice)
+    }
+
+    /// Makes the connection one of the user's, and the session's only one; returns the one that had the session.
+    pub(super) fn insert(
+        &mut self,
+        conn: ConnId,
+        user: &UserName,
+        session: &Session,
+    ) -> Option<ConnId> {
+        self.everyone.insert(conn);
+        self.users.entry(user.clone()).or_default().insert(conn);
+        self.sessions
+            .insert((user.clone(), session.clone()), conn)
+            .filter(|older| *older != conn)
+    }
+
+    /// Takes the connection out; the session stays with a newer one that has it.
+    pub(super) fn remove(&mut self, conn: ConnId, user: &UserName, session: &Session) {
+        self.everyone.remove(conn);
+        if let Some(connections) = self.users.get_mut(user.as_str()) {
+            connections.remove(conn);
+            if connections.is_empty() {
+                self.users.remove(user.as_str());
+            }
+        }
+        let key = (user.clone(), session.clone());
+        if self.sessions.get(&key) == Some(&conn) {
+            self.sessions.remove(&key);
+        }
+    }
+
+    /// A name that nobody has.
+    pub(super) fn guest(&mut self) -> UserName {
+        loop {
+            let name = format!("guest-{:06x}", self.random.random::<u32>() >> 8);
+            if let (false, Ok(user)) =
+                (self.users.contains_key(name.as_str()), UserName::new(&name))
+            {
+                return user;
+            }
+        }
+    }
+
+    /// A session that nobody guesses.
+    pub(super) fn random_session(&mut self) -> Session {
+        loop {
+            if let Ok(session) = Session::new(&format!("{:032x}", self.random.random::<u128>())) {
+                return session;
+            }
+        }
+    }
+}

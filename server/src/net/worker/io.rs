@@ -1,0 +1,245 @@
+//! The parts of a turn that touch sockets: accepting, reading, writing, each within a budget.
+
+use std::io::Write as _;
+use std::mem;
+
+use tidewire_protocol::Transport;
+
+use super::Worker;
+use crate::ids::ConnId;
+use crate::net::conn::{App, Conn, Flushed, State};
+use crate::net::listener::Accepted;
+use crate::net::table::token_of;
+use crate::transport::{Http, overloaded_response};
+
+/// Connections accepted in a turn; the others wait in the queue while those that are here are served.
+const ACCEPTS_PER_TURN_MAX: usize = 64;
+
+/// Reads of a connection in a turn; what is left waits for the next, behind everybody else.
+const READS_PER_TURN_MAX: usize = 4;
+
+/// What is read at once of a connection that speaks HTTP: no more than a head can have.
+const HTTP_READ_BYTES: usize = 16 << 10;
+
+/// Unsent bytes above which a connection is closed as slow, if others write to it.
+const OUTBOX_BYTES_MAX: usize = 256 << 10;
+
+/// Memory for encoding that is kept between turns, a buffer at the most this large.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
+/// Connections over the limit that are still told so, before connections are cut without a word.
+pub(super) const OVERLOADED_MAX: usize = 32;
+
+impl Worker {
+    // ---- accepting ----
+
+    pub(super) fn accept(&mut self) {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let now = self.now.instant;
+            let Some(listener) = self
+                .listener
+                .as_mut()
+                .filter(|listener| listener.is_ready(now))
+            else {
+                return;
+            };
+            match listener.accept(now) {
+                Accepted::Nothing => return,
+                Accepted::Stream(stream)
+                    if self.table.len() >= self.status.connections_max + OVERLOADED_MAX =>
+                {
+                    refuse(stream);
+                    self.status.refused += 1;
+                }
+                Accepted::Stream(stream) => self.admit(stream),
+                Accepted::OnReserve(stream) => {
+                    refuse(stream);
+                    listener.restore_reserve();
+                    self.status.refused += 1;
+                }
+            }
+            self.worked = true;
+        }
+    }
+
+    fn admit(&mut self, stream: mio::net::TcpStream) {
+        let overloaded = self.table.len() >= self.status.connections_max;
+        let http = Http::new(&self.http, overloaded, self.now.instant);
+        let id = self
+            .table
+            .insert(|generation| Conn::new(stream, generation, http));
+        self.status.accepted += 1;
+        self.status.refused += u64::from(overloaded);
+        let registry = self.poll.registry();
+        let registered = self
+            .table
+            .get_mut(id)
+            .is_some_and(|conn| conn.register(registry, token_of(id)).is_ok());
+        if registered {
+            self.mark_dirty(id)
+        } else {
+            self.table.remove(id)
+        }
+    }
+
+    // ---- reading ----
+
+    pub(super) fn read_ready(&mut self) {
+        let mut buffer = mem::take(&mut self.read_buffer);
+        for id in mem::take(&mut self.ready) {
+            self.read(id, &mut buffer);
+        }
+        self.read_buffer = buffer;
+    }
+
+    /// Reads a connection until it is drained, or its budget is spent.
+    fn read(&mut self, id: ConnId, buffer: &mut [u8]) {
+        if let Some(conn) = self.table.get_mut(id) {
+            conn.in_ready = false;
+        }
+        for _ in 0..READS_PER_TURN_MAX {
+            let Some(conn) = self.table.get_mut(id) else {
+                return;
+            };
+            if !conn.readable || conn.is_paused() {
+                // A paused one is read on when its unsent bytes have left.
+                break;
+            }
+            let size = if matches!(conn.state, State::Http(_)) {
+                HTTP_READ_BYTES
+            } else {
+                buffer.len()
+            };
+            let (buffer, _) = buffer.split_at_mut(size);
+            match conn.read(buffer) {
+                Ok(Some(0)) => {
+                    conn.readable = false;
+                    conn.state.handle_eof(&self.http, self.now.instant);
+                    self.worked = true;
+                    self.after_silent_change(id);
+                }
+                Ok(Some(read)) => {
+                    // A short read has emptied the socket: edge-triggered readiness tells when there is more.
+                    conn.readable = read == size || conn.read_closed;
+                    self.worked = true;
+                    self.handle_bytes(id, &mut buffer[..read]);
+                }
+                Ok(None) => conn.readable = false,
+                Err(_) => {
+                    self.worked = true;
+                    return self.lose(id);
+                }
+            }
+        }
+        self.mark_dirty(id);
+        self.requeue_if_readable(id);
+    }
+
+    fn handle_bytes(&mut self, id: ConnId, bytes: &mut [u8]) {
+        let spare = self.spares.pop();
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        match &mut conn.state {
+            State::Http(_) => {
+                self.spares.extend(spare);
+                self.handle_http(id, bytes);
+            }
+            State::WebSocket(web_socket) => {
+                let mut spare = spare.unwrap_or_default();
+                web_socket.connection.lend_buffer(&mut spare);
+                if spare.capacity() > 0 {
+                    self.spares.push(spare);
+                }
+                self.handle_web_socket(id, bytes);
+            }
+        }
+    }
+
+    fn requeue_if_readable(&mut self, id: ConnId) {
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        if conn.readable && !conn.is_paused() && !mem::replace(&mut conn.in_ready, true) {
+            self.ready.push(id);
+        }
+    }
+
+    // ---- writing ----
+
+    /// Notes that a connection has something to write, or that its deadline may have moved.
+    pub(super) fn mark_dirty(&mut self, id: ConnId) {
+        if let Some(conn) = self.table.get_mut(id)
+            && !mem::replace(&mut conn.in_dirty, true)
+        {
+            self.dirty.push(id);
+        }
+    }
+
+    pub(super) fn flush_dirty(&mut self) {
+        // What becomes dirty by flushing (a slow one is closed, its room hears of it) is flushed in the next turn.
+        for id in mem::take(&mut self.dirty) {
+            self.flush(id);
+        }
+    }
+
+    fn flush(&mut self, id: ConnId) {
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        conn.in_dirty = false;
+        let before = conn.unsent_bytes();
+        let flushed = conn.flush(self.poll.registry(), token_of(id), self.now.instant);
+        self.worked |= conn.unsent_bytes() < before;
+        let transport = conn.state.transport();
+        match flushed {
+            Flushed::Failed => return self.lose(id),
+            Flushed::Blocked => self.check_slow(id),
+            Flushed::Budget => self.mark_dirty(id),
+            Flushed::All => match transport {
+                Transport::Drop => return self.kill(id),
+                Transport::HalfClose => conn.half_close(),
+                Transport::Keep => self.resume(id),
+            },
+        }
+        self.reclaim(id);
+        self.requeue_if_readable(id);
+        self.schedule(id);
+    }
+
+    /// A chat or relay connection that does not take what others write to it is closed: they must not pay for it.
+    fn check_slow(&mut self, id: ConnId) {
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        let State::WebSocket(web_socket) = &mut conn.state else {
+            return;
+        };
+        let written_to_by_others = matches!(web_socket.app, App::Chat | App::Relay { .. });
+        if written_to_by_others
+            && web_socket.connection.unsent_bytes() > OUTBOX_BYTES_MAX
+            && web_socket.connection.is_open()
+        {
+            self.status.slow += 1;
+            self.close_slow(id);
+        }
+    }
+
+    fn reclaim(&mut self, id: ConnId) {
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        if let State::WebSocket(web_socket) = &mut conn.state {
+            let mut spare = Vec::new();
+            web_socket.connection.reclaim_buffer(&mut spare);
+            if (1..=SPARE_BYTES_MAX).contains(&spare.capacity()) {
+                self.spares.push(spare);
+            }
+        }
+    }
+}
+
+/// Tells a connection that there is no place for it, as far as one write can.
+fn refuse(mut stream: mio::net::TcpStream) {
+    let _ = stream.write(&overloaded_response());
+}

@@ -1,0 +1,294 @@
+//! The worker: one thread, one `Poll`, its connections. [`Worker::turn`] is the loop's body and reads like the list of
+//! what happens in a turn.
+
+mod dispatch;
+mod io;
+mod start;
+
+use std::io::{Error, ErrorKind, Result};
+use std::mem;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+
+pub use start::StartError;
+
+use super::conn::State;
+use super::listener::Listener;
+use super::shutdown::{Shutdown, Stop};
+use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
+use crate::chat::{Effect, Hub, Relay};
+use crate::clock::Now;
+use crate::config::WebSocketConfigs;
+use crate::ids::ConnId;
+use crate::log::MemoryLog;
+use crate::metrics::Status;
+use crate::timer::{Tick, Wheel};
+use crate::transport::HttpConfig;
+
+const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
+const SIGNALS: Token = Token(FIRST_RESERVED_TOKEN + 1);
+
+/// Events taken from the kernel at once.
+const EVENTS_PER_TURN_MAX: usize = 1024;
+
+/// A thread's loop and everything in it.
+pub struct Worker {
+    poll: Poll,
+    listener: Option<Listener>,
+    shutdown: Shutdown,
+    /// When to give up on connections that do not end, once told to stop.
+    stopping: Option<(Stop, Instant)>,
+    table: Table,
+    wheel: Wheel,
+    /// Connections with something to read.
+    ready: Vec<ConnId>,
+    /// Connections with something to write, or whose deadline may have moved.
+    dirty: Vec<ConnId>,
+    dead: Vec<ConnId>,
+    due: Vec<(ConnId, Tick)>,
+    read_buffer: Box<[u8]>,
+    spares: Vec<Vec<u8>>,
+    hub: Hub,
+    effects: Vec<Effect>,
+    log: MemoryLog,
+    relay: Relay,
+    web_sockets: WebSocketConfigs,
+    http: HttpConfig,
+    status: Status,
+    now: Now,
+    /// Something was done in this turn.
+    worked: bool,
+}
+
+impl Worker {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn local_address(&self) -> Result<SocketAddr> {
+        self.listener
+            .as_ref()
+            .ok_or_else(|| Error::from(ErrorKind::NotConnected))?
+            .local_address()
+    }
+
+    /// Serves until told to stop by SIGTERM or SIGINT and all connections have ended, or their time is up.
+    ///
+    /// # Errors
+    /// The kernel's readiness queue fails, which it does not do while the process is in order.
+    pub fn run(mut self) -> Result<()> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
+        while !self.is_done() {
+            self.turn(&mut events)?;
+        }
+        Ok(())
+    }
+
+    /// One turn. The order matters: what came is read before timers judge who is silent, and everything is written at
+    /// the end, at once.
+    fn turn(&mut self, events: &mut Events) -> Result<()> {
+        self.wait_for_events(events)?;
+        self.now = Now::read();
+        self.worked = false;
+        self.note_events(events);
+        self.accept();
+        self.read_ready();
+        self.expire_timers();
+        self.flush_dirty();
+        self.free_dead();
+        self.count();
+        Ok(())
+    }
+
+    fn wait_for_events(&mut self, events: &mut Events) -> Result<()> {
+        let timeout = self.time_to_wait();
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// How long nothing is due, unless something happens.
+    fn time_to_wait(&mut self) -> Option<Duration> {
+        let now = self.now.instant;
+        let accepting = self
+            .listener
+            .as_ref()
+            .is_some_and(|listener| listener.is_ready(now));
+        if accepting || !self.ready.is_empty() || !self.dirty.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let retry = self.listener.as_ref().and_then(Listener::retry_at);
+        let stop = self.stopping.map(|(_, deadline)| deadline);
+        let fixed = retry
+            .into_iter()
+            .chain(stop)
+            .map(|at| at.saturating_duration_since(now))
+            .min();
+        match (fixed, self.wheel.wait(now)) {
+            (Some(fixed), Some(timer)) => Some(fixed.min(timer)),
+            (fixed, timer) => fixed.or(timer),
+        }
+    }
+
+    fn note_events(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                LISTENER => {
+                    if let Some(listener) = &mut self.listener {
+                        listener.set_ready();
+                    }
+                }
+                SIGNALS => {
+                    for stop in self.shutdown.pending() {
+                        self.stop(stop);
+                    }
+                }
+                token => {
+                    let id = id_of(token);
+                    let Some(conn) = self.table.get_mut(id) else {
+                        continue;
+                    };
+                    conn.readable |=
+                        event.is_readable() || event.is_read_closed() || event.is_error();
+                    conn.read_closed |= event.is_read_closed() || event.is_error();
+                    if conn.readable && !mem::replace(&mut conn.in_ready, true) {
+                        self.ready.push(id);
+                    }
+                    if event.is_writable() {
+                        self.mark_dirty(id);
+                    }
+                }
+            }
+        }
+    }
+
+    // ---- timers ----
+
+    fn expire_timers(&mut self) {
+        let mut due = mem::take(&mut self.due);
+        self.wheel.expire(self.now.instant, &mut due);
+        for (id, tick) in due.drain(..) {
+            self.worked = true;
+            let now = self.now.instant;
+            let Some(conn) = self
+                .table
+                .get_mut(id)
+                .filter(|conn| conn.scheduled == Some(tick))
+            else {
+                continue;
+            };
+            conn.scheduled = None;
+            if conn
+                .state
+                .deadline()
+                .is_some_and(|deadline| deadline <= now)
+            {
+                conn.state.handle_timeout(&self.http, now);
+                self.after_silent_change(id);
+            }
+            self.mark_dirty(id);
+        }
+        self.due = due;
+    }
+
+    /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.
+    fn schedule(&mut self, id: ConnId) {
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        let Some(deadline) = conn.state.deadline() else {
+            return;
+        };
+        if conn
+            .scheduled
+            .is_none_or(|scheduled| self.wheel.tick_of(deadline) < scheduled)
+        {
+            conn.scheduled = Some(self.wheel.insert(id, deadline));
+        }
+    }
+
+    // ---- the end ----
+
+    /// The socket is broken: whoever followed the connection hears that it is gone.
+    fn lose(&mut self, id: ConnId) {
+        if let Some(conn) = self.table.get_mut(id) {
+            conn.state.handle_eof(&self.http, self.now.instant);
+        }
+        self.after_silent_change(id);
+        self.kill(id);
+    }
+
+    fn kill(&mut self, id: ConnId) {
+        if let Some(conn) = self.table.get_mut(id) {
+            conn.dead = true;
+            self.dead.push(id);
+            self.worked = true;
+        }
+    }
+
+    fn free_dead(&mut self) {
+        for id in self.dead.drain(..) {
+            self.table.remove(id);
+            if let Some(listener) = &mut self.listener {
+                listener.descriptor_freed();
+            }
+        }
+    }
+
+    fn count(&mut self) {
+        self.status.turns += 1;
+        self.status.idle_turns += u64::from(!self.worked);
+        self.status.connections = self.table.len();
+    }
+
+    /// Begins to stop; a second time, stops at once.
+    fn stop(&mut self, stop: Stop) {
+        self.worked = true;
+        if self.stopping.is_some() {
+            self.stopping = Some((stop, self.now.instant));
+            return;
+        }
+        let deadline = self.now.instant + self.http.close_timeout + Duration::from_secs(1);
+        self.stopping = Some((stop, deadline));
+        self.status.status = "draining";
+        self.listener = None;
+        for id in self.table.ids() {
+            self.close_for_stop(id, stop);
+        }
+    }
+
+    /// Tells a connection that the server stops, if it was told to.
+    fn close_for_stop(&mut self, id: ConnId, stop: Stop) {
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        match &mut conn.state {
+            State::Http(http) => http.drain(&self.http, self.now.instant),
+            // One that is closing already goes on closing.
+            State::WebSocket(web_socket) => {
+                let _ = web_socket.connection.close(
+                    stop.close_code(),
+                    "server is stopping",
+                    self.now.instant,
+                );
+            }
+        }
+        self.mark_dirty(id);
+    }
+
+    /// Who asked to stop, if somebody did.
+    fn stop_asked(&self) -> Option<Stop> {
+        self.stopping.map(|(stop, _)| stop)
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping
+            .is_some_and(|(_, deadline)| self.table.len() == 0 || deadline <= self.now.instant)
+    }
+}

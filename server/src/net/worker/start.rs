@@ -1,0 +1,117 @@
+//! How a worker begins: the address, the descriptors, and why it may not start.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use mio::Poll;
+
+use super::io::OVERLOADED_MAX;
+use super::{LISTENER, SIGNALS, Worker};
+use crate::chat::{Hub, Relay};
+use crate::clock::Now;
+use crate::config::Config;
+use crate::log::{Epoch, MemoryLog};
+use crate::metrics::Status;
+use crate::net::listener::Listener;
+use crate::net::shutdown::Shutdown;
+use crate::net::table::Table;
+use crate::timer::Wheel;
+
+/// The buffer that all connections are read into.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// Descriptors that are not for connections: standard streams, poll, listener, reserve, signals, files, and those of
+/// connections that are only told that all are taken.
+const RESERVED_DESCRIPTORS: u64 = 32 + OVERLOADED_MAX as u64;
+
+/// Why a server does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// Too few files may be open to hold a connection.
+    TooFewDescriptors(u64),
+    /// The kernel refused something that a loop needs.
+    Loop(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "{address} is in use: stop what listens there, or choose another with --listen"
+                )
+            }
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::TooFewDescriptors(limit) => write!(
+                f,
+                "only {limit} files may be open, and {RESERVED_DESCRIPTORS} are needed beside the connections: \
+                 raise it with ulimit -n"
+            ),
+            Self::Loop(error) => write!(f, "cannot set up the event loop: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Worker {
+    /// Listens, and is ready to [`run`](Self::run).
+    ///
+    /// # Errors
+    /// The address is taken, or the system has too little of something.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let connections_max = connections_max(config.connections_max)?;
+        let listen = |error| StartError::Listen(config.listen, error);
+        let poll = Poll::new().map_err(StartError::Loop)?;
+        let mut listener = Listener::bind(config.listen).map_err(listen)?;
+        listener
+            .register(poll.registry(), LISTENER)
+            .map_err(listen)?;
+        let shutdown = Shutdown::register(poll.registry(), SIGNALS).map_err(StartError::Loop)?;
+        let now = Now::read();
+        Ok(Self {
+            poll,
+            listener: Some(listener),
+            shutdown,
+            stopping: None,
+            table: Table::default(),
+            wheel: Wheel::new(now.instant),
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            dead: Vec::new(),
+            due: Vec::new(),
+            read_buffer: vec![0; READ_BUFFER_BYTES].into(),
+            spares: Vec::new(),
+            hub: Hub::new(config.hub(), rand::random()),
+            effects: Vec::new(),
+            log: MemoryLog::new(Epoch::new(rand::random())),
+            relay: Relay::default(),
+            web_sockets: config.web_sockets(),
+            http: config.http(),
+            status: Status {
+                status: "up",
+                version: env!("CARGO_PKG_VERSION"),
+                connections_max,
+                ..Status::default()
+            },
+            now,
+            worked: false,
+        })
+    }
+}
+
+/// How many connections fit, after raising the limit on open files as far as it goes.
+fn connections_max(wanted: Option<usize>) -> Result<usize, StartError> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).map_err(StartError::Loop)?;
+    match limit.checked_sub(RESERVED_DESCRIPTORS) {
+        None | Some(0) => Err(StartError::TooFewDescriptors(limit)),
+        Some(fit) => {
+            let fit = usize::try_from(fit).unwrap_or(usize::MAX);
+            Ok(wanted.map_or(fit, |wanted| wanted.min(fit)))
+        }
+    }
+}
