@@ -106,13 +106,19 @@ impl Outbox {
             }
             n -= taken;
             if taken < len {
-                return;
+                break;
             }
             self.parts.pop_front();
         }
         self.own_sent = (self.own_sent + n).min(self.own.len());
-        if self.own_sent == self.own.len() {
-            self.own.clear();
+        self.compact();
+    }
+
+    /// Drops what is gone from `own` once it is at least half of it, so that a queue that never empties stays as large as
+    /// what is unsent, and each byte is moved once at most for each time that it was sent.
+    fn compact(&mut self) {
+        if self.own_sent >= self.own.len() - self.own_sent {
+            self.own.drain(..self.own_sent);
             self.own_sent = 0;
         }
     }
