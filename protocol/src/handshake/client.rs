@@ -136,7 +136,8 @@ impl Handshake {
                 .headers
                 .iter()
                 .filter(move |header| header.name.eq_ignore_ascii_case(name));
-            headers.map(|header| str::from_utf8(header.value).unwrap_or_default())
+            // A value that cannot be read is not one that was agreed on: no check takes the replacement character.
+            headers.map(|header| str::from_utf8(header.value).unwrap_or("\u{fffd}"))
         };
         let lists = |name, element: &str| {
             values(name)
