@@ -9,8 +9,9 @@
 //!       └─────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! `Event::Closed` is emitted on entering *Draining*. There, what is still owed (our Close frame last) is sent, our half
-//! of the transport is ended and the peer's bytes are thrown away, so that no reset destroys what is on its way to it.
+//! `Event::Closed` is emitted on entering *Draining*. There, what is still owed (our Close frame last) is sent, a server
+//! ends its half of the transport, and the peer's bytes are thrown away, so that no reset destroys what is on its way to
+//! it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,11 +56,12 @@ enum Phase {
     /// We sent a Close frame and wait for the peer's.
     Closing {
         sent: Box<CloseFrame>,
-        deadline: Instant,
+        /// `None` where the wait is longer than time can count: it never comes.
+        deadline: Option<Instant>,
     },
     /// Over, but for bytes still to be sent and the peer's end of the transport.
     Draining {
-        deadline: Instant,
+        deadline: Option<Instant>,
         lingered_bytes: u64,
         eof: bool,
     },
@@ -71,7 +73,7 @@ enum Phase {
 pub enum Transport {
     /// Go on reading and writing.
     Keep,
-    /// End our half (`shutdown(SHUT_WR)`) and go on reading.
+    /// End our half (`shutdown(SHUT_WR)`) and go on reading. Only a server is told so: a client waits for it.
     HalfClose,
     /// Drop the transport and the connection.
     Drop,
@@ -261,7 +263,7 @@ impl Connection {
         self.push_close(&frame);
         self.phase = Phase::Closing {
             sent: Box::new(frame),
-            deadline: now + self.config.close_timeout,
+            deadline: now.checked_add(self.config.close_timeout),
         };
         Ok(())
     }
@@ -312,18 +314,18 @@ impl Connection {
         self.outbox.len()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); it may move later, never earlier, with input.
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None`: never.
+    ///
+    /// Ask again after every call that takes `&mut self`. Input moves the time later while the connection is open, but
+    /// earlier once it ends: `close_timeout` is shorter than `ping_interval`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Open => match self.unanswered_ping {
-                Some(sent) => Some(sent + self.config.pong_wait),
-                None => self
-                    .config
-                    .ping_interval
-                    .map(|interval| self.last_input + interval),
+                Some(sent) => sent.checked_add(self.config.pong_wait),
+                None => self.last_input.checked_add(self.config.ping_interval?),
             },
-            Phase::Closing { deadline, .. } | Phase::Draining { deadline, .. } => Some(*deadline),
+            Phase::Closing { deadline, .. } | Phase::Draining { deadline, .. } => *deadline,
             Phase::Done => None,
         }
     }
@@ -331,10 +333,13 @@ impl Connection {
     /// What to do with the transport once everything is sent.
     #[must_use]
     pub const fn transport(&self) -> Transport {
-        match &self.phase {
-            Phase::Open | Phase::Closing { .. } => Transport::Keep,
-            Phase::Draining { eof: false, .. } => Transport::HalfClose,
-            Phase::Draining { eof: true, .. } | Phase::Done => Transport::Drop,
+        match (&self.phase, self.side) {
+            (Phase::Open | Phase::Closing { .. }, _) => Transport::Keep,
+            // "when a server is instructed to _Close the WebSocket Connection_ it SHOULD initiate a TCP Close immediately,
+            // and when a client is instructed to do the same, it SHOULD wait for a TCP Close from the server" (§7.1.1).
+            (Phase::Draining { eof: false, .. }, Side::Server) => Transport::HalfClose,
+            (Phase::Draining { eof: false, .. }, Side::Client) => Transport::Keep,
+            (Phase::Draining { eof: true, .. } | Phase::Done, _) => Transport::Drop,
         }
     }
 
@@ -385,22 +390,25 @@ impl Connection {
                 Some(Event::Ping(payload))
             }
             Opcode::Pong => Some(Event::Pong(payload)),
-            _ => {
+            Opcode::Close => {
                 match CloseFrame::decode(&payload) {
                     Ok(frame) => self.handle_close(frame, now),
                     Err(error) => self.fail(error.into(), now),
                 }
                 None
             }
+            // The receiver makes messages of these.
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => None,
         }
     }
 
-    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response" (§5.5.2), "identical 'Application
-    /// data'" (§5.5.3).
+    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
+    /// frame" (§5.5.2), also behind our own Close, with "identical 'Application data'" (§5.5.3).
     fn answer_ping(&mut self, payload: &[u8]) {
         if self.blocked {
             // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
-            // frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame."
+            // frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
+            // (§5.5.3).
             self.held_pong = Some(payload.into());
         } else {
             self.push_frame(Opcode::Pong, payload);
@@ -450,7 +458,7 @@ impl Connection {
             error,
         }));
         self.phase = Phase::Draining {
-            deadline: now + self.config.close_timeout,
+            deadline: now.checked_add(self.config.close_timeout),
             lingered_bytes: 0,
             eof: false,
         };
@@ -489,6 +497,10 @@ impl Connection {
     }
 
     fn push_close(&mut self, frame: &CloseFrame) {
+        // The pong was owed before; a peer that has our Close need not look at anything behind it (§1.4).
+        if let Some(payload) = self.held_pong.take() {
+            self.push_frame(Opcode::Pong, &payload);
+        }
         let mut payload = Vec::with_capacity(CONTROL_PAYLOAD_MAX);
         frame.encode(&mut payload);
         self.push_frame(Opcode::Close, &payload);

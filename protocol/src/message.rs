@@ -201,7 +201,7 @@ impl Receiver {
                 .into());
             }
             let before = self.assembly.as_ref().map_or(0, |assembly| assembly.bytes);
-            // Neither is over its limit, so that the sum cannot overflow.
+            // No overflow: `before` bytes are in memory, and a length has no top bit.
             if before + length > config.message_bytes_max {
                 return Err(LimitError::MessageBytes {
                     max: config.message_bytes_max,
@@ -209,13 +209,13 @@ impl Receiver {
                 .into());
             }
             if let Some(assembly) = &mut self.assembly {
-                assembly.fragments += 1;
-                if assembly.fragments > config.fragments_max {
+                if assembly.fragments >= config.fragments_max {
                     return Err(LimitError::Fragments {
                         max: config.fragments_max,
                     }
                     .into());
                 }
+                assembly.fragments += 1;
             }
         }
         Ok(Frame {
@@ -258,7 +258,7 @@ impl Receiver {
             ))))),
             (assembly, opcode) => {
                 let assembly = assembly.get_or_insert_with(|| Box::new(Assembly::new(opcode)));
-                assembly.push(payload, 0)?;
+                assembly.push(payload, frame.fin.then_some(0))?;
                 if frame.fin {
                     self.finish_message()
                 } else {
@@ -285,7 +285,7 @@ impl Receiver {
             let assembly = self
                 .assembly
                 .get_or_insert_with(|| Box::new(Assembly::new(opcode)));
-            assembly.push(payload, remaining)?;
+            assembly.push(payload, frame.fin.then_some(remaining))?;
         }
         // What began a message has begun it: from here on this frame only continues the assembly.
         self.frame = Some(Frame {
@@ -332,21 +332,19 @@ impl Assembly {
         }
     }
 
-    /// Appends a piece; `announced` more bytes are to follow in the same frame.
-    fn push(&mut self, piece: &[u8], announced: u64) -> Result<(), InvalidUtf8> {
+    /// Appends a piece; `to_come` is what the message still lacks behind it, once its last frame has told.
+    fn push(&mut self, piece: &[u8], to_come: Option<u64>) -> Result<(), InvalidUtf8> {
         self.bytes += piece.len() as u64;
         match &mut self.content {
             Content::Text { text, decoder } => {
-                text.reserve_exact(growth(text.len(), text.capacity(), piece.len(), announced));
+                // The beginning of a cut character is not in `text` yet, and will be.
+                let added = decoder.waiting_bytes() + piece.len();
+                text.reserve_exact(growth(text.len(), text.capacity(), added, to_come));
                 decoder.push(piece, text)
             }
             Content::Binary(bytes) => {
-                bytes.reserve_exact(growth(
-                    bytes.len(),
-                    bytes.capacity(),
-                    piece.len(),
-                    announced,
-                ));
+                let (len, capacity) = (bytes.len(), bytes.capacity());
+                bytes.reserve_exact(growth(len, capacity, piece.len(), to_come));
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
@@ -385,14 +383,17 @@ impl CutControl {
     }
 }
 
-/// How much to reserve for `piece`: nothing if it fits, else twice what is there, but never more than was announced.
-fn growth(len: usize, capacity: usize, piece: usize, announced: u64) -> usize {
-    if capacity - len >= piece {
+/// How much to reserve for `added` bytes: nothing if they fit, else twice what is there, so that a message in many small
+/// fragments is not copied for each of them; but not more than the message can still get, where that is known.
+fn growth(len: usize, capacity: usize, added: usize, to_come: Option<u64>) -> usize {
+    if capacity - len >= added {
         return 0;
     }
-    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+    let to_come = to_come.map_or(usize::MAX, |bytes| {
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    });
     let doubled = capacity.saturating_mul(2).max(FIRST_BUFFER_BYTES) - len;
-    doubled.min(piece.saturating_add(announced)).max(piece)
+    doubled.min(added.saturating_add(to_come)).max(added)
 }
 
 /// Takes the next `len` bytes of payload from the input, unmasked, and the mask turned for what follows.

@@ -5,9 +5,6 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
-/// From this many sent bytes on they are dropped although unsent ones follow.
-const COMPACT_BYTES_MIN: usize = 64 << 10;
-
 /// Up to this many unsent bytes are moved to give a lent buffer back.
 const RECLAIM_BYTES_MAX: usize = 4 << 10;
 
@@ -112,7 +109,7 @@ impl Outbox {
             }
             n -= taken;
             if taken < len {
-                return;
+                break;
             }
             self.parts.pop_front();
         }
@@ -120,13 +117,10 @@ impl Outbox {
         self.compact();
     }
 
-    /// Drops sent bytes when that is free or pays: each byte is moved once at most, so that a backlog costs linear time,
-    /// and a connection that is always a little behind does not keep what it sent long ago.
+    /// Drops what is gone from `own` once it is at least half of it, so that a queue that never empties stays as large as
+    /// what is unsent, and each byte is moved once at most for each time that it was sent.
     fn compact(&mut self) {
-        if self.own_sent == self.own.len() {
-            self.own.clear();
-            self.own_sent = 0;
-        } else if self.own_sent >= COMPACT_BYTES_MIN && self.own_sent > self.own.len() / 2 {
+        if self.own_sent >= self.own.len() - self.own_sent {
             self.own.drain(..self.own_sent);
             self.own_sent = 0;
         }

@@ -41,6 +41,12 @@ impl Utf8Decoder {
         self.keep_cut(cut)
     }
 
+    /// How many bytes of a cut character wait for the rest: 0 to 3.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        usize::from(self.cut_len)
+    }
+
     /// Ends the text.
     ///
     /// # Errors

@@ -136,7 +136,8 @@ impl Handshake {
                 .headers
                 .iter()
                 .filter(move |header| header.name.eq_ignore_ascii_case(name));
-            headers.map(|header| str::from_utf8(header.value).unwrap_or_default())
+            // A value that cannot be read is not one that was agreed on: no check takes the replacement character.
+            headers.map(|header| str::from_utf8(header.value).unwrap_or("\u{fffd}"))
         };
         let lists = |name, element: &str| {
             values(name)
@@ -144,17 +145,30 @@ impl Handshake {
                 .any(|e| e.eq_ignore_ascii_case(element))
         };
         // "If the status code received from the server is not 101, the client handles the response per HTTP procedures."
-        match parsed.code {
-            Some(101) => {}
-            Some(status) => return Err(HandshakeError::Status(status)),
-            None => return Err(HandshakeError::Malformed),
+        match (parsed.version, parsed.code) {
+            // HTTP/1.0 knows no upgrade (RFC 9110 §7.8).
+            (Some(1), Some(101)) => {}
+            (_, None) | (_, Some(101)) => return Err(HandshakeError::Malformed),
+            (_, Some(status)) => return Err(HandshakeError::Status(status)),
         }
-        if !lists("upgrade", "websocket") {
+        // "If [...] the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
+        // "websocket", the client MUST _Fail the WebSocket Connection_."
+        let mut upgrade = values("upgrade");
+        if !upgrade
+            .next()
+            .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+            || upgrade.next().is_some()
+        {
             return Err(HandshakeError::Upgrade);
         }
+        // "If [...] the |Connection| header field doesn't contain a token that is an ASCII case-insensitive match for the
+        // value "Upgrade", the client MUST _Fail the WebSocket Connection_."
         if !lists("connection", "upgrade") {
             return Err(HandshakeError::Connection);
         }
+        // "If [...] the |Sec-WebSocket-Accept| contains a value other than the base64-encoded SHA-1 of the concatenation
+        // of the |Sec-WebSocket-Key| [...] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" [...], the client MUST
+        // _Fail the WebSocket Connection_."
         if !values("sec-websocket-accept").eq([self.expected_accept.as_str()]) {
             return Err(HandshakeError::Accept);
         }

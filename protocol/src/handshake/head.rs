@@ -66,6 +66,8 @@ pub struct HeadReader {
     /// What earlier reads brought.
     buffer: Vec<u8>,
     scan: Scan,
+    /// A head that was refused stays refused.
+    failed: Option<HeadError>,
 }
 
 /// How far the head was looked at.
@@ -89,8 +91,7 @@ impl HeadReader {
                 headers_max,
                 ..limits
             },
-            buffer: Vec::new(),
-            scan: Scan::default(),
+            ..Self::default()
         }
     }
 
@@ -100,21 +101,20 @@ impl HeadReader {
     /// in `input` is lent from there. After a head, the reader is ready for the next.
     ///
     /// # Errors
-    /// The head cannot become a legal one, or breaks a limit.
+    /// The head cannot become a legal one, or breaks a limit; the same error again for whatever follows.
     pub fn handle_input<'b>(
         &mut self,
         input: &mut &'b mut [u8],
     ) -> Result<Option<Cow<'b, [u8]>>, HeadError> {
-        if self.buffer.is_empty() {
-            let mut scan = self.scan;
-            if let Some(end) = scan.find_end(input, &self.limits)? {
-                let (head, rest) = std::mem::take(input).split_at_mut(end);
-                *input = rest;
-                let (_, head) = head.split_at(scan.head_start);
-                return Ok(Some(Cow::Borrowed(head)));
-            }
+        if let Some(error) = self.failed {
+            return Err(error);
         }
-        self.collect(input)
+        let read = if self.buffer.is_empty() {
+            self.lend(input)
+        } else {
+            self.collect(input)
+        };
+        read.inspect_err(|&error| self.failed = Some(error))
     }
 
     /// Whether part of a head has come.
@@ -123,13 +123,28 @@ impl HeadReader {
         !self.buffer.is_empty()
     }
 
+    /// Nothing is kept from before: a whole head is lent, part of one becomes the buffer.
+    fn lend<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Cow<'b, [u8]>>, HeadError> {
+        let mut scan = Scan::default();
+        let Some(end) = scan.find_end(input, &self.limits)? else {
+            self.buffer = std::mem::take(input).to_vec();
+            self.scan = scan;
+            return Ok(None);
+        };
+        let (head, rest) = std::mem::take(input).split_at_mut(end);
+        *input = rest;
+        let (_, head) = head.split_at(scan.head_start);
+        Ok(Some(Cow::Borrowed(head)))
+    }
+
     fn collect<'b>(
         &mut self,
         input: &mut &'b mut [u8],
     ) -> Result<Option<Cow<'b, [u8]>>, HeadError> {
         let kept = self.buffer.len();
         // One byte over the limit is enough to see that it is broken.
-        let taken = input.len().min(self.limits.head_bytes_max + 1 - kept);
+        let free = self.limits.head_bytes_max.saturating_add(1) - kept;
+        let taken = input.len().min(free);
         let (new, _) = input.split_at(taken);
         self.buffer.extend_from_slice(new);
         let Some(end) = self.scan.find_end(&self.buffer, &self.limits)? else {
@@ -231,7 +246,10 @@ impl Scan {
 mod tests {
     use super::*;
 
-    fn read_in_pieces(bytes: &[u8], size: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, HeadError> {
+    /// The head and what is behind it, or nothing yet.
+    type Read = Result<Option<(Vec<u8>, Vec<u8>)>, HeadError>;
+
+    fn read_in_pieces(bytes: &[u8], size: usize) -> Read {
         let mut reader = HeadReader::default();
         let mut bytes = bytes.to_vec();
         let len = bytes.len();
@@ -253,7 +271,7 @@ mod tests {
         Ok(None)
     }
 
-    fn at_every_size(bytes: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, HeadError> {
+    fn at_every_size(bytes: &[u8]) -> Read {
         let whole = read_in_pieces(bytes, bytes.len().max(1));
         for size in 1..bytes.len().min(40) {
             assert_eq!(read_in_pieces(bytes, size), whole, "in pieces of {size}");

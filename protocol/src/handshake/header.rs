@@ -1,6 +1,9 @@
 //! The grammar of the header values that a handshake reads: comma-separated tokens and extension lists (RFC 6455 §9.1,
 //! RFC 9110 §5.6).
 
+use std::borrow::Cow;
+use std::fmt;
+
 /// The elements of a comma-separated list, trimmed; empty ones are skipped as RFC 9110 §5.6.1.2 asks.
 ///
 /// For values without quoted strings: `Connection`, `Upgrade`, `Sec-WebSocket-Protocol`, `Sec-WebSocket-Version`.
@@ -48,18 +51,25 @@ pub struct Extension<'a> {
 }
 
 /// A parameter of an extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter<'a> {
     /// Its token.
     pub name: &'a str,
-    /// Its value: "the value after quoted-string unescaping MUST conform to the 'token' ABNF" (§9.1), and a token has
-    /// nothing to escape, so that the value can be lent as it stands there.
-    pub value: Option<&'a str>,
+    /// Its value, unescaped where it was quoted, a token in either form.
+    pub value: Option<Cow<'a, str>>,
 }
 
 /// The value does not follow the grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MalformedExtensions;
+
+impl fmt::Display for MalformedExtensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("malformed list of extensions")
+    }
+}
+
+impl std::error::Error for MalformedExtensions {}
 
 /// Reads one `Sec-WebSocket-Extensions` value: `extension-list = 1#extension` (§9.1). Linear in its length.
 ///
@@ -117,7 +127,7 @@ impl<'a> Scanner<'a> {
         let value = if self.rest.starts_with('"') {
             self.quoted_token()?
         } else {
-            self.token()?
+            Cow::Borrowed(self.token()?)
         };
         Ok(Parameter {
             name,
@@ -125,14 +135,37 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    fn quoted_token(&mut self) -> Result<&'a str, MalformedExtensions> {
+    /// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token'
+    /// ABNF" (§9.1).
+    fn quoted_token(&mut self) -> Result<Cow<'a, str>, MalformedExtensions> {
         self.expect('"')?;
-        let value = self.token()?;
+        // Nearly always there is nothing to unescape, and the value is lent.
+        let mut value = Cow::Borrowed(self.token_bytes());
+        while let Some(escaped) = self.rest.strip_prefix('\\') {
+            let (byte, rest) = escaped.split_at_checked(1).ok_or(MalformedExtensions)?;
+            self.rest = rest;
+            value.to_mut().push_str(byte);
+            value.to_mut().push_str(self.token_bytes());
+        }
         self.expect('"')?;
-        Ok(value)
+        if is_token(&value) {
+            Ok(value)
+        } else {
+            Err(MalformedExtensions)
+        }
     }
 
     fn token(&mut self) -> Result<&'a str, MalformedExtensions> {
+        let token = self.token_bytes();
+        if token.is_empty() {
+            Err(MalformedExtensions)
+        } else {
+            Ok(token)
+        }
+    }
+
+    /// The next bytes that can stand in a token; maybe none.
+    fn token_bytes(&mut self) -> &'a str {
         let end = self
             .rest
             .bytes()
@@ -140,11 +173,7 @@ impl<'a> Scanner<'a> {
             .unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(end);
         self.rest = rest;
-        if token.is_empty() {
-            Err(MalformedExtensions)
-        } else {
-            Ok(token)
-        }
+        token
     }
 
     fn expect(&mut self, delimiter: char) -> Result<(), MalformedExtensions> {
@@ -164,53 +193,43 @@ impl<'a> Scanner<'a> {
 mod tests {
     use super::*;
 
-    fn names_and_parameters(
-        value: &str,
-    ) -> Result<Vec<(&str, Vec<(&str, Option<&str>)>)>, MalformedExtensions> {
-        let flatten = |extension: Extension<'_>| extension.parameters.len();
-        let found = extensions(value)?;
-        assert!(found.iter().cloned().map(flatten).sum::<usize>() <= value.len());
-        Ok(found
-            .into_iter()
+    type Named<'a> = (&'a str, Vec<(&'a str, Option<&'a str>)>);
+
+    /// Checks what `value` is read as.
+    fn assert_extensions(value: &str, expected: &[Named<'_>]) {
+        let found = extensions(value).unwrap();
+        let named: Vec<Named<'_>> = found
+            .iter()
             .map(|extension| {
-                (
-                    extension.name,
-                    extension
-                        .parameters
-                        .iter()
-                        .map(|p| (p.name, p.value))
-                        .collect(),
-                )
+                let parameters = extension.parameters.iter();
+                let named = parameters.map(|p| (p.name, p.value.as_deref()));
+                (extension.name, named.collect())
             })
-            .collect())
+            .collect();
+        assert_eq!(named, expected);
     }
 
     #[test]
     fn several_extensions_with_and_without_parameters() {
-        assert_eq!(
-            names_and_parameters(
-                "foo, permessage-deflate; client_max_window_bits; server_max_window_bits=10 ,bar;x=\"y\""
-            ),
-            Ok(vec![
+        assert_extensions(
+            "foo, permessage-deflate; client_max_window_bits; server_max_window_bits=10 ,bar;x=\"y\"",
+            &[
                 ("foo", vec![]),
                 (
                     "permessage-deflate",
                     vec![
                         ("client_max_window_bits", None),
-                        ("server_max_window_bits", Some("10"))
-                    ]
+                        ("server_max_window_bits", Some("10")),
+                    ],
                 ),
                 ("bar", vec![("x", Some("y"))]),
-            ])
+            ],
         );
     }
 
     #[test]
     fn empty_elements_are_skipped() {
-        assert_eq!(
-            names_and_parameters(",, a ,,b,"),
-            Ok(vec![("a", vec![]), ("b", vec![])])
-        );
+        assert_extensions(",, a ,,b,", &[("a", vec![]), ("b", vec![])]);
     }
 
     #[test]

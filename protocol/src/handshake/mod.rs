@@ -11,7 +11,7 @@ pub mod header;
 pub mod server;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as BASE64};
 use sha1::{Digest as _, Sha1};
 
 /// The only version of the protocol there is (§4.1).
@@ -34,8 +34,14 @@ pub fn accept_key(key: &str) -> String {
     BASE64.encode(hash.finalize())
 }
 
+/// Takes keys whose last character has bits of no byte, as that of the example in §4.1, `AQIDBAUGBwgJCgsMDQ4PEC==`.
+const KEY_READER: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 /// Whether `key` is "a base64-encoded value that, when decoded, is 16 bytes in length" (§4.2.1).
 #[must_use]
 pub fn is_valid_key(key: &str) -> bool {
-    BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16)
+    KEY_READER.decode(key).is_ok_and(|nonce| nonce.len() == 16)
 }

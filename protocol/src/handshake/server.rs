@@ -34,6 +34,14 @@ pub struct Request<'h> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MalformedRequest;
 
+impl fmt::Display for MalformedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("malformed HTTP request")
+    }
+}
+
+impl std::error::Error for MalformedRequest {}
+
 impl<'h> Request<'h> {
     /// Reads a whole head, as [`HeadReader`](super::head::HeadReader) returns it.
     ///
@@ -100,23 +108,28 @@ impl<'h> Request<'h> {
     /// # Errors
     /// The target has another form, or is for another host than the Host header names.
     pub fn path_and_query(&self) -> Result<(&'h str, &'h str), MalformedRequest> {
-        let origin_form = match strip_prefix_ignore_case(self.target, "http://") {
-            None => self.target,
+        // The target is "a relative URI [...] or [...] an absolute http/https URI" (RFC 6455 §4.1).
+        let (path, query) = match strip_scheme(self.target) {
+            None => split_query(self.target),
             Some(rest) => {
-                let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+                let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
                 if !self
                     .single("host")?
                     .is_some_and(|host| host.eq_ignore_ascii_case(authority))
                 {
                     return Err(MalformedRequest);
                 }
-                if path.is_empty() { "/" } else { path }
+                match split_query(rest) {
+                    ("", query) => ("/", query),
+                    path_and_query => path_and_query,
+                }
             }
         };
-        if !origin_form.starts_with('/') && origin_form != "*" {
-            return Err(MalformedRequest);
+        if path.starts_with('/') || path == "*" {
+            Ok((path, query))
+        } else {
+            Err(MalformedRequest)
         }
-        Ok(origin_form.split_once('?').unwrap_or((origin_form, "")))
     }
 
     /// The length of the body that follows the head, in bytes.
@@ -148,19 +161,36 @@ impl<'h> Request<'h> {
     }
 
     /// "A server MUST respond with a 400 status code to any HTTP/1.1 request message that lacks a Host header field and to
-    /// any request message that contains more than one Host header field line" (RFC 9112 §3.2).
+    /// any request message that contains more than one Host header field line or a Host header field with an invalid
+    /// field value" (RFC 9112 §3.2).
     fn check_host(&self) -> Result<(), MalformedRequest> {
         match self.single("host")? {
             None if self.minor_version > 0 => Err(MalformedRequest),
-            Some(host) if host.contains([',', ' ', '/', '@']) => Err(MalformedRequest),
+            Some(host) if !host.bytes().all(may_stand_in_host) => Err(MalformedRequest),
             Some(_) | None => Ok(()),
         }
     }
 }
 
-fn strip_prefix_ignore_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
-    let (start, rest) = text.split_at_checked(prefix.len())?;
-    start.eq_ignore_ascii_case(prefix).then_some(rest)
+/// What a host and a port are made of, brackets of an IPv6 address included: not the delimiters around them in a URI, and
+/// no comma, which would make a list.
+const fn may_stand_in_host(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+        && !matches!(
+            byte,
+            b',' | b'/' | b'?' | b'#' | b'@' | b'\\' | b'"' | b'<' | b'>'
+        )
+}
+
+fn strip_scheme(target: &str) -> Option<&str> {
+    ["http://", "https://"].into_iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
+}
+
+fn split_query(target: &str) -> (&str, &str) {
+    target.split_once('?').unwrap_or((target, ""))
 }
 
 /// Why a request does not become a WebSocket connection.
@@ -195,16 +225,25 @@ impl Refusal {
         }
     }
 
-    /// The header that tells the client what would have been right.
+    /// The headers that tell the client what would have been right.
+    #[must_use]
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Method => &[("Allow", "GET")],
+            // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22).
+            Self::NoUpgrade => &[("Upgrade", "websocket")],
+            // "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable of" (§4.2.2).
+            Self::Version => &[("Sec-WebSocket-Version", VERSION), ("Upgrade", "websocket")],
+            Self::HttpVersion | Self::Key | Self::Protocols | Self::Extensions | Self::Body => &[],
+        }
+    }
+
+    /// The first of the [`headers`](Self::headers), which says the most.
     #[must_use]
     pub const fn header(self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Method => Some(("Allow", "GET")),
-            // "A server that sends a 426 response MUST send an Upgrade header field" (RFC 9110 §15.5.22).
-            Self::NoUpgrade => Some(("Upgrade", "websocket")),
-            // "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable of" (§4.2.2).
-            Self::Version => Some(("Sec-WebSocket-Version", VERSION)),
-            Self::HttpVersion | Self::Key | Self::Protocols | Self::Extensions | Self::Body => None,
+        match self.headers() {
+            [first, ..] => Some(*first),
+            [] => None,
         }
     }
 }

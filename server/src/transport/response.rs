@@ -70,7 +70,7 @@ impl Response {
     /// whatever follows, so that nothing that follows is read as a request.
     pub(super) fn refusal(refusal: Refusal) -> Self {
         let mut response = Self::sentence(refusal.status(), refusal.to_string());
-        response.headers.extend(refusal.header());
+        response.headers.extend(refusal.headers());
         response.closes = true;
         response
     }

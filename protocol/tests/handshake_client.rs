@@ -1,0 +1,400 @@
+//! The client's half of the opening handshake (RFC 6455 §4.1): the request that is sent, and every check of the response.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidewire_protocol::handshake::client::{
+    Handshake, HandshakeError, InvalidTarget, Response, Target, random_nonce,
+};
+use tidewire_protocol::handshake::head::{HeadError, HeadReader};
+use tidewire_protocol::handshake::server::{HeaderStorage, Request, Upgrade};
+use tidewire_protocol::{Config, Connection, Event, Message};
+
+/// The nonce of §1.3: its key is `dGhlIHNhbXBsZSBub25jZQ==`.
+const NONCE: [u8; 16] = *b"the sample nonce";
+
+const TARGET: Target<'_> = Target {
+    host: "server.example.com",
+    path: "/chat",
+    protocols: &[],
+    origin: None,
+    headers: &[],
+};
+
+const GOOD: [&str; 4] = [
+    "HTTP/1.1 101 Switching Protocols",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+];
+
+fn response(lines: &[&str]) -> Vec<u8> {
+    format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
+}
+
+fn good_but(start: &str, line: &str) -> Vec<u8> {
+    let lines = GOOD.map(|good| if good.starts_with(start) { line } else { good });
+    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    response(&lines)
+}
+
+fn good_and(line: &str) -> Vec<u8> {
+    response(&[&GOOD[..], &[line]].concat())
+}
+
+/// What a client that asked for these subprotocols makes of the response.
+fn check_with(protocols: &[&str], response: &[u8]) -> Result<Option<Response>, HandshakeError> {
+    let target = Target {
+        protocols,
+        ..TARGET
+    };
+    let mut handshake = Handshake::start(&target, NONCE, &mut Vec::new()).unwrap();
+    handshake.handle_input(&mut &mut response.to_vec()[..])
+}
+
+fn check(response: &[u8]) -> Result<Option<Response>, HandshakeError> {
+    check_with(&[], response)
+}
+
+fn agreed(protocol: Option<&str>) -> Result<Option<Response>, HandshakeError> {
+    Ok(Some(Response {
+        protocol: protocol.map(str::to_owned),
+    }))
+}
+
+// ---- the request ----
+
+#[test]
+fn the_request_has_what_was_asked_for_in_this_order() {
+    let target = Target {
+        host: "example.com:8080",
+        path: "/chat?room=a",
+        protocols: &["chat", "superchat"],
+        origin: Some("http://example.com"),
+        headers: &[("Authorization", "Bearer abc"), ("User-Agent", "früh/1.0")],
+    };
+    let mut request = Vec::new();
+    Handshake::start(&target, NONCE, &mut request).unwrap();
+    let expected = "GET /chat?room=a HTTP/1.1\r\nHost: example.com:8080\r\nUpgrade: websocket\r\n\
+                    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                    Sec-WebSocket-Version: 13\r\nOrigin: http://example.com\r\n\
+                    Sec-WebSocket-Protocol: chat, superchat\r\nAuthorization: Bearer abc\r\n\
+                    User-Agent: früh/1.0\r\n\r\n";
+    assert_eq!(String::from_utf8(request).unwrap(), expected);
+}
+
+#[test]
+fn a_target_cannot_break_out_of_its_place() {
+    let targets = [
+        Target { host: "", ..TARGET },
+        Target {
+            host: "a b",
+            ..TARGET
+        },
+        Target {
+            host: "a\r\nX: y",
+            ..TARGET
+        },
+        Target { path: "", ..TARGET },
+        Target {
+            path: "chat",
+            ..TARGET
+        },
+        Target {
+            path: "/a b",
+            ..TARGET
+        },
+        Target {
+            path: "/a\r\nX: y",
+            ..TARGET
+        },
+        Target {
+            path: "/\u{e9}",
+            ..TARGET
+        },
+        Target {
+            origin: Some("x\r\n"),
+            ..TARGET
+        },
+        Target {
+            origin: Some("x\0"),
+            ..TARGET
+        },
+        Target {
+            protocols: &["a b"],
+            ..TARGET
+        },
+        Target {
+            protocols: &["a,b"],
+            ..TARGET
+        },
+        Target {
+            protocols: &[""],
+            ..TARGET
+        },
+        Target {
+            headers: &[("", "x")],
+            ..TARGET
+        },
+        Target {
+            headers: &[("A:", "x")],
+            ..TARGET
+        },
+        Target {
+            headers: &[("A", "x\nB: y")],
+            ..TARGET
+        },
+        Target {
+            headers: &[("A", "x\x7f")],
+            ..TARGET
+        },
+    ];
+    for target in targets {
+        let mut out = Vec::new();
+        let refused = Handshake::start(&target, NONCE, &mut out).err();
+        assert_eq!(refused, Some(InvalidTarget), "{target:?}");
+        assert_eq!(out, b"", "{target:?}");
+    }
+}
+
+#[test]
+fn nonces_differ() {
+    assert_ne!(random_nonce(), random_nonce());
+}
+
+// ---- the response ----
+
+#[test]
+fn a_good_response_opens_the_connection() {
+    assert_eq!(check(&response(&GOOD)), agreed(None));
+}
+
+#[test]
+fn names_and_keywords_are_compared_without_case() {
+    let answer = response(&[
+        "HTTP/1.1 101 Welcome",
+        "UPGRADE: WebSocket",
+        "connection: keep-alive, upgrade",
+        "sec-websocket-accept:\ts3pPLMBiTxaQ9kYGzzhZRbK+xOo= ",
+    ]);
+    assert_eq!(check(&answer), agreed(None));
+}
+
+#[test]
+fn another_status_than_101_is_told() {
+    for status in [100, 200, 301, 401, 404, 426, 503] {
+        let line = format!("HTTP/1.1 {status} Something");
+        assert_eq!(
+            check(&good_but("HTTP", &line)),
+            Err(HandshakeError::Status(status))
+        );
+    }
+}
+
+#[test]
+fn what_is_no_http_1_1_response_is_malformed() {
+    for line in [
+        "HTTP/1.0 101 Switching Protocols",
+        "HTTP/2 101 Switching Protocols",
+        "HTTP/1.1 1010 Switching Protocols",
+        "HTTP/1.1",
+        "GET / HTTP/1.1",
+    ] {
+        assert_eq!(
+            check(&good_but("HTTP", line)),
+            Err(HandshakeError::Malformed),
+            "{line}"
+        );
+    }
+    for line in ["Folded: a\r\n b", "Name : x", "Name: a\0b", "NoColon"] {
+        assert_eq!(
+            check(&good_and(line)),
+            Err(HandshakeError::Malformed),
+            "{line:?}"
+        );
+    }
+    assert_eq!(
+        check(b"\x16\x03\x01"),
+        Err(HandshakeError::Head(HeadError::Malformed))
+    );
+}
+
+/// "If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not an ASCII
+/// case-insensitive match for the value "websocket"".
+#[test]
+fn upgrade_must_be_websocket_and_nothing_else() {
+    for line in [
+        "",
+        "Upgrade:",
+        "Upgrade: h2c",
+        "Upgrade: websocket, h2c",
+        "Upgrade: websocket\r\nUpgrade: websocket",
+    ] {
+        assert_eq!(
+            check(&good_but("Upgrade", line)),
+            Err(HandshakeError::Upgrade),
+            "{line:?}"
+        );
+    }
+}
+
+#[test]
+fn connection_must_list_upgrade() {
+    for line in [
+        "",
+        "Connection:",
+        "Connection: close",
+        "Connection: Upgraded",
+    ] {
+        assert_eq!(
+            check(&good_but("Connection", line)),
+            Err(HandshakeError::Connection),
+            "{line:?}"
+        );
+    }
+}
+
+#[test]
+fn the_accept_key_must_be_there_once_and_fit() {
+    let good = GOOD[3];
+    for line in [
+        "",
+        "Sec-WebSocket-Accept:",
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo",
+        "Sec-WebSocket-Accept: S3PPLMBITXAQ9KYGZZHZRBK+XOO=",
+        "Sec-WebSocket-Accept: dGhlIHNhbXBsZSBub25jZQ==",
+        &format!("{good}\r\n{good}"),
+    ] {
+        assert_eq!(
+            check(&good_but("Sec-WebSocket-Accept", line)),
+            Err(HandshakeError::Accept),
+            "{line:?}"
+        );
+    }
+}
+
+#[test]
+fn an_extension_that_was_not_asked_for_fails() {
+    for value in ["permessage-deflate", "x; y=z", ";", "\u{e9}"] {
+        let line = format!("Sec-WebSocket-Extensions: {value}");
+        assert_eq!(
+            check(&good_and(&line)),
+            Err(HandshakeError::UnaskedExtension),
+            "{value:?}"
+        );
+    }
+    let unreadable = [&response(&GOOD)[..], b""].concat();
+    let unreadable = [
+        &unreadable[..unreadable.len() - 2],
+        b"Sec-WebSocket-Extensions: \xff\r\n\r\n",
+    ]
+    .concat();
+    assert_eq!(check(&unreadable), Err(HandshakeError::UnaskedExtension));
+}
+
+#[test]
+fn the_subprotocol_must_be_one_that_was_asked_for() {
+    let asked = ["chat", "superchat"];
+    let answer = |value: &str| {
+        let line = format!("Sec-WebSocket-Protocol: {value}");
+        check_with(&asked, &good_and(&line))
+    };
+    assert_eq!(answer("superchat"), agreed(Some("superchat")));
+    assert_eq!(check_with(&asked, &response(&GOOD)), agreed(None));
+    for value in ["mqtt", "Chat", "chat, superchat", "\u{e9}"] {
+        assert_eq!(
+            answer(value),
+            Err(HandshakeError::UnaskedProtocol),
+            "{value:?}"
+        );
+    }
+    let twice = good_and("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat");
+    assert_eq!(
+        check_with(&asked, &twice),
+        Err(HandshakeError::UnaskedProtocol)
+    );
+    assert_eq!(
+        check(&good_and("Sec-WebSocket-Protocol: chat")),
+        Err(HandshakeError::UnaskedProtocol)
+    );
+}
+
+// ---- from the transport ----
+
+#[test]
+fn one_byte_at_a_time_gives_the_same_and_keeps_the_frames_behind_it() {
+    let stream = [&response(&GOOD)[..], b"\x81\x05Hello"].concat();
+    for size in [1, 2, 3, 7, 100, stream.len()] {
+        let mut handshake = Handshake::start(&TARGET, NONCE, &mut Vec::new()).unwrap();
+        let (mut agreed, mut behind) = (None, Vec::new());
+        for piece in stream.clone().chunks_mut(size) {
+            let mut input = piece;
+            if agreed.is_none() {
+                agreed = handshake.handle_input(&mut input).unwrap();
+            }
+            behind.extend_from_slice(input);
+        }
+        assert_eq!(agreed, Some(Response { protocol: None }));
+        assert_eq!(behind, b"\x81\x05Hello");
+        let mut connection = Connection::client(Arc::new(Config::default()), Instant::now());
+        let event = connection.handle_input(&mut &mut behind[..], Instant::now());
+        assert_eq!(event, Some(Event::Message(Message::text("Hello"))));
+    }
+}
+
+#[test]
+fn a_response_without_end_is_refused_at_the_limit() {
+    let mut handshake = Handshake::start(&TARGET, NONCE, &mut Vec::new()).unwrap();
+    let mut endless = [GOOD[0].as_bytes(), b"\r\n", &b"X: y\r\n".repeat(101)].concat();
+    assert_eq!(
+        handshake.handle_input(&mut &mut endless[..]),
+        Err(HandshakeError::Head(HeadError::TooManyHeaders))
+    );
+}
+
+#[test]
+fn our_client_and_our_server_agree() {
+    let target = Target {
+        protocols: &["b", "a"],
+        ..TARGET
+    };
+    let mut bytes = Vec::new();
+    let mut handshake = Handshake::start(&target, random_nonce(), &mut bytes).unwrap();
+
+    let mut input = &mut bytes[..];
+    let head = HeadReader::default()
+        .handle_input(&mut input)
+        .unwrap()
+        .unwrap();
+    let mut storage = HeaderStorage::default();
+    let request = Request::parse(&head, &mut storage).unwrap();
+    let upgrade = Upgrade::from_request(&request).unwrap();
+    let mut answer = Vec::new();
+    upgrade.accept(upgrade.choose_protocol(&["a", "b"]), &mut answer);
+
+    assert_eq!(
+        handshake.handle_input(&mut &mut answer[..]),
+        agreed(Some("a"))
+    );
+}
+
+#[test]
+fn every_error_is_a_sentence() {
+    let sentences = [
+        (HandshakeError::Malformed, "malformed HTTP response"),
+        (
+            HandshakeError::Status(503),
+            "the server answered with status 503 instead of 101",
+        ),
+        (
+            HandshakeError::Head(HeadError::TooLarge),
+            "HTTP head too large",
+        ),
+    ];
+    for (error, sentence) in sentences {
+        let error: Box<dyn std::error::Error> = Box::new(error);
+        assert_eq!(error.to_string(), sentence);
+    }
+}

@@ -1,0 +1,140 @@
+//! What a connection costs: memory follows what arrived and what is unsent, never what was announced or ever sent.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "common/allocations.rs"]
+mod allocations;
+mod common;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use allocations::{Counting, measure};
+use common::{BINARY, Frame, KEY, TEXT, announcing};
+use tidewire_protocol::{Config, Connection, Event, Message, Side};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MIB: usize = 1 << 20;
+
+fn server() -> Connection {
+    Connection::server(Arc::new(Config::default()), Instant::now())
+}
+
+/// Hands over bytes and expects no more than one message; returns its payload's length and its buffer's size.
+fn receive(connection: &mut Connection, bytes: &mut [u8], now: Instant) -> Option<(usize, usize)> {
+    let mut input = bytes;
+    let mut received = None;
+    while let Some(event) = connection.handle_input(&mut input, now) {
+        received = match event {
+            Event::Message(Message::Text(text)) => {
+                let text = text.into_owned();
+                Some((text.len(), text.capacity()))
+            }
+            Event::Message(Message::Binary(bytes)) => {
+                let bytes = bytes.into_owned();
+                Some((bytes.len(), bytes.capacity()))
+            }
+            Event::Ping(_) | Event::Pong(_) | Event::Closed(_) => panic!("{event:?}"),
+        };
+    }
+    received
+}
+
+/// The transport takes at most `n` bytes.
+fn transport_takes(connection: &mut Connection, n: usize) {
+    let n = connection.unsent_bytes().min(n);
+    connection.transmitted(n);
+}
+
+#[test]
+fn a_header_that_announces_a_mebibyte_costs_a_few_bytes() {
+    let now = Instant::now();
+    for first in [0x80 | TEXT, 0x80 | BINARY, TEXT, BINARY] {
+        let mut connection = server();
+        let mut header = announcing(first, MIB as u64, Side::Client);
+        let (_, measured) = measure(|| receive(&mut connection, &mut header, now));
+        assert!(measured.peak_bytes <= 256, "{measured:?}");
+    }
+}
+
+#[test]
+fn memory_of_a_message_grows_with_what_arrived() {
+    let now = Instant::now();
+    for opcode in [TEXT, BINARY] {
+        let mut connection = server();
+        let mut header = announcing(0x80 | opcode, MIB as u64, Side::Client);
+        let (_, measured) = measure(|| {
+            receive(&mut connection, &mut header, now);
+            for _ in 0..64 {
+                // Masked zeros: the key itself. `1000 % 4` is 0, so that the key does not turn.
+                receive(&mut connection, &mut KEY.repeat(250), now);
+            }
+        });
+        // 64,000 bytes came, and the buffer doubles.
+        assert!(measured.kept_bytes <= 2 * 64_000 + 256, "{measured:?}");
+    }
+}
+
+#[test]
+fn a_message_in_tiny_fragments_is_not_copied_for_each() {
+    let now = Instant::now();
+    for opcode in [TEXT, BINARY] {
+        let mut connection = server();
+        let mut first = Frame::new(opcode, "x").more().masked(KEY);
+        let mut next = vec![Frame::continuation("x").more().masked(KEY); 100_000];
+        let (_, measured) = measure(|| {
+            receive(&mut connection, &mut first, now);
+            for fragment in &mut next {
+                receive(&mut connection, fragment, now);
+            }
+        });
+        // The box, the first buffer, and a doubling for each power of two.
+        assert!(measured.calls <= 20, "{measured:?}");
+        assert!(measured.kept_bytes <= 2 * 100_001, "{measured:?}");
+    }
+}
+
+#[test]
+fn a_text_whose_characters_are_cut_by_reads_gets_a_buffer_of_its_size() {
+    let now = Instant::now();
+    let text = "水".repeat(100_000);
+    let mut bytes = Frame::text(&text).masked(KEY);
+    let mut connection = server();
+    let mut received = None;
+    for piece in bytes.chunks_mut(10_000) {
+        received = receive(&mut connection, piece, now).or(received);
+    }
+    assert_eq!(received, Some((text.len(), text.len())));
+}
+
+#[test]
+fn an_outbox_that_never_empties_does_not_grow_with_what_was_sent() {
+    let mut connection = server();
+    let payload = [0; 1000];
+    connection.send(&Message::binary(&payload)).unwrap();
+    let (_, measured) = measure(|| {
+        for _ in 0..10_000 {
+            connection.send(&Message::binary(&payload)).unwrap();
+            transport_takes(&mut connection, 1004);
+        }
+    });
+    assert_eq!(connection.unsent_bytes(), 1004);
+    // 10 MB went through a queue of never more than two frames.
+    assert!(measured.peak_bytes <= 64 * 1024, "{measured:?}");
+}
+
+#[test]
+fn pings_without_end_cost_one_pong_while_the_peer_does_not_read() {
+    let now = Instant::now();
+    let mut connection = server();
+    connection.ping(b"unread").unwrap();
+    connection.transmitted(0);
+    let mut bytes = Frame::ping([7; 125]).masked(KEY).repeat(1000);
+    let (_, measured) = measure(|| {
+        let mut input = &mut bytes[..];
+        while connection.handle_input(&mut input, now).is_some() {}
+    });
+    assert!(measured.kept_bytes <= 125, "{measured:?}");
+}
