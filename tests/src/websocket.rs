@@ -10,7 +10,7 @@ use crate::wire::{End, Wire};
 pub const NONCE: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// The answer to [`NONCE`], as the RFC gives it.
-pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZbRK+xOo=";
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// The request of the opening handshake for `target`; `headers` are further lines, each with its CR LF.
 #[must_use]
