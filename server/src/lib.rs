@@ -1,1 +1,15 @@
-//! The Tidewire server.
+//! The Tidewire server: chat over WebSocket on a `mio` readiness loop, without an async runtime.
+//!
+//! Arrows mean "may use": `main → net → transport → {protocol, chat, log}`, `chat → {log's positions, ids, limit}`.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a panic is how a test fails")
+)]
+
+pub mod chat;
+pub mod clock;
+pub mod ids;
+pub mod limit;
+pub mod log;
+mod timer;

@@ -1,0 +1,520 @@
+//! One WebSocket connection after its handshake, for either side: bytes and time in, bytes and events out.
+//!
+//! ```text
+//!             close()                    their Close, or close_timeout
+//!   ┌──────┐ ───────────────▶ ┌─────────┐ ──────────────────────────────▶ ┌──────────┐  EOF, close_timeout,  ┌──────┐
+//!   │ Open │                  │ Closing │                                 │ Draining │ ────────────────────▶ │ Done │
+//!   └──────┘ ───────────────▶ └─────────┘ ──────────────────────────────▶ └──────────┘  linger_bytes_max     └──────┘
+//!       │      their Close, EOF, or an error of theirs: straight to Draining      ▲
+//!       └─────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! `Event::Closed` is emitted on entering *Draining*. There, what is still owed (our Close frame last) is sent, our half
+//! of the transport is ended and the peer's bytes are thrown away, so that no reset destroys what is on its way to it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::Side;
+use crate::close::{CloseCode, CloseFrame};
+use crate::config::Config;
+use crate::error::{Error, Misuse};
+use crate::event::{Closed, Event, Initiator};
+use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode, Rules};
+use crate::mask::Mask;
+use crate::message::{Message, Received, Receiver};
+use crate::outbox::Outbox;
+use crate::prepared::Prepared;
+
+/// A WebSocket connection. It owns no socket and no clock: see the [crate documentation](crate) for the loop around it.
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    side: Side,
+    phase: Phase,
+    receiver: Receiver,
+    outbox: Outbox,
+    /// The transport has not taken all it was offered last: the peer does not read as fast as we write.
+    blocked: bool,
+    /// The newest ping's payload that came while blocked; answered when the peer reads again.
+    held_pong: Option<Box<[u8]>>,
+    /// The end, not told yet.
+    closed: Option<Box<Closed>>,
+    last_input: Instant,
+    /// When the ping was sent that nothing has come back for.
+    unanswered_ping: Option<Instant>,
+    keys: Keys,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// We sent a Close frame and wait for the peer's.
+    Closing {
+        sent: Box<CloseFrame>,
+        deadline: Instant,
+    },
+    /// Over, but for bytes still to be sent and the peer's end of the transport.
+    Draining {
+        deadline: Instant,
+        lingered_bytes: u64,
+        eof: bool,
+    },
+    Done,
+}
+
+/// What the owner of the transport is to do once [`Connection::poll_transmit`] has nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Go on reading and writing.
+    Keep,
+    /// End our half (`shutdown(SHUT_WR)`) and go on reading.
+    HalfClose,
+    /// Drop the transport and the connection.
+    Drop,
+}
+
+/// Where a client's masking keys come from.
+enum Keys {
+    /// The thread's generator: "derived from a strong source of entropy" (§5.3).
+    Random,
+    Given(Box<dyn FnMut() -> [u8; 4] + Send>),
+}
+
+impl Connection {
+    /// The server's end of a connection, right after its handshake.
+    #[must_use]
+    pub fn server(config: Arc<Config>, now: Instant) -> Self {
+        Self::new(Side::Server, config, now)
+    }
+
+    /// The client's end of a connection, right after its handshake.
+    #[must_use]
+    pub fn client(config: Arc<Config>, now: Instant) -> Self {
+        Self::new(Side::Client, config, now)
+    }
+
+    /// A client that takes its masking keys from `keys`: for tests, which want to know the bytes.
+    #[must_use]
+    pub fn client_with_keys(
+        config: Arc<Config>,
+        now: Instant,
+        keys: impl FnMut() -> [u8; 4] + Send + 'static,
+    ) -> Self {
+        Self {
+            keys: Keys::Given(Box::new(keys)),
+            ..Self::client(config, now)
+        }
+    }
+
+    fn new(side: Side, config: Arc<Config>, now: Instant) -> Self {
+        Self {
+            config,
+            side,
+            phase: Phase::Open,
+            receiver: Receiver::default(),
+            outbox: Outbox::default(),
+            blocked: false,
+            held_pong: None,
+            closed: None,
+            last_input: now,
+            unanswered_ping: None,
+            keys: Keys::Random,
+        }
+    }
+
+    // ---- input ----
+
+    /// Takes bytes that came from the peer, up to and including the next event, and leaves the rest in `input`.
+    ///
+    /// Call it until it returns `None`: then `input` is used up. Payloads are unmasked in place, and an event borrows
+    /// from `input` where its message lay there in one piece, so that the connection can be used meanwhile.
+    pub fn handle_input<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        now: Instant,
+    ) -> Option<Event<'b>> {
+        if !input.is_empty() {
+            // Any byte is a sign of life, not only a pong.
+            self.last_input = now;
+            self.unanswered_ping = None;
+        }
+        loop {
+            if let Some(event) = self.poll_event() {
+                return Some(event);
+            }
+            if !self.is_receiving() {
+                self.throw_away(input);
+                return None;
+            }
+            let rules = Rules {
+                sender: !self.side,
+                reserved_bits_allowed: 0,
+            };
+            match self.receiver.receive(input, rules, &self.config) {
+                Ok(None) => return None,
+                Ok(Some(Received::Message(message))) => return Some(Event::Message(message)),
+                Ok(Some(Received::Control(opcode, payload))) => {
+                    if let Some(event) = self.handle_control(opcode, payload, now) {
+                        return Some(event);
+                    }
+                }
+                Err(error) => self.fail(error, now),
+            }
+        }
+    }
+
+    /// Takes note that the peer ended its half of the transport.
+    ///
+    /// Call [`poll_event`](Self::poll_event), [`poll_transmit`](Self::poll_transmit) and
+    /// [`transport`](Self::transport) after it.
+    pub fn handle_eof(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Open => self.end(Initiator::Transport, None, None, None, now),
+            Phase::Closing { sent, .. } => {
+                let sent = Some(std::mem::take(&mut **sent));
+                self.end(Initiator::Local, sent, None, None, now);
+            }
+            Phase::Draining { .. } | Phase::Done => {}
+        }
+        if let Phase::Draining { eof, .. } = &mut self.phase {
+            *eof = true;
+        }
+    }
+
+    /// Does what is due at `now`: sends a ping, fails a silent peer, gives up waiting for a Close.
+    ///
+    /// Call it when [`poll_timeout`](Self::poll_timeout) has passed; a call too early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.poll_timeout().is_none_or(|due| now < due) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Open if self.unanswered_ping.is_some() => {
+                self.fail(Error::PongTimeout(self.config.pong_timeout_code), now);
+            }
+            Phase::Open => {
+                self.unanswered_ping = Some(now);
+                self.push_frame(Opcode::Ping, &[]);
+            }
+            Phase::Closing { sent, .. } => {
+                let sent = Some(std::mem::take(&mut **sent));
+                self.end(Initiator::Local, sent, None, None, now);
+            }
+            Phase::Draining { .. } => self.abandon(),
+            Phase::Done => {}
+        }
+    }
+
+    // ---- what the application does ----
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed.
+    pub fn send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.push_frame(message.opcode(), message.payload());
+        Ok(())
+    }
+
+    /// Queues a message that was encoded before; a server shares its bytes.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed.
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Misuse> {
+        self.check_open()?;
+        match self.side {
+            Side::Server => self.outbox.append_shared(prepared.frame().clone()),
+            Side::Client => self.push_frame(prepared.opcode(), prepared.payload()),
+        }
+        Ok(())
+    }
+
+    /// Queues a ping; its answer comes as [`Event::Pong`].
+    ///
+    /// # Errors
+    /// [`Misuse::ControlTooLong`] for more than 125 bytes, [`Misuse::Closed`] once the connection is closing or closed.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
+        self.check_open()?;
+        if payload.len() > CONTROL_PAYLOAD_MAX {
+            return Err(Misuse::ControlTooLong);
+        }
+        self.push_frame(Opcode::Ping, payload);
+        Ok(())
+    }
+
+    /// Queues a Close frame and waits for the peer's, at most [`Config::close_timeout`].
+    ///
+    /// Messages that the peer sent before its Close still come. [`Event::Closed`] ends it.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::ControlTooLong`] for a reason of more than
+    /// 123 bytes, [`Misuse::CloseCodeNotSendable`] for a code of the other side.
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), Misuse> {
+        self.check_open()?;
+        let frame = CloseFrame::new(code, reason);
+        frame.check_sendable_by(self.side)?;
+        self.push_close(&frame);
+        self.phase = Phase::Closing {
+            sent: Box::new(frame),
+            deadline: now + self.config.close_timeout,
+        };
+        Ok(())
+    }
+
+    // ---- output ----
+
+    /// The event that arose without input: the end, after `handle_eof` or `handle_timeout`.
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.closed.take().map(|closed| Event::Closed(*closed))
+    }
+
+    /// Fills `slices` with the next bytes for the peer and returns how many slices there are; 0 when nothing is unsent.
+    ///
+    /// Hand them to one vectored write and tell [`transmitted`](Self::transmitted) what it took.
+    pub fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.outbox.slices(slices)
+    }
+
+    /// Takes note that the transport took the next `bytes` bytes; 0 when it would block.
+    pub fn transmitted(&mut self, bytes: usize) {
+        self.outbox.sent(bytes);
+        self.blocked = !self.outbox.is_empty();
+        if !self.blocked
+            && let Some(payload) = self.held_pong.take()
+            && self.is_receiving()
+        {
+            self.push_frame(Opcode::Pong, &payload);
+        }
+    }
+
+    /// Bytes queued and not sent.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); it may move later, never earlier, with input.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Open => match self.unanswered_ping {
+                Some(sent) => Some(sent + self.config.pong_wait),
+                None => self
+                    .config
+                    .ping_interval
+                    .map(|interval| self.last_input + interval),
+            },
+            Phase::Closing { deadline, .. } | Phase::Draining { deadline, .. } => Some(*deadline),
+            Phase::Done => None,
+        }
+    }
+
+    /// What to do with the transport once everything is sent.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        match &self.phase {
+            Phase::Open | Phase::Closing { .. } => Transport::Keep,
+            Phase::Draining { eof: false, .. } => Transport::HalfClose,
+            Phase::Draining { eof: true, .. } | Phase::Done => Transport::Drop,
+        }
+    }
+
+    /// Whether messages can be sent.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    /// Lends memory for encoding: swapped in if the connection owns none, so that sending allocates nothing.
+    ///
+    /// A loop over many connections lends the same buffer to each in turn and takes it back after writing.
+    pub fn lend_buffer(&mut self, spare: &mut Vec<u8>) {
+        self.outbox.lend(spare);
+    }
+
+    /// Takes the lent memory back into `spare`; what is unsent stays, in a buffer of just its size.
+    pub fn reclaim_buffer(&mut self, spare: &mut Vec<u8>) {
+        self.outbox.reclaim(spare);
+    }
+
+    // ---- inside ----
+
+    /// "Fail the WebSocket Connection" (§7.1.7): a Close frame with the right code behind what is owed, then the end.
+    fn fail(&mut self, error: Error, now: Instant) {
+        let sent = match &mut self.phase {
+            Phase::Open => {
+                let frame = CloseFrame::new(error.close_code(), &error.to_string());
+                self.push_close(&frame);
+                Some(frame)
+            }
+            // One Close frame was sent: "after sending a Close frame", nothing follows (§5.5.1).
+            Phase::Closing { sent, .. } => Some(std::mem::take(&mut **sent)),
+            Phase::Draining { .. } | Phase::Done => return,
+        };
+        self.end(Initiator::Local, sent, None, Some(error), now);
+    }
+
+    fn handle_control<'b>(
+        &mut self,
+        opcode: Opcode,
+        payload: Cow<'b, [u8]>,
+        now: Instant,
+    ) -> Option<Event<'b>> {
+        match opcode {
+            Opcode::Ping => {
+                self.answer_ping(&payload);
+                Some(Event::Ping(payload))
+            }
+            Opcode::Pong => Some(Event::Pong(payload)),
+            _ => {
+                match CloseFrame::decode(&payload) {
+                    Ok(frame) => self.handle_close(frame, now),
+                    Err(error) => self.fail(error.into(), now),
+                }
+                None
+            }
+        }
+    }
+
+    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response" (§5.5.2), "identical 'Application
+    /// data'" (§5.5.3).
+    fn answer_ping(&mut self, payload: &[u8]) {
+        if self.blocked {
+            // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
+            // frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame."
+            self.held_pong = Some(payload.into());
+        } else {
+            self.push_frame(Opcode::Pong, payload);
+        }
+    }
+
+    fn handle_close(&mut self, received: CloseFrame, now: Instant) {
+        match &mut self.phase {
+            Phase::Open => {
+                // "When sending a Close frame in response, the endpoint typically echos the status code it received"
+                // (§5.5.1); where this side may not send that code, 1000.
+                let code = received.code.map(|code| {
+                    if code.may_be_sent_by(self.side) {
+                        code
+                    } else {
+                        CloseCode::NORMAL
+                    }
+                });
+                let echo = CloseFrame {
+                    code,
+                    reason: String::new(),
+                };
+                self.push_close(&echo);
+                self.end(Initiator::Peer, Some(echo), Some(received), None, now);
+            }
+            Phase::Closing { sent, .. } => {
+                let sent = Some(std::mem::take(&mut **sent));
+                self.end(Initiator::Local, sent, Some(received), None, now);
+            }
+            Phase::Draining { .. } | Phase::Done => {}
+        }
+    }
+
+    /// Enters `Draining` and keeps the event for `poll_event`: the only way out of `Open` and `Closing`.
+    fn end(
+        &mut self,
+        initiator: Initiator,
+        sent: Option<CloseFrame>,
+        received: Option<CloseFrame>,
+        error: Option<Error>,
+        now: Instant,
+    ) {
+        self.closed = Some(Box::new(Closed {
+            initiator,
+            sent,
+            received,
+            error,
+        }));
+        self.phase = Phase::Draining {
+            deadline: now + self.config.close_timeout,
+            lingered_bytes: 0,
+            eof: false,
+        };
+        self.receiver = Receiver::default();
+        self.held_pong = None;
+    }
+
+    /// Gives up on the transport.
+    fn abandon(&mut self) {
+        self.phase = Phase::Done;
+        self.outbox.discard();
+    }
+
+    /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
+    /// endpoint after being instructed to _Fail the WebSocket Connection_" (§7.1.7).
+    fn throw_away(&mut self, input: &mut &mut [u8]) {
+        let bytes = std::mem::take(input).len() as u64;
+        if let Phase::Draining { lingered_bytes, .. } = &mut self.phase {
+            *lingered_bytes += bytes;
+            if *lingered_bytes > self.config.linger_bytes_max {
+                self.abandon();
+            }
+        }
+    }
+
+    const fn is_receiving(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Closing { .. })
+    }
+
+    const fn check_open(&self) -> Result<(), Misuse> {
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err(Misuse::Closed)
+        }
+    }
+
+    fn push_close(&mut self, frame: &CloseFrame) {
+        let mut payload = Vec::with_capacity(CONTROL_PAYLOAD_MAX);
+        frame.encode(&mut payload);
+        self.push_frame(Opcode::Close, &payload);
+    }
+
+    fn push_frame(&mut self, opcode: Opcode, payload: &[u8]) {
+        // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1).
+        let key = match self.side {
+            Side::Server => None,
+            Side::Client => Some(self.keys.next()),
+        };
+        let header = Header {
+            mask: key,
+            ..Header::unmasked(opcode, payload.len())
+        };
+        self.outbox.append(|out| {
+            header.encode(out);
+            let at = out.len();
+            out.extend_from_slice(payload);
+            if let Some(key) = key {
+                Mask::new(key).apply(out.split_at_mut(at).1);
+            }
+        });
+    }
+}
+
+impl Keys {
+    fn next(&mut self) -> [u8; 4] {
+        match self {
+            Self::Random => rand::random(),
+            Self::Given(keys) => keys(),
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Random => "Random",
+            Self::Given(_) => "Given",
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! The client's half of the handshake (RFC 6455 §4.1): builds the request, checks the response.
+
+use std::fmt;
+
+use base64::Engine as _;
+
+use super::head::{HEADERS_MAX, HeadError, HeadLimits, HeadReader};
+use super::{BASE64, VERSION, accept_key, header};
+
+/// What to ask a server for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Target<'a> {
+    /// The value of `Host`: name or address, and the port unless it is the scheme's own.
+    pub host: &'a str,
+    /// Path and query.
+    pub path: &'a str,
+    /// The subprotocols wanted, best first.
+    pub protocols: &'a [&'a str],
+    /// The value of `Origin`, which browsers send.
+    pub origin: Option<&'a str>,
+    /// Further headers: `Authorization`, `Cookie`, `User-Agent`.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+/// A handshake that waits for its response.
+#[derive(Debug)]
+pub struct Handshake {
+    expected_accept: String,
+    protocols: Vec<String>,
+    reader: HeadReader,
+}
+
+/// What the server agreed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The subprotocol that the server chose.
+    pub protocol: Option<String>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeError {
+    /// The head breaks a limit or is no HTTP.
+    Head(HeadError),
+    /// The head is not a legal HTTP/1.1 response.
+    Malformed,
+    /// The server answered with another status than 101.
+    Status(u16),
+    /// `Upgrade` is not `websocket`.
+    Upgrade,
+    /// `Connection` does not list `upgrade`.
+    Connection,
+    /// `Sec-WebSocket-Accept` does not fit our key.
+    Accept,
+    /// The server uses an extension that was not asked for.
+    UnaskedExtension,
+    /// The server chose a subprotocol that was not asked for, or several.
+    UnaskedProtocol,
+}
+
+/// A part of the [`Target`] would break out of its place in the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidTarget;
+
+/// 16 random bytes for [`Handshake::start`]: "selected randomly for each connection" (§4.1).
+#[must_use]
+pub fn random_nonce() -> [u8; 16] {
+    rand::random()
+}
+
+impl Handshake {
+    /// Appends the request to `out`.
+    ///
+    /// # Errors
+    /// A field of `target` has a byte that does not belong there, such as a line end.
+    pub fn start(
+        target: &Target<'_>,
+        nonce: [u8; 16],
+        out: &mut Vec<u8>,
+    ) -> Result<Self, InvalidTarget> {
+        check_target(target)?;
+        let key = BASE64.encode(nonce);
+        push_line(out, &["GET ", target.path, " HTTP/1.1"]);
+        push_line(out, &["Host: ", target.host]);
+        push_line(out, &["Upgrade: websocket"]);
+        push_line(out, &["Connection: Upgrade"]);
+        push_line(out, &["Sec-WebSocket-Key: ", &key]);
+        push_line(out, &["Sec-WebSocket-Version: ", VERSION]);
+        if let Some(origin) = target.origin {
+            push_line(out, &["Origin: ", origin]);
+        }
+        if !target.protocols.is_empty() {
+            push_line(
+                out,
+                &["Sec-WebSocket-Protocol: ", &target.protocols.join(", ")],
+            );
+        }
+        for (name, value) in target.headers {
+            push_line(out, &[name, ": ", value]);
+        }
+        push_line(out, &[]);
+        Ok(Self {
+            expected_accept: accept_key(&key),
+            protocols: target
+                .protocols
+                .iter()
+                .map(|&protocol| protocol.to_owned())
+                .collect(),
+            reader: HeadReader::new(HeadLimits::default()),
+        })
+    }
+
+    /// Takes bytes until the response is whole; `None` while it is not. What is behind it, frames, stays in `input`.
+    ///
+    /// # Errors
+    /// The first check of §4.1 that the response does not pass.
+    pub fn handle_input(
+        &mut self,
+        input: &mut &mut [u8],
+    ) -> Result<Option<Response>, HandshakeError> {
+        match self.reader.handle_input(input) {
+            Ok(None) => Ok(None),
+            Ok(Some(head)) => self.check_response(&head).map(Some),
+            Err(error) => Err(HandshakeError::Head(error)),
+        }
+    }
+
+    fn check_response(&self, head: &[u8]) -> Result<Response, HandshakeError> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut parsed = httparse::Response::new(&mut headers);
+        if !matches!(parsed.parse(head), Ok(httparse::Status::Complete(_))) {
+            return Err(HandshakeError::Malformed);
+        }
+        let values = |name: &'static str| {
+            let headers = parsed
+                .headers
+                .iter()
+                .filter(move |header| header.name.eq_ignore_ascii_case(name));
+            headers.map(|header| str::from_utf8(header.value).unwrap_or_default())
+        };
+        let lists = |name, element: &str| {
+            values(name)
+                .flat_map(header::list)
+                .any(|e| e.eq_ignore_ascii_case(element))
+        };
+        // "If the status code received from the server is not 101, the client handles the response per HTTP procedures."
+        match parsed.code {
+            Some(101) => {}
+            Some(status) => return Err(HandshakeError::Status(status)),
+            None => return Err(HandshakeError::Malformed),
+        }
+        if !lists("upgrade", "websocket") {
+            return Err(HandshakeError::Upgrade);
+        }
+        if !lists("connection", "upgrade") {
+            return Err(HandshakeError::Connection);
+        }
+        if !values("sec-websocket-accept").eq([self.expected_accept.as_str()]) {
+            return Err(HandshakeError::Accept);
+        }
+        // "If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of
+        // an extension that was not present in the client's handshake [...] the client MUST _Fail the WebSocket
+        // Connection_."
+        if values("sec-websocket-extensions")
+            .flat_map(header::list)
+            .next()
+            .is_some()
+        {
+            return Err(HandshakeError::UnaskedExtension);
+        }
+        Ok(Response {
+            protocol: self.check_protocol(values("sec-websocket-protocol"))?,
+        })
+    }
+
+    /// "If [...] this header field indicates the use of a subprotocol that was not present in the client's handshake [...]
+    /// the client MUST _Fail the WebSocket Connection_."
+    fn check_protocol<'v>(
+        &self,
+        values: impl Iterator<Item = &'v str>,
+    ) -> Result<Option<String>, HandshakeError> {
+        let mut chosen = values.flat_map(header::list);
+        match (chosen.next(), chosen.next()) {
+            (None, _) => Ok(None),
+            (Some(protocol), None) if self.protocols.iter().any(|asked| asked == protocol) => {
+                Ok(Some(protocol.to_owned()))
+            }
+            (Some(_), _) => Err(HandshakeError::UnaskedProtocol),
+        }
+    }
+}
+
+fn push_line(out: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn check_target(target: &Target<'_>) -> Result<(), InvalidTarget> {
+    let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_value = |text: &str| {
+        text.bytes()
+            .all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+    };
+    let legal = !target.host.is_empty()
+        && is_visible(target.host)
+        && target.path.starts_with('/')
+        && is_visible(target.path)
+        && target.origin.is_none_or(is_value)
+        && target
+            .protocols
+            .iter()
+            .all(|protocol| header::is_token(protocol))
+        && target
+            .headers
+            .iter()
+            .all(|(name, value)| header::is_token(name) && is_value(value));
+    if legal { Ok(()) } else { Err(InvalidTarget) }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head(error) => error.fmt(f),
+            Self::Malformed => f.write_str("malformed HTTP response"),
+            Self::Status(status) => {
+                write!(f, "the server answered with status {status} instead of 101")
+            }
+            Self::Upgrade => f.write_str("the response does not upgrade to websocket"),
+            Self::Connection => {
+                f.write_str("the response's Connection header does not list upgrade")
+            }
+            Self::Accept => f.write_str("the server's accept key does not fit our key"),
+            Self::UnaskedExtension => {
+                f.write_str("the server uses an extension that was not asked for")
+            }
+            Self::UnaskedProtocol => {
+                f.write_str("the server chose a subprotocol that was not asked for")
+            }
+        }
+    }
+}
+
+impl fmt::Display for InvalidTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field of the request has a byte that does not belong there")
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+impl std::error::Error for InvalidTarget {}

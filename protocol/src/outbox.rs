@@ -1,0 +1,222 @@
+//! Bytes on their way out: small frames encoded one behind the other, and shared frames between them, in order.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// What was queued and not yet taken by the transport.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Our own frames.
+    own: Vec<u8>,
+    /// How much of `own` is gone.
+    own_sent: usize,
+    /// The order of things where shared frames are among them; empty means: the rest of `own`.
+    parts: VecDeque<Part>,
+    /// Unsent bytes of shared frames.
+    shared_len: usize,
+}
+
+#[derive(Debug)]
+enum Part {
+    /// The next bytes of `own`.
+    Own(usize),
+    Shared(Bytes),
+}
+
+impl Outbox {
+    /// Unsent bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.own.len() - self.own_sent + self.shared_len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends what `encode` writes.
+    pub(crate) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.own.len();
+        encode(&mut self.own);
+        let added = self.own.len() - before;
+        match self.parts.back_mut() {
+            None => {}
+            Some(Part::Own(len)) => *len += added,
+            Some(Part::Shared(_)) => self.parts.push_back(Part::Own(added)),
+        }
+    }
+
+    /// Appends a shared frame, without a copy.
+    pub(crate) fn append_shared(&mut self, frame: Bytes) {
+        if self.parts.is_empty() && self.own_sent < self.own.len() {
+            self.parts
+                .push_back(Part::Own(self.own.len() - self.own_sent));
+        }
+        self.shared_len += frame.len();
+        self.parts.push_back(Part::Shared(frame));
+    }
+
+    /// Fills `slices` with the next unsent bytes; returns how many slices there are.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let (_, mut own) = self.own.split_at(self.own_sent);
+        if self.parts.is_empty() {
+            return match slices.first_mut() {
+                Some(slice) if !own.is_empty() => {
+                    *slice = IoSlice::new(own);
+                    1
+                }
+                _ => 0,
+            };
+        }
+        let mut filled = 0;
+        for (slice, part) in slices.iter_mut().zip(&self.parts) {
+            *slice = match part {
+                Part::Own(len) => {
+                    let (next, rest) = own.split_at(*len);
+                    own = rest;
+                    IoSlice::new(next)
+                }
+                Part::Shared(frame) => IoSlice::new(frame),
+            };
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Takes note that the transport took the next `n` bytes.
+    pub(crate) fn sent(&mut self, mut n: usize) {
+        debug_assert!(n <= self.len(), "more was sent than there was");
+        while let Some(part) = self.parts.front_mut() {
+            let len = match part {
+                Part::Own(len) => *len,
+                Part::Shared(frame) => frame.len(),
+            };
+            let taken = n.min(len);
+            match part {
+                Part::Own(len) => {
+                    *len -= taken;
+                    self.own_sent += taken;
+                }
+                Part::Shared(frame) => {
+                    // Not split_to: a cursor into the same shared bytes is all that is needed.
+                    bytes::Buf::advance(frame, taken);
+                    self.shared_len -= taken;
+                }
+            }
+            n -= taken;
+            if taken < len {
+                return;
+            }
+            self.parts.pop_front();
+        }
+        self.own_sent = (self.own_sent + n).min(self.own.len());
+        if self.own_sent == self.own.len() {
+            self.own.clear();
+            self.own_sent = 0;
+        }
+    }
+
+    /// Forgets everything unsent and gives all memory back.
+    pub(crate) fn discard(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes `spare` as memory for own frames, unless there is some already.
+    pub(crate) fn lend(&mut self, spare: &mut Vec<u8>) {
+        if self.own.capacity() == 0 {
+            std::mem::swap(&mut self.own, spare);
+        }
+    }
+
+    /// Gives the memory back through `spare`; unsent bytes stay here, in a buffer of their size.
+    pub(crate) fn reclaim(&mut self, spare: &mut Vec<u8>) {
+        let (_, unsent) = self.own.split_at(self.own_sent);
+        let kept = unsent.to_vec();
+        let mut lent = std::mem::replace(&mut self.own, kept);
+        self.own_sent = 0;
+        if self.parts.is_empty() && self.parts.capacity() > 0 {
+            self.parts = VecDeque::new();
+        }
+        if lent.capacity() > spare.capacity() {
+            lent.clear();
+            *spare = lent;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn unsent(outbox: &Outbox) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 64];
+        let filled = outbox.slices(&mut slices);
+        slices[..filled]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Own(Vec<u8>),
+        Shared(Vec<u8>),
+        Sent(usize),
+        LendAndReclaim,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
+        let step = prop_oneof![
+            bytes().prop_map(Step::Own),
+            bytes().prop_map(Step::Shared),
+            (0usize..50).prop_map(Step::Sent),
+            Just(Step::LendAndReclaim),
+        ];
+        proptest::collection::vec(step, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_the_order_they_came(steps in steps()) {
+            let (mut outbox, mut expected, mut spare) = (Outbox::default(), Vec::new(), Vec::with_capacity(64));
+            for step in steps {
+                match step {
+                    Step::Own(bytes) => {
+                        outbox.append(|out| out.extend_from_slice(&bytes));
+                        expected.extend(bytes);
+                    }
+                    Step::Shared(bytes) => {
+                        outbox.append_shared(Bytes::from(bytes.clone()));
+                        expected.extend(bytes);
+                    }
+                    Step::Sent(n) => {
+                        let n = n.min(expected.len());
+                        outbox.sent(n);
+                        expected.drain(..n);
+                    }
+                    Step::LendAndReclaim => {
+                        outbox.reclaim(&mut spare);
+                        outbox.lend(&mut spare);
+                    }
+                }
+                prop_assert_eq!(outbox.len(), expected.len());
+                prop_assert_eq!(unsent(&outbox), &expected[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn reclaimed_memory_goes_back_and_the_outbox_owns_none() {
+        let (mut outbox, mut spare) = (Outbox::default(), Vec::with_capacity(1000));
+        outbox.lend(&mut spare);
+        assert_eq!(spare.capacity(), 0);
+        outbox.append(|out| out.extend_from_slice(b"frame"));
+        outbox.sent(5);
+        outbox.reclaim(&mut spare);
+        assert_eq!(spare.capacity(), 1000);
+        assert_eq!(outbox.own.capacity() + outbox.parts.capacity(), 0);
+    }
+}

@@ -1,0 +1,247 @@
+//! What a client can say: one JSON object a message, parsed in one pass; `content` stays the bytes it was.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::ids::NAME_BYTES_MAX;
+
+/// A command and the `id` that its answer is to carry.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What is asked.
+    pub command: Command<'a>,
+    /// Any JSON value.
+    pub id: Option<&'a RawValue>,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Command<'a> {
+    /// Say who one is.
+    Hello {
+        /// The name; unchanged if absent.
+        user: Option<Cow<'a, str>>,
+        /// The session; unchanged if absent.
+        session: Option<Cow<'a, str>>,
+    },
+    /// Follow a room.
+    JoinRoom {
+        /// The room.
+        room: Cow<'a, str>,
+        /// The position behind which messages are missing.
+        since: Option<Cow<'a, str>>,
+    },
+    /// Follow a room no more.
+    LeaveRoom {
+        /// The room.
+        room: Cow<'a, str>,
+    },
+    /// Append to a room's log.
+    RoomMsg {
+        /// The room; `None` means that of the address.
+        room: Option<Cow<'a, str>>,
+        /// Any JSON value.
+        content: &'a RawValue,
+        /// The client's number of the message.
+        seq: Option<&'a RawValue>,
+    },
+    /// Append to a user's log.
+    PrivateMsg {
+        /// The receiver.
+        to_user: Cow<'a, str>,
+        /// Any JSON value.
+        content: &'a RawValue,
+        /// The client's number of the message.
+        seq: Option<&'a RawValue>,
+    },
+    /// Append to everyone's log.
+    Broadcast {
+        /// Any JSON value.
+        content: &'a RawValue,
+        /// The client's number of the message.
+        seq: Option<&'a RawValue>,
+    },
+    /// Tell the others in a room that one is typing.
+    Typing {
+        /// The room.
+        room: Cow<'a, str>,
+    },
+    /// Ask who is in a room.
+    Presence {
+        /// The room.
+        room: Cow<'a, str>,
+    },
+    /// Ask for a sign of life.
+    Heartbeat,
+}
+
+/// Why a message is no command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadCommand {
+    /// A stable word.
+    pub code: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+/// Every field that a command can have; which ones it must have depends on `type`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow, default)]
+    r#type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    room_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    to_user: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    user: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    session: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    since: Option<Cow<'a, str>>,
+    // `null` is a content like any other, not an absent one.
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    seq: Option<&'a RawValue>,
+}
+
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Request<'a> {
+    /// Reads a text message.
+    ///
+    /// # Errors
+    /// It is no JSON object, has an unknown `type`, or misses a field; the connection stays open.
+    pub fn parse(text: &'a str) -> Result<Self, BadCommand> {
+        let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| BadCommand::from_json(&error))?;
+        let id = fields.id;
+        check_seq(fields.seq)?;
+        Ok(Self { command: Command::from_fields(fields)?, id })
+    }
+}
+
+impl<'a> Command<'a> {
+    fn from_fields(fields: Fields<'a>) -> Result<Self, BadCommand> {
+        let Some(kind) = fields.r#type else {
+            return Self::without_type(fields.seq, fields.data);
+        };
+        let seq = fields.seq;
+        let room = || fields.room_id.ok_or_else(|| BadCommand::missing(&kind, "roomId"));
+        let content = || fields.content.ok_or_else(|| BadCommand::missing(&kind, "content"));
+        match kind.as_ref() {
+            "hello" => Ok(Self::Hello { user: fields.user, session: fields.session }),
+            "join_room" => Ok(Self::JoinRoom { room: room()?, since: fields.since }),
+            "leave_room" => Ok(Self::LeaveRoom { room: room()? }),
+            "room_msg" => Ok(Self::RoomMsg { room: Some(room()?), content: content()?, seq }),
+            "private_msg" => {
+                let to_user = fields.to_user.ok_or_else(|| BadCommand::missing(&kind, "toUser"))?;
+                Ok(Self::PrivateMsg { to_user, content: content()?, seq })
+            }
+            "broadcast" => Ok(Self::Broadcast { content: content()?, seq }),
+            "typing" => Ok(Self::Typing { room: room()? }),
+            "presence" => Ok(Self::Presence { room: room()? }),
+            "heartbeat" => Ok(Self::Heartbeat),
+            unknown => Err(BadCommand::unknown_type(unknown)),
+        }
+    }
+
+    /// The short form: `{"seq":…,"data":…}` is a message to the room of the address.
+    fn without_type(seq: Option<&'a RawValue>, data: Option<&'a RawValue>) -> Result<Self, BadCommand> {
+        match (seq, data) {
+            (Some(_), Some(content)) => Ok(Self::RoomMsg { room: None, content, seq }),
+            _ => Err(BadCommand {
+                code: "missing_field",
+                message: "A message has a \"type\", or \"seq\" and \"data\".".to_owned(),
+            }),
+        }
+    }
+}
+
+/// A number or a short string: it is kept with the message.
+fn check_seq(seq: Option<&RawValue>) -> Result<(), BadCommand> {
+    let Some(seq) = seq.map(RawValue::get) else { return Ok(()) };
+    if seq.len() <= NAME_BYTES_MAX && seq.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(BadCommand { code: "bad_field", message: "\"seq\" is a number or a short string.".to_owned() })
+}
+
+impl BadCommand {
+    fn from_json(error: &serde_json::Error) -> Self {
+        let code = match error.classify() {
+            serde_json::error::Category::Data => "bad_field",
+            serde_json::error::Category::Io
+            | serde_json::error::Category::Syntax
+            | serde_json::error::Category::Eof => "bad_json",
+        };
+        Self { code, message: format!("The message is not a JSON object with the right fields: {error}.") }
+    }
+
+    fn missing(kind: &str, field: &str) -> Self {
+        Self { code: "missing_field", message: format!("A {kind} needs \"{field}\".") }
+    }
+
+    fn unknown_type(kind: &str) -> Self {
+        let shown: String = kind.chars().take(40).collect();
+        Self { code: "unknown_type", message: format!("There is no message of type {shown:?}.") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(text: &str) -> &'static str {
+        Request::parse(text).unwrap_err().code
+    }
+
+    #[test]
+    fn content_keeps_its_bytes() {
+        let text = r#"{"type":"room_msg","roomId":"r\u0041","content": { "n" : 1.0e5,"s":"\u00e9" } ,"seq":7,"id":[1]}"#;
+        let request = Request::parse(text).unwrap();
+        assert_eq!(request.id.unwrap().get(), "[1]");
+        let Command::RoomMsg { room: Some(room), content, seq: Some(seq) } = request.command else { panic!() };
+        assert_eq!((room.as_ref(), content.get(), seq.get()), ("rA", r#"{ "n" : 1.0e5,"s":"\u00e9" }"#, "7"));
+    }
+
+    #[test]
+    fn null_is_a_content() {
+        let request = Request::parse(r#"{"type":"broadcast","content":null}"#).unwrap();
+        assert!(matches!(request.command, Command::Broadcast { content, .. } if content.get() == "null"));
+    }
+
+    #[test]
+    fn seq_and_data_alone_are_a_message_to_the_room_of_the_address() {
+        let request = Request::parse(r#"{"seq":1,"data":"x"}"#).unwrap();
+        assert!(matches!(request.command, Command::RoomMsg { room: None, content, .. } if content.get() == "\"x\""));
+    }
+
+    #[test]
+    fn what_is_no_command_has_a_code() {
+        for text in ["", "x", "{", "{\"type\":\"heartbeat\"} x", "\u{0}"] {
+            assert_eq!(code_of(text), "bad_json", "{text:?}");
+        }
+        for text in ["[]", "7", "\"x\"", r#"{"type":7}"#, r#"{"type":"join_room","roomId":{}}"#] {
+            assert_eq!(code_of(text), "bad_field", "{text:?}");
+        }
+        for seq in ["{}", "[1]", "true", "\"123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\""] {
+            assert_eq!(code_of(&format!(r#"{{"type":"broadcast","content":1,"seq":{seq}}}"#)), "bad_field", "{seq}");
+        }
+        assert_eq!(code_of(r#"{"type":"dance"}"#), "unknown_type");
+        for text in
+            ["{}", r#"{"seq":1}"#, r#"{"data":1}"#, r#"{"type":"room_msg","roomId":"r"}"#, r#"{"type":"private_msg","content":1}"#]
+        {
+            assert_eq!(code_of(text), "missing_field", "{text:?}");
+        }
+    }
+}

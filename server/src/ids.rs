@@ -1,0 +1,181 @@
+//! Names and numbers that tell things apart. A value of one of these types is legal: it was checked when it was made.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+/// The longest room, user or session name, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// The log that everyone follows.
+pub const BROADCAST_LOG: &str = "*";
+
+/// A connection: its place in the table, and a number that no connection at that place had before, so that a stale
+/// event finds nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnId {
+    /// The place in the worker's table.
+    pub index: u32,
+    /// Counts the connections of the worker.
+    pub generation: u32,
+}
+
+/// Why a name is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameError {
+    /// It has no characters.
+    Empty,
+    /// It has more than [`NAME_BYTES_MAX`] bytes.
+    TooLong,
+    /// It has a control character.
+    Control,
+    /// It begins with `@` or is `*`: those are the logs of users and of the broadcast.
+    Reserved,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::TooLong => write!(f, "is longer than {NAME_BYTES_MAX} bytes"),
+            Self::Control => f.write_str("has a control character"),
+            Self::Reserved => f.write_str("begins with @ or is *, which are not names of rooms"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+fn check_name(name: &str) -> Result<(), NameError> {
+    match name {
+        "" => Err(NameError::Empty),
+        _ if name.len() > NAME_BYTES_MAX => Err(NameError::TooLong),
+        _ if name.chars().any(char::is_control) => Err(NameError::Control),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a type of shared, immutable text that is found in a map by its `str`.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// A user.
+    UserName
+}
+
+name! {
+    /// A room that users join.
+    RoomName
+}
+
+name! {
+    /// What a client calls one run of itself; with the user and `seq` it is the idempotency key of a message.
+    Session
+}
+
+name! {
+    /// A log: a room's, a user's (`@name`) or the broadcast's (`*`).
+    LogName
+}
+
+impl UserName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// It is empty, too long or has a control character.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        check_name(name)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The log of what is sent to this user.
+    #[must_use]
+    pub fn log(&self) -> LogName {
+        LogName(format!("@{}", self.0).into())
+    }
+}
+
+impl RoomName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// It is empty, too long, has a control character, begins with `@` or is `*`.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        check_name(name)?;
+        if name.starts_with('@') || name == BROADCAST_LOG {
+            return Err(NameError::Reserved);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The room's log.
+    #[must_use]
+    pub fn log(&self) -> LogName {
+        LogName(Arc::clone(&self.0))
+    }
+}
+
+impl Session {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// It is empty, too long or has a control character.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        check_name(name)?;
+        Ok(Self(name.into()))
+    }
+}
+
+impl LogName {
+    /// The log that everyone follows.
+    #[must_use]
+    pub fn broadcast() -> Self {
+        Self(BROADCAST_LOG.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_1_to_128_bytes_and_no_control_characters() {
+        assert_eq!(UserName::new("").err(), Some(NameError::Empty));
+        assert_eq!(UserName::new(&"ü".repeat(64)).err(), None);
+        assert_eq!(UserName::new(&"x".repeat(129)).err(), Some(NameError::TooLong));
+        assert_eq!(UserName::new("a\nb").err(), Some(NameError::Control));
+    }
+
+    #[test]
+    fn a_room_is_not_called_like_a_users_log() {
+        assert_eq!(RoomName::new("@alice").err(), Some(NameError::Reserved));
+        assert_eq!(RoomName::new("*").err(), Some(NameError::Reserved));
+        assert_eq!(UserName::new("alice").unwrap().log().as_str(), "@alice");
+    }
+}

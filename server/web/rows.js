@@ -1,0 +1,68 @@
+// Entries to rows: what the message list shows, before it is drawn. Adds the days, puts messages of one author in a
+// row into a group, and folds comings and goings that follow each other into one line. Pure.
+
+import { and, dayName, dayOf } from './format.js';
+
+/** Messages of one author further apart than this begin a new group. */
+const GROUP_MS = 5 * 60_000;
+
+/** Rows of a conversation: `{ key, type: 'day' | 'note' | 'message', … }`; keys are stable from one call to the next. */
+export function rowsOf(entries) {
+  const rows = [];
+  let days = 0;
+  let day = null;
+  for (const entry of entries) {
+    if (dayOf(entry.time) !== day) {
+      day = dayOf(entry.time);
+      // Clocks may go back, and a day come twice; a key may not.
+      rows.push({ key: `day-${day}-${(days += 1)}`, type: 'day', text: dayName(entry.time) });
+    }
+    if (entry.type === 'note') addNote(rows, entry);
+    else addMessage(rows, entry);
+  }
+  return rows;
+}
+
+function addMessage(rows, entry) {
+  const above = rows.at(-1);
+  const joins = above?.type === 'message' && sameGroup(above.entry, entry);
+  if (joins) above.last = false;
+  rows.push({ key: entry.key, type: 'message', entry, first: !joins, last: true });
+}
+
+/** A failed message ends its group: its buttons stand between it and the next. */
+function sameGroup(a, b) {
+  if (a.delivery === 'failed') return false;
+  return a.from === b.from && a.announcement === b.announcement && Math.abs(b.time - a.time) < GROUP_MS;
+}
+
+function addNote(rows, entry) {
+  const above = rows.at(-1);
+  if (entry.user !== undefined && above?.moves !== undefined) {
+    above.moves.push(entry);
+    above.text = sentence(above.moves);
+  } else if (entry.user !== undefined) {
+    rows.push({ key: entry.key, type: 'note', moves: [entry], text: sentence([entry]) });
+  } else {
+    rows.push({ key: entry.key, type: 'note', text: entry.text, warning: true });
+  }
+}
+
+/** Says in one line what became of everyone: who dropped and came back has not left. */
+function sentence(moves) {
+  const fates = new Map();
+  for (const { user, event } of moves) fates.set(user, { first: fates.get(user)?.first ?? event, last: event });
+  const groups = new Map();
+  for (const [user, fate] of fates) {
+    const what = FATES[`${fate.first} ${fate.last}`];
+    groups.set(what, [...(groups.get(what) ?? []), user]);
+  }
+  return [...groups].map(([what, users]) => what(users)).join(' · ');
+}
+
+const FATES = {
+  'join join': (users) => `${and(users)} joined`,
+  'leave leave': (users) => `${and(users)} left`,
+  'leave join': (users) => `${and(users)} ${users.length === 1 ? 'is' : 'are'} back`,
+  'join leave': (users) => `${and(users)} came by and left`,
+};
