@@ -3,14 +3,14 @@
 
 use std::io::Read as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tidewire_tests::frame::{Frame, opcode};
 use tidewire_tests::http::get;
 use tidewire_tests::script::tool;
 use tidewire_tests::server::signal;
-use tidewire_tests::{Client, Server, wait_until};
+use tidewire_tests::{Chatter, Client, Server, wait_until};
 
 /// What is asked of each frame, in this order.
 const FIELDS: [&str; 12] = [
@@ -137,6 +137,60 @@ fn tshark_finds_the_handshake() {
     );
 }
 
+#[test]
+fn every_command_and_every_filter_of_the_guide_works() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/WIRESHARK.md");
+    let guide = std::fs::read_to_string(guide).expect("docs/WIRESHARK.md");
+    let server = Server::start();
+    let capture = Capture::start(server.address());
+    converse(&server);
+    let mut chatter = Chatter::enter(&server, "alice", "lobby");
+    chatter.say_acked("lobby", "for the guide", 1);
+    chatter.client.close();
+    assert_eq!(get(server.address(), "/nowhere").status, 404);
+    // All of the conversation is in the file from here on.
+    assert!(
+        !capture
+            .dissect(server.address(), &["websocket.opcode"])
+            .is_empty()
+    );
+
+    let commands: Vec<&str> = guide
+        .lines()
+        .filter(|line| line.starts_with("tshark -r chat.pcapng "))
+        .collect();
+    assert!(
+        commands.len() > 5,
+        "the commands of the guide are found: {commands:?}"
+    );
+    for command in commands {
+        println!("{command}");
+        let output = capture.run(server.address(), command);
+        assert!(!output.trim().is_empty(), "this shows nothing: {command}");
+    }
+    // One filter that has them all: a mistake in any of them is a mistake in it.
+    let filters: Vec<String> = guide.lines().filter_map(filter_of_row).collect();
+    assert!(
+        filters.len() > 10,
+        "the filters of the guide are found: {filters:?}"
+    );
+    let filter = format!("({})", filters.join(") || ("));
+    capture.run(
+        server.address(),
+        &format!("tshark -r chat.pcapng -Y '{filter}'"),
+    );
+}
+
+/// The filter in a row of the guide's table of filters.
+fn filter_of_row(line: &str) -> Option<String> {
+    let (filter, _) = line.strip_prefix("| `")?.split_once("` |")?;
+    let known = ["websocket", "http.", "tcp."]
+        .iter()
+        .any(|start| filter.starts_with(start));
+    // In a table a bar needs a backslash.
+    known.then(|| filter.replace("\\|", "|"))
+}
+
 /// Sends each kind of frame under a known key, and waits for what it brings before the next.
 #[track_caller]
 fn converse(server: &Server) {
@@ -234,6 +288,26 @@ impl Capture {
         bytes
             .windows(mark.len())
             .any(|window| window == mark.as_bytes())
+    }
+
+    /// Runs a command line of the guide on this capture, and on the port that it is of.
+    #[track_caller]
+    fn run(&self, address: SocketAddr, command_line: &str) -> String {
+        let file = self.file.to_str().expect("a path in UTF-8");
+        let tshark = tshark();
+        let start = format!(
+            "{} -d tcp.port=={},http -r {file}",
+            tshark.display(),
+            address.port()
+        );
+        let command_line = command_line.replacen("tshark -r chat.pcapng", &start, 1);
+        let output = Command::new("sh")
+            .args(["-c", &command_line])
+            .output()
+            .expect("a shell");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command_line}: {complaint}");
+        String::from_utf8(output.stdout).expect("tshark writes UTF-8")
     }
 
     /// Dissects all WebSocket frames: one row a packet, its fields separated by bars.
