@@ -15,6 +15,7 @@ fn others_are_served_while_clients_flood_the_server() {
     let mut bob = Chatter::enter(&server, "bob", "lobby");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _done_at_last = SetAtLast(&done);
         let floods = [
             Frame::binary("").encode().repeat(10_000),
             Frame::ping("ping").encode().repeat(10_000),
@@ -41,7 +42,6 @@ fn others_are_served_while_clients_flood_the_server() {
                 assert_eq!(get(server.address(), "/health").status, 200);
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     alice.client.expect_alive();
 }
@@ -54,6 +54,7 @@ fn a_chat_client_that_floods_is_limited_and_the_room_is_served() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (server, done) = (&server, &done);
+        let _done_at_last = SetAtLast(done);
         scope.spawn(move || {
             let flooder = Chatter::enter(server, "flooder", "lobby");
             let typing = Frame::text(r#"{"type":"typing","roomId":"lobby"}"#).encode();
@@ -64,7 +65,6 @@ fn a_chat_client_that_floods_is_limited_and_the_room_is_served() {
             alice.say_acked("lobby", "hello", seq);
             assert_eq!(bob.hear_of("room_msg")["content"], "hello");
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -91,4 +91,13 @@ fn pour(client: &Client, flood: &[u8], done: &AtomicBool) {
         // Fails when the server has closed already, which is as well.
         let _ = stream.shutdown(Shutdown::Both);
     });
+}
+
+/// Sets its flag when it is dropped, also by a panic: the scope would wait for its threads for ever otherwise.
+struct SetAtLast<'a>(&'a AtomicBool);
+
+impl Drop for SetAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

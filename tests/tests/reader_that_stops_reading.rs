@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidewire_tests::frame::{Frame, opcode};
+use tidewire_tests::wait::PATIENCE;
 use tidewire_tests::wire::Wire;
 use tidewire_tests::{Chatter, Client, Message, Server, wait_until};
 
@@ -142,7 +143,9 @@ fn an_echo_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
     let writer = client.wire.stream().try_clone().expect("a second handle");
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            writer.set_write_timeout(None).expect("a write timeout");
+            writer
+                .set_write_timeout(Some(PATIENCE))
+                .expect("a write timeout");
             (&writer)
                 .write_all(&unsent)
                 .expect("the server reads again");
