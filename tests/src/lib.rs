@@ -1,1 +1,21 @@
-//! What the integration tests share.
+//! What the integration tests share: a server as a real process, clients written by hand on blocking sockets,
+//! and runners for the foreign clients (Node, Python, Chromium).
+//!
+//! It uses nothing of `tidewire-protocol` on purpose: a codec that tests itself agrees with itself. Helpers panic
+//! with a sentence, because in a test a panic is the report. Nothing here asserts how long something takes:
+//! what must happen is polled for with a generous deadline ([`wait::PATIENCE`]).
+
+pub mod chat;
+pub mod frame;
+pub mod http;
+pub mod script;
+pub mod server;
+pub mod wait;
+pub mod websocket;
+pub mod wire;
+
+pub use chat::Chatter;
+pub use frame::Frame;
+pub use server::{Launch, Server};
+pub use wait::wait_until;
+pub use websocket::{Client, Message};

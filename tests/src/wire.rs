@@ -1,0 +1,156 @@
+//! A TCP connection with a buffer of what has arrived: the common ground of the HTTP and the WebSocket client.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::wait::PATIENCE;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer closed in order (FIN).
+    Closed,
+    /// The peer reset the connection (RST).
+    Reset,
+}
+
+/// A blocking connection whose waits all end after [`PATIENCE`].
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    /// What has arrived and was not taken yet.
+    pub inbox: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects to the server.
+    #[must_use]
+    #[track_caller]
+    pub fn open(address: SocketAddr) -> Self {
+        Self::adopt(TcpStream::connect(address).expect("the server accepts a TCP connection"))
+    }
+
+    /// Connects from a loopback address of our choice, so that thousands of connections do not run out of
+    /// source ports.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says to `bind` or `connect`.
+    pub fn open_from(source: Ipv4Addr, address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+        socket.connect(&address.into())?;
+        Ok(Self::adopt(socket.into()))
+    }
+
+    /// Connects with a receive buffer of 4 KiB, so that a reader that stops reading is felt at once.
+    #[must_use]
+    #[track_caller]
+    pub fn open_narrow(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket
+            .set_recv_buffer_size(4096)
+            .expect("a small receive buffer");
+        socket
+            .connect(&address.into())
+            .expect("the server accepts a TCP connection");
+        Self::adopt(socket.into())
+    }
+
+    fn adopt(stream: TcpStream) -> Self {
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a read timeout");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a write timeout");
+        // One write is one segment: tests decide what arrives together.
+        stream.set_nodelay(true).expect("TCP_NODELAY");
+        Self {
+            stream,
+            inbox: Vec::new(),
+        }
+    }
+
+    /// The socket, for what only one test needs.
+    #[must_use]
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Writes all of `bytes`.
+    #[track_caller]
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.try_send(bytes)
+            .expect("the server takes what we write");
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When the server has closed, or takes nothing for [`PATIENCE`].
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Says that we send nothing more (FIN).
+    pub fn finish_sending(&self) {
+        // The server may have closed already, which is what the callers then look at.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Reads once into the inbox.
+    ///
+    /// # Errors
+    ///
+    /// The way the connection ended, if it did.
+    ///
+    /// # Panics
+    ///
+    /// When nothing arrives within [`PATIENCE`].
+    #[track_caller]
+    pub fn receive(&mut self) -> Result<usize, End> {
+        let mut chunk = [0; 64 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(End::Closed),
+            Ok(count) => {
+                self.inbox.extend_from_slice(&chunk[..count]);
+                Ok(count)
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(End::Reset),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!(
+                    "the server sent nothing and closed nothing for {PATIENCE:?}; unread so far: {:?}",
+                    self.unread()
+                )
+            }
+            Err(error) => panic!("reading from the server failed: {error}"),
+        }
+    }
+
+    /// Reads until the server ends the connection, and says how it did.
+    #[track_caller]
+    pub fn receive_to_end(&mut self) -> End {
+        loop {
+            if let Err(end) = self.receive() {
+                return end;
+            }
+        }
+    }
+
+    /// Takes the first `count` bytes out of the inbox.
+    pub fn take(&mut self, count: usize) -> Vec<u8> {
+        let rest = self.inbox.split_off(count);
+        std::mem::replace(&mut self.inbox, rest)
+    }
+
+    /// The start of the inbox, readable, for failure messages.
+    #[must_use]
+    pub fn unread(&self) -> String {
+        let shown = &self.inbox[..self.inbox.len().min(200)];
+        String::from_utf8_lossy(shown).into_owned()
+    }
+}

@@ -1,0 +1,207 @@
+//! A peer that does not read costs a cursor, not memory: in the chat it is closed as slow, at the echo it is not
+//! read from either.
+
+use std::io::{ErrorKind, Write as _};
+use std::time::Duration;
+
+use serde_json::Value;
+use tidewire_tests::frame::{Frame, opcode};
+use tidewire_tests::wait::PATIENCE;
+use tidewire_tests::wire::Wire;
+use tidewire_tests::{Chatter, Client, Message, Server, wait_until};
+
+/// What the process may grow by for one peer that does not read, whatever it is sent. Its outbox (256 KiB), the
+/// ring of its room (1 MiB) and the allocator's slack fit in many times.
+const GROWTH_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A message of the fan-out.
+const CONTENT_BYTES: usize = 32 * 1024;
+
+/// Enough to pass the kernel's buffers (4 MiB and more on loopback), the ring and any backlog: 64 MiB.
+const MESSAGES: u64 = 2048;
+
+#[test]
+fn a_chat_member_that_stops_reading_is_closed_as_slow_and_the_others_miss_nothing() {
+    // The close frame must wait for the reader to come back, so the wait for it is long here.
+    let server = Server::start_with(&["--messages-per-second", "0", "--close-timeout", "60s"]);
+    let mut stalled = Chatter::over(Client::open_over(
+        Wire::open_narrow(server.address()),
+        "/ws?userId=stalled&room=lobby",
+    ));
+    let mut reader = Chatter::enter(&server, "reader", "lobby");
+    let mut speaker = Chatter::enter(&server, "speaker", "lobby");
+    let content = "x".repeat(CONTENT_BYTES);
+    let before = server.usage();
+    let mut most = 0;
+    for seq in 1..=MESSAGES {
+        let ack = speaker.say_acked("lobby", &content, seq);
+        assert_eq!(ack["offset"], seq, "{ack}");
+        assert_eq!(
+            reader.hear_of("room_msg")["offset"],
+            seq,
+            "the good reader gets every message"
+        );
+        if seq % 64 == 0 {
+            most = most.max(server.usage().resident_bytes);
+        }
+    }
+    let growth = most.saturating_sub(before.resident_bytes);
+    assert!(
+        growth < GROWTH_BYTES_MAX,
+        "{MESSAGES} messages of {CONTENT_BYTES} bytes made the server grow by {growth} bytes"
+    );
+
+    // Now it reads again: what it had been sent without a hole, and then that it was too slow.
+    let mut expected = 1;
+    loop {
+        match stalled.client.read_message() {
+            Message::Text(text) => {
+                let message: Value = serde_json::from_str(&text).expect("JSON");
+                if message["type"] == "room_msg" {
+                    assert_eq!(message["offset"], expected, "no hole before the close");
+                    expected += 1;
+                }
+            }
+            Message::Close(code, _) => {
+                assert_eq!(code, Some(4008), "closed as slow");
+                break;
+            }
+            other @ (Message::Binary(_) | Message::End(_)) => {
+                panic!("after {expected} messages: {other:?}")
+            }
+        }
+    }
+    assert!(
+        expected <= MESSAGES,
+        "a reader that stalled over 64 MiB cannot have got them all"
+    );
+    reader.client.expect_alive();
+}
+
+#[test]
+fn a_stalled_member_is_closed_even_if_it_never_reads_again() {
+    let server = Server::start_with(&["--messages-per-second", "0", "--close-timeout", "1s"]);
+    let before = server.usage().descriptors;
+    let stalled = Chatter::over(Client::open_over(
+        Wire::open_narrow(server.address()),
+        "/ws?userId=stalled&room=lobby",
+    ));
+    let mut speaker = Chatter::enter(&server, "speaker", "lobby");
+    let content = "x".repeat(CONTENT_BYTES);
+    for seq in 1..=MESSAGES / 4 {
+        speaker.say_acked("lobby", &content, seq);
+    }
+    // The speaker's is one more than before.
+    wait_until("the descriptor of the stalled member is free", || {
+        server.usage().descriptors <= before + 1
+    });
+    drop(stalled);
+    speaker.client.expect_alive();
+}
+
+#[test]
+fn an_echo_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
+    const MESSAGE_BYTES: usize = 64 * 1024;
+    const SENT_BYTES_MAX: usize = 512 * 1024 * 1024;
+    let server = Server::start_with(&["--messages-per-second", "0"]);
+    let mut neighbour = Client::open(server.address(), "/echo");
+    let before = server.usage().resident_bytes;
+    let mut client = Client::open_over(Wire::open_narrow(server.address()), "/echo");
+    // A write that makes no progress for this long is the backpressure that we want to see.
+    client
+        .wire
+        .stream()
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .expect("a write timeout");
+
+    let message = |number: u64| {
+        Frame::binary([number.to_be_bytes().as_slice(), &vec![7; MESSAGE_BYTES - 8]].concat())
+    };
+    let mut number = 0;
+    let mut sent_bytes = 0;
+    let unsent = loop {
+        let frame = message(number).encode();
+        let written = write_until_blocked(&client.wire, &frame);
+        sent_bytes += written;
+        number += 1;
+        if written < frame.len() {
+            break frame[written..].to_vec();
+        }
+        assert!(
+            sent_bytes < SENT_BYTES_MAX,
+            "the server took {sent_bytes} bytes from a client that reads nothing"
+        );
+    };
+    let growth = server.usage().resident_bytes.saturating_sub(before);
+    assert!(
+        growth < GROWTH_BYTES_MAX,
+        "the server grew by {growth} bytes"
+    );
+    neighbour.expect_alive();
+
+    // Reading again sets everything in motion: the rest of the last frame goes out, every echo comes back.
+    let writer = client.wire.stream().try_clone().expect("a second handle");
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            writer
+                .set_write_timeout(Some(PATIENCE))
+                .expect("a write timeout");
+            (&writer)
+                .write_all(&unsent)
+                .expect("the server reads again");
+        });
+        for expected in 0..number {
+            let echo = client.expect_frame();
+            assert_eq!(
+                (echo.opcode, echo.payload.len()),
+                (opcode::BINARY, MESSAGE_BYTES)
+            );
+            assert_eq!(
+                echo.payload[..8],
+                expected.to_be_bytes(),
+                "echoes keep their order"
+            );
+        }
+    });
+    client.expect_alive();
+}
+
+#[test]
+fn a_client_that_sends_pings_and_never_reads_costs_no_memory() {
+    const BURST: usize = 10_000;
+    let server = Server::start();
+    let before = server.usage().resident_bytes;
+    let client = Client::open_over(Wire::open_narrow(server.address()), "/echo");
+    client
+        .wire
+        .stream()
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .expect("a write timeout");
+    let burst = Frame::ping(vec![b'p'; 125]).encode().repeat(BURST);
+    // A million pings, or fewer if the server stops reading from us or closes: all are bounds.
+    for _ in 0..100 {
+        if write_until_blocked(&client.wire, &burst) < burst.len() {
+            break;
+        }
+    }
+    let growth = server.usage().resident_bytes.saturating_sub(before);
+    assert!(
+        growth < GROWTH_BYTES_MAX,
+        "the server grew by {growth} bytes for pongs that nobody reads"
+    );
+    Client::open(server.address(), "/echo").close();
+}
+
+/// Writes as much of `bytes` as the server takes and returns how much that was. A connection that the server has
+/// closed takes nothing more.
+fn write_until_blocked(wire: &Wire, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while written < bytes.len() {
+        match wire.stream().write(&bytes[written..]) {
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    written
+}
