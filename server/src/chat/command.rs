@@ -77,9 +77,20 @@ pub enum Command<'a> {
     Heartbeat,
 }
 
-/// Why a message is no command.
+/// A message that is no command, with what an answer to it can still carry.
+#[derive(Debug)]
+pub struct BadCommand<'a> {
+    /// What is wrong with it.
+    pub refused: Refused,
+    /// Its number, where it could be read.
+    pub seq: Option<&'a RawValue>,
+    /// Its id, where it could be read.
+    pub id: Option<&'a RawValue>,
+}
+
+/// Why something is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadCommand {
+pub struct Refused {
     /// A stable word.
     pub code: &'static str,
     /// A sentence.
@@ -124,24 +135,34 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// It is no JSON object, has an unknown `type`, or misses a field; the connection stays open.
-    pub fn parse(text: &'a str) -> Result<Self, BadCommand> {
-        let fields: Fields<'_> =
-            serde_json::from_str(text).map_err(|error| BadCommand::from_json(&error))?;
-        if !text.trim_start().starts_with('{') {
-            // serde would take an array for an object without its names.
-            return Err(BadCommand::not_an_object());
+    pub fn parse(text: &'a str) -> Result<Self, BadCommand<'a>> {
+        let fields = Fields::parse(text).map_err(|refused| BadCommand {
+            refused,
+            seq: None,
+            id: None,
+        })?;
+        let (seq, id) = (fields.seq, fields.id);
+        match check_seq(seq).and_then(|()| Command::from_fields(fields)) {
+            Ok(command) => Ok(Self { command, id }),
+            Err(refused) => Err(BadCommand { refused, seq, id }),
         }
-        let id = fields.id;
-        check_seq(fields.seq)?;
-        Ok(Self {
-            command: Command::from_fields(fields)?,
-            id,
-        })
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn parse(text: &'a str) -> Result<Self, Refused> {
+        let fields = serde_json::from_str(text).map_err(|error| Refused::bad_json(&error))?;
+        // serde would take an array for an object without its names.
+        if text.trim_start().starts_with('{') {
+            Ok(fields)
+        } else {
+            Err(Refused::not_an_object())
+        }
     }
 }
 
 impl<'a> Command<'a> {
-    fn from_fields(fields: Fields<'a>) -> Result<Self, BadCommand> {
+    fn from_fields(fields: Fields<'a>) -> Result<Self, Refused> {
         let Some(kind) = fields.r#type else {
             return Self::without_type(fields.seq, fields.data);
         };
@@ -149,12 +170,12 @@ impl<'a> Command<'a> {
         let room = || {
             fields
                 .room_id
-                .ok_or_else(|| BadCommand::missing(&kind, "roomId"))
+                .ok_or_else(|| Refused::missing(&kind, "roomId"))
         };
         let content = || {
             fields
                 .content
-                .ok_or_else(|| BadCommand::missing(&kind, "content"))
+                .ok_or_else(|| Refused::missing(&kind, "content"))
         };
         match kind.as_ref() {
             "hello" => Ok(Self::Hello {
@@ -174,7 +195,7 @@ impl<'a> Command<'a> {
             "private_msg" => {
                 let to_user = fields
                     .to_user
-                    .ok_or_else(|| BadCommand::missing(&kind, "toUser"))?;
+                    .ok_or_else(|| Refused::missing(&kind, "toUser"))?;
                 Ok(Self::PrivateMsg {
                     to_user,
                     content: content()?,
@@ -188,7 +209,7 @@ impl<'a> Command<'a> {
             "typing" => Ok(Self::Typing { room: room()? }),
             "presence" => Ok(Self::Presence { room: room()? }),
             "heartbeat" => Ok(Self::Heartbeat),
-            unknown => Err(BadCommand::unknown_type(unknown)),
+            unknown => Err(Refused::unknown_type(unknown)),
         }
     }
 
@@ -196,14 +217,14 @@ impl<'a> Command<'a> {
     fn without_type(
         seq: Option<&'a RawValue>,
         data: Option<&'a RawValue>,
-    ) -> Result<Self, BadCommand> {
+    ) -> Result<Self, Refused> {
         match (seq, data) {
             (Some(_), Some(content)) => Ok(Self::RoomMsg {
                 room: None,
                 content,
                 seq,
             }),
-            _ => Err(BadCommand {
+            _ => Err(Refused {
                 code: "missing_field",
                 message: "A message has a \"type\", or \"seq\" and \"data\".".to_owned(),
             }),
@@ -212,7 +233,7 @@ impl<'a> Command<'a> {
 }
 
 /// A number or a short string: it is kept with the message.
-fn check_seq(seq: Option<&RawValue>) -> Result<(), BadCommand> {
+fn check_seq(seq: Option<&RawValue>) -> Result<(), Refused> {
     let Some(seq) = seq.map(RawValue::get) else {
         return Ok(());
     };
@@ -221,14 +242,14 @@ fn check_seq(seq: Option<&RawValue>) -> Result<(), BadCommand> {
     {
         return Ok(());
     }
-    Err(BadCommand {
+    Err(Refused {
         code: "bad_field",
         message: "\"seq\" is a number or a short string.".to_owned(),
     })
 }
 
-impl BadCommand {
-    fn from_json(error: &serde_json::Error) -> Self {
+impl Refused {
+    fn bad_json(error: &serde_json::Error) -> Self {
         let code = match error.classify() {
             serde_json::error::Category::Data => "bad_field",
             serde_json::error::Category::Io
@@ -269,7 +290,7 @@ mod tests {
     use super::*;
 
     fn code_of(text: &str) -> &'static str {
-        Request::parse(text).unwrap_err().code
+        Request::parse(text).unwrap_err().refused.code
     }
 
     #[test]
@@ -304,6 +325,15 @@ mod tests {
         let request = Request::parse(r#"{"seq":1,"data":"x"}"#).unwrap();
         assert!(
             matches!(request.command, Command::RoomMsg { room: None, content, .. } if content.get() == "\"x\"")
+        );
+    }
+
+    #[test]
+    fn a_command_without_a_field_still_has_its_seq_and_id() {
+        let bad = Request::parse(r#"{"type":"room_msg","seq":12,"id":"q"}"#).unwrap_err();
+        assert_eq!(
+            (bad.seq.unwrap().get(), bad.id.unwrap().get()),
+            ("12", "\"q\"")
         );
     }
 

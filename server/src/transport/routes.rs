@@ -93,6 +93,8 @@ fn chat(query: &str) -> Result<Endpoint, String> {
         let (name, value) = pair.map_err(|query::NotUtf8| "The query is not UTF-8.".to_owned())?;
         let named = |error: NameError| format!("\"{name}\" in the address {error}.");
         match name.as_ref() {
+            // A form that was left empty says nothing; but an empty `since` means from the beginning.
+            "userId" | "session" | "room" if value.is_empty() => {}
             "userId" => joiner.user = Some(UserName::new(&value).map_err(named)?),
             "session" => joiner.session = Some(Session::new(&value).map_err(named)?),
             "since" => joiner.since = Some(value.into_owned()),
@@ -156,11 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_name_in_an_address_is_told() {
+    fn what_is_left_empty_is_not_said() {
         assert_eq!(
-            chat("userId="),
-            Err("\"userId\" in the address is empty.".to_owned())
+            chat("userId=&room=&session="),
+            Ok(Endpoint::Chat(Joiner::default()))
         );
+    }
+
+    #[test]
+    fn a_bad_name_in_an_address_is_told() {
+        let long = format!("userId={}", "x".repeat(129));
+        let told = "\"userId\" in the address is longer than 128 bytes.";
+        assert_eq!(chat(&long), Err(told.to_owned()));
         assert_eq!(
             chat("room=%40bob").unwrap_err().split(' ').next(),
             Some("\"room\"")

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::{Hub, Refused};
-use crate::chat::command::{Command, Request};
+use super::Hub;
+use crate::chat::command::{Command, Refused, Request};
 use crate::chat::effect::{Append, Audience, Effect};
 use crate::chat::event::Event;
 use crate::clock::Now;
@@ -117,12 +117,7 @@ impl Hub {
         if member.rooms.len() >= self.config.rooms_per_connection_max
             && !member.rooms.contains(&room)
         {
-            let max = self.config.rooms_per_connection_max;
-            let message = format!("A connection can be in {max} rooms at most.");
-            return Err(Refused {
-                code: "too_many_rooms",
-                message,
-            });
+            return Err(too_many_rooms(self.config.rooms_per_connection_max));
         }
         self.enter(
             conn,
@@ -221,5 +216,14 @@ pub(super) fn bad_name(field: &str, error: NameError) -> Refused {
     Refused {
         code: "bad_name",
         message: format!("\"{field}\" {error}."),
+    }
+}
+
+/// A connection wants to be in more rooms than it can.
+pub(super) fn too_many_rooms(max: usize) -> Refused {
+    let message = format!("A connection can be in {max} rooms at most.");
+    Refused {
+        code: "too_many_rooms",
+        message,
     }
 }

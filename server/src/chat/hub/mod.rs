@@ -4,10 +4,10 @@ mod commands;
 
 use std::collections::HashMap;
 
-use commands::bad_name;
+use commands::{bad_name, too_many_rooms};
 use serde_json::value::RawValue;
 
-use super::command::{BadCommand, Request};
+use super::command::{BadCommand, Refused, Request};
 use super::effect::{Append, Audience, Effect, Follow, Joiner, Parting};
 use super::event::Event;
 use super::people::People;
@@ -69,9 +69,6 @@ struct Member {
     bucket: TokenBucket,
 }
 
-/// A command that is understood but not followed.
-type Refused = BadCommand;
-
 impl Hub {
     /// An empty chat; `seed` names guests and sessions.
     #[must_use]
@@ -117,8 +114,22 @@ impl Hub {
         self.members.insert(conn, member);
         self.take_identity(conn, &user, &session);
         self.welcome(conn, None, now);
-        for room in joiner.rooms {
-            self.enter(conn, &room, joiner.since.clone(), None);
+        let max = self.config.rooms_per_connection_max;
+        for room in joiner.rooms.iter().take(max) {
+            self.enter(conn, room, joiner.since.clone(), None);
+        }
+        if joiner.rooms.len() > max {
+            let refused = too_many_rooms(max);
+            let (code, message) = (refused.code, refused.message.as_str());
+            self.send(
+                conn,
+                &Event::Error {
+                    code,
+                    message,
+                    seq: None,
+                    id: None,
+                },
+            );
         }
     }
 
@@ -397,15 +408,17 @@ impl Hub {
         self.effects.push(Effect::Send(conn, text));
     }
 
-    fn bad_message(&mut self, conn: ConnId, error: &BadCommand) {
-        let text = Event::Error {
-            code: error.code,
-            message: &error.message,
-            seq: None,
-            id: None,
-        }
-        .to_text();
-        self.effects.push(Effect::Send(conn, text));
+    fn bad_message(&mut self, conn: ConnId, bad: &BadCommand<'_>) {
+        let (code, message) = (bad.refused.code, bad.refused.message.as_str());
+        self.send(
+            conn,
+            &Event::Error {
+                code,
+                message,
+                seq: bad.seq,
+                id: bad.id,
+            },
+        );
         let Some(member) = self.members.get_mut(&conn) else {
             return;
         };

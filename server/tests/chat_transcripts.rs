@@ -1,0 +1,460 @@
+//! Transcripts of the chat: given these commands, exactly these effects, on a clock that stands still.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a panic is how a test fails"
+)]
+
+use std::time::{Duration, Instant};
+
+use tidewire::chat::{Audience, Effect, Hub, HubConfig, Joiner, Parting};
+use tidewire::clock::Now;
+use tidewire::ids::{ConnId, RoomName, Session, UserName};
+use tidewire::limit::Rate;
+use tidewire::log::{Epoch, MemoryLog};
+
+/// A hub and a log on virtual time; what comes out is written down, a line an effect.
+struct Chat {
+    hub: Hub,
+    log: MemoryLog,
+    now: Now,
+}
+
+impl Chat {
+    fn new() -> Self {
+        Self::with(HubConfig::default())
+    }
+
+    fn with(config: HubConfig) -> Self {
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1000,
+        };
+        Self {
+            hub: Hub::new(config, 1),
+            log: MemoryLog::new(Epoch::new(0xe)),
+            now,
+        }
+    }
+
+    /// Alice is connection 1 and bob is connection 2; both are in the room.
+    fn with_alice_and_bob() -> Self {
+        let mut chat = Self::new();
+        chat.connect(1, "alice", &["room"]);
+        chat.connect(2, "bob", &["room"]);
+        chat
+    }
+
+    fn connect(&mut self, conn: u32, user: &str, rooms: &[&str]) -> Vec<String> {
+        self.connect_as(conn, user, &format!("s{conn}"), rooms)
+    }
+
+    fn connect_as(&mut self, conn: u32, user: &str, session: &str, rooms: &[&str]) -> Vec<String> {
+        let joiner = Joiner {
+            user: Some(UserName::new(user).unwrap()),
+            session: Some(Session::new(session).unwrap()),
+            rooms: rooms
+                .iter()
+                .map(|room| RoomName::new(room).unwrap())
+                .collect(),
+            since: None,
+        };
+        self.hub.connect(id(conn), joiner, self.now);
+        self.transcript()
+    }
+
+    fn says(&mut self, conn: u32, text: &str) -> Vec<String> {
+        self.hub.handle_text(id(conn), text, self.now);
+        self.transcript()
+    }
+
+    fn disconnect(&mut self, conn: u32) -> Vec<String> {
+        self.hub.disconnect(id(conn));
+        self.transcript()
+    }
+
+    /// Carries effects out as the loop does, and writes them down.
+    fn transcript(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let mut effects = Vec::new();
+            self.hub.take_effects(&mut effects);
+            if effects.is_empty() {
+                return lines;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(to, text) => lines.push(format!("{} < {text}", to.index)),
+                    Effect::Announce { to, except, text } => {
+                        let mut reached: Vec<u32> = self.reached(&to, except);
+                        reached.sort_unstable();
+                        let reached: Vec<String> = reached.iter().map(u32::to_string).collect();
+                        lines.push(format!("{} < {text}", reached.join(",")));
+                    }
+                    Effect::Append(append) => {
+                        let position = self.log.append(&append.log).unwrap();
+                        self.hub.appended(&append, &position, self.now);
+                    }
+                    Effect::Follow(follow) => {
+                        let head = self.log.head(&follow.log);
+                        self.hub.followed(&follow, &head);
+                    }
+                    Effect::Close(conn, parting) => {
+                        lines.push(format!("{} closed: {parting:?}", conn.index))
+                    }
+                }
+            }
+        }
+    }
+
+    fn reached(&self, to: &Audience, except: Option<ConnId>) -> Vec<u32> {
+        let all = self.hub.audience(to).iter();
+        all.filter(|conn| Some(**conn) != except)
+            .map(|conn| conn.index)
+            .collect()
+    }
+}
+
+fn id(index: u32) -> ConnId {
+    ConnId {
+        index,
+        generation: 1,
+    }
+}
+
+#[test]
+fn who_connects_is_welcomed_and_joins_the_rooms_of_the_address() {
+    let mut chat = Chat::new();
+    assert_eq!(
+        chat.connect(1, "alice", &["room"]),
+        [
+            r#"1 < {"type":"welcome","session":"s1","user":"alice","msg":"Welcome, alice.","heartbeat":30,"time":1000}"#,
+            r#" < {"type":"system","roomId":"room","event":"join","user":"alice","content":"alice joined."}"#,
+            r#"1 < {"type":"joined","roomId":"room","position":"0000000e-0","recovered":false,"members":["alice"]}"#,
+        ]
+    );
+    assert_eq!(
+        chat.connect(2, "bob", &["room"])[1..],
+        [
+            r#"1 < {"type":"system","roomId":"room","event":"join","user":"bob","content":"bob joined."}"#,
+            r#"2 < {"type":"joined","roomId":"room","position":"0000000e-0","recovered":false,"members":["alice","bob"]}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_message_is_acked_to_its_sender_and_shown_to_the_others_at_dense_offsets() {
+    let mut chat = Chat::with_alice_and_bob();
+    for offset in 1..=3 {
+        let text = format!(
+            r#"{{"type":"room_msg","roomId":"room","content":{{"n": 1.0e1}},"seq":{offset},"id":"q"}}"#
+        );
+        assert_eq!(
+            chat.says(1, &text),
+            [
+                format!(
+                    r#"1 < {{"type":"ack","seq":{offset},"roomId":"room","offset":{offset},"epoch":"0000000e","time":1000,"id":"q"}}"#
+                ),
+                format!(
+                    r#"2 < {{"type":"room_msg","roomId":"room","offset":{offset},"epoch":"0000000e","from":"alice","content":{{"n": 1.0e1}},"time":1000}}"#
+                ),
+            ]
+        );
+    }
+}
+
+#[test]
+fn another_connection_of_the_sender_sees_the_message() {
+    let mut chat = Chat::with_alice_and_bob();
+    chat.connect(3, "alice", &["room"]);
+    let lines = chat.says(1, r#"{"type":"room_msg","roomId":"room","content":1}"#);
+    assert_eq!(lines.len(), 1, "no seq, no ack");
+    assert!(lines[0].starts_with("2,3 < "), "{lines:?}");
+}
+
+#[test]
+fn the_message_without_a_type_goes_to_the_room_of_the_address() {
+    let mut chat = Chat::with_alice_and_bob();
+    chat.says(1, r#"{"type":"join_room","roomId":"other"}"#);
+    let lines = chat.says(1, r#"{"seq":"a","data":[1]}"#);
+    assert_eq!(
+        lines[0],
+        r#"1 < {"type":"ack","seq":"a","roomId":"room","offset":1,"epoch":"0000000e","time":1000}"#
+    );
+    chat.says(1, r#"{"type":"leave_room","roomId":"room"}"#);
+    assert!(chat.says(1, r#"{"seq":"b","data":[1]}"#)[0].contains(r#""code":"not_in_room""#));
+}
+
+#[test]
+fn a_private_message_reaches_every_connection_of_its_user_and_nobody_else() {
+    let mut chat = Chat::with_alice_and_bob();
+    chat.connect(3, "bob", &[]);
+    assert_eq!(
+        chat.says(
+            1,
+            r#"{"type":"private_msg","toUser":"bob","content":"psst","seq":1}"#
+        ),
+        [
+            r#"1 < {"type":"ack","seq":1,"roomId":"@bob","offset":1,"epoch":"0000000e","time":1000}"#,
+            r#"2,3 < {"type":"private_msg","from":"alice","content":"psst","time":1000,"offset":1,"epoch":"0000000e"}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_message_for_who_is_not_there_is_refused_since_it_could_not_be_kept() {
+    let mut chat = Chat::with_alice_and_bob();
+    let lines = chat.says(
+        1,
+        r#"{"type":"private_msg","toUser":"carol","content":1,"seq":5,"id":6}"#,
+    );
+    assert_eq!(lines.len(), 1);
+    assert!(
+        lines[0].starts_with(r#"1 < {"type":"error","code":"user_offline""#),
+        "{lines:?}"
+    );
+    assert!(lines[0].ends_with(r#""seq":5,"id":6}"#), "{lines:?}");
+}
+
+#[test]
+fn a_broadcast_reaches_everybody_else() {
+    let mut chat = Chat::with_alice_and_bob();
+    chat.connect(3, "carol", &[]);
+    assert_eq!(
+        chat.says(2, r#"{"type":"broadcast","content":null,"seq":1}"#),
+        [
+            r#"2 < {"type":"ack","seq":1,"roomId":"*","offset":1,"epoch":"0000000e","time":1000}"#,
+            r#"1,3 < {"type":"broadcast","from":"bob","content":null,"time":1000,"offset":1,"epoch":"0000000e"}"#,
+        ]
+    );
+}
+
+#[test]
+fn join_and_leave_are_told_once_for_each_user() {
+    let mut chat = Chat::with_alice_and_bob();
+    let told = |lines: Vec<String>| {
+        lines
+            .into_iter()
+            .filter(|line| line.contains("system"))
+            .collect::<Vec<_>>()
+    };
+    let none: Vec<String> = Vec::new();
+    assert_eq!(told(chat.connect(3, "alice", &["room"])), none);
+    assert_eq!(told(chat.disconnect(1)), none);
+    assert_eq!(
+        told(chat.disconnect(3)),
+        [
+            r#"2 < {"type":"system","roomId":"room","event":"leave","user":"alice","content":"alice left."}"#
+        ]
+    );
+}
+
+#[test]
+fn leaving_is_answered_and_told() {
+    let mut chat = Chat::with_alice_and_bob();
+    assert_eq!(
+        chat.says(1, r#"{"type":"leave_room","roomId":"room","id":9}"#),
+        [
+            r#"2 < {"type":"system","roomId":"room","event":"leave","user":"alice","content":"alice left."}"#,
+            r#"1 < {"type":"left","roomId":"room","id":9}"#,
+        ]
+    );
+    let lines = chat.says(
+        1,
+        r#"{"type":"room_msg","roomId":"room","content":1,"seq":1}"#,
+    );
+    assert!(lines[0].contains(r#""code":"not_in_room""#), "{lines:?}");
+}
+
+#[test]
+fn joining_again_answers_and_tells_nobody() {
+    let mut chat = Chat::with_alice_and_bob();
+    chat.says(1, r#"{"type":"room_msg","roomId":"room","content":1}"#);
+    assert_eq!(
+        chat.says(2, r#"{"type":"join_room","roomId":"room"}"#),
+        [
+            r#"2 < {"type":"joined","roomId":"room","position":"0000000e-1","recovered":false,"members":["alice","bob"]}"#
+        ]
+    );
+}
+
+#[test]
+fn what_was_missed_is_named_and_nothing_missed_is_recovered() {
+    let mut chat = Chat::with_alice_and_bob();
+    chat.says(1, r#"{"type":"room_msg","roomId":"room","content":1}"#);
+    let lines = chat.says(
+        2,
+        r#"{"type":"join_room","roomId":"room","since":"0000000e-1"}"#,
+    );
+    assert!(lines[0].contains(r#""recovered":true"#), "{lines:?}");
+    let lines = chat.says(
+        2,
+        r#"{"type":"join_room","roomId":"room","since":"0000000e-0"}"#,
+    );
+    assert_eq!(
+        lines[0],
+        r#"2 < {"type":"gap","roomId":"room","from":"0000000e-0","to":"0000000e-1","reason":"not_kept"}"#
+    );
+    assert!(lines[1].contains(r#""recovered":false"#), "{lines:?}");
+}
+
+#[test]
+fn typing_presence_and_heartbeat_are_answered() {
+    let mut chat = Chat::with_alice_and_bob();
+    assert_eq!(
+        chat.says(1, r#"{"type":"typing","roomId":"room"}"#),
+        [r#"2 < {"type":"typing","roomId":"room","user":"alice"}"#]
+    );
+    assert_eq!(
+        chat.says(1, r#"{"type":"presence","roomId":"room","id":1}"#),
+        [r#"1 < {"type":"presence","roomId":"room","members":["alice","bob"],"id":1}"#]
+    );
+    assert_eq!(
+        chat.says(1, r#"{"type":"heartbeat"}"#),
+        [r#"1 < {"type":"heartbeat","time":1000}"#]
+    );
+}
+
+#[test]
+fn a_newer_connection_takes_the_session_over() {
+    let mut chat = Chat::with_alice_and_bob();
+    let lines = chat.connect_as(3, "alice", "s1", &["room"]);
+    assert_eq!(lines[0], format!("1 closed: {:?}", Parting::Replaced));
+    assert_eq!(
+        chat.disconnect(1),
+        Vec::<String>::new(),
+        "alice is still there"
+    );
+    assert!(
+        chat.connect_as(4, "alice", "s1", &[])[0].starts_with("3 closed"),
+        "the session is connection 3's"
+    );
+    assert!(
+        chat.connect_as(5, "bob", "s1", &[])[0].contains("welcome"),
+        "the same word is another user's session"
+    );
+}
+
+#[test]
+fn hello_changes_the_name_for_everybody() {
+    let mut chat = Chat::with_alice_and_bob();
+    let lines = chat.says(1, r#"{"type":"hello","user":"ann","id":1}"#);
+    assert_eq!(
+        lines[0],
+        r#"2 < {"type":"system","roomId":"room","event":"leave","user":"alice","content":"alice left."}"#
+    );
+    assert_eq!(
+        lines[1],
+        r#"2 < {"type":"system","roomId":"room","event":"join","user":"ann","content":"ann joined."}"#
+    );
+    assert!(
+        lines[2].contains(r#""user":"ann""#) && lines[2].ends_with(r#""id":1}"#),
+        "{lines:?}"
+    );
+    let lines = chat.says(2, r#"{"type":"private_msg","toUser":"ann","content":1}"#);
+    assert!(lines[0].starts_with("1 < "), "{lines:?}");
+    assert!(
+        chat.says(2, r#"{"type":"private_msg","toUser":"alice","content":1}"#)[0]
+            .contains("user_offline")
+    );
+}
+
+#[test]
+fn guests_have_names_and_sessions_of_their_own() {
+    let mut chat = Chat::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for conn in 0..50 {
+        chat.hub.connect(id(conn), Joiner::default(), chat.now);
+        let line = chat.transcript().remove(0);
+        assert!(line.contains(r#""user":"guest-"#), "{line}");
+        seen.insert(line.split(r#""user":"#).nth(1).unwrap().to_owned());
+    }
+    assert_eq!(seen.len(), 50);
+}
+
+#[test]
+fn ten_messages_in_a_row_that_are_no_command_close() {
+    let mut chat = Chat::with_alice_and_bob();
+    for _ in 0..9 {
+        assert_eq!(chat.says(1, "nonsense").len(), 1);
+    }
+    chat.says(1, r#"{"type":"heartbeat"}"#);
+    for _ in 0..9 {
+        assert_eq!(chat.says(1, r#"{"type":"dance"}"#).len(), 1);
+    }
+    assert_eq!(
+        chat.says(1, "{")[1],
+        format!("1 closed: {:?}", Parting::BadMessages)
+    );
+}
+
+#[test]
+fn over_its_rate_a_message_is_refused_until_time_has_passed() {
+    let messages = Rate {
+        per_second: 10.0,
+        burst: 2.0,
+    };
+    let mut chat = Chat::with(HubConfig {
+        messages,
+        ..HubConfig::default()
+    });
+    chat.connect(1, "alice", &["room"]);
+    let say = |chat: &mut Chat| chat.says(1, r#"{"seq":1,"data":1}"#).remove(0);
+    assert!(say(&mut chat).contains("ack"));
+    assert!(say(&mut chat).contains("ack"));
+    assert!(say(&mut chat).contains(r#""code":"rate_limited""#));
+    chat.now.instant += Duration::from_millis(100);
+    assert!(say(&mut chat).contains("ack"));
+    assert!(say(&mut chat).contains(r#""code":"rate_limited""#));
+}
+
+#[test]
+fn a_connection_is_in_so_many_rooms_and_no_more() {
+    let mut chat = Chat::with(HubConfig {
+        rooms_per_connection_max: 2,
+        ..HubConfig::default()
+    });
+    let lines = chat.connect(1, "alice", &["a", "b", "c"]);
+    assert!(
+        lines.last().unwrap().contains(r#""code":"too_many_rooms""#),
+        "{lines:?}"
+    );
+    let join = |room: &str| format!(r#"{{"type":"join_room","roomId":"{room}"}}"#);
+    assert!(chat.says(1, &join("c"))[0].contains(r#""code":"too_many_rooms""#));
+    assert!(
+        chat.says(1, &join("b"))[0].contains("joined"),
+        "it is in there already"
+    );
+    chat.says(1, r#"{"type":"leave_room","roomId":"a"}"#);
+    assert!(chat.says(1, &join("c")).last().unwrap().contains("joined"));
+}
+
+#[test]
+fn a_large_room_does_not_tell_everybody_of_everybody() {
+    let mut chat = Chat::with(HubConfig {
+        members_told_max: 3,
+        ..HubConfig::default()
+    });
+    for conn in 0..3 {
+        chat.connect(conn, &format!("user-{conn}"), &["room"]);
+    }
+    let lines = chat.connect(3, "user-3", &["room"]);
+    assert_eq!(lines.len(), 2, "no system message: {lines:?}");
+    assert!(
+        lines[1].contains(r#""members":["user-0","user-1","user-2"]"#),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_room_name_that_is_none_is_refused() {
+    let mut chat = Chat::with_alice_and_bob();
+    for name in ["", "@bob", "*", "a\\u0000b"] {
+        let lines = chat.says(1, &format!(r#"{{"type":"join_room","roomId":"{name}"}}"#));
+        assert!(
+            lines[0].contains(r#""code":"bad_name""#),
+            "{name}: {lines:?}"
+        );
+    }
+}
