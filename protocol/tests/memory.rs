@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use allocations::{Counting, measure};
 use common::{BINARY, Frame, KEY, TEXT, announcing};
+use tidewire_protocol::handshake::head::HeadReader;
 use tidewire_protocol::{Config, Connection, Event, Message, Side};
 
 #[global_allocator]
@@ -137,4 +138,24 @@ fn pings_without_end_cost_one_pong_while_the_peer_does_not_read() {
         while connection.handle_input(&mut input, now).is_some() {}
     });
     assert!(measured.kept_bytes <= 125, "{measured:?}");
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_is_not_copied_for_each() {
+    let mut head = b"GET / HTTP/1.1\r\n".to_vec();
+    for _ in 0..16 {
+        head.extend(b"name: ");
+        head.extend([b'v'; 990]);
+        head.extend(b"\r\n");
+    }
+    let mut reader = HeadReader::default();
+    let (_, measured) = measure(|| {
+        for byte in head.chunks_mut(1) {
+            let mut input = byte;
+            assert_eq!(reader.handle_input(&mut input), Ok(None));
+        }
+    });
+    // A doubling for each power of two up to 16 KiB.
+    assert!(measured.calls <= 14, "{measured:?}");
+    assert!(measured.kept_bytes <= 32 << 10, "{measured:?}");
 }
