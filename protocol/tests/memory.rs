@@ -159,3 +159,22 @@ fn a_head_that_comes_byte_by_byte_is_not_copied_for_each() {
     assert!(measured.calls <= 14, "{measured:?}");
     assert!(measured.kept_bytes <= 32 << 10, "{measured:?}");
 }
+
+#[test]
+fn the_beginning_of_a_message_is_given_back_at_the_end_of_the_connection() {
+    let now = Instant::now();
+    let mut connection = server();
+    let mut begun = Frame::binary([0; 10_000]).more().masked(KEY);
+    let mut close = Frame::close_without_code().masked(KEY);
+    let mut spare = Vec::new();
+    let (_, measured) = measure(|| {
+        receive(&mut connection, &mut begun, now);
+        let mut input = &mut close[..];
+        while connection.handle_input(&mut input, now).is_some() {}
+        connection.transmitted(connection.unsent_bytes());
+        connection.reclaim_buffer(&mut spare);
+        spare = Vec::new();
+    });
+    assert!(measured.peak_bytes >= 10_000, "{measured:?}");
+    assert_eq!(measured.kept_bytes, 0);
+}
