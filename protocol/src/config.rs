@@ -12,7 +12,7 @@ pub struct Config {
     pub frame_bytes_max: u64,
     /// The most payload bytes of a message, over all its fragments. Default 1 MiB, as python `websockets`.
     pub message_bytes_max: u64,
-    /// The most frames of a message; empty ones count. Default 131,072: the Autobahn testsuite sends 65,536.
+    /// The most frames of a message; empty ones count, and 0 allows one as 1 does. Default 131,072: the Autobahn testsuite sends 65,536.
     pub fragments_max: u32,
     /// The time without a byte from the peer after which a ping is sent; `None` sends none. Default 30 s: below the
     /// 60 s after which common proxies drop an idle connection.

@@ -302,7 +302,6 @@ impl Connection {
         self.blocked = !self.outbox.is_empty();
         if !self.blocked
             && let Some(payload) = self.held_pong.take()
-            && self.is_receiving()
         {
             self.push_frame(Opcode::Pong, &payload);
         }

@@ -69,7 +69,7 @@
 //!
 //! # What it holds
 //!
-//! An idle connection owns no buffer. A message that lies whole in the input is lent from there; one that does not gets
+//! An idle connection owns no buffer for input, and none for output once [`Connection::reclaim_buffer`] took it. A message that lies whole in the input is lent from there; one that does not gets
 //! one contiguous buffer that grows with what arrived, never with what was announced. Bad input ends the connection,
 //! once, with the close code that §7.4 has for it, behind everything that was already owed.
 
@@ -129,3 +129,8 @@ impl std::ops::Not for Side {
         }
     }
 }
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -308,6 +308,20 @@ fn a_pong_held_back_goes_out_before_the_close_of_a_failure() {
 }
 
 #[test]
+fn a_pong_held_back_behind_our_close_is_dropped_once_the_peer_closed() {
+    let mut scenario = Scenario::server();
+    let now = scenario.now;
+    scenario
+        .connection
+        .close(CloseCode::NORMAL, "", now)
+        .unwrap();
+    scenario.transport_takes(0);
+    scenario.receive(Frame::ping("held").by(Side::Client));
+    scenario.receive(Frame::close(1000, "").by(Side::Client));
+    assert_eq!(scenario.flush_frames(), [Frame::close(1000, "")]);
+}
+
+#[test]
 fn misuse_of_close_sends_nothing_and_leaves_the_connection_open() {
     let mut scenario = Scenario::server();
     let now = scenario.now;

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use allocations::{Counting, measure};
 use common::{BINARY, Frame, KEY, TEXT, announcing};
+use tidewire_protocol::handshake::head::HeadReader;
 use tidewire_protocol::{Config, Connection, Event, Message, Side};
 
 #[global_allocator]
@@ -137,4 +138,43 @@ fn pings_without_end_cost_one_pong_while_the_peer_does_not_read() {
         while connection.handle_input(&mut input, now).is_some() {}
     });
     assert!(measured.kept_bytes <= 125, "{measured:?}");
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_is_not_copied_for_each() {
+    let mut head = b"GET / HTTP/1.1\r\n".to_vec();
+    for _ in 0..16 {
+        head.extend(b"name: ");
+        head.extend([b'v'; 990]);
+        head.extend(b"\r\n");
+    }
+    let mut reader = HeadReader::default();
+    let (_, measured) = measure(|| {
+        for byte in head.chunks_mut(1) {
+            let mut input = byte;
+            assert_eq!(reader.handle_input(&mut input), Ok(None));
+        }
+    });
+    // A doubling for each power of two up to 16 KiB.
+    assert!(measured.calls <= 14, "{measured:?}");
+    assert!(measured.kept_bytes <= 32 << 10, "{measured:?}");
+}
+
+#[test]
+fn the_beginning_of_a_message_is_given_back_at_the_end_of_the_connection() {
+    let now = Instant::now();
+    let mut connection = server();
+    let mut begun = Frame::binary([0; 10_000]).more().masked(KEY);
+    let mut close = Frame::close_without_code().masked(KEY);
+    let mut spare = Vec::new();
+    let (_, measured) = measure(|| {
+        receive(&mut connection, &mut begun, now);
+        let mut input = &mut close[..];
+        while connection.handle_input(&mut input, now).is_some() {}
+        connection.transmitted(connection.unsent_bytes());
+        connection.reclaim_buffer(&mut spare);
+        spare = Vec::new();
+    });
+    assert!(measured.peak_bytes >= 10_000, "{measured:?}");
+    assert_eq!(measured.kept_bytes, 0);
 }

@@ -1,0 +1,103 @@
+//! A prepared message is what the plain path sends: shared by servers, masked anew by clients.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use std::io::IoSlice;
+
+use common::{Frame, Scenario, frames_in};
+use tidewire_protocol::frame::Opcode;
+use tidewire_protocol::{Message, Prepared, Side};
+
+fn plain(mut scenario: Scenario, message: &Message<'_>) -> Vec<u8> {
+    scenario.connection.send(message).unwrap();
+    scenario.flush()
+}
+
+fn prepared(mut scenario: Scenario, message: &Message<'_>) -> Vec<u8> {
+    let prepared = Prepared::new(message);
+    scenario.connection.send_prepared(&prepared).unwrap();
+    scenario.flush()
+}
+
+#[test]
+fn the_bytes_are_those_of_the_plain_path_on_both_sides() {
+    for length in [0, 1, 125, 126, 65_535, 65_536] {
+        let text = "x".repeat(length);
+        for message in [Message::text(&text), Message::binary(text.as_bytes())] {
+            assert_eq!(
+                prepared(Scenario::server(), &message),
+                plain(Scenario::server(), &message)
+            );
+            assert_eq!(
+                prepared(Scenario::client(), &message),
+                plain(Scenario::client(), &message)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_prepared_message_knows_its_parts() {
+    let prepared = Prepared::new(&Message::binary(&[7; 300]));
+    assert_eq!(prepared.opcode(), Opcode::Binary);
+    assert_eq!(prepared.payload(), [7; 300]);
+    assert_eq!(prepared.frame(), &Frame::binary([7; 300]).unmasked());
+}
+
+#[test]
+fn a_server_sends_the_shared_bytes_themselves() {
+    let shared = Prepared::new(&Message::text("to many"));
+    let mut connections = [Scenario::server(), Scenario::server()];
+    for scenario in &mut connections {
+        scenario.connection.send_prepared(&shared).unwrap();
+        let mut slices = [IoSlice::new(&[]); 2];
+        assert_eq!(scenario.connection.poll_transmit(&mut slices), 1);
+        assert_eq!(slices[0].as_ptr(), shared.frame().as_ptr(), "no copy");
+    }
+}
+
+#[test]
+fn shared_and_own_frames_leave_in_the_order_they_came() {
+    let mut server = Scenario::server();
+    let shared = Prepared::new(&Message::text("shared"));
+    let connection = &mut server.connection;
+    connection.send(&Message::text("own 1")).unwrap();
+    connection.send_prepared(&shared).unwrap();
+    connection.send_prepared(&shared).unwrap();
+    connection.ping(b"own 2").unwrap();
+    connection.send(&Message::text("own 3")).unwrap();
+    connection.send_prepared(&shared).unwrap();
+    let total = connection.unsent_bytes();
+    let mut sent = Vec::new();
+    // A transport that takes three bytes at a time, a turn of lending and reclaiming memory between.
+    let mut spare = Vec::with_capacity(1024);
+    while server.connection.unsent_bytes() > 0 {
+        sent.extend(server.transport_takes(3));
+        assert_eq!(server.connection.unsent_bytes(), total - sent.len());
+        server.connection.reclaim_buffer(&mut spare);
+        server.connection.lend_buffer(&mut spare);
+    }
+    assert_eq!(
+        frames_in(&sent),
+        [
+            Frame::text("own 1"),
+            Frame::text("shared"),
+            Frame::text("shared"),
+            Frame::ping("own 2"),
+            Frame::text("own 3"),
+            Frame::text("shared"),
+        ]
+    );
+}
+
+#[test]
+fn the_other_end_reads_it() {
+    let message = Message::text("für alle");
+    for side in [Side::Server, Side::Client] {
+        let bytes = prepared(Scenario::new(side, Default::default()), &message);
+        let events = Scenario::new(!side, Default::default()).receive(bytes);
+        assert_eq!(events, [common::text("für alle")]);
+    }
+}
