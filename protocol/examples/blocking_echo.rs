@@ -1,12 +1,11 @@
-//! An echo server on `std::net`, one thread per connection: `cargo run --example blocking_echo -- 127.0.0.1:9001`.
+//! An echo server on `std::net`, a thread a connection: `cargo run --example blocking_echo -- 127.0.0.1:9001`.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::ops::Range;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use tidewire_protocol::handshake::head::HeadReader;
 use tidewire_protocol::handshake::server::{HeaderStorage, Request, Upgrade};
@@ -15,107 +14,70 @@ use tidewire_protocol::{Config, Connection, Event, Transport};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let address = std::env::args().nth(1);
-    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9001"))?;
-    println!("echoing on ws://{}", listener.local_addr()?);
-    for stream in listener.incoming() {
+    let address = env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    for stream in TcpListener::bind(address)?.incoming() {
         let stream = stream?;
-        thread::spawn(move || match serve(stream) {
-            Ok(()) => println!("connection over"),
-            Err(error) => eprintln!("connection failed: {error}"),
-        });
+        thread::spawn(|| serve(stream).unwrap_or_else(|error| eprintln!("{error}")));
     }
     Ok(())
 }
 
 fn serve(mut stream: TcpStream) -> Result<()> {
-    // Each read has this time. A server for many clients gives the whole handshake a deadline.
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-    let mut buffer = vec![0; 64 * 1024];
-    let mut unread = handshake(&mut stream, &mut buffer)?;
+    let (mut buffer, mut reader) = (vec![0; 64 * 1024], HeadReader::default());
     let mut connection = Connection::server(Arc::new(Config::default()), Instant::now());
-    loop {
+    // What is behind the request in the same packet are frames already.
+    let mut unread = loop {
+        let read = stream.read(&mut buffer)?;
+        let mut input = &mut buffer[..read];
+        match reader.handle_input(&mut input)? {
+            Some(head) => connection.queue_handshake(&accept(&head)?),
+            None if read == 0 => return Err("the client left during the handshake".into()),
+            None => continue,
+        }
+        break read - input.len()..read;
+    };
+    while connection.transport() != Transport::Drop {
         let mut input = &mut buffer[unread];
         while let Some(event) = connection.handle_input(&mut input, Instant::now()) {
             if let Event::Message(message) = event {
-                // An error says that the closing handshake began: then there is nobody to echo to.
+                // Refused once the closing handshake has begun: then there is nobody to echo to.
                 let _ = connection.send(&message);
             }
         }
-        write(&mut stream, &mut connection)?;
-        match connection.transport() {
-            Transport::Keep => {}
-            // Twice does no harm. From here on only the end of the client's half is awaited.
-            Transport::HalfClose => stream.shutdown(Shutdown::Write)?,
-            Transport::Drop => return Ok(()),
+        while connection.unsent_bytes() > 0 {
+            let mut slices = [IoSlice::new(&[]); 16];
+            let filled = connection.poll_transmit(&mut slices);
+            let written = stream.write_vectored(&slices[..filled])?;
+            connection.transmitted(written);
         }
-        unread = 0..read(&mut stream, &mut connection, &mut buffer)?;
-    }
-}
-
-/// Reads once, no longer than the connection wants to wait.
-fn read(stream: &mut TcpStream, connection: &mut Connection, buffer: &mut [u8]) -> Result<usize> {
-    let due = connection.poll_timeout();
-    // A timeout of zero would be none to the socket.
-    let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
-    stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
-    let read = match stream.read(buffer) {
-        Ok(0) => {
-            connection.handle_eof(Instant::now());
-            0
+        if connection.transport() == Transport::HalfClose {
+            stream.shutdown(Shutdown::Write)?;
         }
-        Ok(read) => read,
-        Err(error) if is_timeout(&error) => 0,
-        Err(error) => return Err(error.into()),
-    };
-    connection.handle_timeout(Instant::now());
-    Ok(read)
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    use ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
-}
-
-fn write(stream: &mut TcpStream, connection: &mut Connection) -> Result<()> {
-    while connection.unsent_bytes() > 0 {
-        let mut slices = [IoSlice::new(&[]); 16];
-        let filled = connection.poll_transmit(&mut slices);
-        let written = stream.write_vectored(&slices[..filled])?;
-        connection.transmitted(written);
+        unread = 0..wait(&mut stream, &mut connection, &mut buffer)?;
     }
     Ok(())
 }
 
-/// Answers the request; says where in `buffer` bytes lie that came behind it.
-fn handshake(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Range<usize>> {
-    let mut reader = HeadReader::default();
-    loop {
-        let read = stream.read(buffer)?;
-        let mut input = &mut buffer[..read];
-        let Some(head) = reader.handle_input(&mut input)? else {
-            if read == 0 {
-                return Err("the client left during the handshake".into());
-            }
-            continue;
-        };
-        match accept(&head) {
-            Ok(answer) => stream.write_all(&answer)?,
-            Err(error) => {
-                let answer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
-                stream.write_all(format!("{answer}{error}\n").as_bytes())?;
-                return Err(error);
-            }
-        }
-        return Ok(read - input.len()..read);
+/// Reads once, no longer than the connection wants to wait.
+fn wait(stream: &mut TcpStream, connection: &mut Connection, buffer: &mut [u8]) -> Result<usize> {
+    let due = connection.poll_timeout();
+    let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
+    stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+    let read = match stream.read(buffer) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Some(0),
+        read => Some(read?).filter(|&read| read > 0),
+    };
+    match read {
+        None => connection.handle_eof(Instant::now()),
+        Some(_) => connection.handle_timeout(Instant::now()),
     }
+    Ok(read.unwrap_or(0))
 }
 
 fn accept(head: &[u8]) -> Result<Vec<u8>> {
-    let mut storage = HeaderStorage::default();
+    let (mut storage, mut answer) = (HeaderStorage::default(), Vec::new());
     let request = Request::parse(head, &mut storage)?;
-    let mut answer = Vec::new();
     Upgrade::from_request(&request)?.accept(None, &mut answer);
     Ok(answer)
 }

@@ -14,7 +14,6 @@
 //! it.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,11 +23,10 @@ use crate::close::{CloseCode, CloseFrame};
 use crate::config::Config;
 use crate::error::{Error, Misuse};
 use crate::event::{Closed, Event, Initiator};
-use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode, Rules};
-use crate::mask::Mask;
+use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode, Rules};
 use crate::message::{Message, Received, Receiver};
-use crate::outbox::Outbox;
 use crate::prepared::Prepared;
+use crate::send::{Keys, Sender};
 
 /// A WebSocket connection. It owns no socket and no clock: see the [crate documentation](crate) for the loop around it.
 #[derive(Debug)]
@@ -37,17 +35,12 @@ pub struct Connection {
     side: Side,
     phase: Phase,
     receiver: Receiver,
-    outbox: Outbox,
-    /// The transport has not taken all it was offered last: the peer does not read as fast as we write.
-    blocked: bool,
-    /// The newest ping's payload that came while blocked; answered when the peer reads again.
-    held_pong: Option<Box<[u8]>>,
+    sender: Sender,
     /// The end, not told yet.
     closed: Option<Box<Closed>>,
     last_input: Instant,
     /// When the ping was sent that nothing has come back for.
     unanswered_ping: Option<Instant>,
-    keys: Keys,
 }
 
 #[derive(Debug)]
@@ -79,24 +72,17 @@ pub enum Transport {
     Drop,
 }
 
-/// Where a client's masking keys come from.
-enum Keys {
-    /// The thread's generator: "derived from a strong source of entropy" (§5.3).
-    Random,
-    Given(Box<dyn FnMut() -> [u8; 4] + Send>),
-}
-
 impl Connection {
     /// The server's end of a connection, right after its handshake.
     #[must_use]
     pub fn server(config: Arc<Config>, now: Instant) -> Self {
-        Self::new(Side::Server, config, now)
+        Self::new(Side::Server, Keys::Random, config, now)
     }
 
     /// The client's end of a connection, right after its handshake.
     #[must_use]
     pub fn client(config: Arc<Config>, now: Instant) -> Self {
-        Self::new(Side::Client, config, now)
+        Self::new(Side::Client, Keys::Random, config, now)
     }
 
     /// A client that takes its masking keys from `keys`: for tests, which want to know the bytes.
@@ -106,25 +92,19 @@ impl Connection {
         now: Instant,
         keys: impl FnMut() -> [u8; 4] + Send + 'static,
     ) -> Self {
-        Self {
-            keys: Keys::Given(Box::new(keys)),
-            ..Self::client(config, now)
-        }
+        Self::new(Side::Client, Keys::Given(Box::new(keys)), config, now)
     }
 
-    fn new(side: Side, config: Arc<Config>, now: Instant) -> Self {
+    fn new(side: Side, keys: Keys, config: Arc<Config>, now: Instant) -> Self {
         Self {
             config,
             side,
             phase: Phase::Open,
             receiver: Receiver::default(),
-            outbox: Outbox::default(),
-            blocked: false,
-            held_pong: None,
+            sender: Sender::new(side, keys),
             closed: None,
             last_input: now,
             unanswered_ping: None,
-            keys: Keys::Random,
         }
     }
 
@@ -200,7 +180,7 @@ impl Connection {
             }
             Phase::Open => {
                 self.unanswered_ping = Some(now);
-                self.push_frame(Opcode::Ping, &[]);
+                self.sender.frame(Opcode::Ping, &[]);
             }
             Phase::Closing { sent, .. } => {
                 let sent = Some(std::mem::take(&mut **sent));
@@ -219,7 +199,7 @@ impl Connection {
     /// [`Misuse::Closed`] once the connection is closing or closed.
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
         self.check_open()?;
-        self.push_frame(message.opcode(), message.payload());
+        self.sender.frame(message.opcode(), message.payload());
         Ok(())
     }
 
@@ -229,10 +209,7 @@ impl Connection {
     /// [`Misuse::Closed`] once the connection is closing or closed.
     pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Misuse> {
         self.check_open()?;
-        match self.side {
-            Side::Server => self.outbox.append_shared(prepared.frame().clone()),
-            Side::Client => self.push_frame(prepared.opcode(), prepared.payload()),
-        }
+        self.sender.prepared(prepared);
         Ok(())
     }
 
@@ -245,7 +222,7 @@ impl Connection {
         if payload.len() > CONTROL_PAYLOAD_MAX {
             return Err(Misuse::ControlTooLong);
         }
-        self.push_frame(Opcode::Ping, payload);
+        self.sender.frame(Opcode::Ping, payload);
         Ok(())
     }
 
@@ -260,7 +237,7 @@ impl Connection {
         self.check_open()?;
         let frame = CloseFrame::new(code, reason);
         frame.check_sendable_by(self.side)?;
-        self.push_close(&frame);
+        self.sender.close(&frame);
         self.phase = Phase::Closing {
             sent: Box::new(frame),
             deadline: now.checked_add(self.config.close_timeout),
@@ -271,8 +248,8 @@ impl Connection {
     /// Queues the response of the handshake in front of everything else, so that it leaves in one write with the first
     /// messages. Call it once, before sending anything.
     pub fn queue_handshake(&mut self, response: &[u8]) {
-        debug_assert!(self.outbox.is_empty(), "the handshake comes first");
-        self.outbox.append(|out| out.extend_from_slice(response));
+        debug_assert!(self.unsent_bytes() == 0, "the handshake comes first");
+        self.sender.raw(response);
     }
 
     /// Takes note that a transport that was full took bytes again: the peer acknowledged some, so that it lives, even
@@ -293,24 +270,18 @@ impl Connection {
     ///
     /// Hand them to one vectored write and tell [`transmitted`](Self::transmitted) what it took.
     pub fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        self.outbox.slices(slices)
+        self.sender.slices(slices)
     }
 
     /// Takes note that the transport took the next `bytes` bytes; 0 when it would block.
     pub fn transmitted(&mut self, bytes: usize) {
-        self.outbox.sent(bytes);
-        self.blocked = !self.outbox.is_empty();
-        if !self.blocked
-            && let Some(payload) = self.held_pong.take()
-        {
-            self.push_frame(Opcode::Pong, &payload);
-        }
+        self.sender.transmitted(bytes);
     }
 
     /// Bytes queued and not sent.
     #[must_use]
     pub fn unsent_bytes(&self) -> usize {
-        self.outbox.len()
+        self.sender.unsent_bytes()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: never.
@@ -352,12 +323,12 @@ impl Connection {
     ///
     /// A loop over many connections lends the same buffer to each in turn and takes it back after writing.
     pub fn lend_buffer(&mut self, spare: &mut Vec<u8>) {
-        self.outbox.lend(spare);
+        self.sender.lend(spare);
     }
 
     /// Takes the lent memory back into `spare`, if nothing much is unsent; else it stays until that is sent.
     pub fn reclaim_buffer(&mut self, spare: &mut Vec<u8>) {
-        self.outbox.reclaim(spare);
+        self.sender.reclaim(spare);
     }
 
     // ---- inside ----
@@ -367,7 +338,7 @@ impl Connection {
         let sent = match &mut self.phase {
             Phase::Open => {
                 let frame = CloseFrame::new(error.close_code(), &error.to_string());
-                self.push_close(&frame);
+                self.sender.close(&frame);
                 Some(frame)
             }
             // One Close frame was sent: "after sending a Close frame", nothing follows (§5.5.1).
@@ -385,7 +356,7 @@ impl Connection {
     ) -> Option<Event<'b>> {
         match opcode {
             Opcode::Ping => {
-                self.answer_ping(&payload);
+                self.sender.pong(&payload);
                 Some(Event::Ping(payload))
             }
             Opcode::Pong => Some(Event::Pong(payload)),
@@ -398,19 +369,6 @@ impl Connection {
             }
             // The receiver makes messages of these.
             Opcode::Continuation | Opcode::Text | Opcode::Binary => None,
-        }
-    }
-
-    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
-    /// frame" (§5.5.2), also behind our own Close, with "identical 'Application data'" (§5.5.3).
-    fn answer_ping(&mut self, payload: &[u8]) {
-        if self.blocked {
-            // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
-            // frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
-            // (§5.5.3).
-            self.held_pong = Some(payload.into());
-        } else {
-            self.push_frame(Opcode::Pong, payload);
         }
     }
 
@@ -430,7 +388,7 @@ impl Connection {
                     code,
                     reason: String::new(),
                 };
-                self.push_close(&echo);
+                self.sender.close(&echo);
                 self.end(Initiator::Peer, Some(echo), Some(received), None, now);
             }
             Phase::Closing { sent, .. } => {
@@ -462,13 +420,13 @@ impl Connection {
             eof: false,
         };
         self.receiver = Receiver::default();
-        self.held_pong = None;
+        self.sender.drop_pong();
     }
 
     /// Gives up on the transport.
     fn abandon(&mut self) {
         self.phase = Phase::Done;
-        self.outbox.discard();
+        self.sender.discard();
     }
 
     /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
@@ -493,53 +451,5 @@ impl Connection {
         } else {
             Err(Misuse::Closed)
         }
-    }
-
-    fn push_close(&mut self, frame: &CloseFrame) {
-        // The pong was owed before; a peer that has our Close need not look at anything behind it (§1.4).
-        if let Some(payload) = self.held_pong.take() {
-            self.push_frame(Opcode::Pong, &payload);
-        }
-        let mut payload = Vec::with_capacity(CONTROL_PAYLOAD_MAX);
-        frame.encode(&mut payload);
-        self.push_frame(Opcode::Close, &payload);
-    }
-
-    fn push_frame(&mut self, opcode: Opcode, payload: &[u8]) {
-        // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1).
-        let key = match self.side {
-            Side::Server => None,
-            Side::Client => Some(self.keys.next()),
-        };
-        let header = Header {
-            mask: key,
-            ..Header::unmasked(opcode, payload.len())
-        };
-        self.outbox.append(|out| {
-            header.encode(out);
-            let at = out.len();
-            out.extend_from_slice(payload);
-            if let Some(key) = key {
-                Mask::new(key).apply(out.split_at_mut(at).1);
-            }
-        });
-    }
-}
-
-impl Keys {
-    fn next(&mut self) -> [u8; 4] {
-        match self {
-            Self::Random => rand::random(),
-            Self::Given(keys) => keys(),
-        }
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Random => "Random",
-            Self::Given(_) => "Given",
-        })
     }
 }

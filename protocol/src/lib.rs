@@ -101,6 +101,7 @@ pub mod fuzzing;
 mod message;
 mod outbox;
 mod prepared;
+mod send;
 
 pub use close::{CloseCode, CloseFrame};
 pub use config::Config;

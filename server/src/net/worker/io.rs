@@ -198,7 +198,13 @@ impl Worker {
             Flushed::Budget => self.mark_dirty(id),
             Flushed::All => match transport {
                 Transport::Drop => return self.kill(id),
-                Transport::HalfClose => conn.half_close(),
+                Transport::HalfClose => {
+                    conn.half_close();
+                    if self.stop_asked().is_some() {
+                        // All that was owed is sent: a server that stops does not wait for the peer's end, too.
+                        return self.kill(id);
+                    }
+                }
                 Transport::Keep => self.resume(id),
             },
         }

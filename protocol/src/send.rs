@@ -1,0 +1,159 @@
+//! The sending half of a connection: messages and control frames to bytes, in order, masked where a client sends.
+
+use std::fmt;
+use std::io::IoSlice;
+
+use crate::Side;
+use crate::close::CloseFrame;
+use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
+use crate::mask::Mask;
+use crate::outbox::Outbox;
+use crate::prepared::Prepared;
+
+/// Frames on their way out.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    side: Side,
+    outbox: Outbox,
+    /// The transport has not taken all it was offered last: the peer does not read as fast as we write.
+    blocked: bool,
+    /// The newest ping's payload that came while blocked; answered when the peer reads again.
+    held_pong: Option<Box<[u8]>>,
+    keys: Keys,
+}
+
+/// Where a client's masking keys come from.
+pub(crate) enum Keys {
+    /// The thread's generator: "derived from a strong source of entropy" (§5.3).
+    Random,
+    /// The caller.
+    Given(Box<dyn FnMut() -> [u8; 4] + Send>),
+}
+
+impl Sender {
+    pub(crate) fn new(side: Side, keys: Keys) -> Self {
+        Self {
+            side,
+            outbox: Outbox::default(),
+            blocked: false,
+            held_pong: None,
+            keys,
+        }
+    }
+
+    /// Queues bytes that are no frame: the response of the handshake.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.outbox.append(|out| out.extend_from_slice(bytes));
+    }
+
+    /// Queues a final frame.
+    pub(crate) fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
+        // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1).
+        let key = match self.side {
+            Side::Server => None,
+            Side::Client => Some(self.keys.next()),
+        };
+        let header = Header {
+            mask: key,
+            ..Header::unmasked(opcode, payload.len())
+        };
+        self.outbox.append(|out| {
+            header.encode(out);
+            let at = out.len();
+            out.extend_from_slice(payload);
+            if let Some(key) = key {
+                Mask::new(key).apply(out.split_at_mut(at).1);
+            }
+        });
+    }
+
+    /// Queues a frame that was encoded before; a server shares its bytes.
+    pub(crate) fn prepared(&mut self, prepared: &Prepared) {
+        match self.side {
+            Side::Server => self.outbox.append_shared(prepared.frame().clone()),
+            Side::Client => self.frame(prepared.opcode(), prepared.payload()),
+        }
+    }
+
+    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
+    /// frame" (§5.5.2), also behind our own Close, with "identical 'Application data'" (§5.5.3).
+    pub(crate) fn pong(&mut self, payload: &[u8]) {
+        if self.blocked {
+            // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
+            // frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
+            // (§5.5.3).
+            self.held_pong = Some(payload.into());
+        } else {
+            self.frame(Opcode::Pong, payload);
+        }
+    }
+
+    pub(crate) fn close(&mut self, frame: &CloseFrame) {
+        // The pong was owed before; a peer that has our Close need not look at anything behind it (§1.4).
+        self.release_pong();
+        let mut payload = Vec::with_capacity(CONTROL_PAYLOAD_MAX);
+        frame.encode(&mut payload);
+        self.frame(Opcode::Close, &payload);
+    }
+
+    /// Forgets a pong that is not owed any more: the peer sent its Close, or is gone.
+    pub(crate) fn drop_pong(&mut self) {
+        self.held_pong = None;
+    }
+
+    fn release_pong(&mut self) {
+        if let Some(payload) = self.held_pong.take() {
+            self.frame(Opcode::Pong, &payload);
+        }
+    }
+
+    /// Fills `slices` with the next unsent bytes; returns how many slices there are.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.outbox.slices(slices)
+    }
+
+    /// The transport took the next `bytes` bytes.
+    pub(crate) fn transmitted(&mut self, bytes: usize) {
+        self.outbox.sent(bytes);
+        self.blocked = !self.outbox.is_empty();
+        if !self.blocked {
+            self.release_pong();
+        }
+    }
+
+    /// Bytes queued and not sent.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Forgets everything unsent.
+    pub(crate) fn discard(&mut self) {
+        self.outbox.discard();
+    }
+
+    pub(crate) fn lend(&mut self, spare: &mut Vec<u8>) {
+        self.outbox.lend(spare);
+    }
+
+    pub(crate) fn reclaim(&mut self, spare: &mut Vec<u8>) {
+        self.outbox.reclaim(spare);
+    }
+}
+
+impl Keys {
+    fn next(&mut self) -> [u8; 4] {
+        match self {
+            Self::Random => rand::random(),
+            Self::Given(keys) => keys(),
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Random => "Random",
+            Self::Given(_) => "Given",
+        })
+    }
+}
