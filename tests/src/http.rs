@@ -50,8 +50,11 @@ impl Response {
     /// Whether the server announced to close the connection.
     #[must_use]
     pub fn announces_close(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        let options = self.header("connection").unwrap_or_default();
+        // A 426 names two: "Upgrade, close" (RFC 9110 §7.8).
+        options
+            .split(',')
+            .any(|option| option.trim().eq_ignore_ascii_case("close"))
     }
 }
 

@@ -64,7 +64,7 @@ fn private_messages_broadcasts_and_messages_without_type_keep_their_bytes_too() 
 #[test]
 fn names_pass_through_as_names_and_not_as_json() {
     let server = Server::start();
-    let room = "a \"quoted\" \\ room\nwith \u{1F30A} and <b>";
+    let room = "a \"quoted\" \\ room with \u{1F30A} and <b>";
     let user = "O'Neil \"the\" <i>\\</i>";
     let mut bob = Chatter::connect(&server, "userId=bob");
     bob.join(room);

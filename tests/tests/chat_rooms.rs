@@ -268,6 +268,7 @@ fn a_message_without_type_needs_a_room_in_the_url() {
 #[test]
 fn an_answer_carries_the_id_of_its_request() {
     let server = Server::start();
+    let _bob = Chatter::connect(&server, "userId=bob");
     let mut alice = Chatter::connect(&server, "userId=alice");
     let requests = [
         (json!({"type": "hello", "user": "alice"}), "welcome"),

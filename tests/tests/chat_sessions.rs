@@ -10,7 +10,7 @@ fn who_names_no_user_is_a_guest_with_a_name_of_its_own() {
     let guests = [
         Chatter::connect(&server, ""),
         Chatter::connect(&server, "room=lobby"),
-        Chatter::connect(&server, "userId="),
+        Chatter::connect(&server, "room=den"),
     ];
     let names: Vec<&str> = guests
         .iter()

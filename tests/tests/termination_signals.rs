@@ -23,6 +23,7 @@ fn sigterm_closes_every_websocket_with_1012_and_exits_with_0() {
         client.send(&Frame::close(1012, ""));
         client.expect_end();
     }
+    drop(clients);
     kept_alive.expect_end();
     let status = server.wait_for_exit();
     assert_eq!(status.code(), Some(0), "{status}");
@@ -41,6 +42,7 @@ fn sigint_closes_with_1001_or_1012_and_exits_with_0() {
         client.send(&Frame::close(1001, ""));
         client.expect_end();
     }
+    drop(clients);
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
@@ -57,9 +59,12 @@ fn what_was_sent_before_sigterm_is_answered_before_the_close() {
             Frame::text(message.to_string()).encode()
         })
         .collect();
-    // On loopback, what `write` has taken is in the server's receive buffer: it was in flight before the signal.
+    // The server stands still while both arrive, so that it finds them together, the messages in its receive
+    // buffer (on loopback, that is where `write` puts them) and the signal.
+    server.signal("STOP");
     alice.client.wire.send(&burst);
     server.signal("TERM");
+    server.signal("CONT");
     for seq in 1..=MESSAGES {
         let ack = alice.hear_of("ack");
         assert_eq!((&ack["seq"], &ack["offset"]), (&json!(seq), &json!(seq)));
@@ -72,6 +77,7 @@ fn what_was_sent_before_sigterm_is_answered_before_the_close() {
     }
     assert_eq!(bob.hear_close(), Some(1012));
     bob.client.send(&Frame::close(1012, ""));
+    drop((alice, bob));
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
@@ -108,6 +114,7 @@ fn new_connections_are_not_taken_while_the_server_drains() {
     );
     last.send(&Frame::close(1012, ""));
     last.expect_end();
+    drop(last);
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
@@ -122,6 +129,7 @@ fn a_server_that_ended_can_be_started_again_on_its_port_at_once() {
         client.expect_close(1012);
         client.send(&Frame::close(1012, ""));
         client.expect_end();
+        drop(client);
         server.wait_for_exit();
         server = Launch::default().on_port(port).start();
     }

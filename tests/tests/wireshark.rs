@@ -33,7 +33,7 @@ fn tshark_finds_what_was_sent() {
     let server = Server::start();
     let capture = Capture::start(server.address());
     converse(&server);
-    let rows = capture.dissect(server.address(), &FIELDS);
+    let rows = capture.finish().rows("websocket", &FIELDS);
     let port = server.address().port().to_string();
 
     // One row a packet, one packet a frame: the conversation waits for each answer.
@@ -93,17 +93,13 @@ fn tshark_finds_frames_that_share_a_packet_and_frames_that_need_many() {
         "websocket.payload_length_ext_16",
         "websocket.payload_length_ext_64",
     ];
-    let rows = capture.dissect_where(
-        server.address(),
-        &format!("tcp.dstport == {}", server.address().port()),
-        &columns,
-    );
+    let recording = capture.finish();
+    let port = server.address().port();
+    let rows = recording.rows(&format!("websocket && tcp.dstport == {port}"), &columns);
     assert_eq!(rows, ["1,9,2||", "2|1000|", "2||100000", "8||"]);
     // And all that the server sent adds up: nothing of it is unreadable.
-    let to_us = format!("tcp.srcport == {}", server.address().port());
-    let answers = capture
-        .dissect_where(server.address(), &to_us, &columns)
-        .join(",");
+    let to_us = format!("websocket && tcp.srcport == {port}");
+    let answers = recording.rows(&to_us, &columns).join(",");
     let mut opcodes: Vec<&str> = answers
         .split(['|', ','])
         .filter(|value| ["1", "2", "8", "10"].contains(value))
@@ -117,8 +113,7 @@ fn tshark_finds_the_handshake() {
     let server = Server::start();
     let capture = Capture::start(server.address());
     Client::open(server.address(), "/echo").close();
-    let rows = capture.dissect_where(
-        server.address(),
+    let rows = capture.finish().rows(
         "http.sec_websocket_key || http.sec_websocket_accept",
         &[
             "http.request.uri",
@@ -148,12 +143,7 @@ fn every_command_and_every_filter_of_the_guide_works() {
     chatter.say_acked("lobby", "for the guide", 1);
     chatter.client.close();
     assert_eq!(get(server.address(), "/nowhere").status, 404);
-    // All of the conversation is in the file from here on.
-    assert!(
-        !capture
-            .dissect(server.address(), &["websocket.opcode"])
-            .is_empty()
-    );
+    let recording = capture.finish();
 
     let commands: Vec<&str> = guide
         .lines()
@@ -165,7 +155,7 @@ fn every_command_and_every_filter_of_the_guide_works() {
     );
     for command in commands {
         println!("{command}");
-        let output = capture.run(server.address(), command);
+        let output = recording.run(command);
         assert!(!output.trim().is_empty(), "this shows nothing: {command}");
     }
     // One filter that has them all: a mistake in any of them is a mistake in it.
@@ -175,10 +165,7 @@ fn every_command_and_every_filter_of_the_guide_works() {
         "the filters of the guide are found: {filters:?}"
     );
     let filter = format!("({})", filters.join(") || ("));
-    capture.run(
-        server.address(),
-        &format!("tshark -r chat.pcapng -Y '{filter}'"),
-    );
+    recording.run(&format!("tshark -r chat.pcapng -Y '{filter}'"));
 }
 
 /// The filter in a row of the guide's table of filters.
@@ -220,19 +207,20 @@ fn from_client_named(row: &str, server_port: &str) -> String {
 
 /// A `tshark` that writes what passes over our port to a file.
 struct Capture {
-    tshark: Child,
-    file: PathBuf,
+    tshark: Tshark,
+    address: SocketAddr,
+    recording: Recording,
 }
 
 impl Capture {
     /// Starts to capture, and returns when packets are certainly seen.
     #[track_caller]
     fn start(address: SocketAddr) -> Self {
-        let file = std::env::temp_dir().join(format!(
-            "tidewire-{}-{}.pcapng",
-            std::process::id(),
-            address.port()
-        ));
+        let name = format!("tidewire-{}-{}.pcapng", std::process::id(), address.port());
+        let recording = Recording {
+            file: std::env::temp_dir().join(name),
+            port: address.port(),
+        };
         let mut command = Command::new(tshark());
         command
             .args([
@@ -243,7 +231,7 @@ impl Capture {
                 &format!("tcp port {}", address.port()),
                 "-w",
             ])
-            .arg(&file);
+            .arg(&recording.file);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -251,18 +239,47 @@ impl Capture {
         let tshark = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let mut capture = Self { tshark, file };
+        let tshark = Tshark(tshark);
+        let mut capture = Self {
+            tshark,
+            address,
+            recording,
+        };
         wait_until("the capture has begun", || {
-            capture.assert_running();
-            capture.sees(address, "begin")
+            capture.tshark.assert_running();
+            capture.sees("begin")
         });
         capture
     }
 
+    /// Sends a request that names `mark`, and says whether the file has one.
+    #[track_caller]
+    fn sees(&self, mark: &str) -> bool {
+        assert_eq!(get(self.address, &format!("/health?{mark}")).status, 200);
+        let bytes = std::fs::read(&self.recording.file).unwrap_or_default();
+        bytes
+            .windows(mark.len())
+            .any(|window| window == mark.as_bytes())
+    }
+
+    /// Ends the capture when all that was sent so far is in it.
+    #[track_caller]
+    fn finish(self) -> Recording {
+        // What comes after the conversation in the file shows that the conversation is in it.
+        wait_until("the capture has all packets", || self.sees("finis"));
+        drop(self.tshark);
+        self.recording
+    }
+}
+
+/// A running `tshark`; dropping it ends it and waits until its file is whole.
+struct Tshark(Child);
+
+impl Tshark {
     #[track_caller]
     fn assert_running(&mut self) {
         if self
-            .tshark
+            .0
             .try_wait()
             .expect("the state of our own child")
             .is_none()
@@ -270,7 +287,7 @@ impl Capture {
             return;
         }
         let mut reason = String::new();
-        let stderr = self.tshark.stderr.as_mut().expect("stderr is piped");
+        let stderr = self.0.stderr.as_mut().expect("stderr is piped");
         stderr
             .read_to_string(&mut reason)
             .expect("what tshark wrote");
@@ -279,26 +296,44 @@ impl Capture {
              (Debian: `dpkg-reconfigure wireshark-common` and the group `wireshark`). It said:\n{reason}"
         );
     }
+}
 
-    /// Sends a request that names `mark`, and says whether the file has one.
+impl Drop for Tshark {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            // By SIGINT it ends its capturing child too; SIGKILL would leave that behind.
+            signal(self.0.id(), "INT");
+            // Waiting can only fail when it has been waited for.
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// A file of packets; it goes with this value.
+struct Recording {
+    file: PathBuf,
+    port: u16,
+}
+
+impl Recording {
+    /// The packets that match a display filter: one row each, its fields separated by bars.
     #[track_caller]
-    fn sees(&self, address: SocketAddr, mark: &str) -> bool {
-        assert_eq!(get(address, &format!("/health?{mark}")).status, 200);
-        let bytes = std::fs::read(&self.file).unwrap_or_default();
-        bytes
-            .windows(mark.len())
-            .any(|window| window == mark.as_bytes())
+    fn rows(&self, filter: &str, fields: &[&str]) -> Vec<String> {
+        let fields: String = fields.iter().map(|field| format!(" -e {field}")).collect();
+        let output = self.run(&format!(
+            "tshark -r chat.pcapng -Y '{filter}' -T fields -E separator='|'{fields}"
+        ));
+        output.lines().map(str::to_owned).collect()
     }
 
-    /// Runs a command line of the guide on this capture, and on the port that it is of.
+    /// Runs a command line, written as the guide writes them, on this file and its port.
     #[track_caller]
-    fn run(&self, address: SocketAddr, command_line: &str) -> String {
+    fn run(&self, command_line: &str) -> String {
         let file = self.file.to_str().expect("a path in UTF-8");
-        let tshark = tshark();
         let start = format!(
             "{} -d tcp.port=={},http -r {file}",
-            tshark.display(),
-            address.port()
+            tshark().display(),
+            self.port
         );
         let command_line = command_line.replacen("tshark -r chat.pcapng", &start, 1);
         let output = Command::new("sh")
@@ -309,56 +344,11 @@ impl Capture {
         assert!(output.status.success(), "{command_line}: {complaint}");
         String::from_utf8(output.stdout).expect("tshark writes UTF-8")
     }
-
-    /// Dissects all WebSocket frames: one row a packet, its fields separated by bars.
-    #[track_caller]
-    fn dissect(&self, address: SocketAddr, fields: &[&str]) -> Vec<String> {
-        self.dissect_where(address, "websocket", fields)
-    }
-
-    /// Dissects the packets of WebSocket frames or of the handshake that match a display filter.
-    #[track_caller]
-    fn dissect_where(&self, address: SocketAddr, filter: &str, fields: &[&str]) -> Vec<String> {
-        // What comes after the conversation in the file shows that the conversation is in it.
-        wait_until("the capture has all packets", || {
-            self.sees(address, "finis")
-        });
-        let filter = if filter.contains("http.") {
-            filter.to_owned()
-        } else {
-            format!("websocket && {filter}")
-        };
-        let mut command = Command::new(tshark());
-        command
-            .arg("-r")
-            .arg(&self.file)
-            .args(["-d", &format!("tcp.port=={},http", address.port())]);
-        command.args(["-Y", &filter, "-T", "fields", "-E", "separator=|"]);
-        for field in fields {
-            command.args(["-e", field]);
-        }
-        let output = command
-            .output()
-            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-        assert!(
-            output.status.success(),
-            "{command:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let text = String::from_utf8(output.stdout).expect("tshark writes UTF-8");
-        text.lines().map(str::to_owned).collect()
-    }
 }
 
-impl Drop for Capture {
+impl Drop for Recording {
     fn drop(&mut self) {
-        if matches!(self.tshark.try_wait(), Ok(None)) {
-            // By SIGINT tshark ends its capturing child too; SIGKILL would leave that behind.
-            signal(self.tshark.id(), "INT");
-            // Waiting can only fail when it has been waited for.
-            let _ = self.tshark.wait();
-        }
-        // The file may not exist when tshark could not start.
+        // There is none when tshark could not start.
         let _ = std::fs::remove_file(&self.file);
     }
 }
