@@ -108,6 +108,15 @@ impl Worker {
     fn wait_for_events(&mut self, events: &mut Events) -> Result<()> {
         let timeout = self.time_to_wait();
         match self.poll.poll(events, timeout) {
+            // A process that was stopped and goes on is interrupted, too: what came meanwhile is to be read before timers
+            // judge who was silent.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.poll_now(events),
+            result => result,
+        }
+    }
+
+    fn poll_now(&mut self, events: &mut Events) -> Result<()> {
+        match self.poll.poll(events, Some(Duration::ZERO)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 events.clear();
                 Ok(())
