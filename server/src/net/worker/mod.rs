@@ -38,6 +38,8 @@ pub struct Worker {
     poll: Poll,
     listener: Option<Listener>,
     shutdown: Shutdown,
+    /// A signal came in this turn.
+    signalled: bool,
     /// When to give up on connections that do not end, once told to stop.
     stopping: Option<(Stop, Instant)>,
     table: Table,
@@ -95,6 +97,7 @@ impl Worker {
         self.note_events(events);
         self.accept();
         self.read_ready();
+        self.stop_if_asked();
         self.expire_timers();
         self.flush_dirty();
         self.free_dead();
@@ -144,11 +147,7 @@ impl Worker {
                         listener.set_ready();
                     }
                 }
-                SIGNALS => {
-                    for stop in self.shutdown.pending() {
-                        self.stop(stop);
-                    }
-                }
+                SIGNALS => self.signalled = true,
                 token => {
                     let id = id_of(token);
                     let Some(conn) = self.table.get_mut(id) else {
@@ -245,6 +244,15 @@ impl Worker {
         self.status.turns += 1;
         self.status.idle_turns += u64::from(!self.worked);
         self.status.connections = self.table.len();
+    }
+
+    /// After reading: what was on its way before the signal is answered before the end.
+    fn stop_if_asked(&mut self) {
+        if mem::take(&mut self.signalled) {
+            for stop in self.shutdown.pending() {
+                self.stop(stop);
+            }
+        }
     }
 
     /// Begins to stop; a second time, stops at once.

@@ -77,6 +77,7 @@ impl Worker {
             poll,
             listener: Some(listener),
             shutdown,
+            signalled: false,
             stopping: None,
             table: Table::default(),
             wheel: Wheel::new(now.instant),
