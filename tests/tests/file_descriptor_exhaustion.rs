@@ -69,6 +69,12 @@ fn a_server_that_meets_emfile_goes_on_when_descriptors_are_free() {
         try_open(&server).is_some()
     });
     assert_calm_and_serving(&server, &mut held);
+    // A queue that cannot be served is looked at now and then, and not all the time.
+    let health = server.health();
+    assert!(
+        health.idle_turns < 100,
+        "turns that did nothing: {health:?}"
+    );
 }
 
 #[test]
