@@ -24,9 +24,6 @@ const HTTP_READ_BYTES: usize = 16 << 10;
 /// Unsent bytes above which a connection is closed as slow, if others write to it.
 const OUTBOX_BYTES_MAX: usize = 256 << 10;
 
-/// Memory for encoding that is kept between turns, a buffer at the most this large.
-const SPARE_BYTES_MAX: usize = 1 << 20;
-
 /// Connections over the limit that are still told so, before connections are cut without a word.
 pub(super) const OVERLOADED_MAX: usize = 32;
 
@@ -136,21 +133,15 @@ impl Worker {
     }
 
     fn handle_bytes(&mut self, id: ConnId, bytes: &mut [u8]) {
-        let spare = self.spares.pop();
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
         match &mut conn.state {
-            State::Http(_) => {
-                self.spares.extend(spare);
-                self.handle_http(id, bytes);
-            }
+            State::Http(_) => self.handle_http(id, bytes),
             State::WebSocket(web_socket) => {
-                let mut spare = spare.unwrap_or_default();
+                let mut spare = self.spares.take();
                 web_socket.connection.lend_buffer(&mut spare);
-                if spare.capacity() > 0 {
-                    self.spares.push(spare);
-                }
+                self.spares.give(spare);
                 self.handle_web_socket(id, bytes);
             }
         }
@@ -238,9 +229,7 @@ impl Worker {
         if let State::WebSocket(web_socket) = &mut conn.state {
             let mut spare = Vec::new();
             web_socket.connection.reclaim_buffer(&mut spare);
-            if (1..=SPARE_BYTES_MAX).contains(&spare.capacity()) {
-                self.spares.push(spare);
-            }
+            self.spares.give(spare);
         }
     }
 }
