@@ -215,7 +215,7 @@ impl Http {
         if let Phase::Closing { lingered_bytes, .. } = &mut self.phase {
             *lingered_bytes += bytes;
             if *lingered_bytes > LINGER_BYTES_MAX {
-                self.phase = Phase::Done;
+                self.abandon();
             }
         }
     }
@@ -239,8 +239,15 @@ impl Http {
             let response = Response::sentence(408, "The request took too long to arrive.");
             self.respond_last(&response, false, config, now);
         } else {
-            self.phase = Phase::Done;
+            self.abandon();
         }
+    }
+
+    /// Gives up on the socket: what it does not take is not waited for.
+    fn abandon(&mut self) {
+        self.phase = Phase::Done;
+        (self.out, self.sent) = (Vec::new(), 0);
+        self.stash = Vec::new();
     }
 
     /// The server stops: an idle connection ends now, a busy one after its response.
