@@ -186,7 +186,11 @@ impl Worker {
         match flushed {
             Flushed::Failed => return self.lose(id),
             Flushed::Blocked => self.check_slow(id),
-            Flushed::Budget => self.mark_dirty(id),
+            Flushed::Budget => {
+                self.mark_dirty(id);
+                // What comes in faster than it can be written is too much, too.
+                self.check_slow(id);
+            }
             Flushed::All => match transport {
                 Transport::Drop => return self.kill(id),
                 Transport::HalfClose => {
