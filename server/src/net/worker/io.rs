@@ -21,7 +21,7 @@ const READS_PER_TURN_MAX: usize = 4;
 /// What is read at once of a connection that speaks HTTP: no more than a head can have.
 const HTTP_READ_BYTES: usize = 16 << 10;
 
-/// Unsent bytes above which a connection is closed as slow, if others write to it.
+/// Unsent bytes, beside those of one message, above which a connection is closed as slow, if others write to it.
 const OUTBOX_BYTES_MAX: usize = 256 << 10;
 
 /// Connections over the limit that are still told so, before connections are cut without a word.
@@ -216,9 +216,15 @@ impl Worker {
         let State::WebSocket(web_socket) = &mut conn.state else {
             return;
         };
-        let written_to_by_others = matches!(web_socket.app, App::Chat | App::Relay { .. });
-        if written_to_by_others
-            && web_socket.connection.unsent_bytes() > OUTBOX_BYTES_MAX
+        let config = match web_socket.app {
+            App::Chat => &self.web_sockets.chat,
+            App::Relay { .. } => &self.web_sockets.relay,
+            // Nobody else writes to these.
+            App::Echo | App::Gone => return,
+        };
+        // However fast it reads, a large message does not leave at once.
+        let unsent_bytes_max = OUTBOX_BYTES_MAX + config.message_bytes_max as usize;
+        if web_socket.connection.unsent_bytes() > unsent_bytes_max
             && web_socket.connection.is_open()
         {
             self.status.slow += 1;
