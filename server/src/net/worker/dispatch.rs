@@ -30,20 +30,22 @@ impl Worker {
         }
     }
 
-    /// Goes on with pipelined requests that waited until responses had left.
+    /// Goes on with requests or messages that waited until answers had left.
     pub(super) fn resume(&mut self, id: ConnId) {
         let now = self.now.instant;
-        let Some(conn) = self.table.get_mut(id) else {
+        let Some(conn) = self.table.get_mut(id).filter(|conn| conn.is_paused()) else {
             return;
         };
-        let State::Http(http) = &mut conn.state else {
-            return;
-        };
-        if !http.is_paused() {
-            return;
-        }
-        if let Some((endpoint, mut behind)) = http.resume(&self.http, &self.status, now) {
-            self.upgrade(id, endpoint, &mut behind);
+        match &mut conn.state {
+            State::Http(http) => {
+                if let Some((endpoint, mut behind)) = http.resume(&self.http, &self.status, now) {
+                    self.upgrade(id, endpoint, &mut behind);
+                }
+            }
+            State::WebSocket(web_socket) => {
+                let mut stash = std::mem::take(&mut web_socket.stash);
+                self.handle_web_socket(id, &mut stash);
+            }
         }
         self.mark_dirty(id);
     }
@@ -75,7 +77,11 @@ impl Worker {
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
-        conn.state = State::WebSocket(Box::new(WebSocket { connection, app }));
+        conn.state = State::WebSocket(Box::new(WebSocket {
+            connection,
+            app,
+            stash: Vec::new(),
+        }));
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
@@ -102,6 +108,11 @@ impl Worker {
             let State::WebSocket(web_socket) = &mut conn.state else {
                 return;
             };
+            if web_socket.is_full() {
+                // One read can hold a thousand requests, and one answer can have 100 KiB.
+                web_socket.stash.extend_from_slice(input);
+                return;
+            }
             match web_socket.connection.handle_input(&mut input, now) {
                 None => return,
                 Some(Event::Message(message)) if web_socket.app == App::Echo => {
