@@ -276,9 +276,11 @@ impl Refused {
             | serde_json::error::Category::Syntax
             | serde_json::error::Category::Eof => "bad_json",
         };
+        // It quotes a string that stands where none belongs, however long.
+        let shown: String = error.to_string().chars().take(100).collect();
         Self {
             code,
-            message: format!("The message is not a JSON object with the right fields: {error}."),
+            message: format!("The message is not a JSON object with the right fields: {shown}."),
         }
     }
 
