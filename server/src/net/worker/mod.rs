@@ -258,10 +258,12 @@ impl Worker {
 
     /// After reading: what was on its way before the signal is answered before the end.
     fn stop_if_asked(&mut self) {
-        if mem::take(&mut self.signalled) {
-            for stop in self.shutdown.pending() {
-                self.stop(stop);
-            }
+        if !mem::take(&mut self.signalled) {
+            return;
+        }
+        // Several at once are one request to stop: impatience shows in another one later.
+        if let Some(&stop) = self.shutdown.pending().first() {
+            self.stop(stop);
         }
     }
 
