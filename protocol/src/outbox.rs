@@ -8,6 +8,10 @@ use bytes::Bytes;
 /// Up to this many unsent bytes are moved to give a lent buffer back.
 const RECLAIM_BYTES_MAX: usize = 4 << 10;
 
+/// A shared frame up to this long is copied. A list of tiny frames would own many times the memory that it counts as
+/// unsent bytes, and a vectored write would carry next to nothing.
+const COPIED_BYTES_MAX: usize = 256;
+
 /// What was queued and not yet taken by the transport.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -50,8 +54,11 @@ impl Outbox {
         }
     }
 
-    /// Appends a shared frame, without a copy.
+    /// Appends a shared frame, without a copy unless it is small.
     pub(crate) fn append_shared(&mut self, frame: Bytes) {
+        if frame.len() <= COPIED_BYTES_MAX {
+            return self.append(|out| out.extend_from_slice(&frame));
+        }
         if self.parts.is_empty() && self.own_sent < self.own.len() {
             self.parts
                 .push_back(Part::Own(self.own.len() - self.own_sent));
@@ -181,10 +188,13 @@ mod tests {
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
+        let larger = COPIED_BYTES_MAX - 5..COPIED_BYTES_MAX + 5;
+        let larger = proptest::collection::vec(any::<u8>(), larger);
         let step = prop_oneof![
             bytes().prop_map(Step::Own),
             bytes().prop_map(Step::Shared),
-            (0usize..50).prop_map(Step::Sent),
+            larger.prop_map(Step::Shared),
+            (0usize..300).prop_map(Step::Sent),
             Just(Step::LendAndReclaim),
         ];
         proptest::collection::vec(step, 0..40)

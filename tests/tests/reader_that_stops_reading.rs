@@ -1,5 +1,5 @@
 //! A peer that does not read costs a cursor, not memory: in the chat it is closed as slow, at the echo it is not
-//! read from either.
+//! read from either, and over HTTP it has only so much time.
 
 use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
@@ -97,6 +97,29 @@ fn a_stalled_member_is_closed_even_if_it_never_reads_again() {
     });
     drop(stalled);
     speaker.client.expect_alive();
+}
+
+#[test]
+fn an_http_client_that_does_not_read_its_responses_is_dropped_in_time() {
+    // More than the kernel's buffers take, so that the server still holds some of it.
+    const REQUESTS: usize = 500;
+    let server = Server::start_with(&[
+        "--keep-alive",
+        "500ms",
+        "--handshake-timeout",
+        "500ms",
+        "--close-timeout",
+        "500ms",
+    ]);
+    let before = server.usage().descriptors;
+    let mut wire = Wire::open_narrow(server.address());
+    wire.send(&b"GET /client.js HTTP/1.1\r\nHost: test\r\n\r\n".repeat(REQUESTS));
+    wait_until("the connection is there", || {
+        server.usage().descriptors > before
+    });
+    wait_until("its descriptor is free", || {
+        server.usage().descriptors <= before
+    });
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! `/relay` passes text and binary messages unchanged to the others in a room.
 
+use std::thread;
+
+use tidewire_tests::wire::Wire;
 use tidewire_tests::{Client, Frame, Server};
+
+/// What the process may grow by while messages pass through it.
+const GROWTH_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 #[test]
 fn text_and_binary_reach_the_others_unchanged() {
@@ -78,6 +84,53 @@ fn messages_of_one_sender_keep_their_order() {
     for number in 0..1000 {
         assert_eq!(receiver.expect_text(), format!("{number}"));
     }
+}
+
+#[test]
+fn the_largest_message_reaches_a_reader_with_a_small_window() {
+    const LARGEST: usize = 1024 * 1024;
+    let server = Server::start();
+    let mut sender = open(&server, "/relay?room=r");
+    let wire = Wire::open_narrow(server.address());
+    let mut receiver = Client::open_over(wire, "/relay?room=r");
+    receiver.expect_alive();
+    sender.send_binary(&vec![7; LARGEST]);
+    assert_eq!(receiver.expect_binary().len(), LARGEST);
+    receiver.expect_alive();
+}
+
+#[test]
+fn a_flood_of_tiny_messages_does_not_pile_up_before_a_reader() {
+    const ROUNDS: usize = 100;
+    const FRAMES: usize = 20_000;
+    /// An empty message without a mask.
+    const FRAME_BYTES: usize = 2;
+    let server = Server::start();
+    let mut receiver = open(&server, "/relay?room=r");
+    let mut sender = open(&server, "/relay?room=r");
+    let before = server.usage().resident_bytes;
+    let flood = Frame::binary("").encode().repeat(FRAMES);
+    let mut most = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                sender.wire.send(&flood);
+            }
+        });
+        let mut missing = ROUNDS * FRAMES * FRAME_BYTES;
+        while missing > 0 {
+            let received = receiver.wire.receive().expect("some of the flood");
+            receiver.wire.take(received);
+            missing -= received;
+            most = most.max(server.usage().resident_bytes);
+        }
+    });
+    let growth = most.saturating_sub(before);
+    assert!(
+        growth < GROWTH_BYTES_MAX,
+        "tiny messages made the server grow by {growth} bytes"
+    );
+    receiver.expect_alive();
 }
 
 /// Opens a relay connection that the server has certainly put into its room: it has answered a ping.

@@ -53,10 +53,10 @@ impl Rooms {
             .map_or(&[], |room| room.followers.as_slice())
     }
 
-    /// The names of the users in a room, sorted.
-    pub(super) fn members(&self, name: &str) -> Vec<&str> {
+    /// The names of the first users in a room, sorted: `max` of them at most.
+    pub(super) fn members(&self, name: &str, max: usize) -> Vec<&str> {
         self.0.get(name).map_or_else(Vec::new, |room| {
-            room.users.keys().map(UserName::as_str).collect()
+            room.users.keys().map(UserName::as_str).take(max).collect()
         })
     }
 }

@@ -125,7 +125,8 @@ impl Listener {
             Ok((stream, _)) => Accepted::OnReserve(stream),
             Err(error) => {
                 self.ready = error.kind() != ErrorKind::WouldBlock;
-                self.restore_reserve();
+                // Not for want of a descriptor, then: it is not tried again at once.
+                self.reserve = open_reserve();
                 Accepted::Nothing
             }
         }
@@ -151,6 +152,19 @@ fn open_reserve() -> Option<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_that_cannot_be_accepted_from_is_left_alone_for_a_while() {
+        let mut listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        // One that does not listen any more: accepting fails, and not for want of descriptors.
+        let socket = socket2::SockRef::from(&listener.socket);
+        socket.shutdown(std::net::Shutdown::Read).unwrap();
+        let now = Instant::now();
+        listener.set_ready();
+        assert!(matches!(listener.accept(now), Accepted::Nothing));
+        assert!(!listener.is_ready(now), "it would be tried in each turn");
+        assert!(listener.is_ready(now + RETRY_AFTER));
+    }
 
     #[test]
     fn accepted_sockets_inherit_the_options() {

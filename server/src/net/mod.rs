@@ -3,6 +3,7 @@
 mod conn;
 mod listener;
 mod shutdown;
+mod spares;
 mod table;
 mod worker;
 

@@ -80,7 +80,7 @@ impl Http {
         status: &Status,
         now: Instant,
     ) -> Option<Endpoint> {
-        let was_idle = !self.reader.has_begun();
+        let mut was_idle = !self.reader.has_begun();
         loop {
             match self.phase {
                 Phase::Reading if self.unsent_bytes() > OUT_BYTES_HIGH => {
@@ -97,6 +97,7 @@ impl Http {
             match self.reader.handle_input(input) {
                 Ok(None) => break,
                 Ok(Some(head)) => {
+                    was_idle = true;
                     self.deadline = now + config.keep_alive;
                     if let Some(endpoint) = self.answer(&head, config, status, now) {
                         return Some(endpoint);
@@ -215,7 +216,7 @@ impl Http {
         if let Phase::Closing { lingered_bytes, .. } = &mut self.phase {
             *lingered_bytes += bytes;
             if *lingered_bytes > LINGER_BYTES_MAX {
-                self.phase = Phase::Done;
+                self.abandon();
             }
         }
     }
@@ -239,8 +240,15 @@ impl Http {
             let response = Response::sentence(408, "The request took too long to arrive.");
             self.respond_last(&response, false, config, now);
         } else {
-            self.phase = Phase::Done;
+            self.abandon();
         }
+    }
+
+    /// Gives up on the socket: what it does not take is not waited for.
+    fn abandon(&mut self) {
+        self.phase = Phase::Done;
+        (self.out, self.sent) = (Vec::new(), 0);
+        self.stash = Vec::new();
     }
 
     /// The server stops: an idle connection ends now, a busy one after its response.
@@ -291,5 +299,37 @@ impl Http {
     /// What is still to be sent when the connection speaks HTTP no more.
     pub(crate) fn unsent(&self) -> &[u8] {
         &self.out[self.sent..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_begins_behind_another_has_no_more_time_than_the_first() {
+        let config = HttpConfig {
+            request_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(60),
+            close_timeout: Duration::from_secs(5),
+        };
+        let status = Status {
+            status: "up",
+            ..Status::default()
+        };
+        let now = Instant::now();
+        let mut http = Http::new(&config, false, now);
+        let mut receive = |bytes: &[u8], now| {
+            let mut bytes = bytes.to_vec();
+            assert!(
+                http.handle_input(&mut &mut bytes[..], &config, &status, now)
+                    .is_none()
+            );
+            http.deadline()
+        };
+        let up = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+        assert_eq!(receive(b"GET", now), now + config.request_timeout);
+        let rest = format!("{}GET", &up[3..]);
+        assert_eq!(receive(rest.as_bytes(), now), now + config.request_timeout);
     }
 }

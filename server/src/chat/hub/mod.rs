@@ -361,9 +361,7 @@ impl Hub {
     }
 
     fn members_of(&self, room: &str) -> Vec<&str> {
-        let mut members = self.rooms.members(room);
-        members.truncate(self.config.members_told_max);
-        members
+        self.rooms.members(room, self.config.members_told_max)
     }
 
     fn connected_user(&self, name: &str) -> Result<UserName, Refused> {

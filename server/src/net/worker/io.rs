@@ -21,11 +21,8 @@ const READS_PER_TURN_MAX: usize = 4;
 /// What is read at once of a connection that speaks HTTP: no more than a head can have.
 const HTTP_READ_BYTES: usize = 16 << 10;
 
-/// Unsent bytes above which a connection is closed as slow, if others write to it.
+/// Unsent bytes, beside those of one message, above which a connection is closed as slow, if others write to it.
 const OUTBOX_BYTES_MAX: usize = 256 << 10;
-
-/// Memory for encoding that is kept between turns, a buffer at the most this large.
-const SPARE_BYTES_MAX: usize = 1 << 20;
 
 /// Connections over the limit that are still told so, before connections are cut without a word.
 pub(super) const OVERLOADED_MAX: usize = 32;
@@ -136,21 +133,15 @@ impl Worker {
     }
 
     fn handle_bytes(&mut self, id: ConnId, bytes: &mut [u8]) {
-        let spare = self.spares.pop();
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
         match &mut conn.state {
-            State::Http(_) => {
-                self.spares.extend(spare);
-                self.handle_http(id, bytes);
-            }
+            State::Http(_) => self.handle_http(id, bytes),
             State::WebSocket(web_socket) => {
-                let mut spare = spare.unwrap_or_default();
+                let mut spare = self.spares.take();
                 web_socket.connection.lend_buffer(&mut spare);
-                if spare.capacity() > 0 {
-                    self.spares.push(spare);
-                }
+                self.spares.give(spare);
                 self.handle_web_socket(id, bytes);
             }
         }
@@ -195,7 +186,11 @@ impl Worker {
         match flushed {
             Flushed::Failed => return self.lose(id),
             Flushed::Blocked => self.check_slow(id),
-            Flushed::Budget => self.mark_dirty(id),
+            Flushed::Budget => {
+                self.mark_dirty(id);
+                // What comes in faster than it can be written is too much, too.
+                self.check_slow(id);
+            }
             Flushed::All => match transport {
                 Transport::Drop => return self.kill(id),
                 Transport::HalfClose => {
@@ -221,9 +216,15 @@ impl Worker {
         let State::WebSocket(web_socket) = &mut conn.state else {
             return;
         };
-        let written_to_by_others = matches!(web_socket.app, App::Chat | App::Relay { .. });
-        if written_to_by_others
-            && web_socket.connection.unsent_bytes() > OUTBOX_BYTES_MAX
+        let config = match web_socket.app {
+            App::Chat => &self.web_sockets.chat,
+            App::Relay { .. } => &self.web_sockets.relay,
+            // Nobody else writes to these.
+            App::Echo | App::Gone => return,
+        };
+        // However fast it reads, a large message does not leave at once.
+        let unsent_bytes_max = OUTBOX_BYTES_MAX + config.message_bytes_max as usize;
+        if web_socket.connection.unsent_bytes() > unsent_bytes_max
             && web_socket.connection.is_open()
         {
             self.status.slow += 1;
@@ -238,9 +239,7 @@ impl Worker {
         if let State::WebSocket(web_socket) = &mut conn.state {
             let mut spare = Vec::new();
             web_socket.connection.reclaim_buffer(&mut spare);
-            if (1..=SPARE_BYTES_MAX).contains(&spare.capacity()) {
-                self.spares.push(spare);
-            }
+            self.spares.give(spare);
         }
     }
 }

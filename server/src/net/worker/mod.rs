@@ -17,6 +17,7 @@ pub use start::StartError;
 use super::conn::State;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
+use super::spares::Spares;
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use crate::chat::{Effect, Hub, Relay};
 use crate::clock::Now;
@@ -51,7 +52,7 @@ pub struct Worker {
     dead: Vec<ConnId>,
     due: Vec<(ConnId, Tick)>,
     read_buffer: Box<[u8]>,
-    spares: Vec<Vec<u8>>,
+    spares: Spares,
     hub: Hub,
     effects: Vec<Effect>,
     log: MemoryLog,

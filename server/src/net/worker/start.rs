@@ -15,6 +15,7 @@ use crate::log::{Epoch, MemoryLog};
 use crate::metrics::Status;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
+use crate::net::spares::Spares;
 use crate::net::table::Table;
 use crate::timer::Wheel;
 
@@ -86,7 +87,7 @@ impl Worker {
             dead: Vec::new(),
             due: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_BYTES].into(),
-            spares: Vec::new(),
+            spares: Spares::default(),
             hub: Hub::new(config.hub(), rand::random()),
             effects: Vec::new(),
             log: MemoryLog::new(Epoch::new(rand::random())),

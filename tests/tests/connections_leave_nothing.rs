@@ -1,0 +1,33 @@
+//! Connections that came and went leave nothing behind, however many there were.
+
+use tidewire_tests::{Chatter, Server};
+
+/// Connections in a round.
+const CONNECTIONS: usize = 2000;
+
+/// What the allocator may keep for itself: far less than a kilobyte for each connection that is gone.
+const GROWTH_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+#[test]
+fn connections_that_came_and_went_leave_no_memory_taken() {
+    let server = Server::start();
+    // What is answered at once on connecting is some kilobytes.
+    let long = "n".repeat(100);
+    let rooms: String = (0..20)
+        .map(|number| format!("&room={long}{number}"))
+        .collect();
+    let round = || {
+        for _ in 0..CONNECTIONS {
+            Chatter::connect(&server, &format!("userId={long}{rooms}"))
+                .client
+                .close();
+        }
+        server.usage().resident_bytes
+    };
+    let once = round();
+    let growth = round().saturating_sub(once);
+    assert!(
+        growth < GROWTH_BYTES_MAX,
+        "{CONNECTIONS} connections that are gone took {growth} bytes"
+    );
+}
