@@ -48,7 +48,7 @@ fn a_prepared_message_knows_its_parts() {
 
 #[test]
 fn a_server_sends_the_shared_bytes_themselves() {
-    let shared = Prepared::new(&Message::text("to many"));
+    let shared = Prepared::new(&Message::text(&"to many ".repeat(40)));
     let mut connections = [Scenario::server(), Scenario::server()];
     for scenario in &mut connections {
         scenario.connection.send_prepared(&shared).unwrap();
