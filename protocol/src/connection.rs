@@ -219,7 +219,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues a message that was encoded before; a server shares its bytes.
+    /// Queues a message that was encoded before; a server shares its bytes, unless they are few.
     ///
     /// # Errors
     /// [`Misuse::Closed`] once the connection is closing or closed.

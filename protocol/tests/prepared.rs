@@ -48,7 +48,8 @@ fn a_prepared_message_knows_its_parts() {
 
 #[test]
 fn a_server_sends_the_shared_bytes_themselves() {
-    let shared = Prepared::new(&Message::text(&"to many ".repeat(40)));
+    // One that is large enough: tiny frames are copied.
+    let shared = Prepared::new(&Message::binary(&[7; 300]));
     let mut connections = [Scenario::server(), Scenario::server()];
     for scenario in &mut connections {
         scenario.connection.send_prepared(&shared).unwrap();
@@ -61,7 +62,7 @@ fn a_server_sends_the_shared_bytes_themselves() {
 #[test]
 fn shared_and_own_frames_leave_in_the_order_they_came() {
     let mut server = Scenario::server();
-    let shared = Prepared::new(&Message::text("shared"));
+    let shared = Prepared::new(&Message::binary(&[7; 300]));
     let connection = &mut server.connection;
     connection.send(&Message::text("own 1")).unwrap();
     connection.send_prepared(&shared).unwrap();
@@ -83,11 +84,11 @@ fn shared_and_own_frames_leave_in_the_order_they_came() {
         frames_in(&sent),
         [
             Frame::text("own 1"),
-            Frame::text("shared"),
-            Frame::text("shared"),
+            Frame::binary([7; 300]),
+            Frame::binary([7; 300]),
             Frame::ping("own 2"),
             Frame::text("own 3"),
-            Frame::text("shared"),
+            Frame::binary([7; 300]),
         ]
     );
 }

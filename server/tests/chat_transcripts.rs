@@ -455,3 +455,27 @@ fn a_room_name_that_is_none_is_refused() {
         );
     }
 }
+
+#[test]
+fn an_error_does_not_send_back_what_is_too_long() {
+    let mut chat = Chat::with_alice_and_bob();
+    let long = "x".repeat(60_000);
+    let said = [
+        format!(r#"{{"type":"leave_room","roomId":"{long}"}}"#),
+        format!(r#"{{"type":"typing","roomId":"{long}"}}"#),
+        format!(r#"{{"type":"room_msg","roomId":"{long}","content":1}}"#),
+        format!(r#"{{"type":"{long}"}}"#),
+        format!(r#""{long}""#),
+    ];
+    for (text, code) in said.iter().zip([
+        "bad_name",
+        "bad_name",
+        "bad_name",
+        "unknown_type",
+        "bad_field",
+    ]) {
+        let lines = chat.says(1, text);
+        assert!(lines[0].contains(&format!(r#""code":"{code}""#)));
+        assert!(lines[0].len() < 400, "{code}: {} bytes", lines[0].len());
+    }
+}

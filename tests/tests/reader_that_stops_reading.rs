@@ -123,6 +123,41 @@ fn an_http_client_that_does_not_read_its_responses_is_dropped_in_time() {
 }
 
 #[test]
+fn a_client_that_asks_much_at_once_and_reads_late_gets_all_answers_and_costs_no_memory() {
+    const MEMBERS: usize = 300;
+    const QUESTIONS: u64 = 1000;
+    let server = Server::start_with(&["--messages-per-second", "0"]);
+    // Each answer has some 30 KB.
+    let name = "n".repeat(100);
+    let members: Vec<Chatter> = (0..MEMBERS)
+        .map(|number| Chatter::connect(&server, &format!("userId={name}{number}&room=lobby")))
+        .collect();
+    let mut asker = Chatter::over(Client::open_over(
+        Wire::open_narrow(server.address()),
+        "/ws?userId=asker",
+    ));
+    let before = server.usage().resident_bytes;
+    let questions: Vec<u8> = (0..QUESTIONS)
+        .map(|id| format!(r#"{{"type":"presence","roomId":"lobby","id":{id}}}"#))
+        .flat_map(|question| Frame::text(question).encode())
+        .collect();
+    asker.client.wire.send(&questions);
+    let mut most = 0;
+    for id in 0..QUESTIONS {
+        assert_eq!(asker.expect("presence")["id"], id);
+        if id % 100 == 0 {
+            most = most.max(server.usage().resident_bytes);
+        }
+    }
+    let growth = most.saturating_sub(before);
+    assert!(
+        growth < GROWTH_BYTES_MAX,
+        "{QUESTIONS} questions made the server grow by {growth} bytes"
+    );
+    drop(members);
+}
+
+#[test]
 fn an_echo_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
     const MESSAGE_BYTES: usize = 64 * 1024;
     const SENT_BYTES_MAX: usize = 512 * 1024 * 1024;

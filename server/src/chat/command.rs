@@ -103,7 +103,7 @@ pub struct Refused {
 struct Fields<'a> {
     #[serde(borrow, default)]
     r#type: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "even_null")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     room_id: Option<Cow<'a, str>>,
@@ -115,7 +115,6 @@ struct Fields<'a> {
     session: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     since: Option<Cow<'a, str>>,
-    // `null` is a content like any other, not an absent one.
     #[serde(borrow, default, deserialize_with = "even_null")]
     content: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "even_null")]
@@ -124,6 +123,16 @@ struct Fields<'a> {
     seq: Option<&'a RawValue>,
 }
 
+/// What an answer can still carry where another field is of a wrong type.
+#[derive(Deserialize, Default)]
+struct Marks<'a> {
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    seq: Option<&'a RawValue>,
+}
+
+/// `null` is an id or a content like any other, not an absent one.
 fn even_null<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'de RawValue>, D::Error> {
@@ -136,10 +145,9 @@ impl<'a> Request<'a> {
     /// # Errors
     /// It is no JSON object, has an unknown `type`, or misses a field; the connection stays open.
     pub fn parse(text: &'a str) -> Result<Self, BadCommand<'a>> {
-        let fields = Fields::parse(text).map_err(|refused| BadCommand {
-            refused,
-            seq: None,
-            id: None,
+        let fields = Fields::parse(text).map_err(|refused| {
+            let Marks { id, seq } = Marks::parse(text);
+            BadCommand { refused, seq, id }
         })?;
         let (seq, id) = (fields.seq, fields.id);
         match check_seq(seq).and_then(|()| Command::from_fields(fields)) {
@@ -152,13 +160,25 @@ impl<'a> Request<'a> {
 impl<'a> Fields<'a> {
     fn parse(text: &'a str) -> Result<Self, Refused> {
         let fields = serde_json::from_str(text).map_err(|error| Refused::bad_json(&error))?;
-        // serde would take an array for an object without its names.
-        if text.trim_start().starts_with('{') {
+        if is_object(text) {
             Ok(fields)
         } else {
             Err(Refused::not_an_object())
         }
     }
+}
+
+impl<'a> Marks<'a> {
+    /// None where the text is no object, or no JSON at all.
+    fn parse(text: &'a str) -> Self {
+        let marks = serde_json::from_str(text).ok();
+        marks.filter(|_| is_object(text)).unwrap_or_default()
+    }
+}
+
+/// serde would take an array for an object without its names.
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
 impl<'a> Command<'a> {
@@ -256,9 +276,11 @@ impl Refused {
             | serde_json::error::Category::Syntax
             | serde_json::error::Category::Eof => "bad_json",
         };
+        // It quotes a string that stands where none belongs, however long.
+        let shown: String = error.to_string().chars().take(100).collect();
         Self {
             code,
-            message: format!("The message is not a JSON object with the right fields: {error}."),
+            message: format!("The message is not a JSON object with the right fields: {shown}."),
         }
     }
 
@@ -335,6 +357,30 @@ mod tests {
             (bad.seq.unwrap().get(), bad.id.unwrap().get()),
             ("12", "\"q\"")
         );
+    }
+
+    #[test]
+    fn a_field_of_a_wrong_type_does_not_hide_seq_and_id() {
+        let bad =
+            Request::parse(r#"{"type":"room_msg","roomId":7,"seq":12,"id":"q"}"#).unwrap_err();
+        assert_eq!(bad.refused.code, "bad_field");
+        let marks = |bad: &BadCommand<'_>| {
+            (
+                bad.seq.map(|seq| seq.get().to_owned()),
+                bad.id.map(|id| id.get().to_owned()),
+            )
+        };
+        let known = (Some("12".to_owned()), Some("\"q\"".to_owned()));
+        assert_eq!(marks(&bad), known);
+        for text in ["[1,2]", r#"{"id":1,"seq":2"#, r#"{"id":1} x"#, "7"] {
+            assert_eq!(marks(&Request::parse(text).unwrap_err()), (None, None));
+        }
+    }
+
+    #[test]
+    fn null_is_an_id() {
+        let request = Request::parse(r#"{"type":"heartbeat","id":null}"#).unwrap();
+        assert_eq!(request.id.unwrap().get(), "null");
     }
 
     #[test]

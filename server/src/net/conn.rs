@@ -55,6 +55,8 @@ pub(super) enum State {
 pub(super) struct WebSocket {
     pub(super) connection: Connection,
     pub(super) app: App,
+    /// What came behind a message whose answer made too much unsent.
+    pub(super) stash: Vec<u8>,
 }
 
 /// What the messages of a WebSocket are for.
@@ -121,8 +123,9 @@ impl Conn {
         match &self.state {
             State::Http(http) => http.is_paused(),
             State::WebSocket(web_socket) => {
-                web_socket.connection.unsent_bytes() > UNSENT_BYTES_HIGH
-                    && web_socket.connection.transport() == Transport::Keep
+                web_socket.is_full()
+                    || !web_socket.stash.is_empty()
+                        && web_socket.connection.transport() == Transport::Keep
             }
         }
     }
@@ -188,6 +191,14 @@ impl Conn {
             // If the peer is gone already, so be it.
             let _ = self.stream.shutdown(Shutdown::Write);
         }
+    }
+}
+
+impl WebSocket {
+    /// Whether so much is unsent that nothing more is to be answered.
+    pub(super) fn is_full(&self) -> bool {
+        self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
+            && self.connection.transport() == Transport::Keep
     }
 }
 

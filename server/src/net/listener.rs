@@ -124,9 +124,11 @@ impl Listener {
         match self.socket.accept() {
             Ok((stream, _)) => Accepted::OnReserve(stream),
             Err(error) => {
-                self.ready = error.kind() != ErrorKind::WouldBlock;
-                // Not for want of a descriptor, then: it is not tried again at once.
                 self.reserve = open_reserve();
+                if error.kind() == ErrorKind::WouldBlock {
+                    (self.ready, self.retry_at) = (false, None);
+                }
+                // Else it is not for want of a descriptor, and not tried again at once.
                 Accepted::Nothing
             }
         }

@@ -291,9 +291,12 @@ impl Hub {
             Some(name) => format!("You are not in the room {name:?}: join it first."),
             None => "The address names no room that you are in: add ?room=NAME to it.".to_owned(),
         };
-        found.cloned().ok_or_else(|| Refused {
-            code: "not_in_room",
-            message: message(),
+        found.cloned().ok_or_else(|| match room.map(RoomName::new) {
+            Some(Err(error)) => bad_name("roomId", error),
+            Some(Ok(_)) | None => Refused {
+                code: "not_in_room",
+                message: message(),
+            },
         })
     }
 

@@ -30,20 +30,22 @@ impl Worker {
         }
     }
 
-    /// Goes on with pipelined requests that waited until responses had left.
+    /// Goes on with requests or messages that waited until answers had left.
     pub(super) fn resume(&mut self, id: ConnId) {
         let now = self.now.instant;
-        let Some(conn) = self.table.get_mut(id) else {
+        let Some(conn) = self.table.get_mut(id).filter(|conn| conn.is_paused()) else {
             return;
         };
-        let State::Http(http) = &mut conn.state else {
-            return;
-        };
-        if !http.is_paused() {
-            return;
-        }
-        if let Some((accepted, mut behind)) = http.resume(&self.http, &self.status, now) {
-            self.upgrade(id, accepted, &mut behind);
+        match &mut conn.state {
+            State::Http(http) => {
+                if let Some((accepted, mut behind)) = http.resume(&self.http, &self.status, now) {
+                    self.upgrade(id, accepted, &mut behind);
+                }
+            }
+            State::WebSocket(web_socket) => {
+                let mut stash = std::mem::take(&mut web_socket.stash);
+                self.handle_web_socket(id, &mut stash);
+            }
         }
         self.mark_dirty(id);
     }
@@ -79,7 +81,11 @@ impl Worker {
         if let (Some(config), Some(agreement)) = (&self.http.deflate, deflate) {
             connection.enable_deflate(config, agreement);
         }
-        conn.state = State::WebSocket(Box::new(WebSocket { connection, app }));
+        conn.state = State::WebSocket(Box::new(WebSocket {
+            connection,
+            app,
+            stash: Vec::new(),
+        }));
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
@@ -106,6 +112,11 @@ impl Worker {
             let State::WebSocket(web_socket) = &mut conn.state else {
                 return;
             };
+            if web_socket.is_full() {
+                // One read can hold a thousand requests, and one answer can have 100 KiB.
+                web_socket.stash.extend_from_slice(input);
+                return;
+            }
             match web_socket.connection.handle_input(&mut input, now) {
                 None => return,
                 Some(Event::Message(message)) if web_socket.app == App::Echo => {
