@@ -80,10 +80,14 @@ impl Assembly {
     /// Appends a piece that came out of the decompression. The limit is absolute, and holds before the memory is spent: a
     /// ratio would refuse honest messages, which are known to shrink to a hundredth.
     pub(crate) fn push_inflated(&mut self, piece: &[u8], bytes_max: u64) -> Result<(), Error> {
-        self.inflated_bytes += piece.len() as u64;
-        if self.inflated_bytes > bytes_max {
+        let room = bytes_max - self.inflated_bytes;
+        if piece.len() as u64 > room {
+            // What still fits is looked at: the first thing wrong is what is told, wherever the pieces end.
+            let (fits, _) = piece.split_at(room as usize);
+            self.append(fits, None)?;
             return Err(LimitError::MessageBytes { max: bytes_max }.into());
         }
+        self.inflated_bytes += piece.len() as u64;
         Ok(self.append(piece, None)?)
     }
 
