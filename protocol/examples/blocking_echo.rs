@@ -78,6 +78,6 @@ fn wait(stream: &mut TcpStream, connection: &mut Connection, buffer: &mut [u8]) 
 fn accept(head: &[u8]) -> Result<Vec<u8>> {
     let (mut storage, mut answer) = (HeaderStorage::default(), Vec::new());
     let request = Request::parse(head, &mut storage)?;
-    Upgrade::from_request(&request)?.accept(None, &mut answer);
+    Upgrade::from_request(&request)?.accept(None, None, &mut answer);
     Ok(answer)
 }

@@ -21,9 +21,10 @@ use std::time::Instant;
 use crate::Side;
 use crate::close::{CloseCode, CloseFrame};
 use crate::config::Config;
+use crate::deflate::{Compression, Decompression, DeflateAgreement, DeflateConfig};
 use crate::error::{Error, Misuse};
 use crate::event::{Closed, Event, Initiator};
-use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode, Rules};
+use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
 use crate::message::{Message, Received, Receiver};
 use crate::prepared::Prepared;
 use crate::send::{Keys, Sender};
@@ -108,6 +109,25 @@ impl Connection {
         }
     }
 
+    /// Compresses and decompresses messages as the handshake agreed. Call it before any frame is handled.
+    pub fn enable_deflate(&mut self, config: &DeflateConfig, agreement: DeflateAgreement) {
+        let server = (
+            agreement.server_max_window_bits,
+            !agreement.server_no_context_takeover,
+        );
+        let client = (
+            agreement.client_max_window_bits,
+            !agreement.client_no_context_takeover,
+        );
+        let (ours, theirs) = match self.side {
+            Side::Server => (server, client),
+            Side::Client => (client, server),
+        };
+        self.sender
+            .enable_deflate(Compression::new(config, ours.0, ours.1));
+        self.receiver.enable_deflate(Decompression::new(theirs.1));
+    }
+
     // ---- input ----
 
     /// Takes bytes that came from the peer, up to and including the next event, and leaves the rest in `input`.
@@ -132,11 +152,7 @@ impl Connection {
                 self.throw_away(input);
                 return None;
             }
-            let rules = Rules {
-                sender: !self.side,
-                reserved_bits_allowed: 0,
-            };
-            match self.receiver.receive(input, rules, &self.config) {
+            match self.receiver.receive(input, !self.side, &self.config) {
                 Ok(None) => return None,
                 Ok(Some(Received::Message(message))) => return Some(Event::Message(message)),
                 Ok(Some(Received::Control(opcode, payload))) => {
@@ -199,7 +215,7 @@ impl Connection {
     /// [`Misuse::Closed`] once the connection is closing or closed.
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
         self.check_open()?;
-        self.sender.frame(message.opcode(), message.payload());
+        self.sender.message(message.opcode(), message.payload());
         Ok(())
     }
 

@@ -25,7 +25,9 @@ impl Error {
         match self {
             // "1007 indicates that an endpoint is terminating the connection because it has received data within
             // a message that was not consistent with the type of the message" (§7.4.1).
-            Self::Peer(PeerError::InvalidUtf8) => CloseCode::INVALID_PAYLOAD,
+            Self::Peer(PeerError::InvalidUtf8 | PeerError::CorruptDeflate) => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::Peer(_) => CloseCode::PROTOCOL_ERROR,
             // "1009 [...] because it has received a message that is too big for it to process" (§7.4.1).
             Self::Limit(LimitError::FrameBytes { .. } | LimitError::MessageBytes { .. }) => {
@@ -62,6 +64,8 @@ pub enum PeerError {
     UnfinishedMessage,
     /// Text or a close reason that is not UTF-8 (§8.1).
     InvalidUtf8,
+    /// A compressed message that is not DEFLATE (RFC 7692 §7.2.2).
+    CorruptDeflate,
     /// A close frame with a payload of one byte (§5.5.1).
     TruncatedCloseCode,
     /// A close code that must not appear in a frame (§7.4).
@@ -136,6 +140,7 @@ impl fmt::Display for PeerError {
             Self::NothingToContinue => f.write_str("continuation without a message"),
             Self::UnfinishedMessage => f.write_str("new message inside a fragmented one"),
             Self::InvalidUtf8 => f.write_str("invalid UTF-8"),
+            Self::CorruptDeflate => f.write_str("corrupt compressed data"),
             Self::TruncatedCloseCode => f.write_str("close payload of one byte"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
         }

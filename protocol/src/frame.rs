@@ -12,6 +12,9 @@ pub const HEADER_BYTES_MAX: usize = 14;
 /// "All control frames MUST have a payload length of 125 bytes or less" (§5.5).
 pub const CONTROL_PAYLOAD_MAX: usize = 125;
 
+/// The first reserved bit.
+pub const RSV1: u8 = 0x40;
+
 const FIN: u8 = 0x80;
 const RSV: u8 = 0x70;
 const OPCODE: u8 = 0x0f;
@@ -65,7 +68,8 @@ impl Opcode {
 pub struct Rules {
     /// Who sent the frame: clients mask, servers do not (§5.1).
     pub sender: Side,
-    /// The reserved bits that an extension gave a meaning, as bits 6 (RSV1), 5 and 4 of the first byte.
+    /// The reserved bits that an extension gave a meaning on the first frame of a message, as bits 6 ([`RSV1`]), 5 and 4 of
+    /// the first byte. On other frames none has one.
     pub reserved_bits_allowed: u8,
 }
 
@@ -169,14 +173,23 @@ impl Header {
 }
 
 fn check_first_byte(first: u8, rules: Rules) -> Result<Opcode, PeerError> {
+    // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_" (§5.2).
+    let number = first & OPCODE;
+    let opcode = Opcode::new(number).ok_or(PeerError::ReservedOpcode(number))?;
+    let allowed = match opcode {
+        Opcode::Text | Opcode::Binary => rules.reserved_bits_allowed,
+        // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a data
+        // message. An endpoint receiving such a frame MUST _Fail the WebSocket Connection_" (RFC 7692 §6.1).
+        Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => 0,
+    };
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values. If a nonzero value is
     // received and none of the negotiated extensions defines the meaning of such a nonzero value, the receiving endpoint
     // MUST _Fail the WebSocket Connection_" (§5.2).
-    if first & RSV & !rules.reserved_bits_allowed != 0 {
-        return Err(PeerError::ReservedBits);
+    if first & RSV & !allowed == 0 {
+        Ok(opcode)
+    } else {
+        Err(PeerError::ReservedBits)
     }
-    // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_" (§5.2).
-    Opcode::new(first & OPCODE).ok_or(PeerError::ReservedOpcode(first & OPCODE))
 }
 
 /// Checks mask bit and control rules; returns whether a key follows.

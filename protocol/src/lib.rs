@@ -86,11 +86,13 @@
 )]
 
 pub mod close;
+pub mod deflate;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
 pub mod utf8;
 
+mod assembly;
 mod config;
 mod connection;
 mod error;
@@ -106,6 +108,7 @@ mod send;
 pub use close::{CloseCode, CloseFrame};
 pub use config::Config;
 pub use connection::{Connection, Transport};
+pub use deflate::{DeflateAgreement, DeflateConfig};
 pub use error::{Error, LimitError, Misuse, PeerError};
 pub use event::{Closed, Event, Initiator};
 pub use message::Message;

@@ -5,15 +5,14 @@
 
 use std::borrow::Cow;
 
+use crate::Side;
+use crate::assembly::Assembly;
 use crate::config::Config;
+use crate::deflate::Decompression;
 use crate::error::{Error, LimitError, PeerError};
-use crate::frame::{CONTROL_PAYLOAD_MAX, Decoded, HEADER_BYTES_MAX, Header, Opcode, Rules};
+use crate::frame::{CONTROL_PAYLOAD_MAX, Decoded, HEADER_BYTES_MAX, Header, Opcode, RSV1, Rules};
 use crate::mask::Mask;
-use crate::utf8::{self, InvalidUtf8, Utf8Decoder};
-
-/// The first allocation for a message that does not lie whole in the input, in bytes; from there it grows with what
-/// *arrived*, not with what a header announced.
-const FIRST_BUFFER_BYTES: usize = 4096;
+use crate::utf8;
 
 /// A whole message; borrowed from the input where it lay there in one piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +74,8 @@ pub(crate) struct Receiver {
     assembly: Option<Box<Assembly>>,
     /// The control frame that a read cut.
     control: Option<Box<CutControl>>,
+    /// Where permessage-deflate was agreed on.
+    decompression: Option<Box<Decompression>>,
 }
 
 /// A frame behind its header.
@@ -82,22 +83,10 @@ pub(crate) struct Receiver {
 struct Frame {
     opcode: Opcode,
     fin: bool,
+    /// The message that this frame begins is compressed.
+    compressed: bool,
     mask: Option<Mask>,
     remaining: u64,
-}
-
-#[derive(Debug)]
-struct Assembly {
-    content: Content,
-    /// Payload bytes so far, those of a character that is still cut included.
-    bytes: u64,
-    fragments: u32,
-}
-
-#[derive(Debug)]
-enum Content {
-    Text { text: String, decoder: Utf8Decoder },
-    Binary(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -107,6 +96,20 @@ struct CutControl {
 }
 
 impl Receiver {
+    /// From now on messages may be compressed.
+    pub(crate) fn enable_deflate(&mut self, decompression: Decompression) {
+        self.decompression = Some(Box::new(decompression));
+    }
+
+    /// The reserved bits that mean something: RSV1, "Per-Message Compressed" (RFC 7692 §6).
+    const fn reserved_bits_allowed(&self) -> u8 {
+        if self.decompression.is_some() {
+            RSV1
+        } else {
+            0
+        }
+    }
+
     /// Takes from `input` up to and including the next message or control frame; `None` when the input is used up.
     ///
     /// # Errors
@@ -114,9 +117,13 @@ impl Receiver {
     pub(crate) fn receive<'b>(
         &mut self,
         input: &mut &'b mut [u8],
-        rules: Rules,
+        sender: Side,
         config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
+        let rules = Rules {
+            sender,
+            reserved_bits_allowed: self.reserved_bits_allowed(),
+        };
         loop {
             let frame = match self.frame.take() {
                 Some(frame) => frame,
@@ -127,9 +134,9 @@ impl Receiver {
             };
             let whole = u64::try_from(input.len()).is_ok_and(|len| len >= frame.remaining);
             let received = if whole {
-                self.receive_whole(frame, input)?
+                self.receive_whole(frame, input, config)?
             } else {
-                self.receive_part(frame, input)?
+                self.receive_part(frame, input, config)?
             };
             if received.is_some() || !whole {
                 return Ok(received);
@@ -200,7 +207,10 @@ impl Receiver {
                 }
                 .into());
             }
-            let before = self.assembly.as_ref().map_or(0, |assembly| assembly.bytes);
+            let before = self
+                .assembly
+                .as_ref()
+                .map_or(0, |assembly| assembly.wire_bytes());
             // No overflow: `before` bytes are in memory, and a length has no top bit.
             if before + length > config.message_bytes_max {
                 return Err(LimitError::MessageBytes {
@@ -209,18 +219,13 @@ impl Receiver {
                 .into());
             }
             if let Some(assembly) = &mut self.assembly {
-                if assembly.fragments >= config.fragments_max {
-                    return Err(LimitError::Fragments {
-                        max: config.fragments_max,
-                    }
-                    .into());
-                }
-                assembly.fragments += 1;
+                assembly.count_fragment(config.fragments_max)?;
             }
         }
         Ok(Frame {
             opcode,
             fin,
+            compressed: header.reserved_bits & RSV1 != 0,
             mask: header.mask.map(Mask::new),
             remaining: length,
         })
@@ -240,6 +245,7 @@ impl Receiver {
         &mut self,
         frame: Frame,
         input: &mut &'b mut [u8],
+        config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
         let payload = take_unmasked(input, frame.remaining as usize, frame.mask).0;
         if frame.opcode.is_control() {
@@ -248,23 +254,14 @@ impl Receiver {
                 self.whole_control(payload),
             )));
         }
-        match (&mut self.assembly, frame.opcode) {
-            (None, Opcode::Text) if frame.fin => {
-                let text = utf8::check(payload)?;
-                Ok(Some(Received::Message(Message::Text(Cow::Borrowed(text)))))
-            }
-            (None, _) if frame.fin => Ok(Some(Received::Message(Message::Binary(Cow::Borrowed(
-                payload,
-            ))))),
-            (assembly, opcode) => {
-                let assembly = assembly.get_or_insert_with(|| Box::new(Assembly::new(opcode)));
-                assembly.push(payload, frame.fin.then_some(0))?;
-                if frame.fin {
-                    self.finish_message()
-                } else {
-                    Ok(None)
-                }
-            }
+        if self.assembly.is_none() && frame.fin && !frame.compressed {
+            return Ok(Some(Received::Message(lend(frame.opcode, payload)?)));
+        }
+        self.push(frame, payload, 0, config)?;
+        if frame.fin {
+            self.finish_message()
+        } else {
+            Ok(None)
         }
     }
 
@@ -273,6 +270,7 @@ impl Receiver {
         &mut self,
         frame: Frame,
         input: &mut &'b mut [u8],
+        config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
         let (payload, mask) = take_unmasked(input, input.len(), frame.mask);
         let remaining = frame.remaining - payload.len() as u64;
@@ -280,12 +278,9 @@ impl Receiver {
             self.control
                 .get_or_insert_with(|| Box::new(CutControl::new()))
                 .push(payload);
-        } else {
-            let opcode = frame.opcode;
-            let assembly = self
-                .assembly
-                .get_or_insert_with(|| Box::new(Assembly::new(opcode)));
-            assembly.push(payload, frame.fin.then_some(remaining))?;
+        } else if !payload.is_empty() {
+            // A payload of which nothing is here may yet come in one piece, and then needs no buffer.
+            self.push(frame, payload, remaining, config)?;
         }
         // What began a message has begun it: from here on this frame only continues the assembly.
         self.frame = Some(Frame {
@@ -294,6 +289,29 @@ impl Receiver {
             ..frame
         });
         Ok(None)
+    }
+
+    /// Appends a piece of payload to the message, inflated if need be; `remaining` bytes of the frame are to follow.
+    fn push(
+        &mut self,
+        frame: Frame,
+        piece: &[u8],
+        remaining: u64,
+        config: &Config,
+    ) -> Result<(), Error> {
+        let assembly = self
+            .assembly
+            .get_or_insert_with(|| Box::new(Assembly::new(frame.opcode, frame.compressed)));
+        match &mut self.decompression {
+            Some(decompression) if assembly.is_compressed() => {
+                assembly.count_wire_bytes(piece.len());
+                let last = frame.fin && remaining == 0;
+                decompression.inflate(piece, last, |inflated| {
+                    assembly.push_inflated(inflated, config.message_bytes_max)
+                })
+            }
+            _ => assembly.push(piece, frame.fin.then_some(remaining)),
+        }
     }
 
     fn whole_control<'b>(&mut self, payload: &'b [u8]) -> Cow<'b, [u8]> {
@@ -311,54 +329,6 @@ impl Receiver {
             return Ok(None);
         };
         Ok(Some(Received::Message(assembly.into_message()?)))
-    }
-}
-
-impl Assembly {
-    fn new(opcode: Opcode) -> Self {
-        let content = match opcode {
-            Opcode::Text => Content::Text {
-                text: String::new(),
-                decoder: Utf8Decoder::default(),
-            },
-            Opcode::Binary | Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => {
-                Content::Binary(Vec::new())
-            }
-        };
-        Self {
-            content,
-            bytes: 0,
-            fragments: 1,
-        }
-    }
-
-    /// Appends a piece; `to_come` is what the message still lacks behind it, once its last frame has told.
-    fn push(&mut self, piece: &[u8], to_come: Option<u64>) -> Result<(), InvalidUtf8> {
-        self.bytes += piece.len() as u64;
-        match &mut self.content {
-            Content::Text { text, decoder } => {
-                // The beginning of a cut character is not in `text` yet, and will be.
-                let added = decoder.waiting_bytes() + piece.len();
-                text.reserve_exact(growth(text.len(), text.capacity(), added, to_come));
-                decoder.push(piece, text)
-            }
-            Content::Binary(bytes) => {
-                let (len, capacity) = (bytes.len(), bytes.capacity());
-                bytes.reserve_exact(growth(len, capacity, piece.len(), to_come));
-                bytes.extend_from_slice(piece);
-                Ok(())
-            }
-        }
-    }
-
-    fn into_message<'b>(self) -> Result<Message<'b>, Error> {
-        match self.content {
-            Content::Text { text, decoder } => {
-                decoder.finish()?;
-                Ok(Message::Text(Cow::Owned(text)))
-            }
-            Content::Binary(bytes) => Ok(Message::Binary(Cow::Owned(bytes))),
-        }
     }
 }
 
@@ -383,17 +353,13 @@ impl CutControl {
     }
 }
 
-/// How much to reserve for `added` bytes: nothing if they fit, else twice what is there, so that a message in many small
-/// fragments is not copied for each of them; but not more than the message can still get, where that is known.
-fn growth(len: usize, capacity: usize, added: usize, to_come: Option<u64>) -> usize {
-    if capacity - len >= added {
-        return 0;
-    }
-    let to_come = to_come.map_or(usize::MAX, |bytes| {
-        usize::try_from(bytes).unwrap_or(usize::MAX)
-    });
-    let doubled = capacity.saturating_mul(2).max(FIRST_BUFFER_BYTES) - len;
-    doubled.min(added.saturating_add(to_come)).max(added)
+/// A message that lies whole in the input.
+fn lend(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, Error> {
+    Ok(if opcode == Opcode::Text {
+        Message::text(utf8::check(payload)?)
+    } else {
+        Message::binary(payload)
+    })
 }
 
 /// Takes the next `len` bytes of payload from the input, unmasked, and the mask turned for what follows.
@@ -414,12 +380,4 @@ fn take<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
     let (taken, rest) = std::mem::take(input).split_at_mut(len);
     *input = rest;
     taken
-}
-
-impl From<InvalidUtf8> for Error {
-    fn from(_: InvalidUtf8) -> Self {
-        // "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a
-        // valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (§8.1).
-        Self::Peer(PeerError::InvalidUtf8)
-    }
 }

@@ -1,8 +1,11 @@
 //! A message encoded once, to be sent over many connections without a copy for each.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
-use crate::frame::{Header, Opcode};
+use crate::deflate::{Compression, with_output_buffer};
+use crate::frame::{Header, Opcode, RSV1};
 use crate::message::Message;
 
 /// A whole message as the frame that a server sends; cloning it shares the bytes.
@@ -15,11 +18,23 @@ use crate::message::Message;
 /// let prepared = Prepared::new(&Message::text("Hello"));
 /// assert_eq!(prepared.frame().as_ref(), b"\x81\x05Hello");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// With permessage-deflate it is compressed once, on first use, for all connections without context takeover and with the
+/// window of the first or a larger one; the others get it as it is.
+#[derive(Debug, Clone)]
 pub struct Prepared {
     frame: Bytes,
     opcode: Opcode,
     header_len: usize,
+    deflated: OnceLock<Deflated>,
+}
+
+/// The same message compressed.
+#[derive(Debug, Clone)]
+struct Deflated {
+    window_bits: u8,
+    /// `None` where it does not become smaller.
+    frame: Option<Bytes>,
 }
 
 impl Prepared {
@@ -35,6 +50,7 @@ impl Prepared {
             frame: frame.into(),
             opcode: message.opcode(),
             header_len,
+            deflated: OnceLock::new(),
         }
     }
 
@@ -55,4 +71,44 @@ impl Prepared {
     pub fn payload(&self) -> &[u8] {
         self.frame.split_at(self.header_len).1
     }
+
+    /// The bytes for a connection that compresses: compressed if that can be shared and is worth it.
+    pub(crate) fn frame_for(&self, compression: &Compression) -> &Bytes {
+        if !compression.is_shareable() || !compression.is_worth_it(self.payload().len()) {
+            return &self.frame;
+        }
+        let deflated = self.deflated.get_or_init(|| self.deflate(compression));
+        match &deflated.frame {
+            // A larger window can read what a smaller one wrote.
+            Some(frame) if deflated.window_bits <= compression.window_bits() => frame,
+            _ => &self.frame,
+        }
+    }
+
+    fn deflate(&self, compression: &Compression) -> Deflated {
+        let window_bits = compression.window_bits();
+        let frame = with_output_buffer(|compressed| {
+            compression
+                .compress_alone(self.payload(), compressed)
+                .then(|| {
+                    let header = Header {
+                        reserved_bits: RSV1,
+                        ..Header::unmasked(self.opcode, compressed.len())
+                    };
+                    let mut frame = Vec::with_capacity(compressed.len() + 10);
+                    header.encode(&mut frame);
+                    frame.extend_from_slice(compressed);
+                    frame.into()
+                })
+        });
+        Deflated { window_bits, frame }
+    }
 }
+
+impl PartialEq for Prepared {
+    fn eq(&self, other: &Self) -> bool {
+        self.frame == other.frame
+    }
+}
+
+impl Eq for Prepared {}

@@ -5,7 +5,8 @@ use std::io::IoSlice;
 
 use crate::Side;
 use crate::close::CloseFrame;
-use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
+use crate::deflate::{Compression, with_output_buffer};
+use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode, RSV1};
 use crate::mask::Mask;
 use crate::outbox::Outbox;
 use crate::prepared::Prepared;
@@ -20,6 +21,8 @@ pub(crate) struct Sender {
     /// The newest ping's payload that came while blocked; answered when the peer reads again.
     held_pong: Option<Box<[u8]>>,
     keys: Keys,
+    /// Where permessage-deflate was agreed on.
+    compression: Option<Box<Compression>>,
 }
 
 /// Where a client's masking keys come from.
@@ -38,7 +41,13 @@ impl Sender {
             blocked: false,
             held_pong: None,
             keys,
+            compression: None,
         }
+    }
+
+    /// From now on messages may be compressed.
+    pub(crate) fn enable_deflate(&mut self, compression: Compression) {
+        self.compression = Some(Box::new(compression));
     }
 
     /// Queues bytes that are no frame: the response of the handshake.
@@ -46,22 +55,47 @@ impl Sender {
         self.outbox.append(|out| out.extend_from_slice(bytes));
     }
 
-    /// Queues a final frame.
+    /// Queues a whole message, compressed if that is agreed on and worth it.
+    pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
+        match self.compression.take() {
+            Some(mut compression) if compression.is_worth_it(payload.len()) => {
+                with_output_buffer(|compressed| {
+                    if compression.compress(payload, compressed) {
+                        self.push(opcode, RSV1, compressed);
+                    } else {
+                        self.push(opcode, 0, payload);
+                    }
+                });
+                self.compression = Some(compression);
+            }
+            compression => {
+                self.compression = compression;
+                self.push(opcode, 0, payload);
+            }
+        }
+    }
+
+    /// Queues a final frame as it is.
     pub(crate) fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.push(opcode, 0, payload);
+    }
+
+    fn push(&mut self, opcode: Opcode, reserved_bits: u8, payload: &[u8]) {
         // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1).
-        let key = match self.side {
+        let mask = match self.side {
             Side::Server => None,
             Side::Client => Some(self.keys.next()),
         };
         let header = Header {
-            mask: key,
+            mask,
+            reserved_bits,
             ..Header::unmasked(opcode, payload.len())
         };
         self.outbox.append(|out| {
             header.encode(out);
             let at = out.len();
             out.extend_from_slice(payload);
-            if let Some(key) = key {
+            if let Some(key) = mask {
                 Mask::new(key).apply(out.split_at_mut(at).1);
             }
         });
@@ -69,9 +103,13 @@ impl Sender {
 
     /// Queues a frame that was encoded before; a server shares its bytes.
     pub(crate) fn prepared(&mut self, prepared: &Prepared) {
-        match self.side {
-            Side::Server => self.outbox.append_shared(prepared.frame().clone()),
-            Side::Client => self.frame(prepared.opcode(), prepared.payload()),
+        match (self.side, &self.compression) {
+            (Side::Server, None) => self.outbox.append_shared(prepared.frame().clone()),
+            (Side::Server, Some(compression)) => {
+                let frame = prepared.frame_for(compression).clone();
+                self.outbox.append_shared(frame);
+            }
+            (Side::Client, _) => self.message(prepared.opcode(), prepared.payload()),
         }
     }
 

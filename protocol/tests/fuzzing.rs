@@ -35,3 +35,26 @@ proptest! {
         fuzzing::server_stream(&data);
     }
 }
+
+/// Arbitrary bytes, and a function of the targets that takes them.
+macro_rules! holds_on_noise {
+    ($($name:ident: $target:ident, $size:literal;)*) => {
+        proptest! {
+            $(#[test]
+            fn $name(data in proptest::collection::vec(any::<u8>(), 0..$size)) {
+                fuzzing::$target(&data);
+            })*
+        }
+    };
+}
+
+holds_on_noise! {
+    client_stream_holds_on_noise: client_stream, 300;
+    handshake_request_holds_on_noise: handshake_request, 300;
+    handshake_response_holds_on_noise: handshake_response, 300;
+    extension_header_holds_on_noise: extension_header, 100;
+    utf8_holds_on_noise: utf8, 100;
+    inflate_holds_on_noise: inflate, 300;
+    round_trip_holds_on_noise: round_trip, 300;
+    prepared_holds_on_noise: prepared, 300;
+}

@@ -16,6 +16,7 @@ use tidewire_protocol::{Config, Connection, Event, Message};
 const NONCE: [u8; 16] = *b"the sample nonce";
 
 const TARGET: Target<'_> = Target {
+    deflate: None,
     host: "server.example.com",
     path: "/chat",
     protocols: &[],
@@ -47,6 +48,7 @@ fn good_and(line: &str) -> Vec<u8> {
 /// What a client that asked for these subprotocols makes of the response.
 fn check_with(protocols: &[&str], response: &[u8]) -> Result<Option<Response>, HandshakeError> {
     let target = Target {
+        deflate: None,
         protocols,
         ..TARGET
     };
@@ -60,6 +62,7 @@ fn check(response: &[u8]) -> Result<Option<Response>, HandshakeError> {
 
 fn agreed(protocol: Option<&str>) -> Result<Option<Response>, HandshakeError> {
     Ok(Some(Response {
+        deflate: None,
         protocol: protocol.map(str::to_owned),
     }))
 }
@@ -69,6 +72,7 @@ fn agreed(protocol: Option<&str>) -> Result<Option<Response>, HandshakeError> {
 #[test]
 fn the_request_has_what_was_asked_for_in_this_order() {
     let target = Target {
+        deflate: None,
         host: "example.com:8080",
         path: "/chat?room=a",
         protocols: &["chat", "superchat"],
@@ -336,7 +340,13 @@ fn one_byte_at_a_time_gives_the_same_and_keeps_the_frames_behind_it() {
             }
             behind.extend_from_slice(input);
         }
-        assert_eq!(agreed, Some(Response { protocol: None }));
+        assert_eq!(
+            agreed,
+            Some(Response {
+                deflate: None,
+                protocol: None
+            })
+        );
         assert_eq!(behind, b"\x81\x05Hello");
         let mut connection = Connection::client(Arc::new(Config::default()), Instant::now());
         let event = connection.handle_input(&mut &mut behind[..], Instant::now());
@@ -357,6 +367,7 @@ fn a_response_without_end_is_refused_at_the_limit() {
 #[test]
 fn our_client_and_our_server_agree() {
     let target = Target {
+        deflate: None,
         protocols: &["b", "a"],
         ..TARGET
     };
@@ -372,7 +383,7 @@ fn our_client_and_our_server_agree() {
     let request = Request::parse(&head, &mut storage).unwrap();
     let upgrade = Upgrade::from_request(&request).unwrap();
     let mut answer = Vec::new();
-    upgrade.accept(upgrade.choose_protocol(&["a", "b"]), &mut answer);
+    upgrade.accept(upgrade.choose_protocol(&["a", "b"]), None, &mut answer);
 
     assert_eq!(
         handshake.handle_input(&mut &mut answer[..]),

@@ -61,7 +61,7 @@ fn answer(head: &[u8], supported: &[&str]) -> Result<String, Refusal> {
     let request = Request::parse(head, &mut storage).expect("the request is well-formed");
     let upgrade = Upgrade::from_request(&request)?;
     let mut response = Vec::new();
-    upgrade.accept(upgrade.choose_protocol(supported), &mut response);
+    upgrade.accept(upgrade.choose_protocol(supported), None, &mut response);
     Ok(String::from_utf8(response).unwrap())
 }
 

@@ -138,10 +138,11 @@ fn the_opening_handshake() {
     let upgrade = Upgrade::from_request(&Request::parse(&head, &mut storage).unwrap()).unwrap();
     assert_eq!(upgrade.protocols(), ["chat", "superchat"]);
     let mut answer = Vec::new();
-    upgrade.accept(upgrade.choose_protocol(&["chat"]), &mut answer);
+    upgrade.accept(upgrade.choose_protocol(&["chat"]), None, &mut answer);
     assert_eq!(String::from_utf8(answer).unwrap(), response);
 
     let target = Target {
+        deflate: None,
         host: "server.example.com",
         path: "/chat",
         protocols: &["chat", "superchat"],
@@ -160,6 +161,7 @@ fn the_opening_handshake() {
     assert_eq!(
         handshake.handle_input(&mut &mut response.as_bytes().to_vec()[..]),
         Ok(Some(Response {
+            deflate: None,
             protocol: Some("chat".to_owned())
         }))
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Compression, Config};
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -73,6 +73,14 @@ pub struct Serve {
         default_value_t = 100
     )]
     messages_per_second: u32,
+    /// Compress messages for clients that ask for it
+    #[arg(
+        long,
+        env = "TIDEWIRE_COMPRESSION",
+        value_name = "HOW",
+        default_value = "on"
+    )]
+    compression: Compression,
 }
 
 impl Cli {
@@ -92,6 +100,7 @@ impl Cli {
             keep_alive: serve.keep_alive,
             close_timeout: serve.close_timeout,
             messages_per_second: serve.messages_per_second,
+            compression: serve.compression,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire_protocol::{CloseCode, Config as WebSocketConfig};
+use clap::ValueEnum;
+use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 use crate::chat::HubConfig;
 use crate::limit::Rate;
@@ -32,6 +33,30 @@ pub struct Config {
     pub close_timeout: Duration,
     /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
     pub messages_per_second: u32,
+    /// Whether messages are compressed for clients that ask for it. Default on.
+    pub compression: Compression,
+}
+
+/// How messages are compressed (RFC 7692).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    Off,
+    /// Each message by itself: no memory a connection, and a broadcast is compressed once.
+    On,
+    /// With what was sent before, in both directions: better for small messages, at some 350 KB a connection.
+    Context,
+}
+
+impl Compression {
+    fn deflate(self) -> Option<DeflateConfig> {
+        let takeover = self == Self::Context;
+        (self != Self::Off).then(|| DeflateConfig {
+            server_context_takeover: takeover,
+            client_context_takeover: takeover,
+            ..DeflateConfig::default()
+        })
+    }
 }
 
 impl Default for Config {
@@ -45,6 +70,7 @@ impl Default for Config {
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             messages_per_second: 100,
+            compression: Compression::On,
         }
     }
 }
@@ -82,11 +108,12 @@ impl Config {
         }
     }
 
-    pub(crate) const fn http(&self) -> HttpConfig {
+    pub(crate) fn http(&self) -> HttpConfig {
         HttpConfig {
             request_timeout: self.handshake_timeout,
             keep_alive: self.keep_alive,
             close_timeout: self.close_timeout,
+            deflate: self.compression.deflate(),
         }
     }
 

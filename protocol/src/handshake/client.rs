@@ -4,6 +4,8 @@ use std::fmt;
 
 use base64::Engine as _;
 
+use crate::deflate::{DeflateAgreement, DeflateConfig};
+
 use super::head::{HEADERS_MAX, HeadError, HeadLimits, HeadReader};
 use super::{BASE64, VERSION, accept_key, header};
 
@@ -18,6 +20,8 @@ pub struct Target<'a> {
     pub protocols: &'a [&'a str],
     /// The value of `Origin`, which browsers send.
     pub origin: Option<&'a str>,
+    /// Whether to offer permessage-deflate, and how.
+    pub deflate: Option<&'a DeflateConfig>,
     /// Further headers: `Authorization`, `Cookie`, `User-Agent`.
     pub headers: &'a [(&'a str, &'a str)],
 }
@@ -27,12 +31,17 @@ pub struct Target<'a> {
 pub struct Handshake {
     expected_accept: String,
     protocols: Vec<String>,
+    deflate: Option<DeflateConfig>,
     reader: HeadReader,
 }
 
 /// What the server agreed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
+    /// What was agreed on about permessage-deflate: hand it to [`Connection::enable_deflate`].
+    ///
+    /// [`Connection::enable_deflate`]: crate::Connection::enable_deflate
+    pub deflate: Option<DeflateAgreement>,
     /// The subprotocol that the server chose.
     pub protocol: Option<String>,
 }
@@ -54,6 +63,8 @@ pub enum HandshakeError {
     Accept,
     /// The server uses an extension that was not asked for.
     UnaskedExtension,
+    /// The server's extensions do not follow the grammar, or are no answer to our offer.
+    Extensions,
     /// The server chose a subprotocol that was not asked for, or several.
     UnaskedProtocol,
 }
@@ -95,12 +106,16 @@ impl Handshake {
                 &["Sec-WebSocket-Protocol: ", &target.protocols.join(", ")],
             );
         }
+        if let Some(deflate) = target.deflate {
+            push_line(out, &["Sec-WebSocket-Extensions: ", &deflate.offer()]);
+        }
         for (name, value) in target.headers {
             push_line(out, &[name, ": ", value]);
         }
         push_line(out, &[]);
         Ok(Self {
             expected_accept: accept_key(&key),
+            deflate: target.deflate.cloned(),
             protocols: target
                 .protocols
                 .iter()
@@ -175,15 +190,17 @@ impl Handshake {
         // "If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of
         // an extension that was not present in the client's handshake [...] the client MUST _Fail the WebSocket
         // Connection_."
-        if values("sec-websocket-extensions")
-            .flat_map(header::list)
-            .next()
-            .is_some()
-        {
-            return Err(HandshakeError::UnaskedExtension);
-        }
+        let extensions = || values("sec-websocket-extensions");
+        let deflate = match &self.deflate {
+            Some(offered) => check_deflate(offered, extensions())?,
+            None if extensions().flat_map(header::list).next().is_some() => {
+                return Err(HandshakeError::UnaskedExtension);
+            }
+            None => None,
+        };
         Ok(Response {
             protocol: self.check_protocol(values("sec-websocket-protocol"))?,
+            deflate,
         })
     }
 
@@ -202,6 +219,20 @@ impl Handshake {
             (Some(_), _) => Err(HandshakeError::UnaskedProtocol),
         }
     }
+}
+
+/// "If the agreed parameters [...] are invalid, [...] the client MUST _Fail the WebSocket Connection_" (RFC 7692 §5.1, §7.1).
+fn check_deflate<'v>(
+    offered: &DeflateConfig,
+    values: impl Iterator<Item = &'v str>,
+) -> Result<Option<DeflateAgreement>, HandshakeError> {
+    let mut answers = Vec::new();
+    for value in values {
+        answers.extend(header::extensions(value).map_err(|_| HandshakeError::Extensions)?);
+    }
+    offered
+        .check_response(&answers)
+        .map_err(|_| HandshakeError::Extensions)
 }
 
 fn push_line(out: &mut Vec<u8>, parts: &[&str]) {
@@ -249,6 +280,7 @@ impl fmt::Display for HandshakeError {
             Self::UnaskedExtension => {
                 f.write_str("the server uses an extension that was not asked for")
             }
+            Self::Extensions => f.write_str("the server's extensions are no answer to our offer"),
             Self::UnaskedProtocol => {
                 f.write_str("the server chose a subprotocol that was not asked for")
             }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::head::HEADERS_MAX;
+use super::header::Extension;
 use super::{VERSION, accept_key, header, is_valid_key};
 
 /// Room for the headers of one request; lend it to [`Request::parse`].
@@ -272,6 +273,7 @@ impl std::error::Error for Refusal {}
 pub struct Upgrade<'h> {
     key: &'h str,
     protocols: Vec<&'h str>,
+    extensions: Vec<Extension<'h>>,
 }
 
 impl<'h> Upgrade<'h> {
@@ -307,11 +309,20 @@ impl<'h> Upgrade<'h> {
         if request.body_bytes() != Ok(0) {
             return Err(Refusal::Body);
         }
-        check_extensions(request)?;
+        let extensions = extensions(request)?;
         Ok(Self {
             key,
             protocols: protocols(request)?,
+            extensions,
         })
+    }
+
+    /// The extensions that the client offers, in its order of preference: [`DeflateConfig::accept`] answers them.
+    ///
+    /// [`DeflateConfig::accept`]: crate::DeflateConfig::accept
+    #[must_use]
+    pub fn extensions(&self) -> &[Extension<'h>] {
+        &self.extensions
     }
 
     /// The subprotocols that the client asks for, in its order of preference.
@@ -329,8 +340,8 @@ impl<'h> Upgrade<'h> {
             .find(|protocol| self.protocols.contains(protocol))
     }
 
-    /// Appends the response that opens the connection (§4.2.2), with the subprotocol that was chosen.
-    pub fn accept(&self, protocol: Option<&str>, out: &mut Vec<u8>) {
+    /// Appends the response that opens the connection (§4.2.2), with the subprotocol and the extensions that were chosen.
+    pub fn accept(&self, protocol: Option<&str>, extensions: Option<&str>, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
@@ -339,17 +350,22 @@ impl<'h> Upgrade<'h> {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(protocol.as_bytes());
         }
+        if let Some(extensions) = extensions {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            out.extend_from_slice(extensions.as_bytes());
+        }
         out.extend_from_slice(b"\r\n\r\n");
     }
 }
 
-/// The offers are read, so that a malformed one is refused; none is accepted, so that none is answered (§9.1).
-fn check_extensions(request: &Request<'_>) -> Result<(), Refusal> {
+/// The offers of all header lines, in order: several lines mean the same as one (§9.1).
+fn extensions<'h>(request: &Request<'h>) -> Result<Vec<Extension<'h>>, Refusal> {
+    let mut offers = Vec::new();
     for value in request.values("sec-websocket-extensions") {
         let value = str::from_utf8(value).map_err(|_| Refusal::Extensions)?;
-        header::extensions(value).map_err(|_| Refusal::Extensions)?;
+        offers.extend(header::extensions(value).map_err(|_| Refusal::Extensions)?);
     }
-    Ok(())
+    Ok(offers)
 }
 
 /// "The elements that comprise this value MUST be non-empty strings with characters [...] not including separator

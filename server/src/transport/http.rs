@@ -6,9 +6,9 @@ use std::io::IoSlice;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use tidewire_protocol::Transport;
 use tidewire_protocol::handshake::head::{HeadLimits, HeadReader};
 use tidewire_protocol::handshake::server::{HeaderStorage, Request};
+use tidewire_protocol::{DeflateAgreement, DeflateConfig, Transport};
 
 use super::response::{Response, overloaded};
 use super::routes::{Endpoint, Route, route};
@@ -29,6 +29,17 @@ pub(crate) struct HttpConfig {
     pub(crate) keep_alive: Duration,
     /// For the peer to take the last response and end the connection.
     pub(crate) close_timeout: Duration,
+    /// How messages are compressed; `None` declines every offer.
+    pub(crate) deflate: Option<DeflateConfig>,
+}
+
+/// A handshake that was accepted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Where it leads.
+    pub(crate) endpoint: Endpoint,
+    /// What was agreed on about permessage-deflate.
+    pub(crate) deflate: Option<DeflateAgreement>,
 }
 
 /// The state of the connection.
@@ -79,7 +90,7 @@ impl Http {
         config: &HttpConfig,
         status: &Status,
         now: Instant,
-    ) -> Option<Endpoint> {
+    ) -> Option<Accepted> {
         let mut was_idle = !self.reader.has_begun();
         loop {
             match self.phase {
@@ -99,8 +110,8 @@ impl Http {
                 Ok(Some(head)) => {
                     was_idle = true;
                     self.deadline = now + config.keep_alive;
-                    if let Some(endpoint) = self.answer(&head, config, status, now) {
-                        return Some(endpoint);
+                    if let Some(accepted) = self.answer(&head, config, status, now) {
+                        return Some(accepted);
                     }
                 }
                 Err(error) => self.respond_last(&Response::bad_head(error), false, config, now),
@@ -118,15 +129,15 @@ impl Http {
         config: &HttpConfig,
         status: &Status,
         now: Instant,
-    ) -> Option<(Endpoint, Vec<u8>)> {
+    ) -> Option<(Accepted, Vec<u8>)> {
         if self.stash.is_empty() || self.unsent_bytes() > OUT_BYTES_HIGH {
             return None;
         }
         let mut stash = mem::take(&mut self.stash);
         let mut input = &mut stash[..];
-        let endpoint = self.handle_input(&mut input, config, status, now)?;
+        let accepted = self.handle_input(&mut input, config, status, now)?;
         let behind = input.to_vec();
-        Some((endpoint, behind))
+        Some((accepted, behind))
     }
 
     /// Whether no more is to be read before unsent bytes have left.
@@ -141,7 +152,7 @@ impl Http {
         config: &HttpConfig,
         status: &Status,
         now: Instant,
-    ) -> Option<Endpoint> {
+    ) -> Option<Accepted> {
         let mut storage = HeaderStorage::default();
         let Ok(request) = Request::parse(head, &mut storage) else {
             self.respond_last(&Response::malformed(), false, config, now);
@@ -158,8 +169,15 @@ impl Http {
                 protocol,
                 endpoint,
             } => {
-                upgrade.accept(protocol, &mut self.out);
-                Some(endpoint)
+                let offers = upgrade.extensions();
+                let deflate = config
+                    .deflate
+                    .as_ref()
+                    .and_then(|config| config.accept(offers));
+                let answer = deflate.as_ref().map(|(_, answer)| answer.as_str());
+                upgrade.accept(protocol, answer, &mut self.out);
+                let deflate = deflate.map(|(agreement, _)| agreement);
+                Some(Accepted { endpoint, deflate })
             }
             Route::Respond(response) => {
                 // Who asked for another protocol and did not get it may go on in that protocol, and be passed on by
@@ -309,6 +327,7 @@ mod tests {
     #[test]
     fn a_head_that_begins_behind_another_has_no_more_time_than_the_first() {
         let config = HttpConfig {
+            deflate: None,
             request_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),

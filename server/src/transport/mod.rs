@@ -6,6 +6,6 @@ mod query;
 mod response;
 mod routes;
 
-pub(crate) use http::{Http, HttpConfig};
+pub(crate) use http::{Accepted, Http, HttpConfig};
 pub(crate) use response::overloaded_response;
 pub(crate) use routes::Endpoint;

@@ -6,7 +6,7 @@ use super::Worker;
 use crate::chat::{Effect, Parting};
 use crate::ids::{ConnId, RoomName};
 use crate::net::conn::{App, State, WebSocket};
-use crate::transport::Endpoint;
+use crate::transport::{Accepted, Endpoint};
 
 /// 4003: a newer connection has the session.
 const REPLACED: u16 = 4003;
@@ -25,8 +25,8 @@ impl Worker {
             return;
         };
         let mut input = bytes;
-        if let Some(endpoint) = http.handle_input(&mut input, &self.http, &self.status, now) {
-            self.upgrade(id, endpoint, input);
+        if let Some(accepted) = http.handle_input(&mut input, &self.http, &self.status, now) {
+            self.upgrade(id, accepted, input);
         }
     }
 
@@ -38,8 +38,8 @@ impl Worker {
         };
         match &mut conn.state {
             State::Http(http) => {
-                if let Some((endpoint, mut behind)) = http.resume(&self.http, &self.status, now) {
-                    self.upgrade(id, endpoint, &mut behind);
+                if let Some((accepted, mut behind)) = http.resume(&self.http, &self.status, now) {
+                    self.upgrade(id, accepted, &mut behind);
                 }
             }
             State::WebSocket(web_socket) => {
@@ -51,7 +51,8 @@ impl Worker {
     }
 
     /// The connection speaks WebSocket from now on; `input` holds the frames that came behind the handshake.
-    fn upgrade(&mut self, id: ConnId, endpoint: Endpoint, input: &mut [u8]) {
+    fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
+        let Accepted { endpoint, deflate } = accepted;
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -77,6 +78,9 @@ impl Worker {
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
+        if let (Some(config), Some(agreement)) = (&self.http.deflate, deflate) {
+            connection.enable_deflate(config, agreement);
+        }
         conn.state = State::WebSocket(Box::new(WebSocket {
             connection,
             app,

@@ -1,41 +1,24 @@
-//! What the fuzz targets call: arbitrary bytes in, and the properties that must hold whatever they are.
+//! Whole streams: what one end does with whatever the other sends, however it is cut.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::frame::{Decoded, Header, Rules};
-use crate::{Config, Connection, Event, Side, Transport};
-
-/// A header that decodes encodes to the same bytes, and no prefix of it decodes.
-pub fn frame_header(data: &[u8]) {
-    let Some((&reserved, bytes)) = data.split_first() else {
-        return;
-    };
-    for sender in [Side::Client, Side::Server] {
-        let rules = Rules {
-            sender,
-            reserved_bits_allowed: reserved & 0x70,
-        };
-        let Ok(Decoded::Complete { header, used }) = Header::decode(bytes, rules) else {
-            continue;
-        };
-        let (head, _) = bytes.split_at(used);
-        let mut encoded = Vec::new();
-        header.encode(&mut encoded);
-        assert_eq!(encoded, head);
-        for len in 0..used {
-            assert_eq!(
-                Header::decode(head.split_at(len).0, rules),
-                Ok(Decoded::Partial)
-            );
-        }
-    }
-}
+use crate::{Config, Connection, DeflateAgreement, DeflateConfig, Event, Side, Transport};
 
 /// A server that reads the bytes whole and one that reads them in pieces see the same and answer the same.
 ///
-/// The first eight bytes choose the limits and the sizes of the pieces; the rest is what the client sends.
+/// The first eight bytes choose the limits, whether messages may be compressed, and the sizes of the pieces; the rest is
+/// what the client sends.
 pub fn server_stream(data: &[u8]) {
+    stream(Side::Server, data);
+}
+
+/// The same for a client, and what a server sends.
+pub fn client_stream(data: &[u8]) {
+    stream(Side::Client, data);
+}
+
+fn stream(side: Side, data: &[u8]) {
     let Some((seed, bytes)) = data.split_first_chunk::<8>() else {
         return;
     };
@@ -43,22 +26,46 @@ pub fn server_stream(data: &[u8]) {
     let config = Arc::new(Config {
         frame_bytes_max: 16 << (limit & 0xf),
         message_bytes_max: 16 << (limit >> 4),
-        fragments_max: u32::from(fragments) + 1,
+        fragments_max: u32::from(fragments & 0x3f) + 1,
         ..Config::default()
     });
-    let whole = observe(&config, bytes, &[bytes.len().max(1)]);
+    let deflate = match fragments >> 6 {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    };
+    let connect = || connect(side, Arc::clone(&config), deflate);
+    let whole = observe(connect(), bytes, &[bytes.len().max(1)]);
     let sizes = sizes.map(|size| usize::from(size) + 1);
-    assert_eq!(observe(&config, bytes, &sizes), whole);
+    assert_eq!(observe(connect(), bytes, &sizes), whole);
+}
+
+/// A connection, with permessage-deflate if `context_takeover` says how.
+fn connect(side: Side, config: Arc<Config>, context_takeover: Option<bool>) -> Connection {
+    let now = Instant::now();
+    let mut connection = match side {
+        Side::Server => Connection::server(config, now),
+        Side::Client => Connection::client_with_keys(config, now, || [1, 2, 3, 4]),
+    };
+    if let Some(takeover) = context_takeover {
+        let agreement = DeflateAgreement {
+            server_no_context_takeover: !takeover,
+            client_no_context_takeover: !takeover,
+            server_max_window_bits: 15,
+            client_max_window_bits: 15,
+        };
+        connection.enable_deflate(&DeflateConfig::default(), agreement);
+    }
+    connection
 }
 
 /// The events, the bytes sent, and what is to become of the transport.
 fn observe(
-    config: &Arc<Config>,
+    mut connection: Connection,
     bytes: &[u8],
     sizes: &[usize],
 ) -> (Vec<Event<'static>>, Vec<u8>, Transport) {
     let now = Instant::now();
-    let mut connection = Connection::server(Arc::clone(config), now);
     let mut bytes = bytes.to_vec();
     let (mut rest, mut events, mut sent) = (&mut bytes[..], Vec::new(), Vec::new());
     for &size in sizes.iter().cycle() {
@@ -89,7 +96,7 @@ fn observe(
     (events, sent, connection.transport())
 }
 
-fn drain(connection: &mut Connection, sent: &mut Vec<u8>) {
+pub(super) fn drain(connection: &mut Connection, sent: &mut Vec<u8>) {
     loop {
         let mut slices = [std::io::IoSlice::new(&[]); 4];
         let filled = connection.poll_transmit(&mut slices);
@@ -105,7 +112,7 @@ fn drain(connection: &mut Connection, sent: &mut Vec<u8>) {
     }
 }
 
-fn into_owned(event: Event<'_>) -> Event<'static> {
+pub(super) fn into_owned(event: Event<'_>) -> Event<'static> {
     use crate::Message;
     use std::borrow::Cow;
     match event {

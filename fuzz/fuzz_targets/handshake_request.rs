@@ -1,0 +1,7 @@
+//! Any bytes as a request, split anywhere. What must hold is in the
+//! crate: `tidewire_protocol::fuzzing`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| tidewire_protocol::fuzzing::handshake_request(data));

@@ -1,0 +1,7 @@
+//! Any message prepared and plain. What must hold is in the
+//! crate: `tidewire_protocol::fuzzing`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| tidewire_protocol::fuzzing::prepared(data));
