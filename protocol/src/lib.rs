@@ -1,9 +1,10 @@
-//! WebSocket (RFC 6455) without I/O: **you hand it bytes and the time, it hands you events and bytes, and in between it
+//! WebSocket (RFC 6455, and permessage-deflate, RFC 7692) without I/O: **you hand it bytes and the time, it hands you events and bytes, and in between it
 //! never waits, reads a clock or touches a socket.**
 //!
 //! * [`handshake`]: HTTP in, the accept key out, for servers and clients.
 //! * [`Connection`]: everything after the handshake, for both sides.
 //! * [`Prepared`]: a message encoded once for many connections.
+//! * [`DeflateConfig`]: permessage-deflate: what is offered, accepted and agreed on.
 //! * [`frame`], [`mask`], [`utf8`], [`close`]: the parts, for those who build something else with them.
 //!
 //! # The loop around a connection

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// As a step of `cargo xtask test`: a short run of every target.
 pub(crate) fn step() -> Result<()> {
     run(&Args {
-        seconds: 20,
+        seconds: 8,
         ..Args::default()
     })
 }
