@@ -19,6 +19,19 @@ pub enum Event<'a> {
     Closed(Closed),
 }
 
+impl Event<'_> {
+    /// The same event, borrowing nothing from the input: to keep it, or to hand it to another thread.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Self::Message(message) => Event::Message(message.into_owned()),
+            Self::Ping(payload) => Event::Ping(Cow::Owned(payload.into_owned())),
+            Self::Pong(payload) => Event::Pong(Cow::Owned(payload.into_owned())),
+            Self::Closed(closed) => Event::Closed(closed),
+        }
+    }
+}
+
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {

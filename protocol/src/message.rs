@@ -36,6 +36,15 @@ impl<'a> Message<'a> {
         Self::Binary(Cow::Borrowed(bytes))
     }
 
+    /// The same message, borrowing nothing from the input.
+    #[must_use]
+    pub fn into_owned(self) -> Message<'static> {
+        match self {
+            Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
+            Self::Binary(bytes) => Message::Binary(Cow::Owned(bytes.into_owned())),
+        }
+    }
+
     /// The payload in bytes.
     #[must_use]
     pub fn payload(&self) -> &[u8] {

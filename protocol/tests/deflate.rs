@@ -8,8 +8,6 @@
     reason = "a panic is how a test fails"
 )]
 
-mod common;
-
 use std::borrow::Cow;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -80,7 +78,7 @@ fn events(connection: &mut Connection, bytes: &[u8]) -> Vec<Event<'static>> {
     let mut input = &mut bytes[..];
     let mut events = Vec::new();
     while let Some(event) = connection.handle_input(&mut input, Instant::now()) {
-        events.push(common::owned(event));
+        events.push(event.into_owned());
     }
     events
 }

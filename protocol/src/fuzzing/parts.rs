@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::streams::{drain, into_owned};
+use super::streams::drain;
 use crate::deflate::{Corrupt, Decompression};
 use crate::frame::{Decoded, Header, Rules};
 use crate::handshake::client::{Handshake, Target};
@@ -213,7 +213,7 @@ pub fn round_trip(data: &[u8]) {
             _ => Message::binary(&content),
         };
         assert_eq!(sender.send(&message), Ok(()));
-        sent_messages.push(into_owned(Event::Message(message)));
+        sent_messages.push(Event::Message(message).into_owned());
     }
     let mut wire = Vec::new();
     drain(&mut sender, &mut wire);
@@ -221,7 +221,7 @@ pub fn round_trip(data: &[u8]) {
     for piece in wire.chunks_mut(usize::from(size) + 1) {
         let mut input = piece;
         while let Some(event) = receiver.handle_input(&mut input, Instant::now()) {
-            received.push(into_owned(event));
+            received.push(event.into_owned());
         }
     }
     assert_eq!(received, sent_messages);

@@ -76,7 +76,7 @@ fn observe(
                 // Refused once the client has begun to close, which is right.
                 let _ = connection.send(message);
             }
-            events.push(into_owned(event));
+            events.push(event.into_owned());
         }
         assert!(input.is_empty(), "the connection left input behind");
         drain(&mut connection, &mut sent);
@@ -109,21 +109,5 @@ pub(super) fn drain(connection: &mut Connection, sent: &mut Vec<u8>) {
             return;
         }
         connection.transmitted(sent.len() - before);
-    }
-}
-
-pub(super) fn into_owned(event: Event<'_>) -> Event<'static> {
-    use crate::Message;
-    use std::borrow::Cow;
-    match event {
-        Event::Message(Message::Text(text)) => {
-            Event::Message(Message::Text(Cow::Owned(text.into_owned())))
-        }
-        Event::Message(Message::Binary(bytes)) => {
-            Event::Message(Message::Binary(Cow::Owned(bytes.into_owned())))
-        }
-        Event::Ping(payload) => Event::Ping(Cow::Owned(payload.into_owned())),
-        Event::Pong(payload) => Event::Pong(Cow::Owned(payload.into_owned())),
-        Event::Closed(closed) => Event::Closed(closed),
     }
 }

@@ -142,75 +142,56 @@ impl Handshake {
 
     fn check_response(&self, head: &[u8]) -> Result<Response, HandshakeError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut parsed = httparse::Response::new(&mut headers);
-        if !matches!(parsed.parse(head), Ok(httparse::Status::Complete(_))) {
+        let mut head_parsed = httparse::Response::new(&mut headers);
+        if !matches!(head_parsed.parse(head), Ok(httparse::Status::Complete(_))) {
             return Err(HandshakeError::Malformed);
         }
-        let values = |name: &'static str| {
-            let headers = parsed
-                .headers
-                .iter()
-                .filter(move |header| header.name.eq_ignore_ascii_case(name));
-            // A value that cannot be read is not one that was agreed on: no check takes the replacement character.
-            headers.map(|header| str::from_utf8(header.value).unwrap_or("\u{fffd}"))
-        };
-        let lists = |name, element: &str| {
-            values(name)
-                .flat_map(header::list)
-                .any(|e| e.eq_ignore_ascii_case(element))
-        };
-        // "If the status code received from the server is not 101, the client handles the response per HTTP procedures."
-        match (parsed.version, parsed.code) {
-            // HTTP/1.0 knows no upgrade (RFC 9110 §7.8).
-            (Some(1), Some(101)) => {}
-            (_, None) | (_, Some(101)) => return Err(HandshakeError::Malformed),
-            (_, Some(status)) => return Err(HandshakeError::Status(status)),
-        }
-        // "If [...] the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
-        // "websocket", the client MUST _Fail the WebSocket Connection_."
-        let mut upgrade = values("upgrade");
-        if !upgrade
-            .next()
-            .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
-            || upgrade.next().is_some()
-        {
-            return Err(HandshakeError::Upgrade);
-        }
-        // "If [...] the |Connection| header field doesn't contain a token that is an ASCII case-insensitive match for the
-        // value "Upgrade", the client MUST _Fail the WebSocket Connection_."
-        if !lists("connection", "upgrade") {
-            return Err(HandshakeError::Connection);
-        }
-        // "If [...] the |Sec-WebSocket-Accept| contains a value other than the base64-encoded SHA-1 of the concatenation
-        // of the |Sec-WebSocket-Key| [...] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" [...], the client MUST
-        // _Fail the WebSocket Connection_."
-        if !values("sec-websocket-accept").eq([self.expected_accept.as_str()]) {
-            return Err(HandshakeError::Accept);
-        }
-        // "If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of
-        // an extension that was not present in the client's handshake [...] the client MUST _Fail the WebSocket
-        // Connection_."
-        let extensions = || values("sec-websocket-extensions");
-        let deflate = match &self.deflate {
-            Some(offered) => check_deflate(offered, extensions())?,
-            None if extensions().flat_map(header::list).next().is_some() => {
-                return Err(HandshakeError::UnaskedExtension);
-            }
-            None => None,
-        };
+        check_status(&head_parsed)?;
+        let headers = Headers(head_parsed.headers);
+        check_upgrade(headers)?;
+        self.check_accept(headers)?;
         Ok(Response {
-            protocol: self.check_protocol(values("sec-websocket-protocol"))?,
-            deflate,
+            deflate: self.check_extensions(headers)?,
+            protocol: self.check_protocol(headers)?,
         })
+    }
+
+    /// "If [...] the |Sec-WebSocket-Accept| contains a value other than the base64-encoded SHA-1 of the concatenation of
+    /// the |Sec-WebSocket-Key| [...] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" [...], the client MUST
+    /// _Fail the WebSocket Connection_."
+    fn check_accept(&self, headers: Headers<'_>) -> Result<(), HandshakeError> {
+        if headers
+            .values("sec-websocket-accept")
+            .eq([self.expected_accept.as_str()])
+        {
+            Ok(())
+        } else {
+            Err(HandshakeError::Accept)
+        }
+    }
+
+    /// "If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of an
+    /// extension that was not present in the client's handshake [...] the client MUST _Fail the WebSocket Connection_."
+    fn check_extensions(
+        &self,
+        headers: Headers<'_>,
+    ) -> Result<Option<DeflateAgreement>, HandshakeError> {
+        let values = || headers.values("sec-websocket-extensions");
+        match &self.deflate {
+            Some(offered) => check_deflate(offered, values()),
+            None if values().flat_map(header::list).next().is_some() => {
+                Err(HandshakeError::UnaskedExtension)
+            }
+            None => Ok(None),
+        }
     }
 
     /// "If [...] this header field indicates the use of a subprotocol that was not present in the client's handshake [...]
     /// the client MUST _Fail the WebSocket Connection_."
-    fn check_protocol<'v>(
-        &self,
-        values: impl Iterator<Item = &'v str>,
-    ) -> Result<Option<String>, HandshakeError> {
-        let mut chosen = values.flat_map(header::list);
+    fn check_protocol(&self, headers: Headers<'_>) -> Result<Option<String>, HandshakeError> {
+        let mut chosen = headers
+            .values("sec-websocket-protocol")
+            .flat_map(header::list);
         match (chosen.next(), chosen.next()) {
             (None, _) => Ok(None),
             (Some(protocol), None) if self.protocols.iter().any(|asked| asked == protocol) => {
@@ -218,6 +199,51 @@ impl Handshake {
             }
             (Some(_), _) => Err(HandshakeError::UnaskedProtocol),
         }
+    }
+}
+
+/// The headers of a response.
+#[derive(Clone, Copy)]
+struct Headers<'h>(&'h [httparse::Header<'h>]);
+
+impl<'h> Headers<'h> {
+    fn values(self, name: &'static str) -> impl Iterator<Item = &'h str> {
+        let named = self
+            .0
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name));
+        // A value that cannot be read is not one that was agreed on: no check takes the replacement character.
+        named.map(|header| str::from_utf8(header.value).unwrap_or("\u{fffd}"))
+    }
+}
+
+/// "If the status code received from the server is not 101, the client handles the response per HTTP procedures."
+fn check_status(head: &httparse::Response<'_, '_>) -> Result<(), HandshakeError> {
+    match (head.version, head.code) {
+        // HTTP/1.0 knows no upgrade (RFC 9110 §7.8).
+        (Some(1), Some(101)) => Ok(()),
+        (_, None | Some(101)) => Err(HandshakeError::Malformed),
+        (_, Some(status)) => Err(HandshakeError::Status(status)),
+    }
+}
+
+fn check_upgrade(headers: Headers<'_>) -> Result<(), HandshakeError> {
+    // "If [...] the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
+    // "websocket", the client MUST _Fail the WebSocket Connection_."
+    let mut upgrade = headers.values("upgrade");
+    let is_websocket = upgrade
+        .next()
+        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
+    if !is_websocket || upgrade.next().is_some() {
+        return Err(HandshakeError::Upgrade);
+    }
+    // "If [...] the |Connection| header field doesn't contain a token that is an ASCII case-insensitive match for the
+    // value "Upgrade", the client MUST _Fail the WebSocket Connection_."
+    let mut connection = headers.values("connection").flat_map(header::list);
+    if connection.any(|token| token.eq_ignore_ascii_case("upgrade")) {
+        Ok(())
+    } else {
+        Err(HandshakeError::Connection)
     }
 }
 

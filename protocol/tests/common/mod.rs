@@ -215,7 +215,7 @@ impl Scenario {
         let mut input = &mut bytes[..];
         let mut events = Vec::new();
         while let Some(event) = self.connection.handle_input(&mut input, self.now) {
-            events.push(owned(event));
+            events.push(event.into_owned());
         }
         assert!(input.is_empty(), "the connection left input behind");
         events
@@ -352,7 +352,7 @@ pub(crate) fn observe(side: Side, config: &Config, bytes: &[u8], sizes: &[usize]
                 // Refused once a side has begun to close, which is right.
                 let _ = scenario.connection.send(message);
             }
-            events.push(owned(event));
+            events.push(event.into_owned());
         }
         assert!(input.is_empty(), "the connection left input behind");
         sent.extend(scenario.flush());
@@ -364,21 +364,6 @@ pub(crate) fn observe(side: Side, config: &Config, bytes: &[u8], sizes: &[usize]
         events,
         sent,
         transport: scenario.transport(),
-    }
-}
-
-/// The event, borrowing nothing.
-pub(crate) fn owned(event: Event<'_>) -> Event<'static> {
-    match event {
-        Event::Message(Message::Text(text)) => {
-            Event::Message(Message::Text(Cow::Owned(text.into_owned())))
-        }
-        Event::Message(Message::Binary(bytes)) => {
-            Event::Message(Message::Binary(Cow::Owned(bytes.into_owned())))
-        }
-        Event::Ping(payload) => Event::Ping(Cow::Owned(payload.into_owned())),
-        Event::Pong(payload) => Event::Pong(Cow::Owned(payload.into_owned())),
-        Event::Closed(closed) => Event::Closed(closed),
     }
 }
 

@@ -198,16 +198,7 @@ impl Hub {
             | Command::Presence { .. }
             | Command::Heartbeat => None,
         };
-        let (code, message) = (refused.code, refused.message.as_str());
-        self.send(
-            conn,
-            &Event::Error {
-                code,
-                message,
-                seq,
-                id: request.id,
-            },
-        );
+        self.send_error(conn, refused, seq, request.id);
     }
 }
 

@@ -119,17 +119,7 @@ impl Hub {
             self.enter(conn, room, joiner.since.clone(), None);
         }
         if joiner.rooms.len() > max {
-            let refused = too_many_rooms(max);
-            let (code, message) = (refused.code, refused.message.as_str());
-            self.send(
-                conn,
-                &Event::Error {
-                    code,
-                    message,
-                    seq: None,
-                    id: None,
-                },
-            );
+            self.send_error(conn, &too_many_rooms(max), None, None);
         }
     }
 
@@ -410,16 +400,7 @@ impl Hub {
     }
 
     fn bad_message(&mut self, conn: ConnId, bad: &BadCommand<'_>) {
-        let (code, message) = (bad.refused.code, bad.refused.message.as_str());
-        self.send(
-            conn,
-            &Event::Error {
-                code,
-                message,
-                seq: bad.seq,
-                id: bad.id,
-            },
-        );
+        self.send_error(conn, &bad.refused, bad.seq, bad.id);
         let Some(member) = self.members.get_mut(&conn) else {
             return;
         };
@@ -427,6 +408,25 @@ impl Hub {
         if member.bad_messages >= self.config.bad_messages_max {
             self.effects.push(Effect::Close(conn, Parting::BadMessages));
         }
+    }
+
+    fn send_error(
+        &mut self,
+        conn: ConnId,
+        refused: &Refused,
+        seq: Option<&RawValue>,
+        id: Option<&RawValue>,
+    ) {
+        let (code, message) = (refused.code, refused.message.as_str());
+        self.send(
+            conn,
+            &Event::Error {
+                code,
+                message,
+                seq,
+                id,
+            },
+        );
     }
 
     fn send(&mut self, conn: ConnId, event: &Event<'_>) {
