@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{
     CUT_OFF, Frame, Pair, Scenario, announcing, close_frame, closed_by_peer, closed_by_us, failed,
-    owned, ping, text,
+    ping, text,
 };
 use tidewire_protocol::{
     CloseCode, CloseFrame, Closed, Config, Error, Event, Initiator, Message, Misuse, PeerError,
@@ -573,10 +573,16 @@ fn messages_before_the_mistake_are_delivered_and_answered_before_the_close() {
     let mut bytes = [Frame::text("good").by(Side::Client), b"\x83\x80".to_vec()].concat();
     let mut input = &mut bytes[..];
     let now = scenario.now;
-    let first = scenario.connection.handle_input(&mut input, now).map(owned);
+    let first = scenario
+        .connection
+        .handle_input(&mut input, now)
+        .map(Event::into_owned);
     assert_eq!(first, Some(text("good")));
     scenario.connection.send(&Message::text("answer")).unwrap();
-    let second = scenario.connection.handle_input(&mut input, now).map(owned);
+    let second = scenario
+        .connection
+        .handle_input(&mut input, now)
+        .map(Event::into_owned);
     assert_eq!(second, Some(failed(PeerError::ReservedOpcode(3))));
     assert_eq!(
         scenario.flush_frames(),

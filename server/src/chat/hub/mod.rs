@@ -214,17 +214,12 @@ impl Hub {
 
     /// The message found no place.
     pub fn not_appended(&mut self, append: &Append) {
+        let refused = Refused {
+            code: "storage_full",
+            message: "There is no room for another log: the message was not kept.".to_owned(),
+        };
         let (seq, id) = (append.seq.as_deref(), append.id.as_deref());
-        let message = "There is no room for another log: the message was not kept.";
-        self.send(
-            append.conn,
-            &Event::Error {
-                code: "storage_full",
-                message,
-                seq,
-                id,
-            },
-        );
+        self.send_error(append.conn, &refused, seq, id);
     }
 
     /// The cursor is at the head: the connection hears where that is and who is there.
