@@ -2,6 +2,7 @@
 
 use crate::deflate::Corrupt;
 use crate::error::{Error, LimitError, PeerError};
+use crate::event::Piece;
 use crate::frame::Opcode;
 use crate::message::Message;
 use crate::utf8::{InvalidUtf8, Utf8Decoder};
@@ -21,6 +22,8 @@ pub(crate) struct Assembly {
     /// Payload bytes so far behind the decompression.
     inflated_bytes: u64,
     fragments: u32,
+    /// A piece was handed over.
+    begun: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl Assembly {
             wire_bytes: 0,
             inflated_bytes: 0,
             fragments: 1,
+            begun: false,
         }
     }
 
@@ -106,6 +110,28 @@ impl Assembly {
                 Ok(())
             }
         }
+    }
+
+    /// What came since the last piece; `None` if that is nothing, and not the end.
+    pub(crate) fn take_piece<'b>(&mut self, last: bool) -> Result<Option<Piece<'b>>, Error> {
+        let content = match &mut self.content {
+            Content::Text { text, decoder } => {
+                if last {
+                    decoder.finish()?;
+                }
+                Message::Text(Cow::Owned(std::mem::take(text)))
+            }
+            Content::Binary(bytes) => Message::Binary(Cow::Owned(std::mem::take(bytes))),
+        };
+        if content.payload().is_empty() && !last {
+            return Ok(None);
+        }
+        let first = !std::mem::replace(&mut self.begun, true);
+        Ok(Some(Piece {
+            content,
+            first,
+            last,
+        }))
     }
 
     /// The whole message.

@@ -4,6 +4,17 @@ use std::time::Duration;
 
 use crate::close::CloseCode;
 
+/// How messages are handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// Each as one [`Event::Message`](crate::Event::Message), put together in memory if need be.
+    #[default]
+    Whole,
+    /// One that does not lie whole in the input as [`Event::Piece`](crate::Event::Piece)s, as they come: for messages larger
+    /// than what one wants in memory. The limits still hold; raise `message_bytes_max` with it.
+    Pieces,
+}
+
 /// Limits and times of a connection. Share one between connections: `Arc<Config>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -14,6 +25,8 @@ pub struct Config {
     pub message_bytes_max: u64,
     /// The most frames of a message; empty ones count, and 0 allows one as 1 does. Default 131,072: the Autobahn testsuite sends 65,536.
     pub fragments_max: u32,
+    /// Whether messages are put together or handed over in pieces. Default: put together.
+    pub delivery: Delivery,
     /// The time without a byte from the peer after which a ping is sent; `None` sends none. Default 30 s: below the
     /// 60 s after which common proxies drop an idle connection.
     pub ping_interval: Option<Duration>,
@@ -33,6 +46,7 @@ impl Default for Config {
             frame_bytes_max: 1 << 20,
             message_bytes_max: 1 << 20,
             fragments_max: 131_072,
+            delivery: Delivery::Whole,
             ping_interval: Some(Duration::from_secs(30)),
             pong_wait: Duration::from_secs(10),
             pong_timeout_code: CloseCode::INTERNAL_ERROR,

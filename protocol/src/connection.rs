@@ -155,6 +155,7 @@ impl Connection {
             match self.receiver.receive(input, !self.side, &self.config) {
                 Ok(None) => return None,
                 Ok(Some(Received::Message(message))) => return Some(Event::Message(message)),
+                Ok(Some(Received::Piece(piece))) => return Some(Event::Piece(piece)),
                 Ok(Some(Received::Control(opcode, payload))) => {
                     if let Some(event) = self.handle_control(opcode, payload, now) {
                         return Some(event);
@@ -212,9 +213,11 @@ impl Connection {
     /// Queues a message.
     ///
     /// # Errors
-    /// [`Misuse::Closed`] once the connection is closing or closed.
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
+    /// another message.
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
         self.check_open()?;
+        self.sender.check_between_messages()?;
         self.sender.message(message.opcode(), message.payload());
         Ok(())
     }
@@ -222,11 +225,25 @@ impl Connection {
     /// Queues a message that was encoded before; a server shares its bytes, unless they are few.
     ///
     /// # Errors
-    /// [`Misuse::Closed`] once the connection is closing or closed.
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
+    /// another message.
     pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Misuse> {
         self.check_open()?;
+        self.sender.check_between_messages()?;
         self.sender.prepared(prepared);
         Ok(())
+    }
+
+    /// Queues a fragment of a message that is sent as it is made; `last` ends it. Each fragment of text is whole characters,
+    /// and fragments go out uncompressed. Pings may go between them, other messages not.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::OtherKind`] for text inside a binary message
+    /// or the other way round.
+    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender
+            .fragment(fragment.opcode(), fragment.payload(), last)
     }
 
     /// Queues a ping; its answer comes as [`Event::Pong`].

@@ -98,6 +98,10 @@ pub enum Misuse {
     /// The connection is closing or closed: "the application MUST NOT send any more data frames after sending a
     /// Close frame" (§5.5.1).
     Closed,
+    /// A message between the fragments of another: "MUST NOT be interleaved" (§5.4).
+    UnfinishedMessage,
+    /// A fragment of text in a binary message, or the other way round (§5.4).
+    OtherKind,
     /// A ping, pong or close reason does not fit in a control frame (§5.5).
     ControlTooLong,
     /// This side may not send this close code (§7.4.1).
@@ -161,6 +165,8 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("connection is closing or closed"),
+            Self::UnfinishedMessage => f.write_str("another message is not finished"),
+            Self::OtherKind => f.write_str("fragment of another kind than its message"),
             Self::ControlTooLong => f.write_str("control payload of more than 125 bytes"),
             Self::CloseCodeNotSendable(code) => {
                 write!(f, "close code {code} is not for this side to send")

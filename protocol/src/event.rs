@@ -11,6 +11,8 @@ use crate::message::Message;
 pub enum Event<'a> {
     /// A whole message.
     Message(Message<'a>),
+    /// A piece of a message, with [`Delivery::Pieces`](crate::Delivery::Pieces).
+    Piece(Piece<'a>),
     /// A ping with this payload; its pong is queued already.
     Ping(Cow<'a, [u8]>),
     /// A pong with this payload, asked for or not.
@@ -19,12 +21,27 @@ pub enum Event<'a> {
     Closed(Closed),
 }
 
+/// The next bytes of a message that is handed over as it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// The bytes; a piece of text never ends inside a character. The last piece may be empty.
+    pub content: Message<'a>,
+    /// A message begins with it.
+    pub first: bool,
+    /// The message ends with it.
+    pub last: bool,
+}
+
 impl Event<'_> {
     /// The same event, borrowing nothing from the input: to keep it, or to hand it to another thread.
     #[must_use]
     pub fn into_owned(self) -> Event<'static> {
         match self {
             Self::Message(message) => Event::Message(message.into_owned()),
+            Self::Piece(piece) => Event::Piece(Piece {
+                content: piece.content.into_owned(),
+                ..piece
+            }),
             Self::Ping(payload) => Event::Ping(Cow::Owned(payload.into_owned())),
             Self::Pong(payload) => Event::Pong(Cow::Owned(payload.into_owned())),
             Self::Closed(closed) => Event::Closed(closed),

@@ -115,6 +115,15 @@ impl Header {
         }
     }
 
+    /// The same header with RSV1 set: the message is compressed (RFC 7692 §6).
+    #[must_use]
+    pub const fn with_rsv1(self) -> Self {
+        Self {
+            reserved_bits: self.reserved_bits | RSV1,
+            ..self
+        }
+    }
+
     /// Reads a header from the beginning of `bytes`.
     ///
     /// # Errors

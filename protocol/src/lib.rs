@@ -107,11 +107,11 @@ mod prepared;
 mod send;
 
 pub use close::{CloseCode, CloseFrame};
-pub use config::Config;
+pub use config::{Config, Delivery};
 pub use connection::{Connection, Transport};
 pub use deflate::{DeflateAgreement, DeflateConfig};
 pub use error::{Error, LimitError, Misuse, PeerError};
-pub use event::{Closed, Event, Initiator};
+pub use event::{Closed, Event, Initiator, Piece};
 pub use message::Message;
 pub use prepared::Prepared;
 

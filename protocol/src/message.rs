@@ -7,9 +7,10 @@ use std::borrow::Cow;
 
 use crate::Side;
 use crate::assembly::Assembly;
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::deflate::Decompression;
 use crate::error::{Error, LimitError, PeerError};
+use crate::event::Piece;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Decoded, HEADER_BYTES_MAX, Header, Opcode, RSV1, Rules};
 use crate::mask::Mask;
 use crate::utf8;
@@ -64,10 +65,14 @@ impl<'a> Message<'a> {
     }
 }
 
+/// How much of a compressed message is inflated for one piece: 1 MiB comes out of it at the most.
+const COMPRESSED_PIECE_BYTES: usize = 1 << 10;
+
 /// What the frames added up to.
 #[derive(Debug)]
 pub(crate) enum Received<'a> {
     Message(Message<'a>),
+    Piece(Piece<'a>),
     Control(Opcode, Cow<'a, [u8]>),
 }
 
@@ -141,15 +146,27 @@ impl Receiver {
                     None => return Ok(None),
                 },
             };
-            let whole = u64::try_from(input.len()).is_ok_and(|len| len >= frame.remaining);
+            let there = self.bytes_at_once(&frame, input.len(), config);
+            let whole = there as u64 >= frame.remaining;
             let received = if whole {
                 self.receive_whole(frame, input, config)?
             } else {
-                self.receive_part(frame, input, config)?
+                self.receive_part(frame, there, input, config)?
             };
-            if received.is_some() || !whole {
+            if received.is_some() || (!whole && input.is_empty()) {
                 return Ok(received);
             }
+        }
+    }
+
+    /// How much of `available` bytes to take in one step: all, except that a compressed piece must not grow large.
+    fn bytes_at_once(&self, frame: &Frame, available: usize, config: &Config) -> usize {
+        let compressed = frame.compressed
+            || (!frame.opcode.is_control()
+                && self.assembly.as_ref().is_some_and(|a| a.is_compressed()));
+        match config.delivery {
+            Delivery::Pieces if compressed => available.min(COMPRESSED_PIECE_BYTES),
+            Delivery::Pieces | Delivery::Whole => available,
         }
     }
 
@@ -220,8 +237,7 @@ impl Receiver {
                 .assembly
                 .as_ref()
                 .map_or(0, |assembly| assembly.wire_bytes());
-            // No overflow: `before` bytes are in memory, and a length has no top bit.
-            if before + length > config.message_bytes_max {
+            if before.saturating_add(length) > config.message_bytes_max {
                 return Err(LimitError::MessageBytes {
                     max: config.message_bytes_max,
                 }
@@ -267,10 +283,10 @@ impl Receiver {
             return Ok(Some(Received::Message(lend(frame.opcode, payload)?)));
         }
         self.push(frame, payload, 0, config)?;
-        if frame.fin {
-            self.finish_message()
-        } else {
-            Ok(None)
+        match config.delivery {
+            Delivery::Whole if frame.fin => self.finish_message(),
+            Delivery::Whole => Ok(None),
+            Delivery::Pieces => self.take_piece(frame.fin),
         }
     }
 
@@ -278,10 +294,11 @@ impl Receiver {
     fn receive_part<'b>(
         &mut self,
         frame: Frame,
+        there: usize,
         input: &mut &'b mut [u8],
         config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
-        let (payload, mask) = take_unmasked(input, input.len(), frame.mask);
+        let (payload, mask) = take_unmasked(input, there, frame.mask);
         let remaining = frame.remaining - payload.len() as u64;
         if frame.opcode.is_control() {
             self.control
@@ -297,7 +314,10 @@ impl Receiver {
             remaining,
             ..frame
         });
-        Ok(None)
+        match config.delivery {
+            Delivery::Pieces if !frame.opcode.is_control() => self.take_piece(false),
+            Delivery::Pieces | Delivery::Whole => Ok(None),
+        }
     }
 
     /// Appends a piece of payload to the message, inflated if need be; `remaining` bytes of the frame are to follow.
@@ -331,6 +351,17 @@ impl Receiver {
                 Cow::Owned(control.into_payload())
             }
         }
+    }
+
+    fn take_piece<'b>(&mut self, last: bool) -> Result<Option<Received<'b>>, Error> {
+        let Some(assembly) = &mut self.assembly else {
+            return Ok(None);
+        };
+        let piece = assembly.take_piece(last)?;
+        if last {
+            self.assembly = None;
+        }
+        Ok(piece.map(Received::Piece))
     }
 
     fn finish_message<'b>(&mut self) -> Result<Option<Received<'b>>, Error> {

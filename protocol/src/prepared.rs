@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::deflate::{Compression, with_output_buffer};
-use crate::frame::{Header, Opcode, RSV1};
+use crate::frame::{Header, Opcode};
 use crate::message::Message;
 
 /// A whole message as the frame that a server sends; cloning it shares the bytes.
@@ -91,11 +91,8 @@ impl Prepared {
             compression
                 .compress_alone(self.payload(), compressed)
                 .then(|| {
-                    let header = Header {
-                        reserved_bits: RSV1,
-                        ..Header::unmasked(self.opcode, compressed.len())
-                    };
                     let mut frame = Vec::with_capacity(compressed.len() + 10);
+                    let header = Header::unmasked(self.opcode, compressed.len()).with_rsv1();
                     header.encode(&mut frame);
                     frame.extend_from_slice(compressed);
                     frame.into()

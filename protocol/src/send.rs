@@ -6,7 +6,8 @@ use std::io::IoSlice;
 use crate::Side;
 use crate::close::CloseFrame;
 use crate::deflate::{Compression, with_output_buffer};
-use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode, RSV1};
+use crate::error::Misuse;
+use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
 use crate::mask::Mask;
 use crate::outbox::Outbox;
 use crate::prepared::Prepared;
@@ -23,6 +24,8 @@ pub(crate) struct Sender {
     keys: Keys,
     /// Where permessage-deflate was agreed on.
     compression: Option<Box<Compression>>,
+    /// The kind of the message whose fragments are being sent.
+    fragmented: Option<Opcode>,
 }
 
 /// Where a client's masking keys come from.
@@ -42,6 +45,7 @@ impl Sender {
             held_pong: None,
             keys,
             compression: None,
+            fragmented: None,
         }
     }
 
@@ -61,36 +65,69 @@ impl Sender {
             Some(mut compression) if compression.is_worth_it(payload.len()) => {
                 with_output_buffer(|compressed| {
                     if compression.compress(payload, compressed) {
-                        self.push(opcode, RSV1, compressed);
+                        self.push(
+                            Header::unmasked(opcode, compressed.len()).with_rsv1(),
+                            compressed,
+                        );
                     } else {
-                        self.push(opcode, 0, payload);
+                        self.frame(opcode, payload);
                     }
                 });
                 self.compression = Some(compression);
             }
             compression => {
                 self.compression = compression;
-                self.push(opcode, 0, payload);
+                self.frame(opcode, payload);
             }
+        }
+    }
+
+    /// Queues one fragment of a message (§5.4).
+    pub(crate) fn fragment(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        last: bool,
+    ) -> Result<(), Misuse> {
+        let first = self.fragmented.is_none();
+        if *self.fragmented.get_or_insert(opcode) != opcode {
+            return Err(Misuse::OtherKind);
+        }
+        let opcode = if first { opcode } else { Opcode::Continuation };
+        self.push(
+            Header {
+                fin: last,
+                ..Header::unmasked(opcode, payload.len())
+            },
+            payload,
+        );
+        if last {
+            self.fragmented = None;
+        }
+        Ok(())
+    }
+
+    /// Whether another message may begin.
+    pub(crate) const fn check_between_messages(&self) -> Result<(), Misuse> {
+        if self.fragmented.is_none() {
+            Ok(())
+        } else {
+            Err(Misuse::UnfinishedMessage)
         }
     }
 
     /// Queues a final frame as it is.
     pub(crate) fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
-        self.push(opcode, 0, payload);
+        self.push(Header::unmasked(opcode, payload.len()), payload);
     }
 
-    fn push(&mut self, opcode: Opcode, reserved_bits: u8, payload: &[u8]) {
+    fn push(&mut self, header: Header, payload: &[u8]) {
         // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1).
         let mask = match self.side {
             Side::Server => None,
             Side::Client => Some(self.keys.next()),
         };
-        let header = Header {
-            mask,
-            reserved_bits,
-            ..Header::unmasked(opcode, payload.len())
-        };
+        let header = Header { mask, ..header };
         self.outbox.append(|out| {
             header.encode(out);
             let at = out.len();

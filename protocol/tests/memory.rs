@@ -37,7 +37,9 @@ fn receive(connection: &mut Connection, bytes: &mut [u8], now: Instant) -> Optio
                 let bytes = bytes.into_owned();
                 Some((bytes.len(), bytes.capacity()))
             }
-            Event::Ping(_) | Event::Pong(_) | Event::Closed(_) => panic!("{event:?}"),
+            Event::Piece(_) | Event::Ping(_) | Event::Pong(_) | Event::Closed(_) => {
+                panic!("{event:?}")
+            }
         };
     }
     received

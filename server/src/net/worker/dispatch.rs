@@ -124,7 +124,8 @@ impl Worker {
                     let _ = web_socket.connection.send(&message);
                 }
                 Some(Event::Message(message)) => self.handle_message(id, &message),
-                Some(Event::Ping(_) | Event::Pong(_)) => {}
+                // Messages are put together here, so that there are no pieces.
+                Some(Event::Ping(_) | Event::Pong(_) | Event::Piece(_)) => {}
                 Some(Event::Closed(_)) => self.handle_end(id),
             }
         }
