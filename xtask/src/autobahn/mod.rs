@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Only the test of the client
     #[arg(long, conflicts_with_all = ["server", "url"])]
     client: bool,
+    /// Only these runs: `server`, `server-takeover`, `client`, `client-takeover`
+    #[arg(long, value_name = "RUN", value_delimiter = ',')]
+    only: Vec<String>,
     /// Without the cases that send megabytes through deflate: what `cargo xtask test` runs
     #[arg(long)]
     quick: bool,
@@ -139,10 +142,11 @@ fn runs(args: &Args) -> Result<Vec<Run>> {
             Side::Server => !args.client && (args.url.is_none() || !run.takeover),
             Side::Client => !args.server && args.url.is_none(),
         };
-        side && !run.cases.is_empty()
+        let named = args.only.is_empty() || args.only.iter().any(|name| name == run.name);
+        side && named && !run.cases.is_empty()
     });
     if runs.is_empty() {
-        bail!("no case is left of the selection");
+        bail!("no run and no case is left of the selection");
     }
     Ok(runs)
 }
