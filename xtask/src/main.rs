@@ -36,7 +36,7 @@ enum Command {
     Setup,
     /// Run every check: format, lints, architecture, licenses, tests, Autobahn, a short fuzz run
     Test(test::Args),
-    /// Run the Autobahn testsuite against the server's /echo
+    /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),

@@ -12,16 +12,18 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{exec, paths};
 
+/// Cargo's profile for what is tested: see the root Cargo.toml.
+pub(crate) const PROFILE: &str = "ci";
+
 /// How long the server may take to print its address, and to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Builds the server as the tests want it (see the profile `ci` in the root Cargo.toml) and
-/// returns the binary's path. Quick when nothing has changed.
+/// Builds the server as the tests want it and returns the binary's path. Quick when nothing has changed.
 pub(crate) fn build() -> Result<PathBuf> {
-    exec::run(&mut exec::cargo(
-        "build --package tidewire --bin tidewire --profile ci",
-    ))?;
-    Ok(paths::target().join("ci").join("tidewire"))
+    exec::run(&mut exec::cargo(&format!(
+        "build --package tidewire --bin tidewire --profile {PROFILE}"
+    )))?;
+    Ok(paths::target().join(PROFILE).join("tidewire"))
 }
 
 /// A running server. Call [`Server::stop`] when done with it.
@@ -31,8 +33,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Builds the server, starts it on a free loopback port and waits for its address.
-    pub(crate) fn start() -> Result<Self> {
+    /// Builds the server, starts it on a free loopback port with these further options and waits for its address.
+    pub(crate) fn start(options: &[&str]) -> Result<Self> {
         let binary = build()?;
         let log = paths::target().join("xtask-server.log");
         let stderr =
@@ -47,6 +49,7 @@ impl Server {
             "--workers",
             "1",
         ]);
+        command.args(options);
         println!("   $ {}", exec::line(&command));
         let mut child = command
             .stdin(Stdio::null())

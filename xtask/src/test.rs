@@ -56,7 +56,7 @@ const STEPS: [Step; 11] = [
     },
     Step {
         name: "autobahn",
-        about: "the Autobahn testsuite against /echo",
+        about: "the Autobahn testsuite's quick set, both sides",
         run: autobahn::step,
     },
     Step {

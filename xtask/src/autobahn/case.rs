@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -13,11 +13,11 @@ use serde::de::DeserializeOwned;
 pub(super) struct Case {
     /// As `6.4.1`.
     pub(super) id: String,
-    /// What the server did with the frames: `OK`, `NON-STRICT`, `INFORMATIONAL`, `FAILED`, …
+    /// What our side did with the frames: `OK`, `NON-STRICT`, `INFORMATIONAL`, `FAILED`, …
     pub(super) behavior: String,
     /// How the connection ended: `OK`, `INFORMATIONAL`, `WRONG CODE`, `UNCLEAN`, …
     pub(super) behavior_close: String,
-    /// The code in the server's close frame.
+    /// The code in our close frame.
     pub(super) close_code: Option<u64>,
     /// The codes that are right if there is one.
     pub(super) close_codes: Vec<u64>,
@@ -26,8 +26,10 @@ pub(super) struct Case {
     pub(super) description: String,
     pub(super) result: String,
     pub(super) result_close: String,
-    /// File name of the case's page.
-    pub(super) report: String,
+    /// The server's answer in the handshake.
+    pub(super) response: String,
+    /// The case's page.
+    pub(super) report: PathBuf,
 }
 
 /// An entry of `index.json`.
@@ -36,26 +38,24 @@ struct Entry {
     reportfile: String,
 }
 
-/// All cases of the report in `folder`, by section and number.
+/// All cases of the reports in the folders of `folder`, by section and number.
 pub(super) fn read(folder: &Path) -> Result<Vec<Case>> {
-    let index: HashMap<String, HashMap<String, Entry>> = read_json(&folder.join("index.json"))
-        .context("wstest wrote no report: could it reach the server?")?;
-    let mut cases = index
-        .values()
-        .flatten()
-        .map(|(id, Entry { reportfile })| {
-            Ok(Case::new(
-                id,
-                reportfile,
-                read_json(&folder.join(reportfile))?,
-            ))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    if cases.is_empty() {
-        bail!("no case ran: is there a WebSocket server at that address?");
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        read_one(&entry?.path(), &mut cases)?;
     }
     cases.sort_by_key(|case| order(&case.id));
     Ok(cases)
+}
+
+fn read_one(folder: &Path, cases: &mut Vec<Case>) -> Result<()> {
+    let index: HashMap<String, HashMap<String, Entry>> = read_json(&folder.join("index.json"))
+        .context("wstest wrote no report: could it reach the other side?")?;
+    for (id, Entry { reportfile }) in index.values().flatten() {
+        let file = folder.join(reportfile);
+        cases.push(Case::new(id, &file, read_json(&file)?));
+    }
+    Ok(())
 }
 
 /// Sorts `10.1.1` after `9.8.6`.
@@ -76,6 +76,7 @@ struct Report {
     result: String,
     result_close: String,
     remote_close_code: Option<u64>,
+    http_response: String,
     expected_close: ExpectedClose,
 }
 
@@ -87,7 +88,7 @@ struct ExpectedClose {
 }
 
 impl Case {
-    fn new(id: &str, file: &str, report: Report) -> Self {
+    fn new(id: &str, file: &Path, report: Report) -> Self {
         Self {
             id: id.to_owned(),
             behavior: report.behavior,
@@ -98,17 +99,18 @@ impl Case {
             description: plain(&report.description),
             result: report.result,
             result_close: report.result_close,
-            report: file.replace(".json", ".html"),
+            response: report.http_response,
+            report: file.with_extension("html"),
         }
     }
 
-    /// Whether the server must fail the connection here. These are the cases that need no clean
+    /// Whether our side must fail the connection here. These are the cases that need no clean
     /// close, apart from the informational ones, which want nothing.
     pub(super) fn must_fail(&self) -> bool {
         !self.clean_close && self.behavior != "INFORMATIONAL"
     }
 
-    /// Whether the server sent a close frame with a code that the case wants.
+    /// Whether our side sent a close frame with a code that the case wants.
     pub(super) fn close_code_is_right(&self) -> bool {
         self.close_code
             .is_some_and(|code| self.close_codes.contains(&code))
@@ -158,13 +160,14 @@ mod tests {
             "result": "",
             "resultClose": "",
             "remoteCloseCode": sent,
+            "httpResponse": "",
             "expectedClose": { "closeCode": [1002], "requireClean": clean },
         });
         let text = text
             .to_string()
             .replace('{', r#"{"wirelog":"\ud800 is no character","#);
         let report = serde_json::from_str(&text).expect("the text above is right");
-        Case::new("3.1", "tidewire_case_3_1.json", report)
+        Case::new("3.1", Path::new("tidewire_case_3_1.json"), report)
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! The testsuite by its docker image. The engine runs it with our user, so that the report belongs
-//! to us, and in the host's network, so that the server stays on loopback.
+//! to us. As a client it shares the host's network, so that the server stays on loopback; as a server, its port is published
+//! on loopback.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 
+use super::Side;
 use crate::exec;
 
 const IMAGE: &str = "crossbario/autobahn-testsuite:25.10.1";
-const NAME: &str = "tidewire-autobahn";
 
 /// Folders inside the container.
 pub(super) const CONFIG: &str = "/config";
 pub(super) const REPORTS: &str = "/reports";
+
+/// The fuzzing server's port inside the container.
+pub(super) const PORT: u16 = 9001;
 
 /// Whether there is a docker engine to talk to; having the program alone says nothing.
 pub(crate) fn answers() -> bool {
@@ -21,21 +25,23 @@ pub(crate) fn answers() -> bool {
         && exec::succeeds(exec::command("docker").arg("info").arg("--format={{.ID}}"))
 }
 
-/// The command that starts the container; wstest's words follow.
-pub(super) fn wstest(config: &Path, reports: &Path) -> Result<Command> {
+/// The command that starts the container `name`; wstest's words follow. `port` is that of the fuzzing server on the host.
+pub(super) fn wstest(
+    name: &str,
+    side: Side,
+    port: u16,
+    config: &Path,
+    reports: &Path,
+) -> Result<Command> {
     let user = exec::output(exec::command("sh").args(["-c", "echo $(id -u):$(id -g)"]))?;
     let mut command = exec::command("docker");
-    command.args([
-        "run",
-        "--rm",
-        "--name",
-        NAME,
-        "--network",
-        "host",
-        "--env",
-        "HOME=/tmp",
-    ]);
-    command.args(["--env", "PYTHONUNBUFFERED=1", "--user", user.trim()]);
+    command.args(["run", "--rm", "--name", name]);
+    match side {
+        Side::Server => command.args(["--network", "host"]),
+        Side::Client => command.arg(format!("--publish=127.0.0.1:{port}:{PORT}")),
+    };
+    command.args(["--env", "HOME=/tmp", "--env", "PYTHONUNBUFFERED=1"]);
+    command.args(["--user", user.trim()]);
     command
         .arg("--volume")
         .arg(format!("{}:{CONFIG}:ro", config.display()));
@@ -46,7 +52,7 @@ pub(super) fn wstest(config: &Path, reports: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Ends the container: it goes on when only the docker command was killed.
-pub(super) fn kill() {
-    exec::succeeds(exec::command("docker").args(["kill", NAME]));
+/// Ends a container.
+pub(super) fn kill(name: &str) {
+    exec::succeeds(exec::command("docker").args(["kill", name]));
 }

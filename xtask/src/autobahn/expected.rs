@@ -1,13 +1,14 @@
-//! `autobahn/expected-server.json`: what every case should come to, one line a case, so that a
-//! change of behaviour shows in a diff.
+//! `autobahn/expected-server.json` and `-client.json`: what every case should come to, one line a case, so that a
+//! change of behaviour shows in a diff. They are also the list of the suite's cases.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::Side;
 use super::case::{Case, order};
 
 /// The expected results.
@@ -31,17 +32,18 @@ impl Expected {
     }
 
     /// Reads the committed file.
-    pub(super) fn read() -> Result<Self> {
-        let text = fs::read_to_string(path())
-            .with_context(|| format!("cannot read {}", path().display()))?;
-        Self::parse(&text)
-            .with_context(|| format!("{} is damaged: make it anew with --bless", path().display()))
+    pub(super) fn read(side: Side) -> Result<Self> {
+        let path = Self::path(side);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is damaged", path.display()))
     }
 
     /// Replaces the committed file.
-    pub(super) fn write(&self) -> Result<()> {
-        fs::write(path(), self.to_string())
-            .with_context(|| format!("cannot write {}", path().display()))?;
+    pub(super) fn write(&self, side: Side) -> Result<()> {
+        let path = Self::path(side);
+        fs::write(&path, self.to_string())
+            .with_context(|| format!("cannot write {}", path.display()))?;
         println!(
             "   blessed: {} cases are now the expected results",
             self.cases.len()
@@ -65,17 +67,23 @@ impl Expected {
         }
     }
 
-    /// wstest hangs for ever on a case that it does not know, so names are checked before.
-    pub(super) fn check_names(&self, names: &[String]) -> Result<()> {
-        let unknown =
-            |name: &&String| !name.contains('*') && !self.cases.contains_key(&order(name));
-        match names.iter().find(unknown) {
-            Some(name) => bail!(
-                "there is no case {name} among the {} we run",
-                self.cases.len()
-            ),
-            None => Ok(()),
-        }
+    /// All cases, in their order.
+    pub(super) fn ids(&self) -> Vec<String> {
+        self.cases.keys().map(|id| dotted(id)).collect()
+    }
+
+    /// How many explicit close codes are expected, and whether these cases are all those that can have one.
+    pub(super) fn close_codes_among(&self, cases: &[Case]) -> (usize, bool) {
+        let must_fail = cases.iter().filter(|case| case.must_fail()).count();
+        (self.close_codes, must_fail >= self.close_codes)
+    }
+
+    /// The committed file.
+    pub(super) fn path(side: Side) -> PathBuf {
+        super::home().join(match side {
+            Side::Server => "expected-server.json",
+            Side::Client => "expected-client.json",
+        })
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -94,8 +102,7 @@ impl Expected {
 impl std::fmt::Display for Expected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let line = |(id, (behavior, close)): (&Vec<u32>, &(String, String))| {
-            let id: Vec<_> = id.iter().map(u32::to_string).collect();
-            format!("    {}: {}", json!(id.join(".")), json!([behavior, close]))
+            format!("    {}: {}", json!(dotted(id)), json!([behavior, close]))
         };
         let lines: Vec<_> = self.cases.iter().map(line).collect();
         writeln!(
@@ -107,8 +114,10 @@ impl std::fmt::Display for Expected {
     }
 }
 
-fn path() -> PathBuf {
-    super::home().join("expected-server.json")
+/// `[6, 4, 1]` as `6.4.1`.
+fn dotted(id: &[u32]) -> String {
+    let id: Vec<_> = id.iter().map(u32::to_string).collect();
+    id.join(".")
 }
 
 #[cfg(test)]
@@ -135,9 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn unknown_cases_are_refused_before_wstest_hangs() {
-        let expected = Expected::parse(TEXT).expect("the text above is right");
-        assert!(expected.check_names(&["2.1".into(), "6.*".into()]).is_ok());
-        assert!(expected.check_names(&["99.1".into()]).is_err());
+    fn the_cases_are_in_the_suites_order() {
+        let ids = Expected::parse(TEXT).map(|expected| expected.ids());
+        assert_eq!(ids, Some(vec!["2.1".to_owned(), "10.1.1".to_owned()]));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("1", "framing"),
     ("2", "pings and pongs"),
     ("3", "reserved bits"),
@@ -12,6 +12,8 @@ const SECTIONS: [(&str, &str); 9] = [
     ("7", "closing"),
     ("9", "limits"),
     ("10", "auto-fragmentation"),
+    ("12", "compression"),
+    ("13", "compression, offers"),
 ];
 
 /// OK, NON-STRICT, INFORMATIONAL, FAILED.

@@ -1,20 +1,26 @@
-//! Runs wstest, shows how far it is, and ends it when it hangs.
+//! Runs the suite: several wstest processes at once, each with a part of the cases and a report of its own, and for the test
+//! of our client one client for each.
 
-use std::fs::{self, File};
+use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::{CASES, docker, reports, spec};
+use super::job::{self, Job};
+use super::{Run, Side, docker, select, spec};
 use crate::{exec, paths, setup};
 
-/// The cases take 15 to 20 seconds, most of it fixed waits.
-const LIMIT: Duration = Duration::from_secs(300);
+/// What a run may take beyond its cases: starting, and writing the reports.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// How many times as long as expected the cases may take: machines differ.
+const SLOWER: u32 = 6;
 
 /// Seconds between two lines of progress.
-const PROGRESS_EVERY: u64 = 5;
+const PROGRESS_EVERY: u64 = 10;
 
 /// What wstest prints once a case.
 const MARK: &str = "Running test case ID";
@@ -26,98 +32,149 @@ pub(super) enum Engine {
     Python,
 }
 
+/// One of the processes of a run.
+struct Part<'a> {
+    run: &'a Run,
+    number: usize,
+    cases: Vec<String>,
+}
+
 impl Engine {
-    /// Runs the cases (none given: all) against `url`; the report is then in [`reports`].
-    pub(super) fn run(self, url: &str, cases: &[String]) -> Result<()> {
-        let config = paths::target().join("autobahn").join("config");
+    /// Runs the cases against the server at `url`; the reports are then where [`Run::reports`] says.
+    pub(super) fn test_server(self, run: &Run, url: &str, processes: usize) -> Result<()> {
+        let parts = parts(run, processes)?;
+        let start = |part: &Part<'_>| self.start(part, url, 0);
+        let mut fuzzers = parts.iter().map(start).collect::<Result<Vec<_>>>()?;
+        let logs = logs(&fuzzers);
+        job::wait_for_all(&mut fuzzers, limit(&parts), progress(run, logs))
+    }
+
+    /// Runs the cases with the program `client` as the one that is tested.
+    pub(super) fn test_client(self, run: &Run, client: &Path, processes: usize) -> Result<()> {
+        let parts = parts(run, processes)?;
+        let (mut fuzzers, mut clients) = (Vec::new(), Vec::new());
+        for part in &parts {
+            let port = free_port()?;
+            let inside = match self {
+                Self::Docker => docker::PORT,
+                Self::Python => port,
+            };
+            fuzzers.push(self.start(part, &format!("ws://127.0.0.1:{inside}"), port)?);
+            let mut command = exec::command(client);
+            command
+                .arg(format!("127.0.0.1:{port}"))
+                .arg(part.cases.len().to_string());
+            if run.takeover {
+                command.arg("takeover");
+            }
+            clients.push(Job::start(command, None, part.file("client.log"))?);
+        }
+        // The fuzzing servers would serve for ever; they are ended when the clients have their reports.
+        let logs = logs(&fuzzers);
+        job::wait_for_all(&mut clients, limit(&parts), progress(run, logs))
+    }
+
+    fn start(self, part: &Part<'_>, url: &str, port: u16) -> Result<Job> {
+        let side = part.run.side;
+        let (config, reports) = (part.file("config"), part.reports());
         clear(&config)?;
-        clear(&reports())?;
-        let mut command = self.command(&config)?;
-        let (config_seen, reports_seen) = self.folders(&config);
-        let instructions = config_seen.join("fuzzingclient.json");
+        clear(&reports)?;
+        let name = format!("tidewire-autobahn-{}-{}", part.run.name, part.number);
+        let (mut command, config_seen, reports_seen) = match self {
+            Self::Docker => (
+                docker::wstest(&name, side, port, &config, &reports)?,
+                PathBuf::from(docker::CONFIG),
+                docker::REPORTS.to_owned(),
+            ),
+            Self::Python => (python(side), config.clone(), reports.display().to_string()),
+        };
+        let file = format!("{}.json", side.mode());
         fs::write(
-            config.join("fuzzingclient.json"),
-            spec::render(url, &reports_seen, cases)?,
+            config.join(&file),
+            spec::render(side, url, &reports_seen, &part.cases)?,
         )?;
         command
-            .args(["--mode", "fuzzingclient", "--spec"])
-            .arg(instructions);
-        println!("   $ {}", exec::line(&command));
-        let expected = if cases.is_empty() {
-            format!(" of {CASES}")
-        } else {
-            String::new()
-        };
-        self.watch(&mut command, &expected)
-    }
-
-    fn command(self, config: &Path) -> Result<Command> {
-        match self {
-            Self::Docker => docker::wstest(config, &reports()),
-            Self::Python => {
-                let mut command = exec::command(setup::autobahn::wstest());
-                // The count of cases is read from its output while it runs.
-                command.env("PYTHONUNBUFFERED", "1");
-                Ok(command)
-            }
-        }
-    }
-
-    /// The folders of the instructions and the report as wstest sees them.
-    fn folders(self, config: &Path) -> (PathBuf, String) {
-        match self {
-            Self::Docker => (docker::CONFIG.into(), docker::REPORTS.to_owned()),
-            Self::Python => (config.to_owned(), reports().display().to_string()),
-        }
-    }
-
-    fn watch(self, command: &mut Command, expected: &str) -> Result<()> {
-        let log = paths::target().join("autobahn").join("wstest.log");
-        let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let stdout = file.try_clone()?;
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(file)
-            .spawn()?;
-        let mut next = PROGRESS_EVERY;
-        let ended = exec::wait(&mut child, LIMIT, |waited| {
-            if waited.as_secs() >= next {
-                println!("   {} s: {}{expected} cases", waited.as_secs(), count(&log));
-                next += PROGRESS_EVERY;
-            }
-        });
-        if let (Self::Docker, Err(_)) = (self, &ended) {
-            docker::kill();
-        }
-        let failed = || {
-            format!(
-                "wstest failed: {} (all of it: {})",
-                said(&log),
-                paths::shown(&log)
-            )
-        };
-        match ended.with_context(failed)?.success() {
-            true => Ok(()),
-            false => bail!(failed()),
-        }
+            .args(["--mode", side.mode(), "--webport", "0", "--spec"])
+            .arg(config_seen.join(&file));
+        let container = matches!(self, Self::Docker).then_some(name);
+        Job::start(command, container, part.file("wstest.log"))
     }
 }
 
-/// The last thing it said that is no progress, for messages.
-fn said(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines = text.lines().map(str::trim);
-    let mut lines = lines.filter(|line| !line.is_empty() && !line.contains("--help"));
-    lines.next_back().unwrap_or("no word").to_owned()
+impl Part<'_> {
+    /// Where wstest writes.
+    fn reports(&self) -> PathBuf {
+        self.run.reports().join(self.number.to_string())
+    }
+
+    /// A file or folder of this part's own, out of git's sight.
+    fn file(&self, name: &str) -> PathBuf {
+        let (run, number) = (self.run.name, self.number);
+        let folder = paths::target().join("autobahn");
+        folder.join(format!("{run}-{number}-{name}"))
+    }
+}
+
+fn parts(run: &Run, processes: usize) -> Result<Vec<Part<'_>>> {
+    clear(&run.reports())?;
+    let packed = select::pack(&run.cases, processes);
+    let part = |(index, cases)| Part {
+        run,
+        number: index + 1,
+        cases,
+    };
+    Ok(packed.into_iter().enumerate().map(part).collect())
+}
+
+fn limit(parts: &[Part<'_>]) -> Duration {
+    let cost = |part: &Part<'_>| part.cases.iter().map(|id| select::cost(id)).sum();
+    let longest = parts.iter().map(cost).max().unwrap_or_default();
+    LIMIT + SLOWER * Duration::from_millis(longest)
+}
+
+/// The suite under Python 2.7.
+fn python(side: Side) -> Command {
+    let wstest = setup::autobahn::wstest();
+    let mut command = match side {
+        Side::Server => exec::command(wstest),
+        Side::Client => {
+            let mut python = exec::command(wstest.with_file_name("python"));
+            python.arg(super::home().join("wstest_on_loopback.py"));
+            python
+        }
+    };
+    // The count of cases is read from its output while it runs.
+    command.env("PYTHONUNBUFFERED", "1");
+    command
+}
+
+/// A port that was free a moment ago: wstest cannot say which one it got.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port of loopback is free")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn logs(jobs: &[Job]) -> Vec<PathBuf> {
+    jobs.iter().map(|job| job.log().to_owned()).collect()
+}
+
+/// Says now and then how many cases have begun.
+fn progress(run: &Run, logs: Vec<PathBuf>) -> impl FnMut(Duration) {
+    let mut next = PROGRESS_EVERY;
+    move |waited| {
+        if waited.as_secs() >= next {
+            let begun: usize = logs.iter().map(|log| count(log)).sum();
+            let all = run.cases.len();
+            println!("   {} s: {begun} of {all} cases", waited.as_secs());
+            next += PROGRESS_EVERY;
+        }
+    }
 }
 
 /// How many cases have begun.
 fn count(log: &Path) -> usize {
-    fs::read_to_string(log)
-        .unwrap_or_default()
-        .matches(MARK)
-        .count()
+    let text = fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&text).matches(MARK).count()
 }
 
 /// An empty folder: a report of an earlier run must not be taken for this one's.
