@@ -1,8 +1,8 @@
 //! The parts one by one: headers, handshakes, UTF-8, DEFLATE, and messages from end to end.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::any_time;
 use super::streams::drain;
 use crate::deflate::{Corrupt, Decompression};
 use crate::frame::{Decoded, Header, Rules};
@@ -220,7 +220,7 @@ pub fn round_trip(data: &[u8]) {
     let mut received = Vec::new();
     for piece in wire.chunks_mut(usize::from(size) + 1) {
         let mut input = piece;
-        while let Some(event) = receiver.handle_input(&mut input, Instant::now()) {
+        while let Some(event) = receiver.handle_input(&mut input, any_time()) {
             received.push(event.into_owned());
         }
     }
@@ -229,7 +229,7 @@ pub fn round_trip(data: &[u8]) {
 
 /// Who sends and who receives, by the bits of `flags`: 1 from the server, 4 compressed, 8 with context takeover.
 fn pair(flags: u8, bits: u8, level: u8) -> (Connection, Connection) {
-    let now = Instant::now();
+    let now = any_time();
     let mut server = Connection::server(Arc::new(Config::default()), now);
     let mut client =
         Connection::client_with_keys(Arc::new(Config::default()), now, || [9, 8, 7, 6]);
@@ -277,6 +277,6 @@ pub fn prepared(data: &[u8]) {
     drain(&mut by_prepared, &mut shared);
     assert_eq!(plain, shared);
     let mut input = &mut shared[..];
-    let event = receiver.handle_input(&mut input, Instant::now());
+    let event = receiver.handle_input(&mut input, any_time());
     assert_eq!(event, Some(Event::Message(message)));
 }

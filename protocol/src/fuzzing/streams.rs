@@ -1,8 +1,8 @@
 //! Whole streams: what one end does with whatever the other sends, however it is cut.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::any_time;
 use crate::{Config, Connection, DeflateAgreement, DeflateConfig, Event, Side, Transport};
 
 /// A server that reads the bytes whole and one that reads them in pieces see the same and answer the same.
@@ -42,7 +42,7 @@ fn stream(side: Side, data: &[u8]) {
 
 /// A connection, with permessage-deflate if `context_takeover` says how.
 fn connect(side: Side, config: Arc<Config>, context_takeover: Option<bool>) -> Connection {
-    let now = Instant::now();
+    let now = any_time();
     let mut connection = match side {
         Side::Server => Connection::server(config, now),
         Side::Client => Connection::client_with_keys(config, now, || [1, 2, 3, 4]),
@@ -65,7 +65,7 @@ fn observe(
     bytes: &[u8],
     sizes: &[usize],
 ) -> (Vec<Event<'static>>, Vec<u8>, Transport) {
-    let now = Instant::now();
+    let now = any_time();
     let mut bytes = bytes.to_vec();
     let (mut rest, mut events, mut sent) = (&mut bytes[..], Vec::new(), Vec::new());
     for &size in sizes.iter().cycle() {
