@@ -139,7 +139,7 @@ impl Compressor {
                 .compressors
                 .iter()
                 .position(|idle| idle.settings == settings)?;
-            Some(pool.compressors.swap_remove(place))
+            Some(pool.compressors.remove(place))
         });
         pooled.unwrap_or_else(|| Self::new(settings))
     }
@@ -147,9 +147,12 @@ impl Compressor {
     fn into_pool(mut self) {
         self.deflate.reset();
         POOL.with_borrow_mut(|pool| {
-            if pool.compressors.len() < POOL_MAX {
-                pool.compressors.push(self);
+            if pool.compressors.len() == POOL_MAX {
+                // The one that was not used for longest makes room: else peers with odd windows would fill the pool once,
+                // and everybody else's messages would each take new memory from then on.
+                pool.compressors.remove(0);
             }
+            pool.compressors.push(self);
         });
     }
 
