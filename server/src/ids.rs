@@ -153,6 +153,18 @@ impl Session {
 }
 
 impl LogName {
+    /// Checks the name of a log of any kind: a room's, `@` and a user's, or `*`.
+    ///
+    /// # Errors
+    /// What it names cannot be called so.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        match name.strip_prefix('@') {
+            Some(user) => UserName::new(user).map(|user| user.log()),
+            None if name == BROADCAST_LOG => Ok(Self::broadcast()),
+            None => RoomName::new(name).map(|room| room.log()),
+        }
+    }
+
     /// The log that everyone follows.
     #[must_use]
     pub fn broadcast() -> Self {

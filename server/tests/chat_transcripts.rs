@@ -12,12 +12,12 @@ use tidewire::chat::{Audience, Effect, Hub, HubConfig, Joiner, Parting};
 use tidewire::clock::Now;
 use tidewire::ids::{ConnId, RoomName, Session, UserName};
 use tidewire::limit::Rate;
-use tidewire::log::{Epoch, MemoryLog};
+use tidewire::log::{Epoch, MemoryStore, Placed, Retention, Store as _};
 
 /// A hub and a log on virtual time; what comes out is written down, a line an effect.
 struct Chat {
     hub: Hub,
-    log: MemoryLog,
+    log: MemoryStore,
     now: Now,
 }
 
@@ -33,7 +33,7 @@ impl Chat {
         };
         Self {
             hub: Hub::new(config, 1),
-            log: MemoryLog::new(Epoch::new(0xe)),
+            log: MemoryStore::new(Epoch::new(0xe), Retention::default()),
             now,
         }
     }
@@ -93,7 +93,12 @@ impl Chat {
                         lines.push(format!("{} < {text}", reached.join(",")));
                     }
                     Effect::Append(append) => {
-                        let position = self.log.append(&append.log).unwrap();
+                        let draft = append.draft(self.now.unix_ms);
+                        let position = match self.log.append(draft).unwrap() {
+                            Placed::New(entry) => entry.position,
+                            Placed::Duplicate { position, .. } => position,
+                        };
+                        self.log.commit().unwrap();
                         self.hub.appended(&append, &position, self.now);
                     }
                     Effect::Follow(follow) => {

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::ids::{ConnId, LogName, RoomName, Session, UserName};
+use crate::log::Draft;
 
 /// What a connection says of itself in its address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,9 +71,25 @@ pub struct Append {
     pub(super) to: Audience,
     pub(super) conn: ConnId,
     pub(super) from: UserName,
+    pub(super) session: Session,
     pub(super) content: Box<RawValue>,
     pub(super) seq: Option<Box<RawValue>>,
     pub(super) id: Option<Box<RawValue>>,
+}
+
+impl Append {
+    /// What goes into the log.
+    #[must_use]
+    pub fn draft(&self, time: u64) -> Draft {
+        Draft {
+            log: self.log.clone(),
+            from: self.from.clone(),
+            session: self.session.clone(),
+            seq: self.seq.clone(),
+            content: self.content.clone(),
+            time,
+        }
+    }
 }
 
 /// A cursor to be placed in a room's log.

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::log::Epoch;
+
 /// An event, and where it answers a request, that request's `id`.
 #[derive(Debug, Serialize)]
 #[serde(
@@ -27,7 +29,7 @@ pub enum Event<'a> {
     RoomMsg {
         room_id: &'a str,
         offset: u64,
-        epoch: &'a str,
+        epoch: Epoch,
         from: &'a str,
         content: &'a RawValue,
         time: u64,
@@ -37,14 +39,14 @@ pub enum Event<'a> {
         content: &'a RawValue,
         time: u64,
         offset: u64,
-        epoch: &'a str,
+        epoch: Epoch,
     },
     Broadcast {
         from: &'a str,
         content: &'a RawValue,
         time: u64,
         offset: u64,
-        epoch: &'a str,
+        epoch: Epoch,
     },
     System {
         room_id: &'a str,
@@ -56,7 +58,7 @@ pub enum Event<'a> {
         seq: &'a RawValue,
         room_id: &'a str,
         offset: u64,
-        epoch: &'a str,
+        epoch: Epoch,
         time: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,

@@ -180,6 +180,7 @@ impl Hub {
             to,
             conn,
             from: member.user.clone(),
+            session: member.session.clone(),
             content: content.to_owned(),
             seq: seq.map(ToOwned::to_owned),
             id: id.map(ToOwned::to_owned),

@@ -158,7 +158,7 @@ impl Hub {
 
     /// The message has its place: its sender hears so, its followers hear it.
     pub fn appended(&mut self, append: &Append, position: &Position, now: Now) {
-        let (epoch, offset) = (position.epoch.as_str(), position.offset);
+        let (epoch, offset) = (position.epoch, position.offset);
         let (from, content, time) = (append.from.as_str(), &*append.content, now.unix_ms);
         let event = match &append.to {
             Audience::Room(room) => Event::RoomMsg {

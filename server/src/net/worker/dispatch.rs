@@ -5,6 +5,7 @@ use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
 use super::Worker;
 use crate::chat::{Effect, Parting};
 use crate::ids::{ConnId, RoomName};
+use crate::log::{LogsFull, Placed, Store as _};
 use crate::net::conn::{App, State, WebSocket};
 use crate::transport::{Accepted, Endpoint};
 
@@ -233,9 +234,16 @@ impl Worker {
                     }
                 }
             }
-            Effect::Append(append) => match self.log.append(&append.log) {
-                Ok(position) => self.hub.appended(&append, &position, self.now),
-                Err(crate::log::LogsFull) => self.hub.not_appended(&append),
+            Effect::Append(append) => match self.log.append(append.draft(self.now.unix_ms)) {
+                Ok(Placed::New(entry)) => {
+                    // Memory never refuses.
+                    let _ = self.log.commit();
+                    self.hub.appended(&append, &entry.position, self.now);
+                }
+                Ok(Placed::Duplicate { position, .. }) => {
+                    self.hub.appended(&append, &position, self.now);
+                }
+                Err(LogsFull) => self.hub.not_appended(&append),
             },
             Effect::Follow(follow) => {
                 let head = self.log.head(&follow.log);

@@ -23,7 +23,7 @@ use crate::chat::{Effect, Hub, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
-use crate::log::MemoryLog;
+use crate::log::MemoryStore;
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
 use crate::transport::HttpConfig;
@@ -55,7 +55,7 @@ pub struct Worker {
     spares: Spares,
     hub: Hub,
     effects: Vec<Effect>,
-    log: MemoryLog,
+    log: MemoryStore,
     relay: Relay,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,

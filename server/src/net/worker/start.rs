@@ -11,7 +11,7 @@ use super::{LISTENER, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
 use crate::clock::Now;
 use crate::config::Config;
-use crate::log::{Epoch, MemoryLog};
+use crate::log::{Epoch, MemoryStore, Retention};
 use crate::metrics::Status;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
@@ -90,7 +90,7 @@ impl Worker {
             spares: Spares::default(),
             hub: Hub::new(config.hub(), rand::random()),
             effects: Vec::new(),
-            log: MemoryLog::new(Epoch::new(rand::random())),
+            log: MemoryStore::new(Epoch::new(rand::random()), Retention::default()),
             relay: Relay::default(),
             web_sockets: config.web_sockets(),
             http: config.http(),
