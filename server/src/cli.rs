@@ -73,6 +73,9 @@ pub struct Serve {
         default_value_t = 100
     )]
     messages_per_second: u32,
+    /// Close a client that has been behind in a room for this long; it can resume
+    #[arg(long, env = "TIDEWIRE_LAG_MAX", value_name = "TIME", default_value = "30s", value_parser = time)]
+    lag_max: Duration,
     /// Compress messages for clients that ask for it
     #[arg(
         long,
@@ -100,6 +103,7 @@ impl Cli {
             keep_alive: serve.keep_alive,
             close_timeout: serve.close_timeout,
             messages_per_second: serve.messages_per_second,
+            lag_max: serve.lag_max,
             compression: serve.compression,
         }
     }

@@ -33,6 +33,8 @@ pub struct Config {
     pub close_timeout: Duration,
     /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
     pub messages_per_second: u32,
+    /// How long a connection may be behind in a room before it is closed as slow. Default 30 s.
+    pub lag_max: Duration,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
 }
@@ -70,6 +72,7 @@ impl Default for Config {
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             messages_per_second: 100,
+            lag_max: Duration::from_secs(30),
             compression: Compression::On,
         }
     }

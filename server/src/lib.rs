@@ -21,4 +21,4 @@ pub mod log;
 mod metrics;
 pub mod net;
 mod timer;
-mod transport;
+pub mod transport;

@@ -8,16 +8,26 @@
 
 use std::time::{Duration, Instant};
 
-use tidewire::chat::{Audience, Effect, Hub, HubConfig, Joiner, Parting};
+use tidewire::chat::{
+    Append, Audience, Effect, Hub, HubConfig, Joiner, Part, Parting, entry_text, gap_text,
+};
 use tidewire::clock::Now;
 use tidewire::ids::{ConnId, RoomName, Session, UserName};
 use tidewire::limit::Rate;
-use tidewire::log::{Epoch, MemoryStore, Placed, Retention, Store as _};
+use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Retention, Since, Store as _};
+use tidewire::transport::feeds::{Feeds, Read, Step};
+
+/// Pages of two, so that what is longer takes several.
+const PAGE_MAX: PageMax = PageMax {
+    entries: 2,
+    bytes: 1 << 20,
+};
 
 /// A hub and a log on virtual time; what comes out is written down, a line an effect.
 struct Chat {
     hub: Hub,
     log: MemoryStore,
+    feeds: Feeds,
     now: Now,
 }
 
@@ -34,6 +44,7 @@ impl Chat {
         Self {
             hub: Hub::new(config, 1),
             log: MemoryStore::new(Epoch::new(0xe), Retention::default()),
+            feeds: Feeds::default(),
             now,
         }
     }
@@ -92,18 +103,22 @@ impl Chat {
                         let reached: Vec<String> = reached.iter().map(u32::to_string).collect();
                         lines.push(format!("{} < {text}", reached.join(",")));
                     }
-                    Effect::Append(append) => {
-                        let draft = append.draft(self.now.unix_ms);
-                        let position = match self.log.append(draft).unwrap() {
-                            Placed::New(entry) => entry.position,
-                            Placed::Duplicate { position, .. } => position,
-                        };
-                        self.log.commit().unwrap();
-                        self.hub.appended(&append, &position, self.now);
-                    }
+                    Effect::Append(append) => lines.extend(self.append(&append)),
                     Effect::Follow(follow) => {
-                        let head = self.log.head(&follow.log);
-                        self.hub.followed(&follow, &head);
+                        let (conn, from) = (follow.conn, follow.from);
+                        let read = self.feeds.follow(conn, from, follow);
+                        lines.extend(self.read_on(read));
+                    }
+                    Effect::Unfollow(conn, log) => self.feeds.unfollow(conn, &log),
+                    Effect::Read(reading) => {
+                        let page = match reading.part {
+                            Part::Since(since) => self.log.read(&reading.log, &since, PAGE_MAX),
+                            Part::Before(before) => {
+                                self.log
+                                    .read_before(&reading.log, before.as_ref(), PAGE_MAX)
+                            }
+                        };
+                        self.hub.history_read(&reading, page.as_ref());
                     }
                     Effect::Close(conn, parting) => {
                         lines.push(format!("{} closed: {parting:?}", conn.index))
@@ -111,6 +126,67 @@ impl Chat {
                 }
             }
         }
+    }
+
+    /// Appends, answers, and shows the entry to those who follow.
+    fn append(&mut self, append: &Append) -> Vec<String> {
+        let placed = self.log.append(append.draft(self.now.unix_ms)).unwrap();
+        self.log.commit().unwrap();
+        self.hub.appended(append, Ok(&placed));
+        let mut lines = self.transcript();
+        let Placed::New(entry) = placed else {
+            return lines;
+        };
+        let sender = (!append.comes_back()).then_some(append.conn);
+        if let Some((shared, mut live)) = self.feeds.announce(entry, sender)
+            && !live.is_empty()
+        {
+            live.sort_unstable_by_key(|conn| conn.index);
+            let live: Vec<String> = live.iter().map(|conn| conn.index.to_string()).collect();
+            lines.push(format!(
+                "{} < {}",
+                live.join(","),
+                entry_text(&shared.entry)
+            ));
+        }
+        lines
+    }
+
+    /// Reads pages until the connection is at the head.
+    fn read_on(&mut self, read: Read) -> Vec<String> {
+        let ReadFrom::Since(since) = read.from else {
+            let since = self.log.mark(&read.log).map_or(Since::Oldest, Since::After);
+            return self.read_on(Read {
+                from: ReadFrom::Since(since),
+                ..read
+            });
+        };
+        let conn = read.reader.conn;
+        let page = self.log.read(&read.log, &since, PAGE_MAX).unwrap();
+        let (mut steps, mut lines) = (Vec::new(), Vec::new());
+        self.feeds.page(read.reader, page, &mut steps);
+        while !steps.is_empty() {
+            for step in std::mem::take(&mut steps) {
+                match step {
+                    Step::Entry(shared) => {
+                        lines.push(format!("{} < {}", conn.index, entry_text(&shared.entry)));
+                    }
+                    Step::Gap { log, from, gap } => {
+                        let text = gap_text(&log, from.as_deref(), &gap);
+                        lines.push(format!("{} < {text}", conn.index));
+                    }
+                    Step::AtHead {
+                        follow,
+                        position,
+                        whole,
+                    } => self.hub.followed(&follow, position, whole),
+                    Step::Read(read) => lines.extend(self.read_on(read)),
+                }
+            }
+            self.feeds.go_on(conn, &mut steps);
+        }
+        lines.extend(self.transcript());
+        lines
     }
 
     fn reached(&self, to: &Audience, except: Option<ConnId>) -> Vec<u32> {
@@ -208,18 +284,28 @@ fn a_private_message_reaches_every_connection_of_its_user_and_nobody_else() {
 }
 
 #[test]
-fn a_message_for_who_is_not_there_is_refused_since_it_could_not_be_kept() {
+fn a_message_for_who_is_not_there_is_kept_until_it_comes() {
     let mut chat = Chat::with_alice_and_bob();
-    let lines = chat.says(
-        1,
-        r#"{"type":"private_msg","toUser":"carol","content":1,"seq":5,"id":6}"#,
+    let send = |chat: &mut Chat, n| {
+        chat.says(
+            1,
+            &format!(r#"{{"type":"private_msg","toUser":"carol","content":{n},"seq":{n}}}"#),
+        )
+    };
+    assert_eq!(
+        send(&mut chat, 1),
+        [
+            r#"1 < {"type":"ack","seq":1,"roomId":"@carol","offset":1,"epoch":"0000000e","time":1000}"#
+        ]
     );
-    assert_eq!(lines.len(), 1);
-    assert!(
-        lines[0].starts_with(r#"1 < {"type":"error","code":"user_offline""#),
-        "{lines:?}"
+    (2..=5).for_each(|n| drop(send(&mut chat, n)));
+    let lines = chat.connect(3, "carol", &[]);
+    let got = lines.iter().filter(|line| line.contains("private_msg"));
+    assert_eq!(got.count(), 5, "{lines:?}");
+    assert_eq!(
+        lines[1],
+        r#"3 < {"type":"private_msg","from":"alice","content":1,"time":1000,"offset":1,"epoch":"0000000e"}"#
     );
-    assert!(lines[0].ends_with(r#""seq":5,"id":6}"#), "{lines:?}");
 }
 
 #[test]
@@ -285,23 +371,124 @@ fn joining_again_answers_and_tells_nobody() {
 }
 
 #[test]
-fn what_was_missed_is_named_and_nothing_missed_is_recovered() {
+fn what_was_missed_is_shown_before_the_room_is_joined() {
+    let mut chat = Chat::with_alice_and_bob();
+    for n in 1..=5 {
+        chat.says(
+            1,
+            &format!(r#"{{"type":"room_msg","roomId":"room","content":{n}}}"#),
+        );
+    }
+    let mut join = |since: &str| {
+        let lines = chat.says(
+            2,
+            &format!(r#"{{"type":"join_room","roomId":"room","since":"{since}"}}"#),
+        );
+        let (joined, before) = lines.split_last().unwrap();
+        let offset = |line: &String| {
+            let behind = line.split(r#""offset":"#).nth(1)?;
+            behind.split(',').next()?.parse::<u64>().ok()
+        };
+        let recovered = joined.contains(r#""position":"0000000e-5","recovered":true"#);
+        (
+            before.iter().filter_map(offset).collect::<Vec<_>>(),
+            before.iter().filter(|line| line.contains("gap")).count(),
+            recovered,
+        )
+    };
+    assert_eq!(join("0000000e-2"), (vec![3, 4, 5], 0, true));
+    assert_eq!(join("0000000e-5"), (vec![], 0, true));
+    assert_eq!(join(""), (vec![1, 2, 3, 4, 5], 0, true));
+    // Another life of the log, a place that never was, and no position at all: never as if nothing had been missed.
+    assert_eq!(join("0000000f-2"), (vec![1, 2, 3, 4, 5], 1, false));
+    assert_eq!(join("0000000e-6"), (vec![], 1, false));
+    assert_eq!(join("nonsense"), (vec![1, 2, 3, 4, 5], 1, false));
+}
+
+#[test]
+fn a_gap_says_from_where_to_where_and_why() {
     let mut chat = Chat::with_alice_and_bob();
     chat.says(1, r#"{"type":"room_msg","roomId":"room","content":1}"#);
-    let lines = chat.says(
-        2,
-        r#"{"type":"join_room","roomId":"room","since":"0000000e-1"}"#,
-    );
-    assert!(lines[0].contains(r#""recovered":true"#), "{lines:?}");
-    let lines = chat.says(
-        2,
-        r#"{"type":"join_room","roomId":"room","since":"0000000e-0"}"#,
+    let gap = |chat: &mut Chat, since: &str| {
+        chat.says(
+            2,
+            &format!(r#"{{"type":"join_room","roomId":"room","since":"{since}"}}"#),
+        )
+        .remove(0)
+    };
+    assert_eq!(
+        gap(&mut chat, "0000000f-7"),
+        r#"2 < {"type":"gap","roomId":"room","from":"0000000f-7","to":"0000000e-0","reason":"epoch_changed"}"#
     );
     assert_eq!(
-        lines[0],
-        r#"2 < {"type":"gap","roomId":"room","from":"0000000e-0","to":"0000000e-1","reason":"not_kept"}"#
+        gap(&mut chat, "-1"),
+        r#"2 < {"type":"gap","roomId":"room","from":"-1","to":"0000000e-0","reason":"epoch_changed"}"#
     );
-    assert!(lines[1].contains(r#""recovered":false"#), "{lines:?}");
+}
+
+#[test]
+fn a_message_sent_again_is_acked_with_its_first_place_and_shown_to_nobody() {
+    let mut chat = Chat::with_alice_and_bob();
+    let say = r#"{"type":"room_msg","roomId":"room","content":1,"seq":7}"#;
+    assert_eq!(chat.says(1, say).len(), 2);
+    chat.now.unix_ms = 2000;
+    let again = [
+        r#"1 < {"type":"ack","seq":7,"roomId":"room","offset":1,"epoch":"0000000e","time":1000,"dup":true}"#,
+    ];
+    assert_eq!(chat.says(1, say), again);
+    // Also on another connection of the session.
+    chat.connect_as(3, "alice", "s1", &["room"]);
+    assert_eq!(chat.says(3, say), [again[0].replacen('1', "3", 1)]);
+}
+
+#[test]
+fn history_is_read_on_from_a_position_or_back_from_the_head() {
+    let mut chat = Chat::with_alice_and_bob();
+    for n in 1..=5 {
+        chat.says(
+            1,
+            &format!(r#"{{"type":"room_msg","roomId":"room","content":{n}}}"#),
+        );
+    }
+    let mut history = |fields: &str| {
+        let line = chat
+            .says(
+                2,
+                &format!(r#"{{"type":"history","roomId":"room","id":1{fields}}}"#),
+            )
+            .remove(0);
+        let value: Vec<&str> = line.split(r#""content":"#).skip(1).collect();
+        let contents: String = value.iter().map(|value| &value[..1]).collect();
+        let end = line.split(r#"],"#).last().unwrap().to_owned();
+        (contents, end)
+    };
+    let is = |contents: &str, end: &str| (contents.to_owned(), end.to_owned());
+    assert_eq!(
+        history(""),
+        is("45", r#""position":"0000000e-5","more":true,"id":1}"#)
+    );
+    assert_eq!(
+        history(r#","before":"0000000e-2""#),
+        is("1", r#""position":"0000000e-1","more":false,"id":1}"#)
+    );
+    assert_eq!(
+        history(r#","since":"0000000e-2""#),
+        is("34", r#""position":"0000000e-4","more":true,"id":1}"#)
+    );
+    assert_eq!(
+        history(r#","since":"0000000e-4""#),
+        is("5", r#""position":"0000000e-5","more":false,"id":1}"#)
+    );
+    let refused = |chat: &mut Chat, room: &str, fields: &str| {
+        chat.says(
+            2,
+            &format!(r#"{{"type":"history","roomId":"{room}"{fields}}}"#),
+        )
+        .remove(0)
+    };
+    assert!(refused(&mut chat, "room", r#","since":"x""#).contains("bad_position"));
+    assert!(refused(&mut chat, "@alice", "").contains("forbidden"));
+    assert!(refused(&mut chat, "@bob", "").contains(r#""messages":[]"#));
 }
 
 #[test]
@@ -359,10 +546,8 @@ fn hello_changes_the_name_for_everybody() {
     );
     let lines = chat.says(2, r#"{"type":"private_msg","toUser":"ann","content":1}"#);
     assert!(lines[0].starts_with("1 < "), "{lines:?}");
-    assert!(
-        chat.says(2, r#"{"type":"private_msg","toUser":"alice","content":1}"#)[0]
-            .contains("user_offline")
-    );
+    let lines = chat.says(2, r#"{"type":"private_msg","toUser":"alice","content":1}"#);
+    assert_eq!(lines.len(), 0, "nobody goes by that name any more");
 }
 
 #[test]
@@ -421,7 +606,8 @@ fn a_connection_is_in_so_many_rooms_and_no_more() {
         ..HubConfig::default()
     });
     let lines = chat.connect(1, "alice", &["a", "b", "c"]);
-    assert!(lines[3].contains(r#""code":"too_many_rooms""#), "{lines:?}");
+    let last = lines.last().unwrap();
+    assert!(last.contains(r#""code":"too_many_rooms""#), "{lines:?}");
     let join = |room: &str| format!(r#"{{"type":"join_room","roomId":"{room}"}}"#);
     assert!(chat.says(1, &join("c"))[0].contains(r#""code":"too_many_rooms""#));
     assert!(

@@ -68,6 +68,17 @@ pub enum Command<'a> {
         /// The room.
         room: Cow<'a, str>,
     },
+    /// Read a room's log.
+    History {
+        /// The room; also `@` and the reader's own name, or `*`.
+        room: Cow<'a, str>,
+        /// What comes behind this position.
+        since: Option<Cow<'a, str>>,
+        /// What comes before this position.
+        before: Option<Cow<'a, str>>,
+        /// How many messages at most.
+        limit: Option<u64>,
+    },
     /// Ask who is in a room.
     Presence {
         /// The room.
@@ -115,6 +126,10 @@ struct Fields<'a> {
     session: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     since: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    before: Option<Cow<'a, str>>,
+    #[serde(default)]
+    limit: Option<u64>,
     #[serde(borrow, default, deserialize_with = "even_null")]
     content: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "even_null")]
@@ -227,6 +242,12 @@ impl<'a> Command<'a> {
                 seq,
             }),
             "typing" => Ok(Self::Typing { room: room()? }),
+            "history" => Ok(Self::History {
+                room: room()?,
+                since: fields.since,
+                before: fields.before,
+                limit: fields.limit,
+            }),
             "presence" => Ok(Self::Presence { room: room()? }),
             "heartbeat" => Ok(Self::Heartbeat),
             unknown => Err(Refused::unknown_type(unknown)),

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::ids::{ConnId, LogName, RoomName, Session, UserName};
-use crate::log::Draft;
+use crate::log::{Draft, Page, Position, ReadFrom, Since};
 
 /// What a connection says of itself in its address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,10 +32,14 @@ pub enum Effect {
         /// The JSON text.
         text: String,
     },
-    /// Give a message its place, and call [`Hub::appended`](super::Hub::appended) or [`Hub::not_appended`](super::Hub::not_appended).
+    /// Give a message its place, show it to the log's followers, and call [`Hub::appended`](super::Hub::appended).
     Append(Append),
-    /// Find a room's head, and call [`Hub::followed`](super::Hub::followed).
-    Follow(Follow),
+    /// Let a connection follow a log, and once it is at the head call [`Hub::followed`](super::Hub::followed).
+    Follow(Box<Follow>),
+    /// Let it follow a log no more.
+    Unfollow(ConnId, LogName),
+    /// Read a page, and call [`Hub::history_read`](super::Hub::history_read).
+    Read(Reading),
     /// Close a connection.
     Close(ConnId, Parting),
 }
@@ -51,25 +55,13 @@ pub enum Audience {
     Everyone,
 }
 
-impl Audience {
-    /// The name of the log that they follow.
-    #[must_use]
-    pub fn log(&self) -> LogName {
-        match self {
-            Self::Room(room) => room.log(),
-            Self::User(user) => user.log(),
-            Self::Everyone => LogName::broadcast(),
-        }
-    }
-}
-
 /// A message on its way into a log.
 #[derive(Debug)]
 pub struct Append {
     /// The log.
     pub log: LogName,
-    pub(super) to: Audience,
-    pub(super) conn: ConnId,
+    /// Who sends it.
+    pub conn: ConnId,
     pub(super) from: UserName,
     pub(super) session: Session,
     pub(super) content: Box<RawValue>,
@@ -78,6 +70,12 @@ pub struct Append {
 }
 
 impl Append {
+    /// Whether the sender is to get it as others do: who writes to itself has no other copy.
+    #[must_use]
+    pub fn comes_back(&self) -> bool {
+        self.log.as_str().starts_with('@')
+    }
+
     /// What goes into the log.
     #[must_use]
     pub fn draft(&self, time: u64) -> Draft {
@@ -92,15 +90,56 @@ impl Append {
     }
 }
 
-/// A cursor to be placed in a room's log.
+/// A connection that is to follow a log.
 #[derive(Debug)]
 pub struct Follow {
     /// The log.
     pub log: LogName,
-    pub(super) conn: ConnId,
-    pub(super) room: RoomName,
-    pub(super) since: Option<String>,
+    /// The connection.
+    pub conn: ConnId,
+    /// From where on.
+    pub from: ReadFrom,
+    /// What it said of that, where it is no position: it is told of a gap from there.
+    pub bad_since: Option<String>,
+    /// The room it joins, if it is one: it is told when it is at the head.
+    pub(super) room: Option<RoomName>,
+    pub(super) with_since: bool,
     pub(super) id: Option<Box<RawValue>>,
+}
+
+/// A page of a log for a connection that asked for history.
+#[derive(Debug)]
+pub struct Reading {
+    /// The log.
+    pub log: LogName,
+    /// Which part.
+    pub part: Part,
+    /// How many entries at most.
+    pub limit: usize,
+    pub(super) conn: ConnId,
+    pub(super) id: Option<Box<RawValue>>,
+}
+
+/// Which part of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What comes behind a place, the oldest of it first.
+    Since(Since),
+    /// What is before a place, or the head, the newest of it.
+    Before(Option<Position>),
+}
+
+impl Part {
+    /// Whether there is more of it behind (or before) a page.
+    pub(super) fn has_more(self, page: &Page) -> bool {
+        match self {
+            Self::Since(_) => page.next != page.head,
+            Self::Before(_) => page
+                .entries
+                .first()
+                .is_some_and(|entry| entry.position.offset > page.oldest),
+        }
+    }
 }
 
 /// Why the chat ends a connection.

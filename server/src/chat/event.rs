@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::log::Epoch;
+use crate::ids::{BROADCAST_LOG, LogName};
+use crate::log::{Entry, Epoch, Gap, Position};
 
 /// An event, and where it answers a request, that request's `id`.
 #[derive(Debug, Serialize)]
@@ -60,12 +61,14 @@ pub enum Event<'a> {
         offset: u64,
         epoch: Epoch,
         time: u64,
+        #[serde(skip_serializing_if = "is_false")]
+        dup: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
     },
     Joined {
         room_id: &'a str,
-        position: &'a str,
+        position: Position,
         recovered: bool,
         members: Vec<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,11 +77,19 @@ pub enum Event<'a> {
     Gap {
         room_id: &'a str,
         from: &'a str,
-        to: &'a str,
+        to: Position,
         reason: &'a str,
     },
     Left {
         room_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+    },
+    History {
+        room_id: &'a str,
+        messages: Vec<Self>,
+        position: Position,
+        more: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
     },
@@ -107,7 +118,69 @@ pub enum Event<'a> {
     },
 }
 
-impl Event<'_> {
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// What followers of its log are told of an entry: the JSON text.
+#[must_use]
+pub fn entry_text(entry: &Entry) -> String {
+    Event::of_entry(entry).to_text()
+}
+
+/// What a follower is told that it misses; `from` is what it said itself, where that is no position.
+#[must_use]
+pub fn gap_text(log: &LogName, from: Option<&str>, gap: &Gap) -> String {
+    let position = gap.from.to_string();
+    Event::Gap {
+        room_id: log.as_str(),
+        from: from.unwrap_or(&position),
+        to: gap.to,
+        reason: gap.reason.as_str(),
+    }
+    .to_text()
+}
+
+impl<'a> Event<'a> {
+    /// An entry, as its log's followers see it.
+    #[must_use]
+    pub fn of_entry(entry: &'a Entry) -> Self {
+        let draft = &entry.draft;
+        let (from, content, time) = (draft.from.as_str(), &*draft.content, draft.time);
+        let Position { epoch, offset } = entry.position;
+        let log = draft.log.as_str();
+        if log == BROADCAST_LOG {
+            Self::Broadcast {
+                from,
+                content,
+                time,
+                offset,
+                epoch,
+            }
+        } else if log.starts_with('@') {
+            Self::PrivateMsg {
+                from,
+                content,
+                time,
+                offset,
+                epoch,
+            }
+        } else {
+            Self::RoomMsg {
+                room_id: log,
+                offset,
+                epoch,
+                from,
+                content,
+                time,
+            }
+        }
+    }
+
     /// The JSON text.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -13,8 +13,8 @@ mod relay;
 mod room;
 
 pub use command::{BadCommand, Command, Refused, Request};
-pub use effect::{Append, Audience, Effect, Follow, Joiner, Parting};
-pub use event::Event;
+pub use effect::{Append, Audience, Effect, Follow, Joiner, Part, Parting, Reading};
+pub use event::{Event, entry_text, gap_text};
 pub use followers::Followers;
 pub use hub::{Hub, HubConfig};
 pub use relay::Relay;

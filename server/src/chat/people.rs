@@ -69,15 +69,19 @@ impl People {
         }
     }
 
-    /// A name that nobody has.
-    pub(super) fn guest(&mut self) -> UserName {
+    /// A guest's name. It follows from the session, so that who comes back with its session is the same guest; if
+    /// somebody else goes by that name, another one.
+    pub(super) fn guest(&mut self, session: &Session) -> UserName {
+        let mut number = fingerprint(session.as_str()) >> 32;
         loop {
-            let name = format!("guest-{:06x}", self.random.random::<u32>() >> 8);
-            if let (false, Ok(user)) =
-                (self.users.contains_key(name.as_str()), UserName::new(&name))
-            {
-                return user;
+            if let Ok(user) = UserName::new(&format!("guest-{number:08x}")) {
+                let is_free = !self.users.contains_key(user.as_str());
+                let key = (user, session.clone());
+                if is_free || self.sessions.contains_key(&key) {
+                    return key.0;
+                }
             }
+            number = u64::from(self.random.random::<u32>());
         }
     }
 
@@ -89,4 +93,11 @@ impl People {
             }
         }
     }
+}
+
+/// FNV-1a: the same in each run, and nothing that a secret hangs on.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

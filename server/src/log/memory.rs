@@ -72,6 +72,7 @@ impl MemoryStore {
             entries: Vec::new(),
             next: start.after,
             head: extent.head(),
+            oldest: extent.oldest,
         }
     }
 }
@@ -137,6 +138,7 @@ impl Store for MemoryStore {
             next: entries.last().map_or(start.after, |entry| entry.position),
             entries,
             head: extent.head(),
+            oldest: extent.oldest,
         })
     }
 
@@ -161,6 +163,7 @@ impl Store for MemoryStore {
             next: entries.last().map_or(extent.head(), |entry| entry.position),
             entries,
             head: extent.head(),
+            oldest: extent.oldest,
         })
     }
 

@@ -3,6 +3,7 @@
 //! A log is known by its name: a room's, a user's (`@name`) or the broadcast's (`*`). Its entries have the offsets 1, 2,
 //! 3, …, and an epoch that changes whenever a tail of them may have been lost. A [`Store`] keeps logs; one thread has it.
 
+mod broker;
 mod entry;
 mod extent;
 mod memory;
@@ -14,9 +15,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use broker::{AppendError, Broker, Outlet, ReadFrom, Reply, Request};
 pub use entry::{Draft, Entry, Key};
 pub use memory::MemoryStore;
-pub use position::{BadPosition, Epoch, Position, Since};
+pub use position::{BadPosition, Epoch, Position, Positions, Since};
 
 use crate::ids::LogName;
 
@@ -90,6 +92,17 @@ pub enum Placed {
     },
 }
 
+impl Placed {
+    /// The place.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        match self {
+            Self::New(entry) => entry.position,
+            Self::Duplicate { position, .. } => *position,
+        }
+    }
+}
+
 /// There is no room for another log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogsFull;
@@ -134,6 +147,24 @@ pub struct Page {
     pub next: Position,
     /// The newest committed entry.
     pub head: Position,
+    /// The offset of the oldest kept entry; that behind the head where nothing is kept.
+    pub oldest: u64,
+}
+
+impl Page {
+    /// For a reader that came from nobody knows where: all that was before this page.
+    #[must_use]
+    pub fn whole_gap(&self) -> Gap {
+        let before = self.entries.first().map_or(self.next, |first| Position {
+            epoch: first.position.epoch,
+            offset: first.position.offset - 1,
+        });
+        Gap {
+            from: before,
+            to: before,
+            reason: GapReason::EpochChanged,
+        }
+    }
 }
 
 /// What a reader is told it will not get.

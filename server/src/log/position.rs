@@ -1,8 +1,9 @@
 //! Places in logs, and the tokens that clients keep of them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 
 /// A name for one life of a log: offsets of different epochs have nothing to do with each other.
@@ -111,6 +112,50 @@ impl FromStr for Since {
     }
 }
 
+/// The positions of several logs, as text: `room:token` pairs with commas between them. In names, `%`, `:` and `,` are
+/// written as `%25`, `%3A` and `%2C`.
+#[derive(Debug, Clone, Copy)]
+pub struct Positions<'a>(&'a str);
+
+impl<'a> Positions<'a> {
+    /// What a client gave as `since`; nothing is checked yet.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// What it says about a log: `None` if nothing. One position alone is meant for every room.
+    #[must_use]
+    pub fn of(self, log: &str) -> Option<&'a str> {
+        if !self.0.contains(':') {
+            return Some(self.0);
+        }
+        self.0.split(',').find_map(|pair| {
+            let (name, token) = pair.rsplit_once(':')?;
+            (percent_decode_str(name).decode_utf8().ok()? == log).then_some(token)
+        })
+    }
+
+    /// The text for these logs.
+    #[must_use]
+    pub fn encode<'p>(positions: impl IntoIterator<Item = (&'p str, Position)>) -> String {
+        let mut text = String::new();
+        for (log, position) in positions {
+            let comma = if text.is_empty() { "" } else { "," };
+            // A String takes everything.
+            let _ = write!(
+                text,
+                "{comma}{}:{position}",
+                utf8_percent_encode(log, IN_NAMES)
+            );
+        }
+        text
+    }
+}
+
+/// What is written in another way in the names of logs.
+const IN_NAMES: &AsciiSet = &CONTROLS.add(b'%').add(b':').add(b',');
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +189,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Position>(), Err(BadPosition), "{text:?}");
         }
+    }
+
+    #[test]
+    fn positions_of_several_logs_are_told_apart() {
+        let at = |offset| Position {
+            epoch: Epoch::new(1),
+            offset,
+        };
+        let text = Positions::encode([("a", at(1)), ("b,:%", at(2)), ("@ü", at(3))]);
+        assert_eq!(
+            text,
+            "a:00000001-1,b%2C%3A%25:00000001-2,@%C3%BC:00000001-3"
+        );
+        let positions = Positions::new(&text);
+        assert_eq!(positions.of("b,:%"), Some("00000001-2"));
+        assert_eq!(positions.of("@ü"), Some("00000001-3"));
+        assert_eq!(positions.of("c"), None);
+        assert_eq!(Positions::new("x").of("c"), Some("x"));
+        assert_eq!(Positions::new("").of("c"), Some(""));
     }
 }

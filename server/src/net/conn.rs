@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use tidewire_protocol::{Connection, Transport};
 
+use super::receipt::Receipt;
 use crate::ids::RoomName;
 use crate::timer::Tick;
 use crate::transport::{Http, HttpConfig};
@@ -57,6 +58,12 @@ pub(super) struct WebSocket {
     pub(super) app: App,
     /// What came behind a message whose answer made too much unsent.
     pub(super) stash: Vec<u8>,
+    /// It follows a log that it has not been shown up to the head.
+    pub(super) is_behind: bool,
+    /// When that has lasted too long.
+    pub(super) give_up_at: Option<Instant>,
+    /// What of the private messages has arrived.
+    pub(super) receipt: Receipt,
 }
 
 /// What the messages of a WebSocket are for.
@@ -195,6 +202,18 @@ impl Conn {
 }
 
 impl WebSocket {
+    /// A new one.
+    pub(super) fn new(connection: Connection, app: App) -> Self {
+        Self {
+            connection,
+            app,
+            stash: Vec::new(),
+            is_behind: false,
+            give_up_at: None,
+            receipt: Receipt::default(),
+        }
+    }
+
     /// Whether so much is unsent that nothing more is to be answered.
     pub(super) fn is_full(&self) -> bool {
         self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
@@ -242,7 +261,10 @@ impl State {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Http(http) => Some(http.deadline()),
-            Self::WebSocket(web_socket) => web_socket.connection.poll_timeout(),
+            Self::WebSocket(web_socket) => {
+                let deadlines = [web_socket.connection.poll_timeout(), web_socket.give_up_at];
+                deadlines.into_iter().flatten().min()
+            }
         }
     }
 

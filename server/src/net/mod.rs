@@ -1,7 +1,9 @@
 //! The only place with sockets, readiness and signals.
 
 mod conn;
+mod inbox;
 mod listener;
+mod receipt;
 mod shutdown;
 mod spares;
 mod table;

@@ -1,6 +1,8 @@
-//! Between bytes and the chat, without sockets: HTTP on the way in, and where each address leads.
+//! Between bytes and the chat, without sockets: HTTP on the way in, where each address leads, and who
+//! follows which log.
 
 mod assets;
+pub mod feeds;
 mod http;
 mod query;
 mod response;

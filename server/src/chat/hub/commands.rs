@@ -4,10 +4,17 @@ use serde_json::value::RawValue;
 
 use super::Hub;
 use crate::chat::command::{Command, Refused, Request};
-use crate::chat::effect::{Append, Audience, Effect};
+use crate::chat::effect::{Append, Audience, Effect, Part, Reading};
 use crate::chat::event::Event;
 use crate::clock::Now;
-use crate::ids::{ConnId, NameError, RoomName, Session, UserName};
+use crate::ids::{ConnId, LogName, NameError, RoomName, Session, UserName};
+use crate::log::BadPosition;
+
+/// Messages in an answer to `history` that says no number.
+const HISTORY_DEFAULT: u64 = 100;
+
+/// Messages in an answer to `history` at most.
+const HISTORY_MAX: u64 = 1000;
 
 impl Hub {
     pub(super) fn handle(
@@ -24,8 +31,8 @@ impl Hub {
             Command::JoinRoom { room, since } => self.join(conn, room, since.as_deref(), id),
             Command::LeaveRoom { room } => self.leave(conn, room, id),
             Command::RoomMsg { room, content, seq } => {
-                let to = Audience::Room(self.room_of(conn, room.as_deref())?);
-                self.append(conn, to, content, *seq, id);
+                let log = self.room_of(conn, room.as_deref())?.log();
+                self.append(conn, log, content, *seq, id);
                 Ok(())
             }
             Command::PrivateMsg {
@@ -33,15 +40,24 @@ impl Hub {
                 content,
                 seq,
             } => {
-                let to = Audience::User(self.connected_user(to_user)?);
-                self.append(conn, to, content, *seq, id);
+                let user = UserName::new(to_user).map_err(|error| bad_name("toUser", error))?;
+                self.append(conn, user.log(), content, *seq, id);
                 Ok(())
             }
             Command::Broadcast { content, seq } => {
-                self.append(conn, Audience::Everyone, content, *seq, id);
+                self.append(conn, LogName::broadcast(), content, *seq, id);
                 Ok(())
             }
             Command::Typing { room } => self.typing(conn, room),
+            Command::History {
+                room,
+                since,
+                before,
+                limit,
+            } => {
+                let part = part_of(since.as_deref(), before.as_deref())?;
+                self.history(conn, room, part, *limit, id)
+            }
             Command::Presence { room } => {
                 let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
                 let members = self.members_of(room.as_str());
@@ -100,6 +116,10 @@ impl Hub {
             self.take_identity(conn, &user, &session);
         }
         self.welcome(conn, id, now);
+        if user != old_user {
+            self.effects.push(Effect::Unfollow(conn, old_user.log()));
+            self.follow_personal(conn, &user, None);
+        }
         Ok(())
     }
 
@@ -119,12 +139,7 @@ impl Hub {
         {
             return Err(too_many_rooms(self.config.rooms_per_connection_max));
         }
-        self.enter(
-            conn,
-            &room,
-            since.map(str::to_owned),
-            id.map(ToOwned::to_owned),
-        );
+        self.enter(conn, &room, since, id.map(ToOwned::to_owned));
         Ok(())
     }
 
@@ -135,6 +150,7 @@ impl Hub {
         };
         member.rooms.retain(|joined| *joined != room);
         let user = member.user.clone();
+        self.effects.push(Effect::Unfollow(conn, room.log()));
         self.leave_room_as(conn, &room, &user);
         self.send(
             conn,
@@ -143,6 +159,37 @@ impl Hub {
                 id,
             },
         );
+        Ok(())
+    }
+
+    /// Every room's log, one's own private messages, and the broadcasts can be read.
+    fn history(
+        &mut self,
+        conn: ConnId,
+        room: &str,
+        part: Part,
+        limit: Option<u64>,
+        id: Option<&RawValue>,
+    ) -> Result<(), Refused> {
+        let log = LogName::new(room).map_err(|error| bad_name("roomId", error))?;
+        let own = self
+            .members
+            .get(&conn)
+            .is_some_and(|member| room.strip_prefix('@') == Some(member.user.as_str()));
+        if room.starts_with('@') && !own {
+            return Err(Refused {
+                code: "forbidden",
+                message: "These are the private messages of somebody else.".to_owned(),
+            });
+        }
+        let limit = limit.unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MAX);
+        self.effects.push(Effect::Read(Reading {
+            log,
+            part,
+            limit: limit as usize,
+            conn,
+            id: id.map(ToOwned::to_owned),
+        }));
         Ok(())
     }
 
@@ -167,7 +214,7 @@ impl Hub {
     fn append(
         &mut self,
         conn: ConnId,
-        to: Audience,
+        log: LogName,
         content: &RawValue,
         seq: Option<&RawValue>,
         id: Option<&RawValue>,
@@ -176,8 +223,7 @@ impl Hub {
             return;
         };
         self.effects.push(Effect::Append(Append {
-            log: to.log(),
-            to,
+            log,
             conn,
             from: member.user.clone(),
             session: member.session.clone(),
@@ -196,10 +242,32 @@ impl Hub {
             | Command::JoinRoom { .. }
             | Command::LeaveRoom { .. }
             | Command::Typing { .. }
+            | Command::History { .. }
             | Command::Presence { .. }
             | Command::Heartbeat => None,
         };
         self.send_error(conn, refused, seq, request.id);
+    }
+}
+
+/// What of a log is asked for.
+fn part_of(since: Option<&str>, before: Option<&str>) -> Result<Part, Refused> {
+    let bad = |field: &str| Refused {
+        code: "bad_position",
+        message: format!("\"{field}\" {BadPosition}."),
+    };
+    match (since, before) {
+        (Some(_), Some(_)) => Err(Refused {
+            code: "bad_field",
+            message: "History is read from \"since\" on or back from \"before\", not both."
+                .to_owned(),
+        }),
+        (Some(since), None) => since.parse().map(Part::Since).map_err(|_| bad("since")),
+        (None, Some(before)) => {
+            let position = before.parse().map_err(|_| bad("before"))?;
+            Ok(Part::Before(Some(position)))
+        }
+        (None, None) => Ok(Part::Before(None)),
     }
 }
 

@@ -8,14 +8,16 @@ use commands::{bad_name, too_many_rooms};
 use serde_json::value::RawValue;
 
 use super::command::{BadCommand, Refused, Request};
-use super::effect::{Append, Audience, Effect, Follow, Joiner, Parting};
-use super::event::Event;
+use super::effect::{Append, Audience, Effect, Follow, Joiner, Parting, Reading};
+use super::event::{Event, gap_text};
 use super::people::People;
 use super::room::Rooms;
 use crate::clock::Now;
-use crate::ids::{ConnId, RoomName, Session, UserName};
+use crate::ids::{BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
 use crate::limit::{Rate, TokenBucket};
-use crate::log::Position;
+use crate::log::{
+    AppendError, BadPosition, Page, Placed, Position, Positions, ReadFrom, Since, StoreError,
+};
 
 /// Limits and times of the chat.
 #[derive(Debug, Clone)]
@@ -99,10 +101,10 @@ impl Hub {
 
     /// A connection has come: it is welcomed and joins the rooms of its address.
     pub fn connect(&mut self, conn: ConnId, joiner: Joiner, now: Now) {
-        let user = joiner.user.unwrap_or_else(|| self.people.guest());
         let session = joiner
             .session
             .unwrap_or_else(|| self.people.random_session());
+        let user = joiner.user.unwrap_or_else(|| self.people.guest(&session));
         let member = Member {
             user: user.clone(),
             session: session.clone(),
@@ -114,9 +116,19 @@ impl Hub {
         self.members.insert(conn, member);
         self.take_identity(conn, &user, &session);
         self.welcome(conn, None, now);
+        let since = joiner.since.as_deref();
+        self.follow_personal(conn, &user, since);
+        self.follow_log(
+            conn,
+            LogName::broadcast(),
+            None,
+            named(since, BROADCAST_LOG),
+            None,
+        );
         let max = self.config.rooms_per_connection_max;
         for room in joiner.rooms.iter().take(max) {
-            self.enter(conn, room, joiner.since.clone(), None);
+            let since = since.and_then(|since| Positions::new(since).of(room.as_str()));
+            self.enter(conn, room, since, None);
         }
         if joiner.rooms.len() > max {
             self.send_error(conn, &too_many_rooms(max), None, None);
@@ -129,7 +141,11 @@ impl Hub {
             return;
         };
         for room in &member.rooms {
+            self.effects.push(Effect::Unfollow(conn, room.log()));
             self.leave_room_as(conn, room, &member.user);
+        }
+        for log in [member.user.log(), LogName::broadcast()] {
+            self.effects.push(Effect::Unfollow(conn, log));
         }
         self.people.remove(conn, &member.user, &member.session);
     }
@@ -156,103 +172,76 @@ impl Hub {
         }
     }
 
-    /// The message has its place: its sender hears so, its followers hear it.
-    pub fn appended(&mut self, append: &Append, position: &Position, now: Now) {
-        let (epoch, offset) = (position.epoch, position.offset);
-        let (from, content, time) = (append.from.as_str(), &*append.content, now.unix_ms);
-        let event = match &append.to {
-            Audience::Room(room) => Event::RoomMsg {
-                room_id: room.as_str(),
-                offset,
-                epoch,
-                from,
-                content,
-                time,
-            },
-            Audience::User(_) => Event::PrivateMsg {
-                from,
-                content,
-                time,
-                offset,
-                epoch,
-            },
-            Audience::Everyone => Event::Broadcast {
-                from,
-                content,
-                time,
-                offset,
-                epoch,
-            },
-        };
-        let text = event.to_text();
-        if let Some(seq) = append.seq.as_deref() {
-            let room_id = append.log.as_str();
-            let id = append.id.as_deref();
-            self.send(
-                append.conn,
-                &Event::Ack {
-                    seq,
-                    room_id,
-                    offset,
-                    epoch,
-                    time,
-                    id,
-                },
-            );
-        }
-        // The ack is the sender's copy; who writes to oneself has no other.
-        let except = match &append.to {
-            Audience::Room(_) | Audience::Everyone => Some(append.conn),
-            Audience::User(_) => None,
-        };
-        self.effects.push(Effect::Announce {
-            to: append.to.clone(),
-            except,
-            text,
-        });
-    }
-
-    /// The message found no place.
-    pub fn not_appended(&mut self, append: &Append) {
-        let refused = Refused {
-            code: "storage_full",
-            message: "There is no room for another log: the message was not kept.".to_owned(),
-        };
+    /// What became of a message: its sender hears of it, if it gave the message a number.
+    pub fn appended(&mut self, append: &Append, result: Result<&Placed, &AppendError>) {
         let (seq, id) = (append.seq.as_deref(), append.id.as_deref());
-        self.send_error(append.conn, &refused, seq, id);
+        let placed = match result {
+            Ok(placed) => placed,
+            Err(error) => return self.send_error(append.conn, &not_kept(error), seq, id),
+        };
+        let Some(seq) = seq else {
+            return;
+        };
+        let (time, dup) = match placed {
+            Placed::New(entry) => (entry.draft.time, false),
+            Placed::Duplicate { time, .. } => (*time, true),
+        };
+        let Position { epoch, offset } = placed.position();
+        let room_id = append.log.as_str();
+        self.send(
+            append.conn,
+            &Event::Ack {
+                seq,
+                room_id,
+                offset,
+                epoch,
+                time,
+                dup,
+                id,
+            },
+        );
     }
 
-    /// The cursor is at the head: the connection hears where that is and who is there.
-    pub fn followed(&mut self, follow: &Follow, head: &Position) {
-        let position = head.to_string();
-        let recovered = follow
-            .since
-            .as_ref()
-            .is_some_and(|since| is_at_head(since, head));
-        let room_id = follow.room.as_str();
-        if let Some(since) = follow.since.as_deref().filter(|_| !recovered) {
-            // Nothing is kept, so that whatever came after `since` is missing, and the client is told.
-            self.send(
-                follow.conn,
-                &Event::Gap {
-                    room_id,
-                    from: since,
-                    to: &position,
-                    reason: "not_kept",
-                },
-            );
-        }
-        let members = self.members_of(room_id);
-        let id = follow.id.as_deref();
+    /// The connection has been shown everything up to `position`, the head: who joined a room hears so, and who is there.
+    /// `whole` tells that nothing was missing.
+    pub fn followed(&mut self, follow: &Follow, position: Position, whole: bool) {
+        let Some(room) = &follow.room else {
+            return;
+        };
+        let room_id = room.as_str();
         let text = Event::Joined {
             room_id,
-            position: &position,
-            recovered,
-            members,
-            id,
+            position,
+            recovered: follow.with_since && whole,
+            members: self.members_of(room_id),
+            id: follow.id.as_deref(),
         }
         .to_text();
         self.effects.push(Effect::Send(follow.conn, text));
+    }
+
+    /// A page of history for who asked for it.
+    pub fn history_read(&mut self, reading: &Reading, page: Result<&Page, &StoreError>) {
+        let (conn, id) = (reading.conn, reading.id.as_deref());
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return self.send_error(conn, &not_read(error), None, id),
+        };
+        let room_id = reading.log.as_str();
+        if let Some(gap) = &page.gap {
+            self.effects
+                .push(Effect::Send(conn, gap_text(&reading.log, None, gap)));
+        }
+        let entries = page.entries.iter();
+        let text = Event::History {
+            room_id,
+            messages: entries.map(|entry| Event::of_entry(entry)).collect(),
+            position: page.next,
+            more: reading.part.has_more(page),
+            id,
+        }
+        .to_text();
+        self.effects.push(Effect::Send(conn, text));
     }
 
     // ---- rooms ----
@@ -289,7 +278,7 @@ impl Hub {
         &mut self,
         conn: ConnId,
         room: &RoomName,
-        since: Option<String>,
+        since: Option<&str>,
         id: Option<Box<RawValue>>,
     ) {
         let Some(member) = self.members.get_mut(&conn) else {
@@ -301,13 +290,45 @@ impl Hub {
             let user = member.user.clone();
             self.enter_room_as(conn, room, &user);
         }
-        self.effects.push(Effect::Follow(Follow {
-            log: room.log(),
+        self.follow_log(conn, room.log(), Some(room.clone()), since, id);
+    }
+
+    /// Private messages go on behind what the user has seen, unless the client knows better.
+    pub(super) fn follow_personal(&mut self, conn: ConnId, user: &UserName, since: Option<&str>) {
+        let log = user.log();
+        let since = named(since, log.as_str());
+        self.follow_log(conn, log, None, since, None);
+    }
+
+    fn follow_log(
+        &mut self,
+        conn: ConnId,
+        log: LogName,
+        room: Option<RoomName>,
+        since: Option<&str>,
+        id: Option<Box<RawValue>>,
+    ) {
+        let parsed = since.map(str::parse::<Since>);
+        let bad_since = match (since, parsed) {
+            (Some(since), Some(Err(BadPosition))) => Some(since.chars().take(64).collect()),
+            _ => None,
+        };
+        let from = match parsed {
+            Some(Ok(since)) => ReadFrom::Since(since),
+            // Nobody knows what it missed: it gets all there is, behind a gap.
+            Some(Err(BadPosition)) => ReadFrom::Since(Since::Oldest),
+            None if log.as_str().starts_with('@') => ReadFrom::Mark,
+            None => ReadFrom::Since(Since::Now),
+        };
+        self.effects.push(Effect::Follow(Box::new(Follow {
+            log,
             conn,
-            room: room.clone(),
-            since,
+            from,
+            bad_since,
+            room,
+            with_since: since.is_some(),
             id,
-        }));
+        })));
     }
 
     fn enter_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
@@ -350,19 +371,6 @@ impl Hub {
 
     fn members_of(&self, room: &str) -> Vec<&str> {
         self.rooms.members(room, self.config.members_told_max)
-    }
-
-    fn connected_user(&self, name: &str) -> Result<UserName, Refused> {
-        let user = UserName::new(name).map_err(|error| bad_name("toUser", error))?;
-        if !self.people.connections_of(&user).is_empty() {
-            return Ok(user);
-        }
-        let message =
-            format!("{user} is not connected, and this server keeps no messages for later.");
-        Err(Refused {
-            code: "user_offline",
-            message,
-        })
     }
 
     /// Makes the connection one of the user's, and the session's only one.
@@ -429,7 +437,32 @@ impl Hub {
     }
 }
 
-/// Whether nothing came after `since`; empty means from the oldest kept entry.
-fn is_at_head(since: &str, head: &Position) -> bool {
-    since == head.to_string() || (since.is_empty() && head.offset == 0)
+/// What `since` says about a log that is not a room: one position alone is not meant for it.
+fn named<'a>(since: Option<&'a str>, log: &str) -> Option<&'a str> {
+    since
+        .filter(|since| since.contains(':'))
+        .and_then(|since| Positions::new(since).of(log))
+}
+
+/// Why a message has no place.
+fn not_kept(error: &AppendError) -> Refused {
+    let (code, why) = match error {
+        AppendError::LogsFull => (
+            "storage_full",
+            "there is no room for another log".to_owned(),
+        ),
+        AppendError::Store(error @ StoreError::Full) => ("storage_full", error.to_string()),
+        AppendError::Store(error @ StoreError::Failed(_)) => ("storage_failed", error.to_string()),
+    };
+    Refused {
+        code,
+        message: format!("The message was not kept: {why}."),
+    }
+}
+
+fn not_read(error: &StoreError) -> Refused {
+    Refused {
+        code: "storage_failed",
+        message: format!("The history cannot be read: {error}."),
+    }
 }

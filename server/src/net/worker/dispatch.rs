@@ -3,9 +3,9 @@
 use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
 
 use super::Worker;
-use crate::chat::{Effect, Parting};
+use super::delivery::OUTBOX_BYTES_HIGH;
+use crate::chat::{Audience, Effect, Parting};
 use crate::ids::{ConnId, RoomName};
-use crate::log::{LogsFull, Placed, Store as _};
 use crate::net::conn::{App, State, WebSocket};
 use crate::transport::{Accepted, Endpoint};
 
@@ -82,11 +82,7 @@ impl Worker {
         if let (Some(config), Some(agreement)) = (&self.http.deflate, deflate) {
             connection.enable_deflate(config, agreement);
         }
-        conn.state = State::WebSocket(Box::new(WebSocket {
-            connection,
-            app,
-            stash: Vec::new(),
-        }));
+        conn.state = State::WebSocket(Box::new(WebSocket::new(connection, app)));
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
@@ -125,8 +121,12 @@ impl Worker {
                     let _ = web_socket.connection.send(&message);
                 }
                 Some(Event::Message(message)) => self.handle_message(id, &message),
+                Some(Event::Pong(payload)) => {
+                    let payload = payload.to_vec();
+                    self.handle_pong(id, &payload);
+                }
                 // Messages are put together here, so that there are no pieces.
-                Some(Event::Ping(_) | Event::Pong(_) | Event::Piece(_)) => {}
+                Some(Event::Ping(_) | Event::Piece(_)) => {}
                 Some(Event::Closed(_)) => self.handle_end(id),
             }
         }
@@ -202,7 +202,7 @@ impl Worker {
     // ---- effects ----
 
     /// Does what the hub decided, and what follows from that.
-    fn run_effects(&mut self) {
+    pub(super) fn run_effects(&mut self) {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             self.hub.take_effects(&mut effects);
@@ -217,7 +217,7 @@ impl Worker {
         }
     }
 
-    fn run_effect(&mut self, effect: Effect) {
+    pub(super) fn run_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Send(to, text) => {
                 if let Some(web_socket) = self.web_socket(to) {
@@ -226,29 +226,11 @@ impl Worker {
                     self.mark_dirty(to);
                 }
             }
-            Effect::Announce { to, except, text } => {
-                let prepared = Prepared::new(&Message::text(&text));
-                for follower in self.hub.audience(&to).to_vec() {
-                    if Some(follower) != except {
-                        self.send_prepared(follower, &prepared);
-                    }
-                }
-            }
-            Effect::Append(append) => match self.log.append(append.draft(self.now.unix_ms)) {
-                Ok(Placed::New(entry)) => {
-                    // Memory never refuses.
-                    let _ = self.log.commit();
-                    self.hub.appended(&append, &entry.position, self.now);
-                }
-                Ok(Placed::Duplicate { position, .. }) => {
-                    self.hub.appended(&append, &position, self.now);
-                }
-                Err(LogsFull) => self.hub.not_appended(&append),
-            },
-            Effect::Follow(follow) => {
-                let head = self.log.head(&follow.log);
-                self.hub.followed(&follow, &head);
-            }
+            Effect::Announce { to, except, text } => self.tell(&to, except, &text),
+            Effect::Append(append) => self.append(append),
+            Effect::Follow(follow) => self.follow(follow),
+            Effect::Unfollow(conn, log) => self.feeds.unfollow(conn, &log),
+            Effect::Read(reading) => self.read_history(Box::new(reading)),
             Effect::Close(conn, Parting::Replaced) => {
                 self.close(
                     conn,
@@ -266,7 +248,26 @@ impl Worker {
         }
     }
 
-    fn send_prepared(&mut self, to: ConnId, prepared: &Prepared) {
+    /// Tells what is not kept. Who is behind has enough to read, and is not told.
+    fn tell(&mut self, to: &Audience, except: Option<ConnId>, text: &str) {
+        let prepared = Prepared::new(&Message::text(text));
+        for follower in self.hub.audience(to).to_vec() {
+            if Some(follower) != except {
+                self.send_prepared_if_room(follower, &prepared);
+            }
+        }
+    }
+
+    fn send_prepared_if_room(&mut self, to: ConnId, prepared: &Prepared) {
+        let unsent = self
+            .web_socket(to)
+            .map(|web_socket| web_socket.connection.unsent_bytes());
+        if unsent.is_some_and(|unsent| unsent <= OUTBOX_BYTES_HIGH) {
+            self.send_prepared(to, prepared);
+        }
+    }
+
+    pub(super) fn send_prepared(&mut self, to: ConnId, prepared: &Prepared) {
         if let Some(web_socket) = self.web_socket(to) {
             // Refused while closing: then nobody waits for it.
             let _ = web_socket.connection.send_prepared(prepared);
@@ -274,12 +275,12 @@ impl Worker {
         }
     }
 
-    pub(super) fn close_slow(&mut self, id: ConnId) {
-        self.close(id, private_code(SLOW), "does not read fast enough");
+    pub(super) fn close_slow(&mut self, id: ConnId, reason: &str) {
+        self.close(id, private_code(SLOW), reason);
     }
 
     /// Closes a WebSocket, and tells the others at once: what it still says is not heard.
-    fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+    pub(super) fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
         let now = self.now.instant;
         let Some(web_socket) = self.web_socket(id) else {
             return;
@@ -290,7 +291,7 @@ impl Worker {
         self.handle_end(id);
     }
 
-    fn web_socket(&mut self, id: ConnId) -> Option<&mut WebSocket> {
+    pub(super) fn web_socket(&mut self, id: ConnId) -> Option<&mut WebSocket> {
         match &mut self.table.get_mut(id)?.state {
             State::WebSocket(web_socket) => Some(web_socket),
             State::Http(_) => None,

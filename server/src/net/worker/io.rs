@@ -203,12 +203,13 @@ impl Worker {
                 Transport::Keep => self.resume(id),
             },
         }
+        self.serve_if_behind(id);
         self.reclaim(id);
         self.requeue_if_readable(id);
         self.schedule(id);
     }
 
-    /// A chat or relay connection that does not take what others write to it is closed: they must not pay for it.
+    /// A relay connection that does not take what others write to it is closed: they must not pay for it.
     fn check_slow(&mut self, id: ConnId) {
         let Some(conn) = self.table.get_mut(id) else {
             return;
@@ -216,19 +217,28 @@ impl Worker {
         let State::WebSocket(web_socket) = &mut conn.state else {
             return;
         };
-        let config = match web_socket.app {
-            App::Chat => &self.web_sockets.chat,
-            App::Relay { .. } => &self.web_sockets.relay,
-            // Nobody else writes to these.
-            App::Echo | App::Gone => return,
-        };
+        // Nobody else writes to the others, or in the chat, as much as there is room for.
+        if !matches!(web_socket.app, App::Relay { .. }) {
+            return;
+        }
         // However fast it reads, a large message does not leave at once.
-        let unsent_bytes_max = OUTBOX_BYTES_MAX + config.message_bytes_max as usize;
+        let unsent_bytes_max = OUTBOX_BYTES_MAX + self.web_sockets.relay.message_bytes_max as usize;
         if web_socket.connection.unsent_bytes() > unsent_bytes_max
             && web_socket.connection.is_open()
         {
             self.status.slow += 1;
-            self.close_slow(id);
+            self.close_slow(id, "reads too slowly");
+        }
+    }
+
+    /// Who has taken what it got, and is behind, gets more.
+    fn serve_if_behind(&mut self, id: ConnId) {
+        if self
+            .web_socket(id)
+            .is_some_and(|web_socket| web_socket.is_behind)
+        {
+            self.serve(id);
+            self.run_effects();
         }
     }
 

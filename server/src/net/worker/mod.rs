@@ -1,6 +1,7 @@
 //! The worker: one thread, one `Poll`, its connections. [`Worker::turn`] is the loop's body and reads like the list of
 //! what happens in a turn.
 
+mod delivery;
 mod dispatch;
 mod io;
 mod start;
@@ -12,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
+use delivery::Context;
 pub use start::StartError;
 
 use super::conn::State;
+use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::spares::Spares;
@@ -23,13 +26,15 @@ use crate::chat::{Effect, Hub, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
-use crate::log::MemoryStore;
+use crate::log::{Broker, Reply};
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
 use crate::transport::HttpConfig;
+use crate::transport::feeds::Feeds;
 
 const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
 const SIGNALS: Token = Token(FIRST_RESERVED_TOKEN + 1);
+const INBOX: Token = Token(FIRST_RESERVED_TOKEN + 2);
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN_MAX: usize = 1024;
@@ -41,6 +46,8 @@ pub struct Worker {
     shutdown: Shutdown,
     /// A signal came in this turn.
     signalled: bool,
+    /// A stop that waits until the log has answered so much: what came before the signal is answered.
+    stop_after: Option<(Stop, u64)>,
     /// When to give up on connections that do not end, once told to stop.
     stopping: Option<(Stop, Instant)>,
     table: Table,
@@ -55,7 +62,14 @@ pub struct Worker {
     spares: Spares,
     hub: Hub,
     effects: Vec<Effect>,
-    log: MemoryStore,
+    feeds: Feeds,
+    broker: Broker<Context>,
+    inbox: Inbox<Reply<Context>>,
+    /// What the log was asked, and what it answered.
+    asked: u64,
+    answered: u64,
+    /// How long a connection may be behind.
+    lag_max: Duration,
     relay: Relay,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
@@ -98,6 +112,7 @@ impl Worker {
         self.note_events(events);
         self.accept();
         self.read_ready();
+        self.read_inbox();
         self.stop_if_asked();
         self.expire_timers();
         self.flush_dirty();
@@ -158,6 +173,8 @@ impl Worker {
                     }
                 }
                 SIGNALS => self.signalled = true,
+                // Its messages are taken in each turn.
+                INBOX => {}
                 token => {
                     let id = id_of(token);
                     let Some(conn) = self.table.get_mut(id) else {
@@ -200,6 +217,7 @@ impl Worker {
             {
                 conn.state.handle_timeout(&self.http, now);
                 self.after_silent_change(id);
+                self.close_if_slow(id);
             }
             self.mark_dirty(id);
         }
@@ -258,11 +276,18 @@ impl Worker {
 
     /// After reading: what was on its way before the signal is answered before the end.
     fn stop_if_asked(&mut self) {
-        if !mem::take(&mut self.signalled) {
-            return;
+        if mem::take(&mut self.signalled) {
+            // Several at once are one request to stop: impatience shows in another one later.
+            if let Some(&stop) = self.shutdown.pending().first() {
+                let impatient = self.stopping.is_some() || self.stop_after.is_some();
+                let answered = if impatient { 0 } else { self.asked };
+                self.stop_after = Some((stop, answered));
+            }
         }
-        // Several at once are one request to stop: impatience shows in another one later.
-        if let Some(&stop) = self.shutdown.pending().first() {
+        if let Some((stop, answered)) = self.stop_after
+            && self.answered >= answered
+        {
+            self.stop_after = None;
             self.stop(stop);
         }
     }

@@ -7,17 +7,19 @@ use std::net::SocketAddr;
 use mio::Poll;
 
 use super::io::OVERLOADED_MAX;
-use super::{LISTENER, SIGNALS, Worker};
+use super::{INBOX, LISTENER, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
 use crate::clock::Now;
 use crate::config::Config;
-use crate::log::{Epoch, MemoryStore, Retention};
+use crate::log::{Broker, Epoch, MemoryStore, Retention};
 use crate::metrics::Status;
+use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
 use crate::net::spares::Spares;
 use crate::net::table::Table;
 use crate::timer::Wheel;
+use crate::transport::feeds::Feeds;
 
 /// The buffer that all connections are read into.
 const READ_BUFFER_BYTES: usize = 64 << 10;
@@ -73,6 +75,12 @@ impl Worker {
             .register(poll.registry(), LISTENER)
             .map_err(listen)?;
         let shutdown = Shutdown::register(poll.registry(), SIGNALS).map_err(StartError::Loop)?;
+        let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
+        let store = MemoryStore::new(Epoch::new(rand::random()), Retention::default());
+        let broker = Broker::start(Box::new(store), Box::new(inbox.sender()), || {
+            Now::read().unix_ms
+        })
+        .map_err(StartError::Loop)?;
         let now = Now::read();
         Ok(Self {
             poll,
@@ -90,7 +98,13 @@ impl Worker {
             spares: Spares::default(),
             hub: Hub::new(config.hub(), rand::random()),
             effects: Vec::new(),
-            log: MemoryStore::new(Epoch::new(rand::random()), Retention::default()),
+            feeds: Feeds::default(),
+            broker,
+            inbox,
+            asked: 0,
+            answered: 0,
+            lag_max: config.lag_max,
+            stop_after: None,
             relay: Relay::default(),
             web_sockets: config.web_sockets(),
             http: config.http(),

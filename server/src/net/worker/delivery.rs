@@ -1,0 +1,263 @@
+//! Between the log's thread and the connections: what is to be appended and read goes out, what was comes back, and
+//! everybody who follows gets it.
+
+use tidewire_protocol::CloseCode;
+
+use super::Worker;
+use crate::chat::{Append, Effect, Follow, Part, Reading, gap_text};
+use crate::ids::ConnId;
+use crate::log::{AppendError, Entry, Outlet, Page, PageMax, Placed, Reply, Request, StoreError};
+use crate::net::inbox::Sender;
+use crate::transport::feeds::{Read, Reader, Step};
+use std::sync::Arc;
+
+/// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
+pub(super) const OUTBOX_BYTES_HIGH: usize = 256 << 10;
+
+/// Unsent bytes below which a follower that is behind gets more.
+const OUTBOX_BYTES_LOW: usize = 64 << 10;
+
+/// What is read of a log for one follower at once.
+const PAGE_MAX: PageMax = PageMax {
+    entries: 256,
+    bytes: 64 << 10,
+};
+
+/// What one answer to `history` holds, in bytes of content.
+const HISTORY_BYTES_MAX: usize = 256 << 10;
+
+/// Answers of the log after which what is queued is written: a burst must not make followers seem slow.
+const REPLIES_PER_FLUSH: usize = 128;
+
+/// What the worker needs to go on with an answer of the log.
+#[derive(Debug)]
+pub(super) enum Context {
+    Append(Append),
+    Page(Reader),
+    History(Box<Reading>),
+}
+
+impl Outlet<Context> for Sender<Reply<Context>> {
+    fn deliver(&self, replies: Vec<Reply<Context>>) {
+        self.send(replies);
+    }
+}
+
+impl Worker {
+    // ---- what goes out ----
+
+    pub(super) fn append(&mut self, append: Append) {
+        let draft = append.draft(self.now.unix_ms);
+        self.ask(Request::Append(draft, Context::Append(append)));
+    }
+
+    pub(super) fn follow(&mut self, follow: Box<Follow>) {
+        let (conn, from) = (follow.conn, follow.from);
+        let read = self.feeds.follow(conn, from, follow);
+        self.read_page(read);
+        self.note_behind(conn);
+    }
+
+    fn read_page(&mut self, read: Read) {
+        self.ask(Request::Read {
+            log: read.log,
+            from: read.from,
+            max: PAGE_MAX,
+            context: Context::Page(read.reader),
+        });
+    }
+
+    pub(super) fn read_history(&mut self, reading: Box<Reading>) {
+        let (log, part) = (reading.log.clone(), reading.part);
+        let max = PageMax {
+            entries: reading.limit,
+            bytes: HISTORY_BYTES_MAX,
+        };
+        let context = Context::History(reading);
+        self.ask(match part {
+            Part::Since(since) => Request::Read {
+                log,
+                from: crate::log::ReadFrom::Since(since),
+                max,
+                context,
+            },
+            Part::Before(before) => Request::ReadBefore {
+                log,
+                before,
+                max,
+                context,
+            },
+        });
+    }
+
+    fn ask(&mut self, request: Request<Context>) {
+        self.asked += 1;
+        self.broker.send(request);
+    }
+
+    // ---- what comes back ----
+
+    /// Handles what the log answered since the last turn.
+    pub(super) fn read_inbox(&mut self) {
+        let mut replies = self.inbox.take();
+        self.worked |= !replies.is_empty();
+        for (index, reply) in replies.drain(..).enumerate() {
+            self.answered += 1;
+            match reply {
+                Reply::Appended(result, Context::Append(append)) => self.appended(&append, &result),
+                Reply::Page(page, Context::Page(reader)) => self.page(reader, page),
+                Reply::Page(page, Context::History(reading)) => {
+                    self.hub.history_read(&reading, page.as_ref());
+                }
+                Reply::Appended(..) | Reply::Page(..) => {}
+            }
+            self.run_effects();
+            if (index + 1) % REPLIES_PER_FLUSH == 0 {
+                self.flush_dirty();
+            }
+        }
+        self.inbox.give_back(replies);
+    }
+
+    fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
+        self.hub.appended(append, result.as_ref());
+        self.run_effects();
+        if let Ok(Placed::New(entry)) = result {
+            let sender = (!append.comes_back()).then_some(append.conn);
+            self.announce(entry, sender);
+        }
+    }
+
+    /// Everybody who follows the log gets the entry: at once, or when there is room for it.
+    fn announce(&mut self, entry: &Arc<Entry>, sender: Option<ConnId>) {
+        let Some((shared, live)) = self.feeds.announce(Arc::clone(entry), sender) else {
+            return;
+        };
+        for follower in live {
+            let unsent = self
+                .web_socket(follower)
+                .map(|web_socket| web_socket.connection.unsent_bytes());
+            if unsent.is_some_and(|unsent| unsent > OUTBOX_BYTES_HIGH) {
+                self.feeds.fall_behind(follower, entry, self.now.instant);
+                self.note_behind(follower);
+            } else {
+                self.send_prepared(follower, shared.frame());
+                self.note_private(follower, entry);
+            }
+        }
+    }
+
+    fn page(&mut self, reader: Reader, page: Result<Page, StoreError>) {
+        match page {
+            Ok(page) => {
+                let mut steps = Vec::new();
+                self.feeds.page(reader, page, &mut steps);
+                self.run_steps(reader.conn, steps);
+                self.serve(reader.conn);
+            }
+            Err(error) => {
+                self.close(reader.conn, CloseCode::INTERNAL_ERROR, &error.to_string());
+            }
+        }
+    }
+
+    // ---- those who are behind ----
+
+    /// A connection that is behind somewhere gets more, as far as it has room.
+    pub(super) fn serve(&mut self, id: ConnId) {
+        let mut steps = Vec::new();
+        while self.feeds.is_behind(id)
+            && self
+                .web_socket(id)
+                .is_some_and(|web_socket| web_socket.connection.unsent_bytes() <= OUTBOX_BYTES_LOW)
+        {
+            self.feeds.go_on(id, &mut steps);
+            if steps.is_empty() {
+                break;
+            }
+            self.run_steps(id, std::mem::take(&mut steps));
+        }
+        self.note_behind(id);
+    }
+
+    fn run_steps(&mut self, id: ConnId, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Entry(shared) => {
+                    self.send_prepared(id, shared.frame());
+                    self.note_private(id, &shared.entry);
+                }
+                Step::Gap { log, from, gap } => {
+                    let text = gap_text(&log, from.as_deref(), &gap);
+                    self.run_effect(Effect::Send(id, text));
+                }
+                Step::AtHead {
+                    follow,
+                    position,
+                    whole,
+                } => self.hub.followed(&follow, position, whole),
+                Step::Read(read) => self.read_page(read),
+            }
+        }
+    }
+
+    /// Notes when a connection that is behind is to be given up.
+    fn note_behind(&mut self, id: ConnId) {
+        let is_behind = self.feeds.is_behind(id);
+        let since = self.feeds.longest_behind(id).map(|(since, _, _)| since);
+        let lag_max = self.lag_max;
+        if let Some(web_socket) = self.web_socket(id) {
+            web_socket.is_behind = is_behind;
+            web_socket.give_up_at = since.map(|since| since + lag_max);
+        }
+    }
+
+    /// Closes a connection that has been behind for too long, and tells it where to go on.
+    pub(super) fn close_if_slow(&mut self, id: ConnId) {
+        let now = self.now.instant;
+        let is_due = self
+            .web_socket(id)
+            .is_some_and(|web_socket| web_socket.give_up_at.is_some_and(|at| at <= now));
+        if !is_due {
+            return;
+        }
+        let position = self.feeds.longest_behind(id).map(|(_, _, at)| at);
+        self.status.slow += 1;
+        let reason = position.map_or_else(
+            || "reads too slowly".to_owned(),
+            |position| format!("reads too slowly: go on with since={position}"),
+        );
+        self.close_slow(id, &reason);
+    }
+
+    // ---- private messages ----
+
+    /// A private message is on its way: a ping behind it, whose answer tells that it has arrived.
+    fn note_private(&mut self, id: ConnId, entry: &Entry) {
+        if !entry.draft.log.as_str().starts_with('@') {
+            return;
+        }
+        if let Some(web_socket) = self.web_socket(id) {
+            let (receipt, connection) = (&mut web_socket.receipt, &mut web_socket.connection);
+            if let Some(payload) = receipt.sent(entry.draft.log.clone(), entry.position) {
+                // Refused while closing: then it is sent again the next time.
+                let _ = connection.ping(&payload);
+            }
+        }
+    }
+
+    /// The answer to a ping: what was sent before it has arrived.
+    pub(super) fn handle_pong(&mut self, id: ConnId, payload: &[u8]) {
+        let Some(web_socket) = self.web_socket(id) else {
+            return;
+        };
+        let Some((log, position, next)) = web_socket.receipt.confirmed(payload) else {
+            return;
+        };
+        if let Some(payload) = next {
+            let _ = web_socket.connection.ping(&payload);
+        }
+        // Not counted: nobody waits for an answer.
+        self.broker.send(Request::Mark(log, position));
+    }
+}

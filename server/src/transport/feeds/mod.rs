@@ -1,0 +1,340 @@
+//! Who follows which log, and how far each has come.
+//!
+//! A follower that is at the head of its log has no cursor of its own: what comes is sent to it at once. One that is behind
+//! (it just came and reads what it missed, or it does not read fast enough) has a [`Cursor`], which is served from the ring
+//! as far as that reaches back, and else from the log in pages, whenever the follower has taken what it got before. So a
+//! slow reader costs a number, not a queue that grows.
+//!
+//! Pure: it says what to send and what to read, as [`Step`]s in order.
+
+mod ring;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ring::Ring;
+pub use ring::Shared;
+
+use crate::chat::{Follow, Followers};
+use crate::ids::{ConnId, LogName};
+use crate::log::{Entry, Gap, Page, Position, ReadFrom, Since};
+
+/// Bytes of content that are handed out at once.
+const STEP_BYTES_MAX: usize = 64 << 10;
+
+/// All logs that somebody follows.
+#[derive(Debug, Default)]
+pub struct Feeds {
+    feeds: HashMap<LogName, Feed, foldhash::fast::RandomState>,
+    /// The cursors of connections that are behind somewhere.
+    cursors: HashMap<ConnId, Vec<Cursor>, foldhash::fast::RandomState>,
+    ticket: u32,
+}
+
+/// A log that somebody follows.
+#[derive(Debug, Default)]
+struct Feed {
+    ring: Ring,
+    /// The newest position that was announced; unknown before the first page.
+    head: Option<Position>,
+    /// Followers at the head.
+    live: Followers,
+    /// How many have a cursor.
+    behind: usize,
+}
+
+/// How far a follower has come that is not at the head.
+#[derive(Debug)]
+struct Cursor {
+    log: LogName,
+    /// It goes on behind this; unknown before the first page.
+    after: Option<Position>,
+    /// Its page is on the way.
+    reading: bool,
+    /// Tells its page from one that was asked for earlier.
+    ticket: u32,
+    /// Since when it has been behind; `None` while it reads what it missed before it came.
+    fell_behind: Option<Instant>,
+    /// What to say once it is at the head for the first time.
+    follow: Option<Box<Follow>>,
+    /// Something was missing.
+    gap: bool,
+    /// Entries that it sent itself while it was behind: their acks were its copies.
+    own: Vec<u64>,
+}
+
+/// Whose page it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reader {
+    /// The connection.
+    pub conn: ConnId,
+    ticket: u32,
+}
+
+/// A page to be read.
+#[derive(Debug)]
+pub struct Read {
+    /// The log.
+    pub log: LogName,
+    /// From where on.
+    pub from: ReadFrom,
+    /// To be given back with the page.
+    pub reader: Reader,
+}
+
+/// What is to be done for a follower.
+#[derive(Debug)]
+pub enum Step {
+    /// Send an entry.
+    Entry(Arc<Shared>),
+    /// Tell what is missing; `from` is what the follower said, where that is no position.
+    Gap {
+        /// The log.
+        log: LogName,
+        /// What it said.
+        from: Option<String>,
+        /// What is missing.
+        gap: Gap,
+    },
+    /// It is at the head for the first time.
+    AtHead {
+        /// How it came.
+        follow: Box<Follow>,
+        /// The head.
+        position: Position,
+        /// Nothing was missing.
+        whole: bool,
+    },
+    /// Read a page for it.
+    Read(Read),
+}
+
+impl Feeds {
+    /// A connection follows a log from now on, or from another place; returns the first page to read.
+    pub fn follow(&mut self, conn: ConnId, from: ReadFrom, follow: Box<Follow>) -> Read {
+        let log = follow.log.clone();
+        self.unfollow(conn, &log);
+        self.feeds.entry(log.clone()).or_default().behind += 1;
+        let reader = self.next_reader(conn);
+        self.cursors.entry(conn).or_default().push(Cursor {
+            log: log.clone(),
+            after: None,
+            reading: true,
+            ticket: reader.ticket,
+            fell_behind: None,
+            gap: false,
+            own: Vec::new(),
+            follow: Some(follow),
+        });
+        Read { log, from, reader }
+    }
+
+    /// A connection follows a log no more.
+    pub fn unfollow(&mut self, conn: ConnId, log: &LogName) {
+        let Some(feed) = self.feeds.get_mut(log.as_str()) else {
+            return;
+        };
+        if !feed.live.remove(conn)
+            && let Some(cursors) = self.cursors.get_mut(&conn)
+        {
+            let before = cursors.len();
+            cursors.retain(|cursor| cursor.log != *log);
+            feed.behind -= before - cursors.len();
+            if cursors.is_empty() {
+                self.cursors.remove(&conn);
+            }
+        }
+        if feed.live.is_empty() && feed.behind == 0 {
+            self.feeds.remove(log.as_str());
+        }
+    }
+
+    /// There is a new entry; `sender` is to be left out. Returns it and who is to get it at once.
+    pub fn announce(
+        &mut self,
+        entry: Arc<Entry>,
+        sender: Option<ConnId>,
+    ) -> Option<(Arc<Shared>, Vec<ConnId>)> {
+        let feed = self.feeds.get_mut(entry.draft.log.as_str())?;
+        let (log, position) = (entry.draft.log.clone(), entry.position);
+        let shared = Arc::new(Shared::new(entry));
+        feed.ring.push(Arc::clone(&shared));
+        feed.head = Some(position);
+        let mut live = feed.live.as_slice().to_vec();
+        if let Some(sender) = sender {
+            if feed.live.contains(sender) {
+                live.retain(|conn| *conn != sender);
+            } else if let Some(cursor) = self.cursor_in(sender, &log) {
+                cursor.own.push(position.offset);
+            }
+        }
+        Some((shared, live))
+    }
+
+    /// A follower at the head has no room for this entry: it goes on later, from a cursor before it.
+    pub fn fall_behind(&mut self, conn: ConnId, entry: &Entry, now: Instant) {
+        let log = &entry.draft.log;
+        let Some(feed) = self.feeds.get_mut(log.as_str()) else {
+            return;
+        };
+        if !feed.live.remove(conn) {
+            return;
+        }
+        feed.behind += 1;
+        let Position { epoch, offset } = entry.position;
+        let before = Position {
+            epoch,
+            offset: offset - 1,
+        };
+        let ticket = self.next_reader(conn).ticket;
+        self.cursors.entry(conn).or_default().push(Cursor {
+            log: log.clone(),
+            after: Some(before),
+            reading: false,
+            ticket,
+            fell_behind: Some(now),
+            gap: false,
+            own: Vec::new(),
+            follow: None,
+        });
+    }
+
+    /// Whether the connection is behind somewhere.
+    pub fn is_behind(&self, conn: ConnId) -> bool {
+        self.cursors.contains_key(&conn)
+    }
+
+    /// Where the connection has been behind for the longest time, since when, and how far it has come there.
+    pub fn longest_behind(&self, conn: ConnId) -> Option<(Instant, &LogName, Position)> {
+        let cursors = self.cursors.get(&conn)?;
+        let behind = |cursor: &'_ Cursor| Some((cursor.fell_behind?, cursor.after?));
+        cursors
+            .iter()
+            .filter_map(|cursor| behind(cursor).map(|(since, at)| (since, &cursor.log, at)))
+            .min_by_key(|(since, _, _)| *since)
+    }
+
+    /// A page has come.
+    pub fn page(&mut self, reader: Reader, page: Page, steps: &mut Vec<Step>) {
+        let Some(cursor) = self.cursors.get_mut(&reader.conn).and_then(|cursors| {
+            cursors
+                .iter_mut()
+                .find(|cursor| cursor.ticket == reader.ticket)
+        }) else {
+            return;
+        };
+        cursor.reading = false;
+        cursor.after = Some(page.next);
+        let from = cursor
+            .follow
+            .as_mut()
+            .and_then(|follow| follow.bad_since.take());
+        let gap = if from.is_some() {
+            Some(page.whole_gap())
+        } else {
+            page.gap
+        };
+        if let Some(gap) = gap {
+            cursor.gap = true;
+            let log = cursor.log.clone();
+            steps.push(Step::Gap { log, from, gap });
+        }
+        let shown = page
+            .entries
+            .into_iter()
+            .filter(|entry| !cursor.is_own(entry));
+        steps.extend(shown.map(|entry| Step::Entry(Arc::new(Shared::new(entry)))));
+        if let Some(feed) = self.feeds.get_mut(cursor.log.as_str()) {
+            feed.head.get_or_insert(page.head);
+        }
+        self.settle(reader.conn, steps);
+    }
+
+    /// The connection has room for more.
+    pub fn go_on(&mut self, conn: ConnId, steps: &mut Vec<Step>) {
+        let Some(cursors) = self.cursors.get_mut(&conn) else {
+            return;
+        };
+        let mut bytes = 0;
+        for cursor in cursors.iter_mut().filter(|cursor| !cursor.reading) {
+            let (Some(feed), Some(mut after)) = (self.feeds.get(cursor.log.as_str()), cursor.after)
+            else {
+                continue;
+            };
+            while bytes < STEP_BYTES_MAX
+                && let Some(shared) = feed.ring.behind(after)
+            {
+                after = shared.entry.position;
+                if !cursor.is_own(&shared.entry) {
+                    bytes += shared.entry.draft.content.get().len();
+                    steps.push(Step::Entry(Arc::clone(shared)));
+                }
+            }
+            cursor.after = Some(after);
+            if bytes >= STEP_BYTES_MAX {
+                break;
+            }
+            if feed.head != Some(after) {
+                // The ring does not reach back that far.
+                cursor.reading = true;
+                steps.push(Step::Read(Read {
+                    log: cursor.log.clone(),
+                    from: ReadFrom::Since(Since::After(after)),
+                    reader: Reader {
+                        conn,
+                        ticket: cursor.ticket,
+                    },
+                }));
+            }
+        }
+        self.settle(conn, steps);
+    }
+
+    /// Cursors that are at the head are no cursors any more.
+    fn settle(&mut self, conn: ConnId, steps: &mut Vec<Step>) {
+        let Some(cursors) = self.cursors.get_mut(&conn) else {
+            return;
+        };
+        let feeds = &mut self.feeds;
+        cursors.retain_mut(|cursor| {
+            let Some(feed) = feeds.get_mut(cursor.log.as_str()) else {
+                return false;
+            };
+            let Some(position) = cursor.after.filter(|after| feed.head == Some(*after)) else {
+                return true;
+            };
+            if cursor.reading {
+                return true;
+            }
+            feed.behind -= 1;
+            feed.live.insert(conn);
+            steps.extend(cursor.follow.take().map(|follow| Step::AtHead {
+                follow,
+                position,
+                whole: !cursor.gap,
+            }));
+            false
+        });
+        if cursors.is_empty() {
+            self.cursors.remove(&conn);
+        }
+    }
+
+    fn cursor_in(&mut self, conn: ConnId, log: &LogName) -> Option<&mut Cursor> {
+        let cursors = self.cursors.get_mut(&conn)?;
+        cursors.iter_mut().find(|cursor| cursor.log == *log)
+    }
+
+    fn next_reader(&mut self, conn: ConnId) -> Reader {
+        self.ticket = self.ticket.wrapping_add(1);
+        let ticket = self.ticket;
+        Reader { conn, ticket }
+    }
+}
+
+impl Cursor {
+    fn is_own(&self, entry: &Entry) -> bool {
+        self.own.binary_search(&entry.position.offset).is_ok()
+    }
+}
