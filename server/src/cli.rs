@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Compression, Config};
+use crate::log::Retention;
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -73,6 +74,16 @@ pub struct Serve {
         default_value_t = 100
     )]
     messages_per_second: u32,
+    /// Messages that a room keeps
+    #[arg(long, env = "TIDEWIRE_HISTORY_ENTRIES", value_name = "N", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    history_entries: u64,
+    /// Time that a message is kept
+    #[arg(long, env = "TIDEWIRE_HISTORY_AGE", value_name = "TIME", default_value = "7d", value_parser = long_time)]
+    history_age: Duration,
+    /// Bytes of messages that a room keeps: 64MiB, 500KiB, 1GiB
+    #[arg(long, env = "TIDEWIRE_HISTORY_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    history_bytes: u64,
     /// Close a client that has been behind in a room for this long; it can resume
     #[arg(long, env = "TIDEWIRE_LAG_MAX", value_name = "TIME", default_value = "30s", value_parser = time)]
     lag_max: Duration,
@@ -103,6 +114,11 @@ impl Cli {
             keep_alive: serve.keep_alive,
             close_timeout: serve.close_timeout,
             messages_per_second: serve.messages_per_second,
+            retention: Retention {
+                entries_max: serve.history_entries,
+                age_max: serve.history_age,
+                bytes_max: serve.history_bytes,
+            },
             lag_max: serve.lag_max,
             compression: serve.compression,
         }
@@ -117,6 +133,32 @@ fn time(text: &str) -> Result<Duration, String> {
         return Err("a time is above zero and at most a day".to_owned());
     }
     Ok(time)
+}
+
+/// A time above zero, however long: `7d`, `52w`.
+fn long_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write 7d, 12h or 30m"))?;
+    if time.is_zero() {
+        return Err("a time is above zero".to_owned());
+    }
+    Ok(time)
+}
+
+/// A number of bytes above zero, with a unit or without.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" | "B" => Some(0),
+        "KiB" => Some(10),
+        "MiB" => Some(20),
+        "GiB" => Some(30),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
+    shift
+        .and_then(|shift| number?.checked_mul(1 << shift))
+        .ok_or_else(|| "write 64MiB, 500KiB, 1GiB or a number of bytes".to_owned())
 }
 
 #[cfg(test)]
@@ -173,6 +215,11 @@ mod tests {
             &["--workers", "2"],
             &["--data", "/tmp"],
             &["--listen", "x"],
+            &["--history-bytes", "1MB"],
+            &["--history-bytes", "0"],
+            &["--history-bytes", "99999999999GiB"],
+            &["--history-entries", "0"],
+            &["--history-age", "0s"],
         ] {
             assert!(config(words).is_err(), "{words:?}");
         }

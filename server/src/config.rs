@@ -9,6 +9,7 @@ use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 use crate::chat::HubConfig;
 use crate::limit::Rate;
+use crate::log::Retention;
 use crate::transport::HttpConfig;
 
 /// 4009: no answer to a ping.
@@ -33,6 +34,8 @@ pub struct Config {
     pub close_timeout: Duration,
     /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
     pub messages_per_second: u32,
+    /// How long messages are kept. Default 10,000 in a room, 7 days, 64 MiB in a room.
+    pub retention: Retention,
     /// How long a connection may be behind in a room before it is closed as slow. Default 30 s.
     pub lag_max: Duration,
     /// Whether messages are compressed for clients that ask for it. Default on.
@@ -72,6 +75,7 @@ impl Default for Config {
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             messages_per_second: 100,
+            retention: Retention::default(),
             lag_max: Duration::from_secs(30),
             compression: Compression::On,
         }

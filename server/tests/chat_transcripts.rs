@@ -181,6 +181,9 @@ impl Chat {
                         whole,
                     } => self.hub.followed(&follow, position, whole),
                     Step::Read(read) => lines.extend(self.read_on(read)),
+                    Step::OffTheLog { position } => {
+                        lines.push(format!("{} is off the log behind {position}", conn.index));
+                    }
                 }
             }
             self.feeds.go_on(conn, &mut steps);

@@ -143,6 +143,8 @@ pub struct Health {
     pub idle_turns: u64,
     /// Open connections.
     pub connections: u64,
+    /// Connections closed as slow.
+    pub slow: u64,
 }
 
 impl Server {
@@ -239,6 +241,7 @@ impl Server {
             turns: count("turns"),
             idle_turns: count("idle_turns"),
             connections: count("connections"),
+            slow: count("slow"),
         }
     }
 

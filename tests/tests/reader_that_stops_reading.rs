@@ -20,10 +20,41 @@ const CONTENT_BYTES: usize = 32 * 1024;
 /// Enough to pass the kernel's buffers (4 MiB and more on loopback), the ring and any backlog: 64 MiB.
 const MESSAGES: u64 = 2048;
 
+/// Reads until the close, and checks that messages come without a hole; returns the last offset, the close code and
+/// its reason.
+fn read_to_the_close(chatter: &mut Chatter) -> (u64, Option<u16>, String) {
+    let mut last = 0;
+    loop {
+        match chatter.client.read_message() {
+            Message::Text(text) => {
+                let message: Value = serde_json::from_str(&text).expect("JSON");
+                assert_ne!(message["type"], "gap", "{message}");
+                if message["type"] == "room_msg" {
+                    assert_eq!(message["offset"], last + 1, "no hole before the close");
+                    last += 1;
+                }
+            }
+            Message::Close(code, reason) => return (last, code, reason),
+            other @ (Message::Binary(_) | Message::End(_)) => {
+                panic!("after {last} messages: {other:?}")
+            }
+        }
+    }
+}
+
 #[test]
 fn a_chat_member_that_stops_reading_is_closed_as_slow_and_the_others_miss_nothing() {
     // The close frame must wait for the reader to come back, so the wait for it is long here.
-    let server = Server::start_with(&["--messages-per-second", "0", "--close-timeout", "60s"]);
+    let server = Server::start_with(&[
+        "--messages-per-second",
+        "0",
+        "--close-timeout",
+        "60s",
+        "--lag-max",
+        "1s",
+        "--history-entries",
+        "64",
+    ]);
     let mut stalled = Chatter::over(Client::open_over(
         Wire::open_narrow(server.address()),
         "/ws?userId=stalled&room=lobby",
@@ -50,37 +81,82 @@ fn a_chat_member_that_stops_reading_is_closed_as_slow_and_the_others_miss_nothin
         growth < GROWTH_BYTES_MAX,
         "{MESSAGES} messages of {CONTENT_BYTES} bytes made the server grow by {growth} bytes"
     );
+    wait_until("it is noted as slow", || server.health().slow == 1);
 
-    // Now it reads again: what it had been sent without a hole, and then that it was too slow.
-    let mut expected = 1;
-    loop {
-        match stalled.client.read_message() {
-            Message::Text(text) => {
-                let message: Value = serde_json::from_str(&text).expect("JSON");
-                if message["type"] == "room_msg" {
-                    assert_eq!(message["offset"], expected, "no hole before the close");
-                    expected += 1;
-                }
-            }
-            Message::Close(code, _) => {
-                assert_eq!(code, Some(4008), "closed as slow");
-                break;
-            }
-            other @ (Message::Binary(_) | Message::End(_)) => {
-                panic!("after {expected} messages: {other:?}")
-            }
-        }
-    }
+    // Now it reads again: what it had been sent without a hole, and then that it was too slow, and where to go on.
+    let (last, code, reason) = read_to_the_close(&mut stalled);
+    assert_eq!(code, Some(4008), "closed as slow");
     assert!(
-        expected <= MESSAGES,
+        last < MESSAGES - 64,
         "a reader that stalled over 64 MiB cannot have got them all"
     );
+    let position = reason
+        .split("since=")
+        .nth(1)
+        .expect("the reason has a position");
+    assert!(
+        position.ends_with(&format!("-{last}")),
+        "{reason}, not {last}"
+    );
+
+    // It comes back there, and is told of what is not kept any more.
+    let mut back = Chatter::connect(
+        &server,
+        &format!("userId=stalled&room=lobby&since={position}"),
+    );
+    let gap = back.hear_of("gap");
+    assert_eq!(
+        (&gap["from"], &gap["reason"]),
+        (&position.into(), &"expired".into()),
+        "{gap}"
+    );
+    let first = back.hear_of("room_msg")["offset"]
+        .as_u64()
+        .expect("an offset");
+    assert_eq!(first, MESSAGES - 63, "{gap}");
+    assert!(
+        gap["to"]
+            .as_str()
+            .is_some_and(|to| to.ends_with(&format!("-{}", first - 1))),
+        "{gap}"
+    );
+    assert_eq!(back.hear_of("joined")["recovered"], false);
     reader.client.expect_alive();
 }
 
 #[test]
+fn a_member_that_pauses_goes_on_from_the_log_without_a_hole() {
+    let server = Server::start_with(&["--messages-per-second", "0"]);
+    let mut pausing = Chatter::over(Client::open_over(
+        Wire::open_narrow(server.address()),
+        "/ws?userId=pausing&room=lobby",
+    ));
+    let mut speaker = Chatter::enter(&server, "speaker", "lobby");
+    let content = "x".repeat(CONTENT_BYTES);
+    // Far more than its outbox and the ring hold.
+    for seq in 1..=MESSAGES / 4 {
+        speaker.say_acked("lobby", &content, seq);
+    }
+    for offset in 1..=MESSAGES / 4 {
+        let heard = pausing.hear_of("room_msg");
+        assert_eq!(heard["offset"], offset);
+    }
+    // It is at the head again, and gets what comes.
+    speaker.say_acked("lobby", "now", 0);
+    assert_eq!(pausing.hear_of("room_msg")["content"], "now");
+    assert_eq!(server.health().slow, 0);
+}
+
+#[test]
 fn a_stalled_member_is_closed_even_if_it_never_reads_again() {
-    let server = Server::start_with(&["--messages-per-second", "0", "--close-timeout", "1s"]);
+    let server = Server::start_with(&[
+        "--messages-per-second",
+        "0",
+        "--close-timeout",
+        "1s",
+        "--lag-max",
+        "1s",
+    ]);
     let before = server.usage().descriptors;
     let stalled = Chatter::over(Client::open_over(
         Wire::open_narrow(server.address()),

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::ids::LogName;
 
+/// Bytes of content in all logs together; above that the oldest entries go, whichever log they are in.
+const CONTENT_BYTES_MAX: u64 = 256 << 20;
+
 /// All logs of a server, in memory. A new process begins a new epoch, since everything before it is gone.
 #[derive(Debug)]
 pub struct MemoryStore {
@@ -19,6 +22,11 @@ pub struct MemoryStore {
     logs: HashMap<LogName, Log, foldhash::fast::RandomState>,
     /// Logs with entries that are not committed, perhaps several times.
     uncommitted: Vec<LogName>,
+    /// All entries in the order in which they came, and some that are gone already.
+    arrivals: VecDeque<(LogName, u64)>,
+    entries: usize,
+    content_bytes: u64,
+    content_bytes_max: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +50,10 @@ impl MemoryStore {
             retention,
             logs: HashMap::default(),
             uncommitted: Vec::new(),
+            arrivals: VecDeque::new(),
+            entries: 0,
+            content_bytes: 0,
+            content_bytes_max: CONTENT_BYTES_MAX,
         }
     }
 
@@ -54,6 +66,39 @@ impl MemoryStore {
             self.logs.insert(name.clone(), Log::new(self.epoch));
         }
         self.logs.get_mut(name.as_str()).ok_or(LogsFull)
+    }
+
+    /// Lets go of what is too much in one log, and in all together.
+    fn shrink(&mut self, name: &LogName) {
+        self.forget(name, |log, retention| log.is_over(retention));
+        while self.content_bytes > self.content_bytes_max
+            && let Some((name, offset)) = self.arrivals.pop_front()
+        {
+            self.forget(&name, |log, _| {
+                log.entries.len() > 1 && log.oldest().is_some_and(|oldest| oldest <= offset)
+            });
+        }
+        if self.arrivals.len() > 2 * self.entries + 1024 {
+            let logs = &self.logs;
+            self.arrivals.retain(|(name, offset)| {
+                let log = logs.get(name.as_str());
+                log.and_then(Log::oldest)
+                    .is_some_and(|oldest| oldest <= *offset)
+            });
+        }
+    }
+
+    /// Forgets the oldest entries of a log as long as `is_over`.
+    fn forget(&mut self, name: &LogName, is_over: impl Fn(&Log, &Retention) -> bool) {
+        let Some(log) = self.logs.get_mut(name.as_str()) else {
+            return;
+        };
+        let (entries, bytes) = (log.entries.len(), log.content_bytes);
+        while is_over(log, &self.retention) {
+            log.forget_oldest();
+        }
+        self.entries -= entries - log.entries.len();
+        self.content_bytes -= bytes - log.content_bytes;
     }
 
     fn empty_page(&self, since: &Since) -> Page {
@@ -100,15 +145,19 @@ impl Store for MemoryStore {
         }
         log.content_bytes += content_bytes(&entry);
         log.entries.push_back(Arc::clone(&entry));
+        self.content_bytes += content_bytes(&entry);
+        self.entries += 1;
+        self.arrivals
+            .push_back((name.clone(), entry.position.offset));
         self.uncommitted.push(name);
         Ok(Placed::New(entry))
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        for name in self.uncommitted.drain(..) {
+        for name in std::mem::take(&mut self.uncommitted) {
             if let Some(log) = self.logs.get_mut(name.as_str()) {
                 log.head = log.next_position().offset - 1;
-                log.shrink_to(&self.retention);
+                self.shrink(&name);
             }
         }
         Ok(())
@@ -181,10 +230,11 @@ impl Store for MemoryStore {
         let age_max = u64::try_from(self.retention.age_max.as_millis()).unwrap_or(u64::MAX);
         let oldest_time = unix_ms.saturating_sub(age_max);
         let before = self.logs.len();
-        self.logs.retain(|_, log| {
-            log.expire(oldest_time);
-            !log.entries.is_empty()
-        });
+        let names: Vec<LogName> = self.logs.keys().cloned().collect();
+        for name in &names {
+            self.forget(name, |log, _| log.is_older_than(oldest_time));
+        }
+        self.logs.retain(|_, log| !log.entries.is_empty());
         if self.logs.len() < before {
             self.epoch = Epoch::new(self.epoch.number().wrapping_add(1));
         }
@@ -210,7 +260,7 @@ impl Log {
     }
 
     fn extent(&self) -> Extent<'_> {
-        let oldest = self.entries.front().map(|entry| entry.position.offset);
+        let oldest = self.oldest();
         Extent {
             eras: std::slice::from_ref(&self.era),
             oldest: oldest.unwrap_or(self.head + 1).min(self.head + 1),
@@ -228,8 +278,7 @@ impl Log {
 
     /// Where the entry of an offset is in the list, or would be.
     fn index_of(&self, offset: u64) -> usize {
-        let first = self.entries.front().map(|entry| entry.position.offset);
-        let index = offset.saturating_sub(first.unwrap_or(offset));
+        let index = offset.saturating_sub(self.oldest().unwrap_or(offset));
         self.entries
             .len()
             .min(usize::try_from(index).unwrap_or(usize::MAX))
@@ -240,21 +289,19 @@ impl Log {
         (entry.position.offset == offset).then_some(entry)
     }
 
-    fn shrink_to(&mut self, retention: &Retention) {
-        while self.entries.len() as u64 > retention.entries_max
-            || (self.content_bytes > retention.bytes_max && self.entries.len() > 1)
-        {
-            self.forget_oldest();
-        }
+    fn oldest(&self) -> Option<u64> {
+        self.entries.front().map(|entry| entry.position.offset)
     }
 
-    fn expire(&mut self, oldest_time: u64) {
-        while let Some(entry) = self.entries.front()
-            && entry.draft.time < oldest_time
-            && entry.position.offset <= self.head
-        {
-            self.forget_oldest();
-        }
+    fn is_over(&self, retention: &Retention) -> bool {
+        self.entries.len() as u64 > retention.entries_max
+            || (self.content_bytes > retention.bytes_max && self.entries.len() > 1)
+    }
+
+    fn is_older_than(&self, time: u64) -> bool {
+        self.entries
+            .front()
+            .is_some_and(|entry| entry.draft.time < time && entry.position.offset <= self.head)
     }
 
     fn forget_oldest(&mut self) {
@@ -293,4 +340,43 @@ mod tests {
     use super::*;
 
     crate::log::store_tests::store_tests!(|retention| MemoryStore::new(Epoch::new(7), retention));
+
+    #[test]
+    fn all_logs_together_keep_so_much_and_the_oldest_goes_first() {
+        use crate::log::store_tests::draft;
+        let mut store = MemoryStore::new(Epoch::new(7), Retention::default());
+        store.content_bytes_max = 30;
+        let oldest = |store: &MemoryStore, name: &str| {
+            let name = LogName::new(name).unwrap();
+            store.logs.get(name.as_str()).and_then(Log::oldest)
+        };
+        for round in 1..=5 {
+            for name in ["a", "b"] {
+                store.append(draft(name, "12345")).unwrap();
+                store.commit().unwrap();
+            }
+            assert!(store.content_bytes <= 30, "{round}");
+        }
+        assert_eq!(
+            (oldest(&store, "a"), oldest(&store, "b")),
+            (Some(3), Some(3))
+        );
+        for _ in 0..20 {
+            store.append(draft("a", "12345")).unwrap();
+            store.commit().unwrap();
+        }
+        // A quiet log keeps its newest entry, and with it its epoch.
+        assert_eq!(
+            (oldest(&store, "a"), oldest(&store, "b")),
+            (Some(21), Some(5))
+        );
+        assert_eq!((store.entries, store.content_bytes), (6, 30));
+        // What is gone does not pile up in the order of arrivals.
+        store.retention.entries_max = 1;
+        for _ in 0..5000 {
+            store.append(draft("a", "1")).unwrap();
+            store.commit().unwrap();
+        }
+        assert!(store.arrivals.len() <= 1028, "{}", store.arrivals.len());
+    }
 }

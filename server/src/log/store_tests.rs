@@ -43,7 +43,7 @@ fn log(name: &str) -> LogName {
     LogName::new(name).unwrap()
 }
 
-fn draft(name: &str, content: &str) -> Draft {
+pub(super) fn draft(name: &str, content: &str) -> Draft {
     Draft {
         log: log(name),
         from: UserName::new("alice").unwrap(),

@@ -1,15 +1,19 @@
 //! Between the log's thread and the connections: what is to be appended and read goes out, what was comes back, and
 //! everybody who follows gets it.
 
+use std::sync::Arc;
+
 use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use crate::chat::{Append, Effect, Follow, Part, Reading, gap_text};
 use crate::ids::ConnId;
-use crate::log::{AppendError, Entry, Outlet, Page, PageMax, Placed, Reply, Request, StoreError};
+use crate::log::{
+    AppendError, Entry, Outlet, Page, PageMax, Placed, Position, ReadFrom, Reply, Request,
+    StoreError,
+};
 use crate::net::inbox::Sender;
 use crate::transport::feeds::{Read, Reader, Step};
-use std::sync::Arc;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
 pub(super) const OUTBOX_BYTES_HIGH: usize = 256 << 10;
@@ -77,7 +81,7 @@ impl Worker {
         self.ask(match part {
             Part::Since(since) => Request::Read {
                 log,
-                from: crate::log::ReadFrom::Since(since),
+                from: ReadFrom::Since(since),
                 max,
                 context,
             },
@@ -197,6 +201,7 @@ impl Worker {
                     whole,
                 } => self.hub.followed(&follow, position, whole),
                 Step::Read(read) => self.read_page(read),
+                Step::OffTheLog { position } => self.give_up(id, Some(position)),
             }
         }
     }
@@ -222,6 +227,10 @@ impl Worker {
             return;
         }
         let position = self.feeds.longest_behind(id).map(|(_, _, at)| at);
+        self.give_up(id, position);
+    }
+
+    fn give_up(&mut self, id: ConnId, position: Option<Position>) {
         self.status.slow += 1;
         let reason = position.map_or_else(
             || "reads too slowly".to_owned(),

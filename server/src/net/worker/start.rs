@@ -11,7 +11,7 @@ use super::{INBOX, LISTENER, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
 use crate::clock::Now;
 use crate::config::Config;
-use crate::log::{Broker, Epoch, MemoryStore, Retention};
+use crate::log::{Broker, Epoch, MemoryStore};
 use crate::metrics::Status;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
@@ -76,7 +76,7 @@ impl Worker {
             .map_err(listen)?;
         let shutdown = Shutdown::register(poll.registry(), SIGNALS).map_err(StartError::Loop)?;
         let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
-        let store = MemoryStore::new(Epoch::new(rand::random()), Retention::default());
+        let store = MemoryStore::new(Epoch::new(rand::random()), config.retention);
         let broker = Broker::start(Box::new(store), Box::new(inbox.sender()), || {
             Now::read().unix_ms
         })

@@ -108,6 +108,11 @@ pub enum Step {
     },
     /// Read a page for it.
     Read(Read),
+    /// It was so slow that the log let go of what comes next.
+    OffTheLog {
+        /// It had come so far.
+        position: Position,
+    },
 }
 
 impl Feeds {
@@ -225,6 +230,9 @@ impl Feeds {
             return;
         };
         cursor.reading = false;
+        if let (Some(gap), true) = (&page.gap, cursor.fell_behind.is_some()) {
+            return steps.push(Step::OffTheLog { position: gap.from });
+        }
         cursor.after = Some(page.next);
         let from = cursor
             .follow
