@@ -1,12 +1,18 @@
 //! The command line: `tidewire serve`, which is also what `tidewire` alone does.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Compression, Config};
-use crate::log::Retention;
+use crate::config::values::{long_time, size, time};
+use crate::config::{Compression, Config, ConfigFile};
+use crate::log::{Retention, Rule};
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -33,6 +39,9 @@ enum Command {
 /// Run the server
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
+    /// A TOML file with flags as keys, as `listen = "127.0.0.1:8080"`, and rules for rooms
+    #[arg(long, env = "TIDEWIRE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -98,9 +107,50 @@ pub struct Serve {
 }
 
 impl Cli {
-    /// The settings of the server to run.
-    #[must_use]
-    pub fn into_config(self) -> Config {
+    /// Reads the command line, the environment and the file; the first of them that says something holds.
+    ///
+    /// # Errors
+    /// What clap tells, also about the file: print it and end with exit code 2.
+    pub fn config_from(
+        words: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<Config, clap::Error> {
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let cli = Self::try_parse_from(&words)?;
+        let Some(path) = cli.serve().config.clone() else {
+            return Ok(cli.into_config(&ConfigFile::default()));
+        };
+        let mut command = Self::command();
+        let unusable = |command: &mut clap::Command, error: &dyn fmt::Display| {
+            command.error(ErrorKind::ValueValidation, error)
+        };
+        let file = ConfigFile::read(&path).map_err(|error| unusable(&mut command, &error))?;
+        for (key, values) in &file.flags {
+            let is_flag = |arg: &&clap::Arg| arg.get_long() == Some(key) && key != "config";
+            let Some(id) = command
+                .get_arguments()
+                .find(is_flag)
+                .map(|arg| arg.get_id().clone())
+            else {
+                let told = format!("{}: there is no setting {key:?}", path.display());
+                return Err(unusable(&mut command, &told));
+            };
+            let with_default = |command: clap::Command| {
+                command.mut_arg(&id, |arg| arg.default_values(values.clone()))
+            };
+            command = with_default(command).mut_subcommand("serve", with_default);
+        }
+        let matches = command.try_get_matches_from(words)?;
+        Ok(Self::from_arg_matches(&matches)?.into_config(&file))
+    }
+
+    const fn serve(&self) -> &Serve {
+        match &self.command {
+            Some(Command::Serve(serve)) => serve,
+            None => &self.serve,
+        }
+    }
+
+    fn into_config(self, file: &ConfigFile) -> Config {
         let serve = match self.command {
             Some(Command::Serve(serve)) => serve,
             None => self.serve,
@@ -114,61 +164,26 @@ impl Cli {
             keep_alive: serve.keep_alive,
             close_timeout: serve.close_timeout,
             messages_per_second: serve.messages_per_second,
-            retention: Retention {
-                entries_max: serve.history_entries,
-                age_max: serve.history_age,
-                bytes_max: serve.history_bytes,
-            },
+            rules: Arc::new(file.rules(Rule {
+                retention: Retention {
+                    entries_max: serve.history_entries,
+                    age_max: serve.history_age,
+                    bytes_max: serve.history_bytes,
+                },
+                ..Rule::default()
+            })),
             lag_max: serve.lag_max,
             compression: serve.compression,
         }
     }
 }
 
-/// A time above zero and up to a day: `30s`, `1m 30s`, `500ms`.
-fn time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}: write 30s, 500ms or 1m 30s"))?;
-    if time.is_zero() || time > Duration::from_secs(86_400) {
-        return Err("a time is above zero and at most a day".to_owned());
-    }
-    Ok(time)
-}
-
-/// A time above zero, however long: `7d`, `52w`.
-fn long_time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}: write 7d, 12h or 30m"))?;
-    if time.is_zero() {
-        return Err("a time is above zero".to_owned());
-    }
-    Ok(time)
-}
-
-/// A number of bytes above zero, with a unit or without.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match &text[digits.len()..] {
-        "" | "B" => Some(0),
-        "KiB" => Some(10),
-        "MiB" => Some(20),
-        "GiB" => Some(30),
-        _ => None,
-    };
-    let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
-    shift
-        .and_then(|shift| number?.checked_mul(1 << shift))
-        .ok_or_else(|| "write 64MiB, 500KiB, 1GiB or a number of bytes".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
-    fn config(words: &[&str]) -> Result<Config, clap::error::ErrorKind> {
-        let cli = Cli::try_parse_from([&["tidewire"], words].concat());
-        cli.map(Cli::into_config).map_err(|error| error.kind())
+    fn config(words: &[&str]) -> Result<Config, ErrorKind> {
+        Cli::config_from([&["tidewire"], words].concat()).map_err(|error| error.kind())
     }
 
     #[test]
@@ -206,6 +221,27 @@ mod tests {
             (config.messages_per_second, config.heartbeat),
             (0, Duration::from_millis(500))
         );
+    }
+
+    #[test]
+    fn a_file_says_what_the_command_line_does_not() {
+        let path = std::env::temp_dir().join(format!("tidewire-cli-{}.toml", std::process::id()));
+        let file = path.to_str().unwrap();
+        std::fs::write(&path, "heartbeat = \"7s\"\nmessages-per-second = 3\n").unwrap();
+        for serve in [&["serve"][..], &[]] {
+            let given =
+                config(&[serve, &["--config", file, "--heartbeat", "9s"]].concat()).unwrap();
+            assert_eq!(
+                (given.heartbeat.as_secs(), given.messages_per_second),
+                (9, 3)
+            );
+        }
+        for text in ["heartbeet = 1", "config = \"x\"", "heartbeat = \"0s\"", "="] {
+            std::fs::write(&path, text).unwrap();
+            assert!(config(&["--config", file]).is_err(), "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(config(&["--config", file]).is_err());
     }
 
     #[test]

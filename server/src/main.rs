@@ -3,14 +3,13 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tidewire::cli::Cli;
 use tidewire::config::Config;
 use tidewire::net::Worker;
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
-    let config = Cli::parse().into_config();
+    let config = Cli::config_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match serve(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

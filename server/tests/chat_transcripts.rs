@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails"
 )]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire::chat::{
@@ -14,7 +15,7 @@ use tidewire::chat::{
 use tidewire::clock::Now;
 use tidewire::ids::{ConnId, RoomName, Session, UserName};
 use tidewire::limit::Rate;
-use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Retention, Since, Store as _};
+use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Since, Store as _};
 use tidewire::transport::feeds::{Feeds, Read, Step};
 
 /// Pages of two, so that what is longer takes several.
@@ -43,8 +44,8 @@ impl Chat {
         };
         Self {
             hub: Hub::new(config, 1),
-            log: MemoryStore::new(Epoch::new(0xe), Retention::default()),
-            feeds: Feeds::default(),
+            log: MemoryStore::new(Epoch::new(0xe), Arc::default()),
+            feeds: Feeds::new(Arc::default()),
             now,
         }
     }

@@ -8,6 +8,8 @@ mod entry;
 mod extent;
 mod memory;
 mod position;
+mod routed;
+mod rules;
 #[cfg(test)]
 mod store_tests;
 
@@ -19,6 +21,8 @@ pub use broker::{AppendError, Broker, Outlet, ReadFrom, Reply, Request};
 pub use entry::{Draft, Entry, Key};
 pub use memory::MemoryStore;
 pub use position::{BadPosition, Epoch, Position, Positions, Since};
+pub use routed::RoutedStore;
+pub use rules::{Keep, Pattern, Rule, Rules, Slow};
 
 use crate::ids::LogName;
 

@@ -142,8 +142,10 @@ impl Worker {
                 .web_socket(follower)
                 .map(|web_socket| web_socket.connection.unsent_bytes());
             if unsent.is_some_and(|unsent| unsent > OUTBOX_BYTES_HIGH) {
-                self.feeds.fall_behind(follower, entry, self.now.instant);
-                self.note_behind(follower);
+                match self.feeds.fall_behind(follower, entry, self.now.instant) {
+                    None => self.note_behind(follower),
+                    Some(position) => self.give_up(follower, Some(position)),
+                }
             } else {
                 self.send_prepared(follower, shared.frame());
                 self.note_private(follower, entry);

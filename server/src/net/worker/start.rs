@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use mio::Poll;
 
@@ -76,7 +77,7 @@ impl Worker {
             .map_err(listen)?;
         let shutdown = Shutdown::register(poll.registry(), SIGNALS).map_err(StartError::Loop)?;
         let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
-        let store = MemoryStore::new(Epoch::new(rand::random()), config.retention);
+        let store = MemoryStore::new(Epoch::new(rand::random()), Arc::clone(&config.rules));
         let broker = Broker::start(Box::new(store), Box::new(inbox.sender()), || {
             Now::read().unix_ms
         })
@@ -98,7 +99,7 @@ impl Worker {
             spares: Spares::default(),
             hub: Hub::new(config.hub(), rand::random()),
             effects: Vec::new(),
-            feeds: Feeds::default(),
+            feeds: Feeds::new(Arc::clone(&config.rules)),
             broker,
             inbox,
             asked: 0,

@@ -1,5 +1,8 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
+mod file;
+pub(crate) mod values;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +10,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
+pub(crate) use file::ConfigFile;
+
 use crate::chat::HubConfig;
 use crate::limit::Rate;
-use crate::log::Retention;
+use crate::log::Rules;
 use crate::transport::HttpConfig;
 
 /// 4009: no answer to a ping.
@@ -34,8 +39,8 @@ pub struct Config {
     pub close_timeout: Duration,
     /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
     pub messages_per_second: u32,
-    /// How long messages are kept. Default 10,000 in a room, 7 days, 64 MiB in a room.
-    pub retention: Retention,
+    /// What holds for which room: how long messages are kept, and what becomes of slow readers.
+    pub rules: Arc<Rules>,
     /// How long a connection may be behind in a room before it is closed as slow. Default 30 s.
     pub lag_max: Duration,
     /// Whether messages are compressed for clients that ask for it. Default on.
@@ -75,7 +80,7 @@ impl Default for Config {
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             messages_per_second: 100,
-            retention: Retention::default(),
+            rules: Arc::default(),
             lag_max: Duration::from_secs(30),
             compression: Compression::On,
         }
