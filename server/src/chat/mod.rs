@@ -8,6 +8,7 @@ mod effect;
 mod event;
 mod followers;
 mod hub;
+mod parked;
 mod people;
 mod relay;
 mod room;

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::command::{BadCommand, Refused, Request};
 use super::effect::{Append, Audience, Effect, Follow, Joiner, Parting, Reading};
 use super::event::{Event, gap_text};
+use super::parked::{Parked, Place};
 use super::people::People;
 use super::room::Rooms;
 use crate::clock::Now;
@@ -55,6 +56,7 @@ impl Default for HubConfig {
 pub struct Hub {
     config: HubConfig,
     members: HashMap<ConnId, Member, foldhash::fast::RandomState>,
+    parked: Parked,
     rooms: Rooms,
     people: People,
     effects: Vec<Effect>,
@@ -66,9 +68,19 @@ struct Member {
     session: Session,
     /// The room of the address.
     home: Option<RoomName>,
-    rooms: Vec<RoomName>,
+    rooms: Vec<Joined>,
+    /// Where its session was before, until it says `hello`.
+    earlier: Vec<Place>,
     bad_messages: u8,
     bucket: TokenBucket,
+}
+
+/// A room that a connection is in.
+#[derive(Debug, Clone)]
+struct Joined {
+    room: RoomName,
+    /// Up to where its messages have certainly arrived; unknown before it was at the head.
+    arrived: Option<Position>,
 }
 
 impl Hub {
@@ -78,6 +90,7 @@ impl Hub {
         Self {
             config,
             members: HashMap::default(),
+            parked: Parked::default(),
             rooms: Rooms::default(),
             people: People::new(seed),
             effects: Vec::new(),
@@ -110,11 +123,15 @@ impl Hub {
             session: session.clone(),
             home: joiner.rooms.first().cloned(),
             rooms: Vec::new(),
+            earlier: Vec::new(),
             bad_messages: 0,
             bucket: TokenBucket::full(self.config.messages, now.instant),
         };
         self.members.insert(conn, member);
-        self.take_identity(conn, &user, &session);
+        let earlier = self.take_identity(conn, &user, &session, now);
+        if let Some(member) = self.members.get_mut(&conn) {
+            member.earlier = earlier;
+        }
         self.welcome(conn, None, now);
         let since = joiner.since.as_deref();
         self.follow_personal(conn, &user, since);
@@ -136,13 +153,18 @@ impl Hub {
     }
 
     /// A connection is gone.
-    pub fn disconnect(&mut self, conn: ConnId) {
+    pub fn disconnect(&mut self, conn: ConnId, now: Now) {
         let Some(member) = self.members.remove(&conn) else {
             return;
         };
-        for room in &member.rooms {
+        for Joined { room, .. } in &member.rooms {
             self.effects.push(Effect::Unfollow(conn, room.log()));
             self.leave_room_as(conn, room, &member.user);
+        }
+        if self.people.has_session(conn, &member.user, &member.session) {
+            let (user, session) = (member.user.clone(), member.session.clone());
+            self.parked
+                .park(user, session, member.places(), now.instant);
         }
         for log in [member.user.log(), LogName::broadcast()] {
             self.effects.push(Effect::Unfollow(conn, log));
@@ -208,6 +230,7 @@ impl Hub {
         let Some(room) = &follow.room else {
             return;
         };
+        self.confirmed(follow.conn, &follow.log, position);
         let room_id = room.as_str();
         let text = Event::Joined {
             room_id,
@@ -218,6 +241,32 @@ impl Hub {
         }
         .to_text();
         self.effects.push(Effect::Send(follow.conn, text));
+    }
+
+    /// What the connection was given of a log up to `position` has arrived, or it never asked for what was before that.
+    pub fn confirmed(&mut self, conn: ConnId, log: &LogName, position: Position) {
+        if let Some(member) = self.members.get_mut(&conn)
+            && let Some(joined) = member
+                .rooms
+                .iter_mut()
+                .find(|joined| joined.room.as_str() == log.as_str())
+        {
+            joined.arrived = Some(position);
+        }
+    }
+
+    /// The logs that a connection follows.
+    pub fn logs_of(&self, conn: ConnId) -> impl Iterator<Item = LogName> {
+        let rooms = |member: &Member| {
+            let rooms = member.rooms.iter().map(|joined| joined.room.log());
+            rooms
+                .chain([member.user.log(), LogName::broadcast()])
+                .collect()
+        };
+        self.members
+            .get(&conn)
+            .map_or_else(Vec::new, rooms)
+            .into_iter()
     }
 
     /// A page of history for who asked for it.
@@ -257,9 +306,10 @@ impl Hub {
                 .get(&conn)
                 .and_then(|member| member.home.as_ref())
         };
+        let mut joined = joined.iter().map(|joined| &joined.room);
         let found = match room {
-            Some(name) => joined.iter().find(|room| room.as_str() == name),
-            None => home().filter(|home| joined.contains(home)),
+            Some(name) => joined.find(|room| room.as_str() == name),
+            None => home().filter(|home| joined.any(|room| room == *home)),
         };
         let message = || match room {
             Some(name) => format!("You are not in the room {name:?}: join it first."),
@@ -285,8 +335,11 @@ impl Hub {
             return;
         };
         // Joining again only moves the cursor.
-        if !member.rooms.contains(room) {
-            member.rooms.push(room.clone());
+        if !member.is_in(room) {
+            member.rooms.push(Joined {
+                room: room.clone(),
+                arrived: None,
+            });
             let user = member.user.clone();
             self.enter_room_as(conn, room, &user);
         }
@@ -373,10 +426,22 @@ impl Hub {
         self.rooms.members(room, self.config.members_told_max)
     }
 
-    /// Makes the connection one of the user's, and the session's only one.
-    fn take_identity(&mut self, conn: ConnId, user: &UserName, session: &Session) {
-        if let Some(older) = self.people.insert(conn, user, session) {
-            self.effects.push(Effect::Close(older, Parting::Replaced));
+    /// Makes the connection one of the user's, and the session's only one. Returns where the session was.
+    fn take_identity(
+        &mut self,
+        conn: ConnId,
+        user: &UserName,
+        session: &Session,
+        now: Now,
+    ) -> Vec<Place> {
+        match self.people.insert(conn, user, session) {
+            Some(older) => {
+                self.effects.push(Effect::Close(older, Parting::Replaced));
+                self.members
+                    .get(&older)
+                    .map_or_else(Vec::new, Member::places)
+            }
+            None => self.parked.take(user, session, now.instant),
         }
     }
 
@@ -434,6 +499,18 @@ impl Hub {
 
     fn send(&mut self, conn: ConnId, event: &Event<'_>) {
         self.effects.push(Effect::Send(conn, event.to_text()));
+    }
+}
+
+impl Member {
+    fn is_in(&self, room: &RoomName) -> bool {
+        self.rooms.iter().any(|joined| joined.room == *room)
+    }
+
+    /// Where it is, and how far it has certainly come.
+    fn places(&self) -> Vec<Place> {
+        let place = |joined: &Joined| Some((joined.room.clone(), joined.arrived?));
+        self.rooms.iter().filter_map(place).collect()
     }
 }
 

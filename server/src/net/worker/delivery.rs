@@ -148,7 +148,7 @@ impl Worker {
                 }
             } else {
                 self.send_prepared(follower, shared.frame());
-                self.note_private(follower, entry);
+                self.note_sent(follower, entry);
             }
         }
     }
@@ -191,7 +191,7 @@ impl Worker {
             match step {
                 Step::Entry(shared) => {
                     self.send_prepared(id, shared.frame());
-                    self.note_private(id, &shared.entry);
+                    self.note_sent(id, &shared.entry);
                 }
                 Step::Gap { log, from, gap } => {
                     let text = gap_text(&log, from.as_deref(), &gap);
@@ -241,34 +241,52 @@ impl Worker {
         self.close_slow(id, &reason);
     }
 
-    // ---- private messages ----
+    // ---- receipts ----
 
-    /// A private message is on its way: a ping behind it, whose answer tells that it has arrived.
-    fn note_private(&mut self, id: ConnId, entry: &Entry) {
-        if !entry.draft.log.as_str().starts_with('@') {
+    /// An entry was queued; a private message is to be confirmed at once, since it is sent again until it is.
+    fn note_sent(&mut self, id: ConnId, entry: &Entry) {
+        let is_urgent = entry.draft.log.as_str().starts_with('@');
+        if let Some(web_socket) = self.web_socket(id) {
+            web_socket.receipt.sent(is_urgent);
+        }
+        self.ask_for_receipt(id);
+    }
+
+    fn ask_for_receipt(&mut self, id: ConnId) {
+        if !self
+            .web_socket(id)
+            .is_some_and(|web_socket| web_socket.receipt.is_due())
+        {
             return;
         }
+        let feeds = &self.feeds;
+        let progress = self
+            .hub
+            .logs_of(id)
+            .filter_map(|log| feeds.position_of(id, &log).map(|position| (log, position)))
+            .collect();
         if let Some(web_socket) = self.web_socket(id) {
-            let (receipt, connection) = (&mut web_socket.receipt, &mut web_socket.connection);
-            if let Some(payload) = receipt.sent(entry.draft.log.clone(), entry.position) {
-                // Refused while closing: then it is sent again the next time.
-                let _ = connection.ping(&payload);
-            }
+            let ping = web_socket.receipt.ask(progress);
+            // Refused while closing: then it is sent again the next time.
+            let _ = web_socket.connection.ping(&ping);
         }
     }
 
     /// The answer to a ping: what was sent before it has arrived.
     pub(super) fn handle_pong(&mut self, id: ConnId, payload: &[u8]) {
-        let Some(web_socket) = self.web_socket(id) else {
+        let Some(progress) = self
+            .web_socket(id)
+            .and_then(|web_socket| web_socket.receipt.confirmed(payload))
+        else {
             return;
         };
-        let Some((log, position, next)) = web_socket.receipt.confirmed(payload) else {
-            return;
-        };
-        if let Some(payload) = next {
-            let _ = web_socket.connection.ping(&payload);
+        for (log, position) in progress {
+            self.hub.confirmed(id, &log, position);
+            if log.as_str().starts_with('@') {
+                // Not counted: nobody waits for an answer.
+                self.broker.send(Request::Mark(log, position));
+            }
         }
-        // Not counted: nobody waits for an answer.
-        self.broker.send(Request::Mark(log, position));
+        self.ask_for_receipt(id);
     }
 }

@@ -192,7 +192,7 @@ impl Worker {
         match std::mem::replace(&mut web_socket.app, App::Gone) {
             App::Relay { room, .. } => self.relay.leave(&room, id),
             App::Chat => {
-                self.hub.disconnect(id);
+                self.hub.disconnect(id, self.now);
                 self.run_effects();
             }
             App::Echo | App::Gone => {}

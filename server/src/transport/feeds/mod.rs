@@ -223,6 +223,18 @@ impl Feeds {
         (slow == Slow::Disconnect).then_some(before)
     }
 
+    /// Up to where the connection was given a log that it follows.
+    #[must_use]
+    pub fn position_of(&self, conn: ConnId, log: &LogName) -> Option<Position> {
+        let feed = self.feeds.get(log.as_str())?;
+        if feed.live.contains(conn) {
+            return feed.head;
+        }
+        let cursors = self.cursors.get(&conn)?;
+        let cursor = cursors.iter().find(|cursor| cursor.log == *log)?;
+        cursor.after
+    }
+
     /// Whether the connection is behind somewhere.
     pub fn is_behind(&self, conn: ConnId) -> bool {
         self.cursors.contains_key(&conn)
