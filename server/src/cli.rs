@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Compression, Config};
+use crate::config::{Compression, Config, Origin};
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -73,6 +73,23 @@ pub struct Serve {
         default_value_t = 100
     )]
     messages_per_second: u32,
+    /// Largest file that may be uploaded, in bytes
+    #[arg(
+        long,
+        env = "TIDEWIRE_FILE_BYTES_MAX",
+        value_name = "N",
+        default_value_t = 16 << 20,
+        value_parser = clap::value_parser!(u64).range(..=1 << 40)
+    )]
+    file_bytes_max: u64,
+    /// Let pages of this origin use the API: https://chat.example, or * for all; may be given several times
+    #[arg(
+        long = "cors-origin",
+        env = "TIDEWIRE_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    cors_origins: Vec<Origin>,
     /// Compress messages for clients that ask for it
     #[arg(
         long,
@@ -100,6 +117,9 @@ impl Cli {
             keep_alive: serve.keep_alive,
             close_timeout: serve.close_timeout,
             messages_per_second: serve.messages_per_second,
+            data: None,
+            file_bytes_max: serve.file_bytes_max,
+            cors_origins: serve.cors_origins,
             compression: serve.compression,
         }
     }

@@ -1,6 +1,7 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,15 @@ use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 use crate::chat::HubConfig;
 use crate::limit::Rate;
-use crate::transport::HttpConfig;
+pub use crate::transport::{BadOrigin, Origin};
+use crate::transport::{Cors, HttpConfig};
 
 /// 4009: no answer to a ping.
 pub(crate) const HEARTBEAT_LOST: u16 = 4009;
+
+/// The time for an answer that needs the disk: far more than a healthy one takes, and less than the minute after which
+/// proxies give up.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -33,6 +39,12 @@ pub struct Config {
     pub close_timeout: Duration,
     /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
     pub messages_per_second: u32,
+    /// Where files are kept, in a directory of their own; `None` keeps them as long as the process runs. Default `None`.
+    pub data: Option<PathBuf>,
+    /// The largest file that may be uploaded, in bytes. Default 16 MiB.
+    pub file_bytes_max: u64,
+    /// The origins whose pages may use the API. Default none: only our own pages may.
+    pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
 }
@@ -70,6 +82,9 @@ impl Default for Config {
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             messages_per_second: 100,
+            data: None,
+            file_bytes_max: 16 << 20,
+            cors_origins: Vec::new(),
             compression: Compression::On,
         }
     }
@@ -113,7 +128,10 @@ impl Config {
             request_timeout: self.handshake_timeout,
             keep_alive: self.keep_alive,
             close_timeout: self.close_timeout,
+            call_timeout: CALL_TIMEOUT,
             deflate: self.compression.deflate(),
+            file_bytes_max: self.file_bytes_max,
+            cors: Cors::new(&self.cors_origins),
         }
     }
 

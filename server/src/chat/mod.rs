@@ -12,6 +12,7 @@ mod people;
 mod relay;
 mod room;
 
+pub use command::check_seq;
 pub use command::{BadCommand, Command, Refused, Request};
 pub use effect::{Append, Audience, Effect, Follow, Joiner, Parting};
 pub use event::Event;

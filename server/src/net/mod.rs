@@ -1,6 +1,8 @@
 //! The only place with sockets, readiness and signals.
 
 mod conn;
+mod files;
+mod inbox;
 mod listener;
 mod shutdown;
 mod spares;

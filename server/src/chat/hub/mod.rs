@@ -97,6 +97,29 @@ impl Hub {
         }
     }
 
+    /// The rooms that somebody is in and how many users each has: the `max` with the most, largest first.
+    #[must_use]
+    pub fn rooms(&self, max: usize) -> Vec<(&str, usize)> {
+        self.rooms.largest(max)
+    }
+
+    /// The names of the users in a room, sorted: [`HubConfig::members_told_max`] at most, and none in an unknown room.
+    #[must_use]
+    pub fn members(&self, room: &RoomName) -> Vec<&str> {
+        self.members_of(room.as_str())
+    }
+
+    /// Who says something without being connected: a guest, in a session of its own, unless it says who it is.
+    pub fn author(
+        &mut self,
+        user: Option<UserName>,
+        session: Option<Session>,
+    ) -> (UserName, Session) {
+        let user = user.unwrap_or_else(|| self.people.guest());
+        let session = session.unwrap_or_else(|| self.people.random_session());
+        (user, session)
+    }
+
     /// A connection has come: it is welcomed and joins the rooms of its address.
     pub fn connect(&mut self, conn: ConnId, joiner: Joiner, now: Now) {
         let user = joiner.user.unwrap_or_else(|| self.people.guest());

@@ -1,10 +1,12 @@
 //! The worker: one thread, one `Poll`, its connections. [`Worker::turn`] is the loop's body and reads like the list of
 //! what happens in a turn.
 
+mod calls;
 mod dispatch;
 mod io;
 mod start;
 
+use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
@@ -14,7 +16,10 @@ use mio::{Events, Poll, Token};
 
 pub use start::StartError;
 
+use self::calls::Transfer;
 use super::conn::State;
+use super::files::{Done, Files};
+use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::spares::Spares;
@@ -26,13 +31,21 @@ use crate::ids::ConnId;
 use crate::log::MemoryStore;
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
-use crate::transport::HttpConfig;
+use crate::transport::{Date, HttpConfig, Turn};
 
 const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
 const SIGNALS: Token = Token(FIRST_RESERVED_TOKEN + 1);
+const INBOX: Token = Token(FIRST_RESERVED_TOKEN + 2);
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN_MAX: usize = 1024;
+
+/// What other threads send to a worker.
+#[derive(Debug)]
+enum Mail {
+    /// A job with files is done.
+    Files(ConnId, Done),
+}
 
 /// A thread's loop and everything in it.
 pub struct Worker {
@@ -57,9 +70,16 @@ pub struct Worker {
     effects: Vec<Effect>,
     log: MemoryStore,
     relay: Relay,
+    inbox: Inbox<Mail>,
+    /// The inbox has something.
+    mail_came: bool,
+    files: Files,
+    /// Files on their way, by the connections that wait for them.
+    transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
+    date: Date,
     now: Now,
     /// Something was done in this turn.
     worked: bool,
@@ -94,10 +114,12 @@ impl Worker {
     fn turn(&mut self, events: &mut Events) -> Result<()> {
         self.wait_for_events(events)?;
         self.now = Now::read();
+        self.date.update(self.now.unix_ms);
         self.worked = false;
         self.note_events(events);
         self.accept();
         self.read_ready();
+        self.take_inbox();
         self.stop_if_asked();
         self.expire_timers();
         self.flush_dirty();
@@ -158,6 +180,7 @@ impl Worker {
                     }
                 }
                 SIGNALS => self.signalled = true,
+                INBOX => self.mail_came = true,
                 token => {
                     let id = id_of(token);
                     let Some(conn) = self.table.get_mut(id) else {
@@ -198,7 +221,12 @@ impl Worker {
                 .deadline()
                 .is_some_and(|deadline| deadline <= now)
             {
-                conn.state.handle_timeout(&self.http, now);
+                conn.state.handle_timeout(Turn {
+                    config: &self.http,
+                    status: &self.status,
+                    date: &self.date,
+                    now,
+                });
                 self.after_silent_change(id);
             }
             self.mark_dirty(id);
@@ -242,8 +270,9 @@ impl Worker {
     }
 
     fn free_dead(&mut self) {
-        for id in self.dead.drain(..) {
+        for id in mem::take(&mut self.dead) {
             self.table.remove(id);
+            self.forget_call(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();
             }

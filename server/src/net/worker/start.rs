@@ -1,23 +1,29 @@
 //! How a worker begins: the address, the descriptors, and why it may not start.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use mio::Poll;
 
 use super::io::OVERLOADED_MAX;
-use super::{LISTENER, SIGNALS, Worker};
+use super::{INBOX, LISTENER, Mail, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
 use crate::clock::Now;
 use crate::config::Config;
+use crate::files::FileStore;
 use crate::log::{Epoch, MemoryStore, Retention};
 use crate::metrics::Status;
+use crate::net::files::Files;
+use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
 use crate::net::spares::Spares;
 use crate::net::table::Table;
 use crate::timer::Wheel;
+use crate::transport::Date;
 
 /// The buffer that all connections are read into.
 const READ_BUFFER_BYTES: usize = 64 << 10;
@@ -31,6 +37,8 @@ const RESERVED_DESCRIPTORS: u64 = 32 + OVERLOADED_MAX as u64;
 pub enum StartError {
     /// The address cannot be listened on.
     Listen(SocketAddr, io::Error),
+    /// The directory of files cannot be used.
+    Files(PathBuf, io::Error),
     /// Too few files may be open to hold a connection.
     TooFewDescriptors(u64),
     /// The kernel refused something that a loop needs.
@@ -47,6 +55,9 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Files(directory, error) => {
+                write!(f, "cannot keep files in {}: {error}", directory.display())
+            }
             Self::TooFewDescriptors(limit) => write!(
                 f,
                 "only {limit} files may be open, and {RESERVED_DESCRIPTORS} are needed beside the connections: \
@@ -73,6 +84,10 @@ impl Worker {
             .register(poll.registry(), LISTENER)
             .map_err(listen)?;
         let shutdown = Shutdown::register(poll.registry(), SIGNALS).map_err(StartError::Loop)?;
+        let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
+        let sender = inbox.sender();
+        let answer = move |conn, done| sender.send([Mail::Files(conn, done)]);
+        let files = Files::start(file_store(config)?, answer).map_err(StartError::Loop)?;
         let now = Now::read();
         Ok(Self {
             poll,
@@ -92,6 +107,10 @@ impl Worker {
             effects: Vec::new(),
             log: MemoryStore::new(Epoch::new(rand::random()), Retention::default()),
             relay: Relay::default(),
+            inbox,
+            mail_came: false,
+            files,
+            transfers: HashMap::default(),
             web_sockets: config.web_sockets(),
             http: config.http(),
             status: Status {
@@ -100,10 +119,20 @@ impl Worker {
                 connections_max,
                 ..Status::default()
             },
+            date: Date::new(now.unix_ms),
             now,
             worked: false,
         })
     }
+}
+
+/// Where files are kept: with the logs, or as long as the process runs.
+fn file_store(config: &Config) -> Result<FileStore, StartError> {
+    let Some(data) = &config.data else {
+        return Ok(FileStore::temporary());
+    };
+    let directory = data.join("files");
+    FileStore::open(&directory).map_err(|error| StartError::Files(directory, error))
 }
 
 /// How many connections fit, after raising the limit on open files as far as it goes.
