@@ -58,7 +58,12 @@ impl Problem {
     }
 
     pub(super) fn into_response(self) -> Response {
-        Response::problem(self.status, self.code, self.message)
+        let response = Response::problem(self.status, self.code, self.message);
+        match self.status {
+            // Who left the length out may have meant a body all the same: what follows is not to be read as a request.
+            411 => response.closing(),
+            _ => response,
+        }
     }
 }
 

@@ -17,21 +17,22 @@
 //! While a call waits, no further request is looked at: answers come in the order of requests.
 
 mod body;
+mod config;
 mod exchange;
 
 use std::io::IoSlice;
 use std::mem;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tidewire_protocol::handshake::head::{HeadLimits, HeadReader};
 use tidewire_protocol::handshake::server::{HeaderStorage, Request};
-use tidewire_protocol::{DeflateAgreement, DeflateConfig, Transport};
+use tidewire_protocol::{DeflateAgreement, Transport};
 
 use self::body::{Collecting, Receiving};
+pub(crate) use self::config::HttpConfig;
 use self::exchange::Exchange;
 use super::api::Call;
-use super::cors::Cors;
 use super::date::Date;
 use super::response::Response;
 use super::routes::{Endpoint, Route, route};
@@ -42,30 +43,6 @@ const OUT_BYTES_HIGH: usize = 64 << 10;
 
 /// Bytes read and thrown away after the last response, so that no reset destroys it on its way.
 const LINGER_BYTES_MAX: usize = 1 << 20;
-
-/// The slowest that a body may come or be taken, in bytes a second, over its whole length: what a telephone does on a bad
-/// day, and thirty times what Apache asks for (`RequestReadTimeout`, 500).
-const BODY_BYTES_PER_SECOND_MIN: u64 = 16 << 10;
-
-/// Limits and times of an HTTP connection.
-#[derive(Debug, Clone)]
-pub(crate) struct HttpConfig {
-    /// From the connection, or the first byte of a further request, to the end of its head; and what a body has beside
-    /// the time for its length.
-    pub(crate) request_timeout: Duration,
-    /// Between requests.
-    pub(crate) keep_alive: Duration,
-    /// For the peer to take the last response and end the connection.
-    pub(crate) close_timeout: Duration,
-    /// For the server to carry out a call.
-    pub(crate) call_timeout: Duration,
-    /// How messages are compressed; `None` declines every offer.
-    pub(crate) deflate: Option<DeflateConfig>,
-    /// The largest file that is kept.
-    pub(crate) file_bytes_max: u64,
-    /// The pages that may use the API.
-    pub(crate) cors: Cors,
-}
 
 /// What all connections are to know in a turn of the loop.
 #[derive(Debug, Clone, Copy)]
@@ -257,7 +234,7 @@ impl Http {
     }
 
     fn await_body(&mut self, bytes: u64, has_begun: bool, turn: Turn<'_>) {
-        self.deadline = turn.now + body_time(bytes, turn.config);
+        self.deadline = turn.now + turn.config.body_time(bytes);
         // "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the content for
         // the corresponding request" (RFC 9110 §10.1.1).
         if self.exchange.expects_continue && bytes > 0 && !has_begun {
@@ -373,7 +350,7 @@ impl Http {
         match response.stream_bytes() {
             left if left > 0 && !exchange.head_only => {
                 self.phase = Phase::Sending { left, goes_on };
-                self.deadline = turn.now + body_time(left, turn.config);
+                self.deadline = turn.now + turn.config.body_time(left);
             }
             _ => self.after_response(goes_on, turn),
         }
@@ -483,11 +460,6 @@ impl Http {
     pub(crate) fn unsent(&self) -> &[u8] {
         &self.out[self.sent..]
     }
-}
-
-/// The time for a body of this length, in either direction.
-fn body_time(bytes: u64, config: &HttpConfig) -> Duration {
-    config.request_timeout + Duration::from_millis(bytes * 1000 / BODY_BYTES_PER_SECOND_MIN)
 }
 
 #[cfg(test)]

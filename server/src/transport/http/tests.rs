@@ -1,6 +1,9 @@
 //! The connection's states, on virtual time.
 
+use std::time::Duration;
+
 use super::*;
+use crate::transport::cors::Cors;
 
 /// A connection, a clock, and what the server around it knows.
 struct Peer {
@@ -97,6 +100,7 @@ impl Peer {
     }
 }
 
+const NOTHING: [u16; 0] = [];
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
 const ROOMS: &str = "GET /api/rooms HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -159,7 +163,7 @@ fn a_body_that_is_passed_on_ends_where_it_was_announced_to() {
             (passed_on, words),
             (300, vec!["upload 300".to_owned(), "end".to_owned()])
         );
-        assert_eq!(peer.sent(), [], "nothing overtakes the answer");
+        assert_eq!(peer.sent(), NOTHING, "nothing overtakes the answer");
         peer.respond(201);
         peer.resume();
         assert_eq!(peer.sent(), [201, 200], "in pieces of {size}");
@@ -203,7 +207,7 @@ fn answers_come_in_the_order_of_requests_however_late_they_are() {
     let mut peer = Peer::new();
     let burst = [ROOMS, HEALTH, ROOMS, HEALTH].concat();
     assert_eq!(peer.receive(burst.as_bytes()), ["rooms"]);
-    assert_eq!(peer.sent(), []);
+    assert_eq!(peer.sent(), NOTHING);
     assert!(peer.http.is_paused());
     assert_eq!(peer.resume(), [""; 0], "it is not time");
     peer.respond(500);
@@ -260,12 +264,12 @@ fn one_hundred_continue_is_for_a_body_that_is_taken_and_has_not_begun() {
         .into_bytes()
     };
     assert_eq!(sent(&head(5, 1)), [100]);
-    assert_eq!(sent(&head(5, 0)), [], "HTTP/1.0 knows nothing of it");
-    assert_eq!(sent(&head(0, 1)), [], "there is nothing to wait for");
+    assert_eq!(sent(&head(5, 0)), NOTHING, "HTTP/1.0 knows nothing of it");
+    assert_eq!(sent(&head(0, 1)), NOTHING, "there is nothing to wait for");
     assert_eq!(sent(&head((1 << 20) + 1, 1)), [413]);
     assert_eq!(
         sent(&post("/api/files", expecting, "x")),
-        [],
+        NOTHING,
         "it has come already"
     );
     assert_eq!(sent(&post("/api/nowhere", expecting, "")), [404]);
@@ -361,7 +365,7 @@ fn a_body_that_was_cut_off_is_nobodys() {
         let (config, now) = (peer.config.clone(), peer.now);
         peer.http.handle_eof(&config, now);
         assert!(!peer.http.is_calling());
-        assert_eq!(peer.sent(), []);
+        assert_eq!(peer.sent(), NOTHING);
         assert_eq!(peer.http.transport(), Transport::Drop);
     }
 }
