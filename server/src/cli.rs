@@ -82,6 +82,14 @@ pub struct Serve {
         value_parser = clap::value_parser!(u64).range(..=1 << 40)
     )]
     file_bytes_max: u64,
+    /// What all uploaded files may have together, in bytes
+    #[arg(
+        long,
+        env = "TIDEWIRE_FILES_BYTES_MAX",
+        value_name = "N",
+        default_value_t = 1 << 30
+    )]
+    files_bytes_max: u64,
     /// Let pages of this origin use the API: https://chat.example, or * for all; may be given several times
     #[arg(
         long = "cors-origin",
@@ -119,6 +127,7 @@ impl Cli {
             messages_per_second: serve.messages_per_second,
             data: None,
             file_bytes_max: serve.file_bytes_max,
+            files_bytes_max: serve.files_bytes_max,
             cors_origins: serve.cors_origins,
             compression: serve.compression,
         }

@@ -43,6 +43,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// The largest file that may be uploaded, in bytes. Default 16 MiB.
     pub file_bytes_max: u64,
+    /// What all files may have together, in bytes. Default 1 GiB: strangers may upload, and the logs need the disk, too.
+    pub files_bytes_max: u64,
     /// The origins whose pages may use the API. Default none: only our own pages may.
     pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
@@ -84,6 +86,7 @@ impl Default for Config {
             messages_per_second: 100,
             data: None,
             file_bytes_max: 16 << 20,
+            files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
             compression: Compression::On,
         }

@@ -67,11 +67,43 @@ fn a_file_over_the_limit_is_413_before_it_is_sent() {
 }
 
 #[test]
+fn who_sends_all_of_a_file_over_the_limit_still_reads_why_it_is_refused() {
+    let server = Server::start();
+    for _ in 0..5 {
+        let response = send(
+            server.address(),
+            "POST",
+            "/api/files",
+            "",
+            &vec![0; LIMIT + 1],
+        );
+        assert_problem(&response, 413, "too_large");
+    }
+}
+
+#[test]
 fn the_limit_can_be_set() {
     let server = Server::start_with(&["--file-bytes-max", "10"]);
     uploaded(&server, "text/plain", b"0123456789");
     let response = send(server.address(), "POST", "/api/files", "", b"0123456789a");
     assert_problem(&response, 413, "too_large");
+}
+
+#[test]
+fn all_files_together_have_a_limit_which_an_upload_that_is_cut_off_gives_back() {
+    let server = Server::start_with(&["--files-bytes-max", "1000"]);
+    uploaded(&server, "text/plain", &[0; 600]);
+    let mut half = HttpConnection::open(server.address());
+    half.request("POST", "/api/files", "Content-Length: 400\r\n");
+    half.wire.send(&[0; 100]);
+    let one_more = || send(server.address(), "POST", "/api/files", "", b"x");
+    // Jobs are done in the order of requests, but two connections have none.
+    wait_until("the rest is promised to somebody", || {
+        one_more().status == 507
+    });
+    assert_problem(&one_more(), 507, "storage_full");
+    drop(half);
+    wait_until("it is free again", || one_more().status == 201);
 }
 
 #[test]
@@ -418,7 +450,7 @@ fn slow_downloads_cost_no_memory_and_no_descriptors() {
 }
 
 #[test]
-fn a_full_disk_is_507_and_the_server_goes_on() {
+fn a_disk_that_refuses_is_500_and_the_server_goes_on() {
     let directory = Directory::new();
     let broken = directory.path().join("nowhere");
     // A temporary directory that does not exist is a disk that refuses.

@@ -195,8 +195,13 @@ fn without_a_list_no_other_page_is_let_in() {
         response.announces_close(),
         "the body was not read: {response:?}"
     );
-    let ours = format!("Origin: http://localhost\r\n");
-    let response = send(server.address(), "POST", "/api/files", &ours, b"x");
+    let response = send(
+        server.address(),
+        "POST",
+        "/api/files",
+        "Origin: http://localhost\r\n",
+        b"x",
+    );
     assert_eq!(response.status, 201, "our own page: {response:?}");
 }
 

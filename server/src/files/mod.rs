@@ -111,6 +111,23 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_and_a_full_quota_are_full_and_too_many_open_files_is_busy() {
+        for (number, expected) in [
+            (28, FileError::Full),
+            (122, FileError::Full),
+            (EMFILE, FileError::Busy),
+            (ENFILE, FileError::Busy),
+        ] {
+            assert_eq!(
+                FileError::from(io::Error::from_raw_os_error(number)),
+                expected
+            );
+        }
+        let denied = FileError::from(io::Error::from_raw_os_error(13));
+        assert!(matches!(denied, FileError::Failed(_)), "{denied:?}");
+    }
+
+    #[test]
     fn nothing_else_is_an_id() {
         let good = FileId(u128::MAX).to_string();
         for bad in [

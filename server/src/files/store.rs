@@ -7,6 +7,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{FileError, FileId, Meta};
 
@@ -22,6 +24,10 @@ pub struct FileStore {
     directory: PathBuf,
     /// It goes when the store goes; and it is made when it is first needed.
     temporary: bool,
+    /// The most that all files may have.
+    bytes_max: u64,
+    /// What they have, with what is promised to those that are being sent.
+    bytes: Arc<AtomicU64>,
 }
 
 /// A file that is being sent. Dropping it removes what is there of it.
@@ -30,6 +36,9 @@ pub struct Partial {
     id: FileId,
     path: PathBuf,
     missing: u64,
+    /// What it gives back when it goes; nothing once it is a file.
+    promised: u64,
+    bytes: Arc<AtomicU64>,
 }
 
 /// A whole file.
@@ -44,40 +53,53 @@ pub struct Stored {
 }
 
 impl FileStore {
-    /// Takes a directory, made if it is not there, and removes what was left half-way in it. It has one owner at a time.
+    /// Takes a directory for at most `bytes_max` bytes of files, made if it is not there, and removes what was left half-way
+    /// in it. It has one owner at a time.
     ///
     /// # Errors
     /// It cannot be made or written to.
-    pub fn open(directory: &Path) -> io::Result<Self> {
+    pub fn open(directory: &Path, bytes_max: u64) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
+        let mut bytes = 0;
         for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             let is_ours = stem.is_some_and(|stem| FileId::parse(stem).is_some());
             if is_ours && path.extension().is_some_and(|end| end == PARTIAL) {
                 fs::remove_file(&path)?;
+            } else if is_ours {
+                // With the line in front, which is close enough.
+                bytes += entry.metadata()?.len();
             }
         }
         Ok(Self {
             directory: directory.to_owned(),
             temporary: false,
+            bytes_max,
+            bytes: Arc::new(AtomicU64::new(bytes)),
         })
     }
 
     /// Uses a directory of its own among the system's temporary ones, for as long as the store lives.
     #[must_use]
-    pub fn temporary() -> Self {
+    pub fn temporary(bytes_max: u64) -> Self {
         Self {
             directory: std::env::temp_dir().join(format!("tidewire-files-{}", FileId::random())),
             temporary: true,
+            bytes_max,
+            bytes: Arc::default(),
         }
     }
 
     /// Begins a file of `meta.size` bytes.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The disk refuses, or all files together would have too many bytes.
     pub fn begin(&self, meta: &Meta) -> Result<Partial, FileError> {
+        if self.bytes.load(Relaxed).saturating_add(meta.size) > self.bytes_max {
+            return Err(FileError::Full);
+        }
         if self.temporary && !self.directory.exists() {
             // Nobody else on this machine is to look into it.
             DirBuilder::new().mode(0o700).create(&self.directory)?;
@@ -95,7 +117,10 @@ impl FileStore {
             id,
             path,
             missing: meta.size,
+            promised: meta.size,
+            bytes: Arc::clone(&self.bytes),
         };
+        self.bytes.fetch_add(meta.size, Relaxed);
         file.write_all(&line)?;
         Ok(partial)
     }
@@ -104,7 +129,7 @@ impl FileStore {
     ///
     /// # Errors
     /// The disk refuses, or bytes are missing.
-    pub fn finish(&self, partial: Partial) -> Result<FileId, FileError> {
+    pub fn finish(&self, mut partial: Partial) -> Result<FileId, FileError> {
         if partial.missing > 0 {
             return Err(FileError::Failed(format!(
                 "{} bytes are missing",
@@ -114,6 +139,7 @@ impl FileStore {
         File::open(&partial.path)?.sync_all()?;
         fs::rename(&partial.path, self.path(partial.id))?;
         // What is renamed is not removed: the drop of `partial` finds nothing any more.
+        partial.promised = 0;
         File::open(&self.directory)?.sync_all()?;
         Ok(partial.id)
     }
@@ -184,6 +210,7 @@ impl Drop for Partial {
     fn drop(&mut self) {
         // Where it was finished, there is nothing by this name.
         let _ = fs::remove_file(&self.path);
+        self.bytes.fetch_sub(self.promised, Relaxed);
     }
 }
 
@@ -201,6 +228,21 @@ fn read_up_to(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BYTES_MAX: u64 = 1 << 20;
+
+    #[test]
+    fn what_ends_early_gives_back_what_it_was_promised_and_a_restart_counts_again() {
+        let store = FileStore::temporary(1000);
+        store_file(&store, &[0; 400]);
+        let partial = store.begin(&meta(600)).unwrap();
+        assert!(matches!(store.begin(&meta(1)), Err(FileError::Full)));
+        drop(partial);
+        store_file(&store, &[0; 500]);
+        assert!(matches!(store.begin(&meta(101)), Err(FileError::Full)));
+        let again = FileStore::open(&store.directory, 1200).unwrap();
+        assert!(matches!(again.begin(&meta(300)), Err(FileError::Full)));
+    }
 
     fn meta(size: u64) -> Meta {
         Meta {
@@ -229,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_file_comes_back_as_it_was() {
-        let store = FileStore::temporary();
+        let store = FileStore::temporary(BYTES_MAX);
         for size in [0, 1, 4095, 4096, 4097, 70_000] {
             let bytes: Vec<u8> = (0..size).map(|n: u32| n as u8).collect();
             let id = store_file(&store, &bytes);
@@ -244,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_whole_has_no_name_and_leaves_nothing() {
-        let store = FileStore::temporary();
+        let store = FileStore::temporary(BYTES_MAX);
         let mut partial = store.begin(&meta(10)).unwrap();
         partial.append(b"12345").unwrap();
         let id = partial.id;
@@ -259,11 +301,11 @@ mod tests {
 
     #[test]
     fn what_a_crash_left_half_way_is_removed_at_the_next_start_and_nothing_else() {
-        let store = FileStore::temporary();
+        let store = FileStore::temporary(BYTES_MAX);
         let whole = store_file(&store, b"whole");
         std::mem::forget(store.begin(&meta(10)).unwrap());
         fs::write(store.directory.join("notes.part"), "not ours").unwrap();
-        let again = FileStore::open(&store.directory).unwrap();
+        let again = FileStore::open(&store.directory, BYTES_MAX).unwrap();
         let mut left = names(&again);
         left.sort();
         assert_eq!(left, {
@@ -276,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_is_told_from_one_that_is_whole() {
-        let store = FileStore::temporary();
+        let store = FileStore::temporary(BYTES_MAX);
         let id = store_file(&store, b"0123456789");
         let file = OpenOptions::new().write(true).open(store.path(id)).unwrap();
         for length in [file.metadata().unwrap().len() - 1, 5, 0] {
@@ -291,7 +333,7 @@ mod tests {
     #[test]
     fn a_temporary_directory_is_private_and_goes_with_its_store() {
         use std::os::unix::fs::PermissionsExt as _;
-        let store = FileStore::temporary();
+        let store = FileStore::temporary(BYTES_MAX);
         let directory = store.directory.clone();
         assert!(!directory.exists(), "a server without files has none");
         store_file(&store, b"x");

@@ -129,10 +129,11 @@ impl Worker {
 /// Where files are kept: with the logs, or as long as the process runs.
 fn file_store(config: &Config) -> Result<FileStore, StartError> {
     let Some(data) = &config.data else {
-        return Ok(FileStore::temporary());
+        return Ok(FileStore::temporary(config.files_bytes_max));
     };
     let directory = data.join("files");
-    FileStore::open(&directory).map_err(|error| StartError::Files(directory, error))
+    FileStore::open(&directory, config.files_bytes_max)
+        .map_err(|error| StartError::Files(directory, error))
 }
 
 /// How many connections fit, after raising the limit on open files as far as it goes.

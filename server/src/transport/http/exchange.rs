@@ -12,8 +12,8 @@ use crate::transport::response::{Header, Manner};
 pub(super) struct Exchange {
     pub(super) head_only: bool,
     pub(super) expects_continue: bool,
-    /// A body was announced, and not read: what follows is no request.
-    pub(super) body_unread: bool,
+    /// The bytes of a body that was announced and not read: what follows is no request. `None` if they are not known.
+    unread_bytes: Option<u64>,
     keep_alive: bool,
     headers: Vec<Header>,
 }
@@ -31,7 +31,7 @@ impl Exchange {
             // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation" (RFC
             // 9110 §10.1.1).
             expects_continue: request.minor_version > 0 && request.lists("expect", "100-continue"),
-            body_unread: request.body_bytes() != Ok(0),
+            unread_bytes: request.body_bytes().ok(),
             keep_alive: request.wants_keep_alive() && !asked_to_upgrade,
             headers: if is_api {
                 config.cors.headers(request)
@@ -43,7 +43,16 @@ impl Exchange {
 
     /// Whether a further request may follow.
     pub(super) const fn goes_on(&self) -> bool {
-        self.keep_alive && !self.body_unread
+        self.keep_alive && matches!(self.unread_bytes, Some(0))
+    }
+
+    pub(super) const fn body_is_read(&mut self) {
+        self.unread_bytes = Some(0);
+    }
+
+    /// What is known of a body that still comes.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        self.unread_bytes.unwrap_or_default()
     }
 
     pub(super) fn manner<'a>(&'a self, keep_alive: bool, date: &'a Date) -> Manner<'a> {

@@ -41,8 +41,11 @@ use crate::metrics::Status;
 /// Unsent bytes above which no further request is answered: pipelined requests for pages must not fill the memory.
 const OUT_BYTES_HIGH: usize = 64 << 10;
 
-/// Bytes read and thrown away after the last response, so that no reset destroys it on its way.
-const LINGER_BYTES_MAX: usize = 1 << 20;
+/// Bytes read and thrown away after the last response, so that no reset destroys it on its way ...
+const LINGER_BYTES_MAX: u64 = 1 << 20;
+
+/// ... and of a body that was announced and refused: its sender reads the refusal only once it has sent all of it.
+const REFUSED_BODY_BYTES_MAX: u64 = 64 << 20;
 
 /// What all connections are to know in a turn of the loop.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +113,7 @@ enum Phase {
     },
     /// The last response is on its way.
     Closing {
-        lingered_bytes: usize,
+        linger_bytes: u64,
     },
     Done,
 }
@@ -156,14 +159,14 @@ impl Http {
                     return ControlFlow::Break(None);
                 }
                 let parsed = collecting.parse();
-                self.exchange.body_unread = false;
+                self.exchange.body_is_read();
                 match parsed {
                     Ok(call) => self.wait_for(call, turn),
                     Err(problem) => self.deliver(&problem.into_response(), turn),
                 }
             }
             Phase::Receiving(receiving) if receiving.is_whole() => {
-                self.exchange.body_unread = false;
+                self.exchange.body_is_read();
                 self.wait(turn);
                 ControlFlow::Break(Some(Event::BodyEnd))
             }
@@ -259,11 +262,11 @@ impl Http {
     }
 
     fn throw_away(&mut self, input: &mut &mut [u8]) -> Step {
-        let bytes = mem::take(input).len();
-        if let Phase::Closing { lingered_bytes } = &mut self.phase {
-            *lingered_bytes += bytes;
-            if *lingered_bytes > LINGER_BYTES_MAX {
-                self.abandon();
+        let bytes = mem::take(input).len() as u64;
+        if let Phase::Closing { linger_bytes } = &mut self.phase {
+            match linger_bytes.checked_sub(bytes) {
+                Some(left) => *linger_bytes = left,
+                None => self.abandon(),
             }
         }
         ControlFlow::Break(None)
@@ -354,6 +357,9 @@ impl Http {
             }
             _ => self.after_response(goes_on, turn),
         }
+        if let Phase::Closing { linger_bytes } = &mut self.phase {
+            *linger_bytes += exchange.unread_bytes().min(REFUSED_BODY_BYTES_MAX);
+        }
         ControlFlow::Continue(())
     }
 
@@ -367,7 +373,9 @@ impl Http {
     }
 
     fn close(&mut self, config: &HttpConfig, now: Instant) {
-        self.phase = Phase::Closing { lingered_bytes: 0 };
+        self.phase = Phase::Closing {
+            linger_bytes: LINGER_BYTES_MAX,
+        };
         self.deadline = now + config.close_timeout;
         self.stash = Vec::new();
     }

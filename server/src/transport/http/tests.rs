@@ -305,6 +305,32 @@ fn what_is_behind_a_body_that_was_not_read_is_no_request() {
 }
 
 #[test]
+fn a_refused_body_is_thrown_away_and_no_more_than_that() {
+    for (target, bytes, thrown_away) in [
+        ("/api/files", 10 << 20, (10 << 20) + LINGER_BYTES_MAX),
+        ("/health", 5, 5 + LINGER_BYTES_MAX),
+        (
+            "/api/files",
+            u64::MAX,
+            REFUSED_BODY_BYTES_MAX + LINGER_BYTES_MAX,
+        ),
+    ] {
+        let mut peer = Peer::new();
+        let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
+        peer.receive(head.as_bytes());
+        assert_eq!(peer.sent(), [413]);
+        peer.receive(&vec![b'x'; thrown_away as usize]);
+        assert_eq!(
+            peer.http.transport(),
+            Transport::HalfClose,
+            "{target} {bytes}"
+        );
+        peer.receive(b"x");
+        assert_eq!(peer.http.transport(), Transport::Drop, "{target} {bytes}");
+    }
+}
+
+#[test]
 fn a_failure_in_the_middle_of_a_body_ends_the_connection() {
     let mut peer = Peer::new();
     let bytes = post("/api/files", "", &"x".repeat(1000));
