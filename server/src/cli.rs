@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
-use crate::config::{Compression, Config, ConfigFile};
+use crate::config::{Compression, Config, ConfigFile, Origin};
 use crate::log::{Retention, Rule};
 
 /// A chat and real-time messaging server that speaks WebSocket.
@@ -96,6 +96,31 @@ pub struct Serve {
     /// Close a client that has been behind in a room for this long; it can resume
     #[arg(long, env = "TIDEWIRE_LAG_MAX", value_name = "TIME", default_value = "30s", value_parser = time)]
     lag_max: Duration,
+    /// Largest file that may be uploaded, in bytes
+    #[arg(
+        long,
+        env = "TIDEWIRE_FILE_BYTES_MAX",
+        value_name = "N",
+        default_value_t = 16 << 20,
+        value_parser = clap::value_parser!(u64).range(..=1 << 40)
+    )]
+    file_bytes_max: u64,
+    /// What all uploaded files may have together, in bytes
+    #[arg(
+        long,
+        env = "TIDEWIRE_FILES_BYTES_MAX",
+        value_name = "N",
+        default_value_t = 1 << 30
+    )]
+    files_bytes_max: u64,
+    /// Let pages of this origin use the API: https://chat.example, or * for all; may be given several times
+    #[arg(
+        long = "cors-origin",
+        env = "TIDEWIRE_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    cors_origins: Vec<Origin>,
     /// Compress messages for clients that ask for it
     #[arg(
         long,
@@ -173,6 +198,10 @@ impl Cli {
                 ..Rule::default()
             })),
             lag_max: serve.lag_max,
+            data: None,
+            file_bytes_max: serve.file_bytes_max,
+            files_bytes_max: serve.files_bytes_max,
+            cors_origins: serve.cors_origins,
             compression: serve.compression,
         }
     }

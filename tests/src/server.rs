@@ -19,6 +19,7 @@ const LOG_BYTES_MAX: usize = 1024 * 1024;
 pub struct Launch {
     listen: String,
     arguments: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
     descriptors_max: Option<u32>,
 }
 
@@ -27,6 +28,7 @@ impl Default for Launch {
         Self {
             listen: "127.0.0.1:0".to_owned(),
             arguments: Vec::new(),
+            environment: Vec::new(),
             descriptors_max: None,
         }
     }
@@ -45,6 +47,14 @@ impl Launch {
     #[must_use]
     pub fn on_port(mut self, port: u16) -> Self {
         self.listen = format!("127.0.0.1:{port}");
+        self
+    }
+
+    /// With a directory of the test's for temporary files.
+    #[must_use]
+    pub fn temporary_directory(mut self, directory: &Path) -> Self {
+        self.environment
+            .push(("TMPDIR".to_owned(), directory.to_owned()));
         self
     }
 
@@ -79,6 +89,7 @@ impl Launch {
             command.env_remove(name);
         }
         command
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

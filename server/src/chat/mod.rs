@@ -13,9 +13,10 @@ mod people;
 mod relay;
 mod room;
 
+pub use command::check_seq;
 pub use command::{BadCommand, Command, Refused, Request};
 pub use effect::{Append, Audience, Effect, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, entry_text, gap_text};
 pub use followers::Followers;
-pub use hub::{Hub, HubConfig};
+pub use hub::{Hub, HubConfig, not_kept};
 pub use relay::Relay;

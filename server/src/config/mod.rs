@@ -4,6 +4,7 @@ mod file;
 pub(crate) mod values;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,15 @@ pub(crate) use file::ConfigFile;
 use crate::chat::HubConfig;
 use crate::limit::Rate;
 use crate::log::Rules;
-use crate::transport::HttpConfig;
+pub use crate::transport::{BadOrigin, Origin};
+use crate::transport::{Cors, HttpConfig};
 
 /// 4009: no answer to a ping.
 pub(crate) const HEARTBEAT_LOST: u16 = 4009;
+
+/// The time for an answer that needs the disk: far more than a healthy one takes, and less than the minute after which
+/// proxies give up.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -43,6 +49,14 @@ pub struct Config {
     pub rules: Arc<Rules>,
     /// How long a connection may be behind in a room before it is closed as slow. Default 30 s.
     pub lag_max: Duration,
+    /// Where files are kept, in a directory of their own; `None` keeps them as long as the process runs. Default `None`.
+    pub data: Option<PathBuf>,
+    /// The largest file that may be uploaded, in bytes. Default 16 MiB.
+    pub file_bytes_max: u64,
+    /// What all files may have together, in bytes. Default 1 GiB: strangers may upload, and the logs need the disk, too.
+    pub files_bytes_max: u64,
+    /// The origins whose pages may use the API. Default none: only our own pages may.
+    pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
 }
@@ -82,6 +96,10 @@ impl Default for Config {
             messages_per_second: 100,
             rules: Arc::default(),
             lag_max: Duration::from_secs(30),
+            data: None,
+            file_bytes_max: 16 << 20,
+            files_bytes_max: 1 << 30,
+            cors_origins: Vec::new(),
             compression: Compression::On,
         }
     }
@@ -125,7 +143,10 @@ impl Config {
             request_timeout: self.handshake_timeout,
             keep_alive: self.keep_alive,
             close_timeout: self.close_timeout,
+            call_timeout: CALL_TIMEOUT,
             deflate: self.compression.deflate(),
+            file_bytes_max: self.file_bytes_max,
+            cors: Cors::new(&self.cors_origins),
         }
     }
 

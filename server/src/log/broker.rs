@@ -73,11 +73,8 @@ pub enum AppendError {
     Store(StoreError),
 }
 
-/// Where the answers go.
-pub trait Outlet<C>: Send {
-    /// Takes answers, in order.
-    fn deliver(&self, replies: Vec<Reply<C>>);
-}
+/// Where the answers go, in order.
+type Outlet<C> = Box<dyn Fn(Vec<Reply<C>>) + Send>;
 
 /// A broker that runs; it ends when this is dropped, after saving what it was given.
 #[derive(Debug)]
@@ -87,17 +84,17 @@ pub struct Broker<C> {
 }
 
 impl<C: Send + 'static> Broker<C> {
-    /// Starts the thread; `clock` tells the milliseconds since 1970.
+    /// Starts the thread, which hands its answers to `outlet`; `clock` tells the milliseconds since 1970.
     ///
     /// # Errors
     /// The system has no thread left.
     pub fn start(
         store: Box<dyn Store>,
-        outlet: Box<dyn Outlet<C>>,
+        outlet: impl Fn(Vec<Reply<C>>) + Send + 'static,
         clock: fn() -> u64,
     ) -> io::Result<Self> {
         let (sender, receiver) = channel();
-        let run = move || Run::new(store, outlet, clock).until_closed(&receiver);
+        let run = move || Run::new(store, Box::new(outlet), clock).until_closed(&receiver);
         let thread = Builder::new().name("log".to_owned()).spawn(run)?;
         Ok(Self {
             requests: Some(sender),
@@ -126,7 +123,7 @@ impl<C> Drop for Broker<C> {
 /// The thread's state.
 struct Run<C> {
     store: Box<dyn Store>,
-    outlet: Box<dyn Outlet<C>>,
+    outlet: Outlet<C>,
     clock: fn() -> u64,
     /// Answers in order; those about appends are true once the commit is through.
     replies: Vec<Reply<C>>,
@@ -136,7 +133,7 @@ struct Run<C> {
 }
 
 impl<C> Run<C> {
-    fn new(store: Box<dyn Store>, outlet: Box<dyn Outlet<C>>, clock: fn() -> u64) -> Self {
+    fn new(store: Box<dyn Store>, outlet: Outlet<C>, clock: fn() -> u64) -> Self {
         Self {
             store,
             outlet,
@@ -161,7 +158,7 @@ impl<C> Run<C> {
                     if !self.uncommitted.is_empty() {
                         self.commit();
                     }
-                    self.outlet.deliver(std::mem::take(&mut self.replies));
+                    (self.outlet)(std::mem::take(&mut self.replies));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -250,14 +247,7 @@ mod tests {
     use crate::ids::LogName;
     use crate::log::store_tests::draft;
     use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule, Rules};
-    use std::sync::mpsc::Sender as TestSender;
     use std::sync::{Arc, Mutex};
-
-    impl Outlet<u32> for TestSender<Vec<Reply<u32>>> {
-        fn deliver(&self, replies: Vec<Reply<u32>>) {
-            let _ = self.send(replies);
-        }
-    }
 
     /// A store whose commits fail, and keep nothing, as long as it is told so.
     struct Failing(MemoryStore, Arc<Mutex<Option<StoreError>>>, Vec<Draft>);
@@ -328,7 +318,8 @@ mod tests {
     #[test]
     fn answers_come_in_the_order_of_requests_and_what_was_given_is_saved_at_the_end() {
         let (sender, receiver) = channel();
-        let broker = Broker::start(Box::new(memory()), Box::new(sender), || 0).unwrap();
+        let outlet = move |replies| drop(sender.send(replies));
+        let broker = Broker::start(Box::new(memory()), outlet, || 0).unwrap();
         for number in 0..100 {
             broker.send(Request::Append(draft("a", "1"), number));
             let read = Request::Read {
@@ -371,8 +362,7 @@ mod tests {
         };
         rules.push(Pattern::new("m*".to_owned()), in_memory);
         let store = RoutedStore::new(Arc::new(rules), Box::new(durable), memory());
-        let (sender, receiver) = channel();
-        let mut run = Run::new(Box::new(store), Box::new(sender), || 0);
+        let mut run = Run::new(Box::new(store), Box::new(drop::<Vec<Reply<u32>>>), || 0);
         let mut results = || {
             for (name, number) in [("a", 1), ("m", 2), ("a", 3)] {
                 run.take(Request::Append(draft(name, "1"), number));
@@ -390,6 +380,5 @@ mod tests {
         assert_eq!(results(), [full.clone(), Ok(1), full]);
         *failure.lock().unwrap() = None;
         assert_eq!(results(), [Ok(1), Ok(2), Ok(2)]);
-        drop(receiver);
     }
 }

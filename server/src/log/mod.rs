@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use broker::{AppendError, Broker, Outlet, ReadFrom, Reply, Request};
+pub use broker::{AppendError, Broker, ReadFrom, Reply, Request};
 pub use entry::{Draft, Entry, Key};
 pub use memory::MemoryStore;
 pub use position::{BadPosition, Epoch, Position, Positions, Since};

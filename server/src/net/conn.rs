@@ -11,7 +11,7 @@ use tidewire_protocol::{Connection, Transport};
 use super::receipt::Receipt;
 use crate::ids::RoomName;
 use crate::timer::Tick;
-use crate::transport::{Http, HttpConfig};
+use crate::transport::{Http, HttpConfig, Turn};
 
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
@@ -251,10 +251,10 @@ impl State {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, http_config: &HttpConfig, now: Instant) {
+    pub(super) fn handle_timeout(&mut self, turn: Turn<'_>) {
         match self {
-            Self::Http(http) => http.handle_timeout(http_config, now),
-            Self::WebSocket(web_socket) => web_socket.connection.handle_timeout(now),
+            Self::Http(http) => http.handle_timeout(turn),
+            Self::WebSocket(web_socket) => web_socket.connection.handle_timeout(turn.now),
         }
     }
 

@@ -60,7 +60,7 @@ struct Layer {
     not: &'static [&'static str],
 }
 
-/// main → net → transport → {chat, log}: no arrow goes back.
+/// main → net → transport → {chat, log, files}: no arrow goes back.
 const LAYERS: &[Layer] = &[
     Layer {
         name: "transport",
@@ -69,6 +69,10 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "log",
         not: &["net", "transport", "chat"],
+    },
+    Layer {
+        name: "files",
+        not: &["net", "transport", "chat", "log"],
     },
     Layer {
         name: "chat",

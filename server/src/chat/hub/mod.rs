@@ -112,6 +112,34 @@ impl Hub {
         }
     }
 
+    /// The rooms that somebody is in and how many users each has: the `max` with the most, largest first.
+    #[must_use]
+    pub fn rooms(&self, max: usize) -> Vec<(&str, usize)> {
+        self.rooms.largest(max)
+    }
+
+    /// The names of the users in a room, sorted: [`HubConfig::members_told_max`] at most, and none in an unknown room.
+    #[must_use]
+    pub fn members(&self, room: &RoomName) -> Vec<&str> {
+        self.members_of(room.as_str())
+    }
+
+    /// Who says something without being connected: a guest, in a session of its own, unless it says who it is. A user who
+    /// names no session is always in the same, so that a request that is sent again is known by its `seq`.
+    pub fn author(
+        &mut self,
+        user: Option<UserName>,
+        session: Option<Session>,
+    ) -> (UserName, Session) {
+        let session = match (&user, session) {
+            (_, Some(session)) => session,
+            (Some(_), None) => Session::http(),
+            (None, None) => self.people.random_session(),
+        };
+        let user = user.unwrap_or_else(|| self.people.guest(&session));
+        (user, session)
+    }
+
     /// A connection has come: it is welcomed and joins the rooms of its address.
     pub fn connect(&mut self, conn: ConnId, joiner: Joiner, now: Now) {
         let session = joiner
@@ -522,7 +550,8 @@ fn named<'a>(since: Option<&'a str>, log: &str) -> Option<&'a str> {
 }
 
 /// Why a message has no place.
-fn not_kept(error: &AppendError) -> Refused {
+#[must_use]
+pub fn not_kept(error: &AppendError) -> Refused {
     let (code, why) = match error {
         AppendError::LogsFull => (
             "storage_full",

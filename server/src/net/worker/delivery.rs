@@ -7,13 +7,12 @@ use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use crate::chat::{Append, Effect, Follow, Part, Reading, gap_text};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, LogName};
 use crate::log::{
-    AppendError, Entry, Outlet, Page, PageMax, Placed, Position, ReadFrom, Reply, Request,
-    StoreError,
+    AppendError, Entry, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
-use crate::net::inbox::Sender;
 use crate::transport::feeds::{Read, Reader, Step};
+use crate::transport::published;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
 pub(super) const OUTBOX_BYTES_HIGH: usize = 256 << 10;
@@ -30,21 +29,13 @@ const PAGE_MAX: PageMax = PageMax {
 /// What one answer to `history` holds, in bytes of content.
 const HISTORY_BYTES_MAX: usize = 256 << 10;
 
-/// Answers of the log after which what is queued is written: a burst must not make followers seem slow.
-const REPLIES_PER_FLUSH: usize = 128;
-
 /// What the worker needs to go on with an answer of the log.
 #[derive(Debug)]
 pub(super) enum Context {
     Append(Append),
+    Publish(ConnId, LogName),
     Page(Reader),
     History(Box<Reading>),
-}
-
-impl Outlet<Context> for Sender<Reply<Context>> {
-    fn deliver(&self, replies: Vec<Reply<Context>>) {
-        self.send(replies);
-    }
 }
 
 impl Worker {
@@ -94,33 +85,31 @@ impl Worker {
         });
     }
 
-    fn ask(&mut self, request: Request<Context>) {
+    pub(super) fn ask(&mut self, request: Request<Context>) {
         self.asked += 1;
         self.broker.send(request);
     }
 
     // ---- what comes back ----
 
-    /// Handles what the log answered since the last turn.
-    pub(super) fn read_inbox(&mut self) {
-        let mut replies = self.inbox.take();
-        self.worked |= !replies.is_empty();
-        for (index, reply) in replies.drain(..).enumerate() {
-            self.answered += 1;
-            match reply {
-                Reply::Appended(result, Context::Append(append)) => self.appended(&append, &result),
-                Reply::Page(page, Context::Page(reader)) => self.page(reader, page),
-                Reply::Page(page, Context::History(reading)) => {
-                    self.hub.history_read(&reading, page.as_ref());
+    /// Handles an answer of the log.
+    pub(super) fn handle_reply(&mut self, reply: Reply<Context>) {
+        self.answered += 1;
+        match reply {
+            Reply::Appended(result, Context::Append(append)) => self.appended(&append, &result),
+            Reply::Appended(result, Context::Publish(conn, log)) => {
+                if let Ok(Placed::New(entry)) = &result {
+                    self.announce(entry, None);
                 }
-                Reply::Appended(..) | Reply::Page(..) => {}
+                self.respond(conn, &published(&log, &result));
             }
-            self.run_effects();
-            if (index + 1) % REPLIES_PER_FLUSH == 0 {
-                self.flush_dirty();
+            Reply::Page(page, Context::Page(reader)) => self.page(reader, page),
+            Reply::Page(page, Context::History(reading)) => {
+                self.hub.history_read(&reading, page.as_ref());
             }
+            Reply::Appended(..) | Reply::Page(..) => {}
         }
-        self.inbox.give_back(replies);
+        self.run_effects();
     }
 
     fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
