@@ -18,5 +18,5 @@ pub use command::{BadCommand, Command, Refused, Request};
 pub use effect::{Append, Audience, Effect, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, entry_text, gap_text};
 pub use followers::Followers;
-pub use hub::{Hub, HubConfig, not_kept};
+pub use hub::{HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, not_kept, not_read, part_of};
 pub use relay::Relay;

@@ -37,6 +37,8 @@ enum Content {
     Bytes(Cow<'static, [u8]>),
     /// So many bytes, which follow the head piece by piece.
     Stream(u64),
+    /// These bytes, and more as they come, until the connection ends.
+    Endless(Vec<u8>),
 }
 
 /// How a response is sent, beside what it says.
@@ -104,6 +106,16 @@ impl Response {
         Self::new(status, content_type, Content::Stream(bytes))
     }
 
+    /// These bytes, and what [`Http::push`](super::Http::push) brings later, until the connection ends.
+    pub(super) fn endless(content_type: &'static str, first: Vec<u8>) -> Self {
+        Self::new(200, content_type, Content::Endless(first)).closing()
+    }
+
+    /// Whether more comes as long as the connection is there.
+    pub(super) const fn is_endless(&self) -> bool {
+        matches!(self.content, Content::Endless(_))
+    }
+
     /// An embedded file; browsers ask again each time, since a newer server may have a newer one.
     pub(super) fn asset(asset: &Asset) -> Self {
         Self::new(200, asset.content_type, Content::Bytes(asset.body.into()))
@@ -161,7 +173,7 @@ impl Response {
     pub(super) const fn stream_bytes(&self) -> u64 {
         match self.content {
             Content::Stream(bytes) => bytes,
-            Content::None | Content::Bytes(_) => 0,
+            Content::None | Content::Bytes(_) | Content::Endless(_) => 0,
         }
     }
 
@@ -175,24 +187,28 @@ impl Response {
             }
         };
         line("Date", manner.date.as_str());
-        if let Some(bytes) = self.content_length() {
+        if !matches!(self.content, Content::None) {
             line("Content-Type", self.content_type);
-            line("Content-Length", &bytes.to_string());
             line("X-Content-Type-Options", "nosniff");
+        }
+        if let Some(bytes) = self.content_length() {
+            line("Content-Length", &bytes.to_string());
         }
         for (name, value) in self.headers.iter().chain(manner.headers) {
             line(name, value);
         }
         line("Connection", self.connection(manner.keep_alive));
         out.extend_from_slice(b"\r\n");
-        if let (Content::Bytes(body), false) = (&self.content, manner.head_only) {
-            out.extend_from_slice(body);
+        match &self.content {
+            Content::Bytes(body) if !manner.head_only => out.extend_from_slice(body),
+            Content::Endless(first) if !manner.head_only => out.extend_from_slice(first),
+            Content::None | Content::Stream(_) | Content::Bytes(_) | Content::Endless(_) => {}
         }
     }
 
     const fn content_length(&self) -> Option<u64> {
         match &self.content {
-            Content::None => None,
+            Content::None | Content::Endless(_) => None,
             Content::Bytes(Cow::Borrowed(body)) => Some(body.len() as u64),
             Content::Bytes(Cow::Owned(body)) => Some(body.len() as u64),
             Content::Stream(bytes) => Some(*bytes),

@@ -12,10 +12,10 @@ use crate::ids::{ConnId, LogName, NameError, RoomName, Session, UserName};
 use crate::log::BadPosition;
 
 /// Messages in an answer to `history` that says no number.
-const HISTORY_DEFAULT: u64 = 100;
+pub const HISTORY_DEFAULT: u64 = 100;
 
 /// Messages in an answer to `history` at most.
-const HISTORY_MAX: u64 = 1000;
+pub const HISTORY_MAX: u64 = 1000;
 
 impl Hub {
     pub(super) fn handle(
@@ -270,8 +270,11 @@ impl Hub {
     }
 }
 
-/// What of a log is asked for.
-fn part_of(since: Option<&str>, before: Option<&str>) -> Result<Part, Refused> {
+/// What of a log is asked for: behind `since`, before `before`, or the newest.
+///
+/// # Errors
+/// One of them is no position, or both are given.
+pub fn part_of(since: Option<&str>, before: Option<&str>) -> Result<Part, Refused> {
     let bad = |field: &str| Refused {
         code: "bad_position",
         message: format!("\"{field}\" {BadPosition}."),

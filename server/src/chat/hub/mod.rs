@@ -4,6 +4,7 @@ mod commands;
 
 use std::collections::HashMap;
 
+pub use commands::{HISTORY_DEFAULT, HISTORY_MAX, part_of};
 use commands::{bad_name, too_many_rooms};
 use serde_json::value::RawValue;
 
@@ -16,9 +17,7 @@ use super::room::Rooms;
 use crate::clock::Now;
 use crate::ids::{BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
 use crate::limit::{Rate, TokenBucket};
-use crate::log::{
-    AppendError, BadPosition, Page, Placed, Position, Positions, ReadFrom, Since, StoreError,
-};
+use crate::log::{AppendError, Page, Placed, Position, Positions, StoreError};
 
 /// Limits and times of the chat.
 #[derive(Debug, Clone)]
@@ -389,26 +388,10 @@ impl Hub {
         since: Option<&str>,
         id: Option<Box<RawValue>>,
     ) {
-        let parsed = since.map(str::parse::<Since>);
-        let bad_since = match (since, parsed) {
-            (Some(since), Some(Err(BadPosition))) => Some(since.chars().take(64).collect()),
-            _ => None,
-        };
-        let from = match parsed {
-            Some(Ok(since)) => ReadFrom::Since(since),
-            // Nobody knows what it missed: it gets all there is, behind a gap.
-            Some(Err(BadPosition)) => ReadFrom::Since(Since::Oldest),
-            None if log.as_str().starts_with('@') => ReadFrom::Mark,
-            None => ReadFrom::Since(Since::Now),
-        };
         self.effects.push(Effect::Follow(Box::new(Follow {
-            log,
-            conn,
-            from,
-            bad_since,
             room,
-            with_since: since.is_some(),
             id,
+            ..Follow::new(conn, log, since)
         })));
     }
 
@@ -566,7 +549,9 @@ pub fn not_kept(error: &AppendError) -> Refused {
     }
 }
 
-fn not_read(error: &StoreError) -> Refused {
+/// Why a page cannot be shown.
+#[must_use]
+pub fn not_read(error: &StoreError) -> Refused {
     Refused {
         code: "storage_failed",
         message: format!("The history cannot be read: {error}."),

@@ -65,6 +65,9 @@ impl Worker {
                 self.respond(id, &response);
             }
             Call::Publish(publish) => self.publish(id, publish),
+            Call::History(history) => self.read_part_of_log(id, history),
+            Call::Events(subscription) => self.begin_events(id, subscription),
+            Call::Poll(subscription, time) => self.begin_poll(id, subscription, time),
             Call::Upload(Upload(meta)) => {
                 self.files.ask(id, Job::Begin(meta.clone()));
                 self.transfers.insert(id, Transfer::Upload(meta));
@@ -83,7 +86,11 @@ impl Worker {
     }
 
     /// Lends a connection that speaks HTTP, and what it is to know.
-    fn with_http<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Http, Turn<'_>) -> R) -> Option<R> {
+    pub(super) fn with_http<R>(
+        &mut self,
+        id: ConnId,
+        f: impl FnOnce(&mut Http, Turn<'_>) -> R,
+    ) -> Option<R> {
         let turn = Turn {
             config: &self.http,
             status: &self.status,
@@ -96,9 +103,9 @@ impl Worker {
         }
     }
 
-    /// Who does not wait for an answer any more needs no file.
+    /// Who does not wait for an answer any more needs no file, and follows nothing.
     pub(super) fn forget_call_if_over(&mut self, id: ConnId) {
-        if self.transfers.contains_key(&id)
+        if (self.transfers.contains_key(&id) || self.readers.contains_key(&id))
             && self.with_http(id, |http, _| http.is_calling()) != Some(true)
         {
             self.forget_call(id);
@@ -107,6 +114,7 @@ impl Worker {
 
     /// The connection is gone, or has its answer.
     pub(super) fn forget_call(&mut self, id: ConnId) {
+        self.forget_reader(id);
         if let Some(Transfer::Upload(_)) = self.transfers.remove(&id) {
             self.files.ask(id, Job::Abort);
         }

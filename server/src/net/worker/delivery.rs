@@ -11,7 +11,7 @@ use crate::ids::{ConnId, LogName};
 use crate::log::{
     AppendError, Entry, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
-use crate::transport::feeds::{Read, Reader, Step};
+use crate::transport::feeds::{Read, Reader, Shared, Step};
 use crate::transport::published;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
@@ -36,6 +36,7 @@ pub(super) enum Context {
     Publish(ConnId, LogName),
     Page(Reader),
     History(Box<Reading>),
+    HttpHistory(ConnId, Part),
 }
 
 impl Worker {
@@ -107,6 +108,9 @@ impl Worker {
             Reply::Page(page, Context::History(reading)) => {
                 self.hub.history_read(&reading, page.as_ref());
             }
+            Reply::Page(page, Context::HttpHistory(conn, part)) => {
+                self.history_read(conn, part, &page);
+            }
             Reply::Appended(..) | Reply::Page(..) => {}
         }
         self.run_effects();
@@ -127,18 +131,27 @@ impl Worker {
             return;
         };
         for follower in live {
-            let unsent = self
-                .web_socket(follower)
-                .map(|web_socket| web_socket.connection.unsent_bytes());
-            if unsent.is_some_and(|unsent| unsent > OUTBOX_BYTES_HIGH) {
+            let Some(conn) = self.table.get_mut(follower) else {
+                continue;
+            };
+            if conn.unsent_bytes() > OUTBOX_BYTES_HIGH {
                 match self.feeds.fall_behind(follower, entry, self.now.instant) {
                     None => self.note_behind(follower),
                     Some(position) => self.give_up(follower, Some(position)),
                 }
             } else {
-                self.send_prepared(follower, shared.frame());
-                self.note_sent(follower, entry);
+                self.send_entry(follower, &shared);
             }
+        }
+    }
+
+    /// Queues an entry on a connection of either kind.
+    fn send_entry(&mut self, id: ConnId, shared: &Shared) {
+        if self.web_socket(id).is_some() {
+            self.send_prepared(id, shared.frame());
+            self.note_sent(id, &shared.entry);
+        } else {
+            self.give_entry(id, shared);
         }
     }
 
@@ -148,9 +161,14 @@ impl Worker {
                 let mut steps = Vec::new();
                 self.feeds.page(reader, page, &mut steps);
                 self.run_steps(reader.conn, steps);
-                self.serve(reader.conn);
+                // A poll is answered with what one page has.
+                if !self.is_poll(reader.conn) {
+                    self.serve(reader.conn);
+                }
+                self.note_behind(reader.conn);
             }
             Err(error) => {
+                self.end_stream(reader.conn);
                 self.close(reader.conn, CloseCode::INTERNAL_ERROR, &error.to_string());
             }
         }
@@ -163,8 +181,9 @@ impl Worker {
         let mut steps = Vec::new();
         while self.feeds.is_behind(id)
             && self
-                .web_socket(id)
-                .is_some_and(|web_socket| web_socket.connection.unsent_bytes() <= OUTBOX_BYTES_LOW)
+                .table
+                .get_mut(id)
+                .is_some_and(|conn| conn.unsent_bytes() <= OUTBOX_BYTES_LOW)
         {
             self.feeds.go_on(id, &mut steps);
             if steps.is_empty() {
@@ -178,11 +197,9 @@ impl Worker {
     fn run_steps(&mut self, id: ConnId, steps: Vec<Step>) {
         for step in steps {
             match step {
-                Step::Entry(shared) => {
-                    self.send_prepared(id, shared.frame());
-                    self.note_sent(id, &shared.entry);
-                }
+                Step::Entry(shared) => self.send_entry(id, &shared),
                 Step::Gap { log, from, gap } => {
+                    self.give_gap(id, &log, from.as_deref(), &gap);
                     let text = gap_text(&log, from.as_deref(), &gap);
                     self.run_effect(Effect::Send(id, text));
                 }
@@ -190,35 +207,41 @@ impl Worker {
                     follow,
                     position,
                     whole,
-                } => self.hub.followed(&follow, position, whole),
+                } => {
+                    self.give_head(id, &follow.log, position);
+                    self.hub.followed(&follow, position, whole);
+                }
                 Step::Read(read) => self.read_page(read),
                 Step::OffTheLog { position } => self.give_up(id, Some(position)),
             }
         }
     }
 
-    /// Notes when a connection that is behind is to be given up.
-    fn note_behind(&mut self, id: ConnId) {
-        let is_behind = self.feeds.is_behind(id);
+    /// Notes whether a connection is behind, and when it is to be looked at.
+    pub(super) fn note_behind(&mut self, id: ConnId) {
+        let is_behind = self.feeds.is_behind(id) && !self.is_poll(id);
         let since = self.feeds.longest_behind(id).map(|(since, _, _)| since);
-        let lag_max = self.lag_max;
-        if let Some(web_socket) = self.web_socket(id) {
-            web_socket.is_behind = is_behind;
-            web_socket.give_up_at = since.map(|since| since + lag_max);
+        let give_up_at = since.map(|since| since + self.lag_max);
+        let wake_at = self.poll_until(id).or(give_up_at);
+        if let Some(conn) = self.table.get_mut(id)
+            && (conn.is_behind, conn.wake_at) != (is_behind, wake_at)
+        {
+            (conn.is_behind, conn.wake_at) = (is_behind, wake_at);
+            // Its deadline has moved.
+            self.mark_dirty(id);
         }
     }
 
     /// Closes a connection that has been behind for too long, and tells it where to go on.
     pub(super) fn close_if_slow(&mut self, id: ConnId) {
-        let now = self.now.instant;
-        let is_due = self
-            .web_socket(id)
-            .is_some_and(|web_socket| web_socket.give_up_at.is_some_and(|at| at <= now));
-        if !is_due {
-            return;
+        let deadline = self.now.instant - self.lag_max;
+        if let Some((_, _, at)) = self
+            .feeds
+            .longest_behind(id)
+            .filter(|(since, _, _)| *since <= deadline)
+        {
+            self.give_up(id, Some(at));
         }
-        let position = self.feeds.longest_behind(id).map(|(_, _, at)| at);
-        self.give_up(id, position);
     }
 
     fn give_up(&mut self, id: ConnId, position: Option<Position>) {
@@ -227,7 +250,15 @@ impl Worker {
             || "reads too slowly".to_owned(),
             |position| format!("reads too slowly: go on with since={position}"),
         );
+        self.end_stream(id);
         self.close_slow(id, &reason);
+    }
+
+    /// Ends an event stream: an `EventSource` comes back by itself, and says where it was.
+    fn end_stream(&mut self, id: ConnId) {
+        self.with_http(id, |http, turn| http.end_stream(turn));
+        self.forget_call_if_over(id);
+        self.mark_dirty(id);
     }
 
     // ---- receipts ----

@@ -174,6 +174,7 @@ impl Worker {
     }
 
     fn flush(&mut self, id: ConnId) {
+        self.answer_poll(id);
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -235,10 +236,7 @@ impl Worker {
 
     /// Who has taken what it got, and is behind, gets more.
     fn serve_if_behind(&mut self, id: ConnId) {
-        if self
-            .web_socket(id)
-            .is_some_and(|web_socket| web_socket.is_behind)
-        {
+        if self.table.get_mut(id).is_some_and(|conn| conn.is_behind) {
             self.serve(id);
             self.run_effects();
         }

@@ -5,6 +5,7 @@ mod calls;
 mod delivery;
 mod dispatch;
 mod io;
+mod readers;
 mod start;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use delivery::Context;
 pub use start::StartError;
 
 use self::calls::Transfer;
+use self::readers::Reader;
 use super::conn::State;
 use super::files::{Done, Files};
 use super::inbox::Inbox;
@@ -92,6 +94,8 @@ pub struct Worker {
     files: Files,
     /// Files on their way, by the connections that wait for them.
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
+    /// Those who follow logs over HTTP.
+    readers: HashMap<ConnId, Reader, foldhash::fast::RandomState>,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
@@ -253,11 +257,7 @@ impl Worker {
                 continue;
             };
             conn.scheduled = None;
-            if conn
-                .state
-                .deadline()
-                .is_some_and(|deadline| deadline <= now)
-            {
+            if conn.deadline().is_some_and(|deadline| deadline <= now) {
                 conn.state.handle_timeout(Turn {
                     config: &self.http,
                     status: &self.status,
@@ -265,6 +265,7 @@ impl Worker {
                     now,
                 });
                 self.after_silent_change(id);
+                self.answer_poll(id);
                 self.close_if_slow(id);
             }
             self.mark_dirty(id);
@@ -277,7 +278,7 @@ impl Worker {
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
-        let Some(deadline) = conn.state.deadline() else {
+        let Some(deadline) = conn.deadline() else {
             return;
         };
         if conn

@@ -123,6 +123,7 @@ impl Worker {
             mail_came: false,
             files,
             transfers: HashMap::default(),
+            readers: HashMap::default(),
             web_sockets: config.web_sockets(),
             http: config.http(),
             status: Status {

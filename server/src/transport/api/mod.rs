@@ -5,12 +5,19 @@
 //! worker.
 
 mod files;
+mod readers;
 mod rooms;
+
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tidewire_protocol::handshake::server::Request;
 
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
+pub(crate) use readers::{
+    History, Progress, Subscription, event_stream, history_page, polled, server_sent_event,
+    server_sent_position,
+};
 pub(crate) use rooms::{Publish, members, published, rooms};
 
 use super::cors;
@@ -32,6 +39,12 @@ pub(crate) enum Call {
     Presence(RoomName),
     /// Append to a log.
     Publish(Publish),
+    /// Read a part of a log.
+    History(History),
+    /// Follow rooms in an event stream.
+    Events(Subscription),
+    /// Wait for something in rooms, but not longer than this.
+    Poll(Subscription, Duration),
     /// Keep a file, whose bytes follow.
     Upload(Upload),
     /// Send a file, or a part of it.
@@ -76,6 +89,20 @@ pub(super) struct Target {
     pub(super) query: Vec<(String, String)>,
 }
 
+impl Target {
+    /// The first value of this name in the query.
+    fn value(&self, name: &'static str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    fn values(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        let pairs = self.query.iter();
+        pairs
+            .filter(move |pair| pair.0 == name)
+            .map(|pair| pair.1.as_str())
+    }
+}
+
 /// Reads a call from an address and a JSON body.
 pub(super) type JsonParser = fn(&Target, &[u8]) -> Result<Call, Problem>;
 
@@ -107,7 +134,10 @@ const RESOURCES: &[Resource] = &[
     },
     Resource {
         path: "/api/rooms/{}/messages",
-        methods: &[("POST", Take::Json(rooms::publish))],
+        methods: &[
+            ("GET", Take::Nothing(readers::history)),
+            ("POST", Take::Json(rooms::publish)),
+        ],
     },
     Resource {
         path: "/api/users/{}/messages",
@@ -116,6 +146,14 @@ const RESOURCES: &[Resource] = &[
     Resource {
         path: "/api/broadcast",
         methods: &[("POST", Take::Json(rooms::broadcast))],
+    },
+    Resource {
+        path: "/sse",
+        methods: &[("GET", Take::Nothing(readers::events))],
+    },
+    Resource {
+        path: "/poll",
+        methods: &[("GET", Take::Nothing(readers::poll))],
     },
     Resource {
         path: "/api/files",

@@ -105,11 +105,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn room(target: &Target) -> Result<RoomName, Problem> {
+pub(super) fn room(target: &Target) -> Result<RoomName, Problem> {
     RoomName::new(&target.name).map_err(|error| bad_name("The room", error))
 }
 
-fn bad_name(what: &str, error: NameError) -> Problem {
+pub(super) fn bad_name(what: &str, error: NameError) -> Problem {
     Problem::new(400, "bad_name", format!("{what} {error}."))
 }
 

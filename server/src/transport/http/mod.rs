@@ -11,7 +11,8 @@
 //!   │ │ └───────────► Receiving ────────────┘              │ all is said       │
 //!   │ │                        BodyEnd                     │                   │
 //!   └─│────────────────────────────────────────────────────┴───────────────────┘
-//!     └─► Closing ─► Done:  from everywhere, when a response is the last one
+//!     └─► Closing ─► Done:  from everywhere, when a response is the last one; from Streaming, which an endless
+//!                           response leads to, when it ends
 //! ```
 //!
 //! While a call waits, no further request is looked at: answers come in the order of requests.
@@ -23,7 +24,7 @@ mod exchange;
 use std::io::IoSlice;
 use std::mem;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidewire_protocol::handshake::head::{HeadLimits, HeadReader};
 use tidewire_protocol::handshake::server::{HeaderStorage, Request};
@@ -46,6 +47,9 @@ const LINGER_BYTES_MAX: u64 = 1 << 20;
 
 /// ... and of a body that was announced and refused: its sender reads the refusal only once it has sent all of it.
 const REFUSED_BODY_BYTES_MAX: u64 = 64 << 20;
+
+/// Between two signs of life in a stream in which nothing else is said: less than the minute after which proxies give up.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What all connections are to know in a turn of the loop.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +115,8 @@ enum Phase {
         left: u64,
         goes_on: bool,
     },
+    /// In the middle of a response that ends with the connection.
+    Streaming,
     /// The last response is on its way.
     Closing {
         linger_bytes: u64,
@@ -174,7 +180,8 @@ impl Http {
                 None => self.put_aside(input),
                 bytes => ControlFlow::Break(bytes.map(Event::Body)),
             },
-            Phase::Closing { .. } | Phase::Done => self.throw_away(input),
+            // Nothing that comes now is a request.
+            Phase::Streaming | Phase::Closing { .. } | Phase::Done => self.throw_away(input),
         }
     }
 
@@ -278,7 +285,7 @@ impl Http {
             Phase::Reading => self.unsent_bytes() <= OUT_BYTES_HIGH,
             Phase::Receiving(receiving) => !receiving.is_full(),
             Phase::Waiting | Phase::Sending { .. } => false,
-            Phase::Collecting(_) | Phase::Closing { .. } | Phase::Done => false,
+            Phase::Collecting(_) | Phase::Streaming | Phase::Closing { .. } | Phase::Done => false,
         };
         (is_time && !self.stash.is_empty()).then(|| mem::take(&mut self.stash))
     }
@@ -300,7 +307,7 @@ impl Http {
     pub(crate) const fn is_calling(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Receiving(_) | Phase::Waiting | Phase::Sending { .. }
+            Phase::Receiving(_) | Phase::Waiting | Phase::Sending { .. } | Phase::Streaming
         )
     }
 
@@ -342,6 +349,27 @@ impl Http {
         }
     }
 
+    /// A call may take so much longer than others.
+    pub(crate) fn wait_longer(&mut self, time: Duration) {
+        if matches!(self.phase, Phase::Waiting) {
+            self.deadline += time;
+        }
+    }
+
+    /// Sends more of an endless response.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if matches!(self.phase, Phase::Streaming) {
+            self.out.extend_from_slice(bytes);
+        }
+    }
+
+    /// Ends an endless response.
+    pub(crate) fn end_stream(&mut self, turn: Turn<'_>) {
+        if matches!(self.phase, Phase::Streaming) {
+            self.close(turn.config, turn.now);
+        }
+    }
+
     // ---- out ----
 
     /// Encodes the response to the request in hand.
@@ -351,6 +379,10 @@ impl Http {
             exchange.goes_on() && !response.closes && !self.eof && turn.status.status == "up";
         response.encode(exchange.manner(goes_on, turn.date), &mut self.out);
         match response.stream_bytes() {
+            _ if response.is_endless() && !exchange.head_only => {
+                self.phase = Phase::Streaming;
+                self.deadline = turn.now + HEARTBEAT;
+            }
             left if left > 0 && !exchange.head_only => {
                 self.phase = Phase::Sending { left, goes_on };
                 self.deadline = turn.now + turn.config.body_time(left);
@@ -394,6 +426,8 @@ impl Http {
         self.eof = true;
         match self.phase {
             Phase::Reading | Phase::Collecting(_) | Phase::Receiving(_) => self.close(config, now),
+            // Nobody reads what would come.
+            Phase::Streaming => self.abandon(),
             Phase::Waiting | Phase::Sending { .. } | Phase::Closing { .. } | Phase::Done => {}
         }
     }
@@ -404,6 +438,10 @@ impl Http {
             return;
         }
         let response = match self.phase {
+            Phase::Streaming => {
+                self.deadline = turn.now + HEARTBEAT;
+                return self.push(b": heartbeat\n\n");
+            }
             Phase::Reading if self.reader.has_begun() && self.unsent_bytes() == 0 => {
                 Response::sentence(408, "The request took too long to arrive.")
             }
@@ -420,7 +458,17 @@ impl Http {
 
     /// The server stops: an idle connection ends now, a busy one after its response.
     pub(crate) fn drain(&mut self, config: &HttpConfig, now: Instant) {
-        if matches!(self.phase, Phase::Reading) && !self.reader.has_begun() {
+        let is_idle = match self.phase {
+            Phase::Reading => !self.reader.has_begun(),
+            Phase::Streaming => true,
+            Phase::Collecting(_)
+            | Phase::Receiving(_)
+            | Phase::Waiting
+            | Phase::Sending { .. }
+            | Phase::Closing { .. }
+            | Phase::Done => false,
+        };
+        if is_idle {
             self.close(config, now);
         }
     }
@@ -436,7 +484,7 @@ impl Http {
             Phase::Closing { .. } if !self.eof => Transport::HalfClose,
             Phase::Closing { .. } | Phase::Done => Transport::Drop,
             Phase::Reading | Phase::Collecting(_) | Phase::Receiving(_) => Transport::Keep,
-            Phase::Waiting | Phase::Sending { .. } => Transport::Keep,
+            Phase::Waiting | Phase::Sending { .. } | Phase::Streaming => Transport::Keep,
         }
     }
 
