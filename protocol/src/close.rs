@@ -47,7 +47,7 @@ impl CloseCode {
     pub const fn new(code: u16) -> Option<Self> {
         match code {
             // "1004 Reserved." and "1005 [1006, 1015] is a reserved value and MUST NOT be set as a status code in
-            // a Close control frame by an endpoint" (§7.4.1).
+            // a Close control frame by an endpoint" (§7.4.1). [6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-4]
             1000..=1003 | 1007..=1014 | 3000..=4999 => Some(Self(code)),
             _ => None,
         }
@@ -100,6 +100,7 @@ impl CloseFrame {
     pub fn decode(payload: &[u8]) -> Result<Self, PeerError> {
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
             // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer" (§5.5.1).
+            // [6455-5.5.1-1]
             return if payload.is_empty() {
                 Ok(Self::default())
             } else {
@@ -116,6 +117,7 @@ impl CloseFrame {
     /// Appends the payload of a Close frame to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         if let Some(code) = self.code {
+            // [6455-5.5.1-1]
             out.extend_from_slice(&code.0.to_be_bytes());
             out.extend_from_slice(self.reason.as_bytes());
         }

@@ -8,15 +8,18 @@
     reason = "a panic is how a test fails"
 )]
 
+mod common;
+
 use std::borrow::Cow;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
 use proptest::prelude::*;
+use tidewire_protocol::handshake::header::extensions;
 use tidewire_protocol::{
-    Config, Connection, DeflateAgreement, DeflateConfig, Error, Event, LimitError, Message,
-    PeerError, Prepared,
+    CloseCode, Config, Connection, DeflateAgreement, DeflateConfig, Error, Event, LimitError,
+    Message, PeerError, Prepared,
 };
 
 const PLAIN: DeflateAgreement = DeflateAgreement {
@@ -333,17 +336,115 @@ fn a_client_whose_window_is_too_small_for_the_backend_sends_plain() {
     assert_eq!(sent(&mut client)[0], 0x81);
 }
 
+/// Bytes that do not shrink by themselves.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let bytes = (0..len).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    });
+    bytes.collect()
+}
+
+/// The same noise twice shrinks to its half if the window reaches back from the second to the first, else not at all.
+#[test]
+fn a_window_is_used_to_its_end_and_not_beyond() {
+    for bits in 9..=15 {
+        let agreement = DeflateAgreement {
+            server_max_window_bits: bits,
+            client_max_window_bits: bits,
+            ..ALONE
+        };
+        let window = 1 << bits;
+        // zlib keeps 262 bytes of the window for itself.
+        for (period, reaches) in [(window - 262, true), (window + 1, false)] {
+            let once = noise(period);
+            let twice = [&once[..], &once].concat();
+            let mut ends = [
+                (
+                    server(agreement, Config::default()),
+                    client(agreement, Config::default()),
+                ),
+                (
+                    client(agreement, Config::default()),
+                    server(agreement, Config::default()),
+                ),
+            ];
+            for (sender, receiver) in &mut ends {
+                sender.send(&Message::binary(&twice)).unwrap();
+                let bytes = sent(sender);
+                let shrunk = bytes.len() < period + period / 4 + 100;
+                assert_eq!(shrunk, reaches, "{bits} bits, {period}: {}", bytes.len());
+                let expected = Event::Message(Message::binary(&twice));
+                assert!(
+                    events(receiver, &bytes) == [expected],
+                    "{bits} bits, {period}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn only_whole_messages_are_compressed() {
+    let text = "tide ".repeat(100);
+    let mut server = server(PLAIN, Config::default());
+    server.send_fragment(&Message::text(&text), false).unwrap();
+    server.ping(text[..125].as_bytes()).unwrap();
+    server.send_fragment(&Message::text(&text), true).unwrap();
+    events(&mut server, &[0x89, 0x80, 0, 0, 0, 0]);
+    server
+        .close(CloseCode::NORMAL, &text[..123], Instant::now())
+        .unwrap();
+    let firsts: Vec<u8> = common::read_frames(&sent(&mut server))
+        .iter()
+        .map(|sent| sent.frame.first)
+        .collect();
+    assert_eq!(firsts, [0x01, 0x89, 0x80, 0x8a, 0x88]);
+}
+
+/// A client may offer `client_no_context_takeover` and yet take over, where the server did not agree to it (§7.2.2).
+#[test]
+fn a_server_keeps_the_window_of_a_client_that_only_offered_not_to_use_it() {
+    let config = DeflateConfig {
+        client_context_takeover: true,
+        ..DeflateConfig::default()
+    };
+    let offers = extensions("permessage-deflate; client_no_context_takeover").unwrap();
+    let (agreement, _) = config.accept(&offers).unwrap();
+    assert!(!agreement.client_no_context_takeover);
+    let masked =
+        |payload: &[u8]| [&[0xc1, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
+    let first = masked(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    let second = masked(&[0xf2, 0x00, 0x11, 0x00, 0x00]);
+    assert_eq!(
+        texts(
+            &mut server(agreement, Config::default()),
+            &[first, second].concat()
+        ),
+        ["Hello", "Hello"]
+    );
+}
+
 #[test]
 fn context_takeover_shrinks_what_was_said_before() {
+    for make in [server, client] {
+        context_takeover_of(make);
+    }
+}
+
+fn context_takeover_of(make: fn(DeflateAgreement, Config) -> Connection) {
     let lengths = |agreement| {
-        let mut server = server(agreement, Config::default());
+        let mut sender = make(agreement, Config::default());
         let text: String = (0..60)
             .map(|i| char::from(b'!' + (i * 7 % 90) as u8))
             .collect();
         let lengths: Vec<usize> = (0..2)
             .map(|_| {
-                server.send(&Message::text(&text)).unwrap();
-                sent(&mut server).len()
+                sender.send(&Message::text(&text)).unwrap();
+                sent(&mut sender).len()
             })
             .collect();
         lengths

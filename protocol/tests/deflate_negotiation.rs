@@ -94,6 +94,23 @@ fn by_default_no_side_keeps_its_window() {
 }
 
 #[test]
+fn by_default_windows_are_as_large_as_they_can_be() {
+    let config = DeflateConfig::default();
+    let agreement = agreed(&config, &config.offer());
+    assert_eq!(agreement.server_max_window_bits, 15);
+    assert_eq!(agreement.client_max_window_bits, 15);
+    assert!(!config.offer().contains("server_max_window_bits"));
+}
+
+#[test]
+fn what_is_declined_is_not_named() {
+    for offers in ["", "other", "permessage-deflate; unknown"] {
+        let offers = extensions(offers).unwrap_or_default();
+        assert_eq!(DeflateConfig::default().accept(&offers), None);
+    }
+}
+
+#[test]
 fn smaller_windows_of_ours_are_used_and_asked_for() {
     let config = DeflateConfig {
         server_window_bits: 12,

@@ -10,7 +10,7 @@ use tidewire_protocol::handshake::client::{
 };
 use tidewire_protocol::handshake::head::{HeadError, HeadReader};
 use tidewire_protocol::handshake::server::{HeaderStorage, Request, Upgrade};
-use tidewire_protocol::{Config, Connection, Event, Message};
+use tidewire_protocol::{Config, Connection, DeflateConfig, Event, Message};
 
 /// The nonce of §1.3: its key is `dGhlIHNhbXBsZSBub25jZQ==`.
 const NONCE: [u8; 16] = *b"the sample nonce";
@@ -101,7 +101,19 @@ fn a_target_cannot_break_out_of_its_place() {
             host: "a\r\nX: y",
             ..TARGET
         },
+        Target {
+            host: "a/b",
+            ..TARGET
+        },
+        Target {
+            host: "user@a",
+            ..TARGET
+        },
         Target { path: "", ..TARGET },
+        Target {
+            path: "/a#fragment",
+            ..TARGET
+        },
         Target {
             path: "chat",
             ..TARGET
@@ -139,6 +151,10 @@ fn a_target_cannot_break_out_of_its_place() {
             ..TARGET
         },
         Target {
+            protocols: &["a", "b", "a"],
+            ..TARGET
+        },
+        Target {
             headers: &[("", "x")],
             ..TARGET
         },
@@ -166,6 +182,21 @@ fn a_target_cannot_break_out_of_its_place() {
 #[test]
 fn nonces_differ() {
     assert_ne!(random_nonce(), random_nonce());
+}
+
+#[test]
+fn a_client_that_compresses_offers_it() {
+    let deflate = DeflateConfig::default();
+    let target = Target {
+        deflate: Some(&deflate),
+        ..TARGET
+    };
+    let mut request = Vec::new();
+    Handshake::start(&target, NONCE, &mut request).unwrap();
+    let request = String::from_utf8(request).unwrap();
+    let line = format!("Sec-WebSocket-Extensions: {}", deflate.offer());
+    assert_eq!(request.lines().filter(|&sent| sent == line).count(), 1);
+    assert!(line.contains("permessage-deflate"), "{line}");
 }
 
 // ---- the response ----
@@ -299,6 +330,34 @@ fn an_extension_that_was_not_asked_for_fails() {
 }
 
 #[test]
+fn an_extension_that_was_offered_is_used_only_if_the_server_says_so() {
+    let offer = DeflateConfig::default();
+    let answer = |lines: &str| {
+        let target = Target {
+            deflate: Some(&offer),
+            ..TARGET
+        };
+        let mut handshake = Handshake::start(&target, NONCE, &mut Vec::new()).unwrap();
+        handshake.handle_input(&mut &mut good_and(lines)[..])
+    };
+    let accepted =
+        answer("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover");
+    assert!(accepted.unwrap().unwrap().deflate.is_some());
+    let declined = answer("Server: x");
+    assert_eq!(declined.unwrap().unwrap().deflate, None);
+    for bad in [
+        "x",
+        "permessage-deflate, x",
+        "permessage-deflate; x",
+        "permessage-deflate; server_no_context_takeover; =",
+        "",
+    ] {
+        let refused = answer(&format!("Sec-WebSocket-Extensions: {bad}"));
+        assert_eq!(refused, Err(HandshakeError::Extensions), "{bad:?}");
+    }
+}
+
+#[test]
 fn the_subprotocol_must_be_one_that_was_asked_for() {
     let asked = ["chat", "superchat"];
     let answer = |value: &str| {
@@ -352,6 +411,31 @@ fn one_byte_at_a_time_gives_the_same_and_keeps_the_frames_behind_it() {
         let event = connection.handle_input(&mut &mut behind[..], Instant::now());
         assert_eq!(event, Some(Event::Message(Message::text("Hello"))));
     }
+}
+
+#[test]
+fn until_the_response_is_whole_there_is_nothing_but_the_request() {
+    let mut sent = Vec::new();
+    let mut handshake = Handshake::start(&TARGET, NONCE, &mut sent).unwrap();
+    assert!(sent.ends_with(b"\r\n\r\n"), "no byte behind the request");
+    let mut response = response(&GOOD);
+    let (last, most) = response.split_last_mut().unwrap();
+    for byte in most.chunks_mut(1) {
+        let mut input = byte;
+        assert_eq!(handshake.handle_input(&mut input), Ok(None));
+    }
+    let mut input = std::slice::from_mut(last);
+    assert_eq!(handshake.handle_input(&mut input), agreed(None));
+}
+
+#[test]
+fn a_handshake_that_failed_stays_failed() {
+    let mut handshake = Handshake::start(&TARGET, NONCE, &mut Vec::new()).unwrap();
+    let mut bytes = [response(&["HTTP/1.1 401 Unauthorized"]), response(&GOOD)].concat();
+    let mut input = &mut bytes[..];
+    let failed = Err(HandshakeError::Status(401));
+    assert_eq!(handshake.handle_input(&mut input), failed);
+    assert_eq!(handshake.handle_input(&mut input), failed);
 }
 
 #[test]

@@ -112,16 +112,18 @@ fn a_peer_that_is_gone_is_dropped_at_last() {
 
 #[test]
 fn without_an_interval_nothing_is_ever_due() {
-    let config = Config {
-        ping_interval: None,
-        ..Config::default()
-    };
-    let mut scenario = Scenario::new(Side::Server, config);
-    assert_eq!(scenario.due_in(), None);
-    let now = scenario.now + Duration::from_secs(1_000_000);
-    scenario.connection.handle_timeout(now);
-    assert_eq!(scenario.flush_frames(), []);
-    assert!(scenario.connection.is_open());
+    for side in [Side::Server, Side::Client] {
+        let config = Config {
+            ping_interval: None,
+            ..Config::default()
+        };
+        let mut scenario = Scenario::new(side, config);
+        assert_eq!(scenario.due_in(), None);
+        let now = scenario.now + Duration::from_secs(1_000_000);
+        scenario.connection.handle_timeout(now);
+        assert_eq!(scenario.flush_frames(), []);
+        assert!(scenario.connection.is_open());
+    }
 }
 
 #[test]
