@@ -130,6 +130,7 @@ impl CloseFrame {
     pub(crate) fn check_sendable_by(&self, side: Side) -> Result<(), Misuse> {
         match self.code {
             Some(code) if !code.may_be_sent_by(side) => Err(Misuse::CloseCodeNotSendable(code)),
+            // [6455-5.5-1]
             _ if self.reason.len() > REASON_BYTES_MAX => Err(Misuse::ControlTooLong),
             _ => Ok(()),
         }
@@ -140,6 +141,7 @@ impl CloseFrame {
 mod tests {
     use super::*;
 
+    /// [6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-4]
     #[test]
     fn only_defined_registered_and_private_codes_exist() {
         let legal: Vec<u16> = (0..=u16::MAX)
@@ -165,11 +167,13 @@ mod tests {
         assert_eq!(CloseFrame::decode(b""), Ok(CloseFrame::default()));
     }
 
+    /// [6455-5.5.1-1]
     #[test]
     fn a_payload_of_one_byte_is_refused() {
         assert_eq!(CloseFrame::decode(&[3]), Err(PeerError::TruncatedCloseCode));
     }
 
+    /// [6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-4]
     #[test]
     fn a_code_that_must_not_be_sent_is_refused() {
         for code in [
@@ -190,6 +194,7 @@ mod tests {
         );
     }
 
+    /// [6455-5.5.1-1]
     #[test]
     fn what_is_encoded_is_decoded() {
         let frame = CloseFrame::new(CloseCode::NORMAL, "bye: früh");
@@ -198,6 +203,7 @@ mod tests {
         assert_eq!(CloseFrame::decode(&bytes), Ok(frame));
     }
 
+    /// [6455-5.5-1]
     #[test]
     fn a_reason_of_124_bytes_is_too_long() {
         let fits = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(REASON_BYTES_MAX));

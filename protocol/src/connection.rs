@@ -173,8 +173,7 @@ impl Connection {
     /// [`transport`](Self::transport) after it.
     pub fn handle_eof(&mut self, now: Instant) {
         match &mut self.phase {
-            // "If at any point the underlying transport layer connection is unexpectedly lost, the client MUST _Fail the
-            // WebSocket Connection_" (§7.2.1). [6455-7.2.1-2]
+            // "the underlying transport layer connection is unexpectedly lost" (§7.2.1). [6455-7.2.1-2]
             Phase::Open => self.end(Initiator::Transport, None, None, None, now),
             Phase::Closing { sent, .. } => {
                 let sent = Some(std::mem::take(&mut **sent));
@@ -195,8 +194,7 @@ impl Connection {
             return;
         }
         match &mut self.phase {
-            // The one close of our own: "clients SHOULD NOT close the connection" but "as specified by the application
-            // layer" (§7.1.7), which sets the interval. [6455-7.1.7-6, 6455-7.2.1-3, 6455-7.3-1]
+            // Nothing else closes unasked (§7.1.7). [6455-7.1.7-6, 6455-7.2.1-3, 6455-7.3-1]
             Phase::Open if self.unanswered_ping.is_some() => {
                 self.fail(Error::PongTimeout(self.config.pong_timeout_code), now);
             }
@@ -221,7 +219,6 @@ impl Connection {
     /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
     /// another message.
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
-        // The steps of §6.1. [6455-6.1-1]
         self.check_open()?;
         self.sender.check_between_messages()?;
         self.sender.message(message.opcode(), message.payload());
@@ -274,8 +271,7 @@ impl Connection {
     /// 123 bytes, [`Misuse::CloseCodeNotSendable`] for a code of the other side.
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), Misuse> {
         self.check_open()?;
-        // "MUST send a Close control frame [...] whose status code is set to /code/ and whose close reason is set to
-        // /reason/" (§7.1.2). [6455-7.1.2-1]
+        // "whose status code is set to /code/ and whose close reason is set to /reason/" (§7.1.2). [6455-7.1.2-1]
         let frame = CloseFrame::new(code, reason);
         frame.check_sendable_by(self.side)?;
         self.sender.close(&frame);
@@ -397,7 +393,6 @@ impl Connection {
         payload: Cow<'b, [u8]>,
         now: Instant,
     ) -> Option<Event<'b>> {
-        // [6455-6.2-2]
         match opcode {
             Opcode::Ping => {
                 self.sender.pong(&payload);
@@ -411,7 +406,7 @@ impl Connection {
                 }
                 None
             }
-            // The receiver makes messages of these.
+            // The receiver makes messages of these. [6455-6.2-2]
             Opcode::Continuation | Opcode::Text | Opcode::Binary => None,
         }
     }
@@ -419,10 +414,8 @@ impl Connection {
     fn handle_close(&mut self, received: CloseFrame, now: Instant) {
         match &mut self.phase {
             Phase::Open => {
-                // "MUST send a Close frame in response. [...] as soon as practical" (§5.5.1): at once, behind what is queued.
-                // [6455-5.5.1-4, 6455-5.5.1-5]
-                // "When sending a Close frame in response, the endpoint typically echos the status code it received"
-                // (§5.5.1); where this side may not send that code, 1000.
+                // "MUST send a Close frame in response" and "typically echos the status code it received" (§5.5.1); where
+                // this side may not send that code, 1000. [6455-5.5.1-4, 6455-5.5.1-5]
                 let code = received.code.map(|code| {
                     if code.may_be_sent_by(self.side) {
                         code
@@ -494,7 +487,7 @@ impl Connection {
     }
 
     /// "MUST ensure the WebSocket connection is in the OPEN state" (§6.1), and "MUST NOT send any more data frames after
-    /// sending a Close frame" (§5.5.1). [6455-6.1-2, 6455-6.1-3, 6455-5.5.1-3]
+    /// sending a Close frame" (§5.5.1). [6455-6.1-1, 6455-6.1-2, 6455-6.1-3, 6455-5.5.1-3]
     const fn check_open(&self) -> Result<(), Misuse> {
         if self.is_open() {
             Ok(())

@@ -327,6 +327,7 @@ mod tests {
     }
 
     proptest! {
+        /// [6455-5.3-1, 6455-6.2-1]
         #[test]
         fn what_is_encoded_is_decoded_and_every_prefix_is_partial(header in any_legal_header()) {
             let bytes = encoded(header);
@@ -348,6 +349,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-5]
     #[test]
     fn lengths_change_their_form_at_126_and_65536() {
         let header_len = |length| encoded(Header::unmasked(Opcode::Binary, length)).len();
@@ -357,6 +359,7 @@ mod tests {
         );
     }
 
+    /// [6455-5.2-5]
     #[test]
     fn a_length_not_in_its_shortest_form_is_refused() {
         for bytes in [
@@ -370,6 +373,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-4]
     #[test]
     fn a_length_with_the_top_bit_set_is_refused() {
         for tail in [0x00, 0xff] {
@@ -381,6 +385,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-3]
     #[test]
     fn reserved_opcodes_are_refused_at_their_byte() {
         for opcode in (3..=7).chain(11..=15) {
@@ -391,6 +396,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-2]
     #[test]
     fn each_reserved_bit_is_refused_unless_allowed() {
         for bit in [0x40, 0x20, 0x10] {
@@ -410,6 +416,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.4-1, 6455-5.5-1, 6455-5.5-2]
     #[test]
     fn control_frames_are_whole_and_short() {
         for opcode in [0x8, 0x9, 0xa] {
@@ -427,6 +434,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.1-2, 6455-5.1-4]
     #[test]
     fn clients_mask_and_servers_do_not() {
         assert_eq!(

@@ -202,6 +202,7 @@ mod tests {
     }
 
     proptest! {
+        /// [6455-5.4-2, 6455-6.1-8]
         #[test]
         fn bytes_leave_in_the_order_they_came(steps in steps()) {
             let (mut outbox, mut expected, mut spare) = (Outbox::default(), Vec::new(), Vec::with_capacity(64));

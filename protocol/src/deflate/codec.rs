@@ -271,7 +271,9 @@ impl Decompression {
         let mut full = false;
         while !unread.is_empty() || full {
             if std::mem::take(&mut self.ended) {
-                // "DEFLATE blocks with the BFINAL bit set to 1" may stand anywhere (§7.2.3.4); a new stream begins.
+                // "DEFLATE blocks with the BFINAL bit set to 1" may stand anywhere (§7.2.3.4); a new stream begins, with
+                // an empty window. By the letter of §7.2.2 the window would go on; the backend has no reset that keeps it,
+                // and no sender on zlib refers back across the end of its stream.
                 inflate.reset(false);
             }
             let (read, written) = (inflate.total_in(), inflate.total_out());

@@ -243,6 +243,7 @@ mod tests {
         assert_extensions(",, a ,,b,", &[("a", vec![]), ("b", vec![])]);
     }
 
+    /// [6455-9.1-1]
     #[test]
     fn what_is_not_in_the_grammar_is_refused() {
         for value in [

@@ -368,7 +368,7 @@ fn extensions<'h>(request: &Request<'h>) -> Result<Vec<Extension<'h>>, Refusal> 
 }
 
 /// "The elements that comprise this value MUST be non-empty strings with characters [...] not including separator
-/// characters" (§4.1).
+/// characters" (§4.1). [6455-8.1-1]
 fn protocols<'h>(request: &Request<'h>) -> Result<Vec<&'h str>, Refusal> {
     let mut protocols = Vec::new();
     for value in request.values("sec-websocket-protocol") {

@@ -50,9 +50,9 @@ impl<'a> Coverage<'a> {
     pub(super) fn totals(&self) -> String {
         let totals = self.rfcs.iter().map(|(rfc, covered)| {
             let (all, ours) = (covered.len(), count_ours(covered));
-            let others = all - ours;
+            let (excepted, others) = (count_exceptions(covered), all - ours);
             format!(
-                "RFC {}: {all} rules, {ours} with code and test, {others} for others",
+                "RFC {}: {all} rules, {ours} with code and test ({excepted} with an exception), {others} for others",
                 rfc.number
             )
         });
@@ -63,6 +63,11 @@ impl<'a> Coverage<'a> {
 /// How many of the rules are ours to keep.
 pub(super) fn count_ours(covered: &[Covered<'_>]) -> usize {
     covered.iter().filter(|c| c.rule.reason.is_none()).count()
+}
+
+/// How many of them are not wholly kept.
+pub(super) fn count_exceptions(covered: &[Covered<'_>]) -> usize {
+    covered.iter().filter(|c| c.rule.except.is_some()).count()
 }
 
 /// The first citation of a rule in each function; a second one there says nothing more.
@@ -113,6 +118,7 @@ mod tests {
                 level: "MUST".to_owned(),
                 quote: "MUST".to_owned(),
                 reason: reason.map(str::to_owned),
+                except: None,
             }],
         }
     }

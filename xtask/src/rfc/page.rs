@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::citations::Citation;
-use super::coverage::{Coverage, Covered, count_ours};
+use super::coverage::{Coverage, Covered, count_exceptions, count_ours};
 use super::rules::Rfc;
 
 /// About how much of a rule's words the page has, in characters.
@@ -21,7 +21,8 @@ sections 5 to 8: where the code keeps it and which tests hold it, or whose duty 
 /// The page.
 pub(super) fn write(coverage: &Coverage<'_>) -> String {
     let mut page = HEAD.to_owned();
-    page.push_str("\n| RFC | rules | kept, with a test | for others |\n|---|---:|---:|---:|\n");
+    page.push_str("\n| RFC | rules | kept, with a test | with an exception | for others |\n");
+    page.push_str("|---|---:|---:|---:|---:|\n");
     for (rfc, covered) in &coverage.rfcs {
         let (all, ours) = (covered.len(), count_ours(covered));
         let [first, last] = rfc.sections;
@@ -34,6 +35,7 @@ pub(super) fn write(coverage: &Coverage<'_>) -> String {
                 ),
                 all.to_string(),
                 ours.to_string(),
+                count_exceptions(covered).to_string(),
                 (all - ours).to_string(),
             ],
         );
@@ -64,7 +66,11 @@ fn cells(covered: &Covered<'_>) -> [String; 4] {
     let rule = covered.rule;
     let (code, tests) = match &rule.reason {
         Some(reason) => (String::new(), format!("*{reason}*")),
-        None => (places(&covered.code), places(&covered.tests)),
+        None => {
+            let except = rule.except.as_ref();
+            let except = except.map_or(String::new(), |text| format!("<br>*Except: {text}*"));
+            (places(&covered.code), places(&covered.tests) + &except)
+        }
     };
     [
         rule.id.clone(),
@@ -142,6 +148,7 @@ mod tests {
             level: "MUST".to_owned(),
             quote: quote.to_owned(),
             reason: reason.map(str::to_owned),
+            except: None,
         }
     }
 
@@ -154,6 +161,10 @@ mod tests {
             rules: vec![
                 rule("6455-5.1-1", "a |Host| MUST come", None),
                 rule("6455-5.1-2", "it MUST", Some("Theirs.")),
+                Rule {
+                    except: Some("Not on Sundays.".to_owned()),
+                    ..rule("6455-5.1-3", "it MUST", None)
+                },
             ],
         }];
         let citation = |path: &str, item: &str, by_test| Citation {
@@ -170,11 +181,12 @@ mod tests {
         ];
         let page = write(&Coverage::new(&rfcs, &cited));
         for line in [
-            "| [RFC 6455](https://www.rfc-editor.org/rfc/rfc6455), sections 4 to 10 | 2 | 1 | 1 |",
+            "| [RFC 6455](https://www.rfc-editor.org/rfc/rfc6455), sections 4 to 10 | 3 | 2 | 1 | 1 |",
             "### [§5.1](https://www.rfc-editor.org/rfc/rfc6455#section-5.1)",
             "| 6455-5.1-1 | a \\|Host\\| **MUST** come | [`B::c`](../a/src/b.rs)<br>[`b.rs`](../a/src/b.rs) \
              | [`e`](../a/tests/d.rs) |",
             "| 6455-5.1-2 | it **MUST** |  | *Theirs.* |",
+            "| 6455-5.1-3 | it **MUST** |  | <br>*Except: Not on Sundays.* |",
         ] {
             assert!(
                 page.lines().any(|written| written == line),

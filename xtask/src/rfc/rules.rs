@@ -49,6 +49,8 @@ pub(super) struct Rule {
     pub(super) quote: String,
     /// Whose duty it is, if not ours.
     pub(super) reason: Option<String>,
+    /// Where we do otherwise, and why, if it is ours and not wholly kept.
+    pub(super) except: Option<String>,
 }
 
 impl Rule {
@@ -90,6 +92,7 @@ impl Rule {
         Self {
             quote: one_line(&self.quote),
             reason: self.reason.as_deref().map(one_line),
+            except: self.except.as_deref().map(one_line),
             ..self
         }
     }
@@ -131,8 +134,13 @@ fn check_words(rule: &Rule) -> Option<String> {
     let (id, level) = (&rule.id, &rule.level);
     if level_of(&rule.quote) != Some(level.as_str()) {
         Some(format!("{id}: the quote does not say {level} first"))
-    } else if rule.reason.as_ref().is_some_and(String::is_empty) {
-        Some(format!("{id}: the reason says nothing"))
+    } else if [&rule.reason, &rule.except]
+        .iter()
+        .any(|text| text.as_deref() == Some(""))
+    {
+        Some(format!("{id}: a reason or an exception says nothing"))
+    } else if rule.reason.is_some() && rule.except.is_some() {
+        Some(format!("{id}: an exception is for rules that are ours"))
     } else {
         None
     }
@@ -172,6 +180,7 @@ mod tests {
             level: "MUST".to_owned(),
             quote: quote.to_owned(),
             reason: None,
+            except: None,
         }
     }
 
@@ -237,6 +246,29 @@ mod tests {
             findings(&[rule("6455-5.1-1", "A server MUST NOT mask")]),
             ["6455-5.1-1: the quote does not say MUST first"]
         );
+    }
+
+    #[test]
+    fn who_has_a_reason_makes_no_exception() {
+        let with = |reason: Option<&str>, except: Option<&str>| {
+            findings(&[Rule {
+                reason: reason.map(str::to_owned),
+                except: except.map(str::to_owned),
+                ..rule("6455-5.1-1", "MUST")
+            }])
+        };
+        assert_eq!(with(Some("theirs"), None), [""; 0]);
+        assert_eq!(with(None, Some("not quite")), [""; 0]);
+        assert_eq!(
+            with(Some("theirs"), Some("not quite")),
+            ["6455-5.1-1: an exception is for rules that are ours"]
+        );
+        for (reason, except) in [(Some(""), None), (None, Some(""))] {
+            assert_eq!(
+                with(reason, except),
+                ["6455-5.1-1: a reason or an exception says nothing"]
+            );
+        }
     }
 
     #[test]

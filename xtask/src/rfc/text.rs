@@ -144,6 +144,7 @@ RFC 6455                 The WebSocket Protocol            December 2011
             level: "MUST".to_owned(),
             quote: (*quote).to_owned(),
             reason: None,
+            except: None,
         };
         let rfc = Rfc {
             number: "6455",
