@@ -372,7 +372,7 @@ impl Connection {
     // ---- inside ----
 
     /// "Fail the WebSocket Connection" (§7.1.7): a Close frame with the right code behind what is owed, then the end.
-    /// [6455-7.1.7-1, 6455-7.1.7-2, 6455-7.1.7-4, 6455-7.2.2-1, 6455-10.7-2]
+    /// [6455-7.1.7-1, 6455-7.1.7-2, 6455-7.1.7-4, 6455-10.7-2]
     fn fail(&mut self, error: Error, now: Instant) {
         let sent = match &mut self.phase {
             Phase::Open => {

@@ -545,7 +545,7 @@ fn a_pair_closes_cleanly_whoever_begins() {
 
 // ---- failing ----
 
-/// [6455-7.1.7-2, 6455-7.1.7-5, 6455-7.2.2-1]
+/// [6455-7.1.7-2, 6455-7.1.7-5]
 #[test]
 fn failing_is_once_and_for_good() {
     let mut scenario = Scenario::server();

@@ -181,7 +181,8 @@ impl Http {
             }
             Route::Respond(response) => {
                 // Who asked for another protocol and did not get it may go on in that protocol, and be passed on by
-                // a proxy that thinks so, too: what follows is not to be read as HTTP.
+                // a proxy that thinks so, too: what follows is not to be read as HTTP. "The server MUST simply _Close the
+                // WebSocket Connection_" (RFC 6455 §7.2.2). [6455-7.2.2-1]
                 let asked_to_upgrade = request.values("upgrade").next().is_some();
                 let goes_on = request.wants_keep_alive() && !asked_to_upgrade && !response.closes;
                 if goes_on && status.status == "up" {
