@@ -86,6 +86,6 @@ fn report(findings: &[String]) -> Result<()> {
     }
     match findings.len() {
         0 => Ok(()),
-        count => bail!("{count} things are wrong with the rules of the RFCs (listed above)"),
+        count => bail!("the rules of the RFCs are not in order; findings listed above: {count}"),
     }
 }
