@@ -34,6 +34,7 @@ enum Content {
 
 impl Assembly {
     pub(crate) fn new(opcode: Opcode, compressed: bool) -> Self {
+        // "MUST note the /type/ of the data as defined by the opcode" of the first frame (§6.2). [6455-6.2-3]
         let content = match opcode {
             Opcode::Text => Content::Text {
                 text: String::new(),
@@ -116,6 +117,7 @@ impl Assembly {
     pub(crate) fn take_piece<'b>(&mut self, last: bool) -> Result<Option<Piece<'b>>, Error> {
         let content = match &mut self.content {
             Content::Text { text, decoder } => {
+                // [6455-5.6-1]
                 if last {
                     decoder.finish()?;
                 }
@@ -162,7 +164,7 @@ fn growth(len: usize, capacity: usize, added: usize, to_come: Option<u64>) -> us
 impl From<InvalidUtf8> for Error {
     fn from(_: InvalidUtf8) -> Self {
         // "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a
-        // valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (§8.1).
+        // valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (§8.1). [6455-8.1-1]
         Self::Peer(PeerError::InvalidUtf8)
     }
 }

@@ -96,6 +96,7 @@ pub mod utf8;
 mod assembly;
 mod config;
 mod connection;
+mod entropy;
 mod error;
 mod event;
 #[cfg(feature = "fuzzing")]

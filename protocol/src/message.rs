@@ -227,6 +227,7 @@ impl Receiver {
         } = header;
         if !opcode.is_control() {
             self.check_sequence(opcode)?;
+            // "MUST protect themselves against exceeding those limits" (§10.4). [6455-10.4-1, 6455-10.4-2]
             if length > config.frame_bytes_max {
                 return Err(LimitError::FrameBytes {
                     max: config.frame_bytes_max,
@@ -257,6 +258,7 @@ impl Receiver {
     }
 
     /// "The fragments of one message MUST NOT be interleaved between the fragments of another message" (§5.4).
+    /// [6455-5.4-3]
     const fn check_sequence(&self, opcode: Opcode) -> Result<(), PeerError> {
         match (opcode, self.is_inside_message()) {
             (Opcode::Continuation, false) => Err(PeerError::NothingToContinue),
@@ -274,11 +276,14 @@ impl Receiver {
     ) -> Result<Option<Received<'b>>, Error> {
         let payload = take_unmasked(input, frame.remaining as usize, frame.mask).0;
         if frame.opcode.is_control() {
+            // "An endpoint MUST be capable of handling control frames in the middle of a fragmented message" (§5.4).
+            // [6455-5.4-4]
             return Ok(Some(Received::Control(
                 frame.opcode,
                 self.whole_control(payload),
             )));
         }
+        // "MUST support receiving both fragmented and unfragmented messages" (§5.4). [6455-5.4-5]
         if self.assembly.is_none() && frame.fin && !frame.compressed {
             return Ok(Some(Received::Message(lend(frame.opcode, payload)?)));
         }
@@ -320,7 +325,8 @@ impl Receiver {
         }
     }
 
-    /// Appends a piece of payload to the message, inflated if need be; `remaining` bytes of the frame are to follow.
+    /// Appends a piece of payload to the message, inflated if need be (RFC 7692 §6.2); `remaining` bytes of the frame are to
+    /// follow. [7692-6.2-1, 7692-6.2-2]
     fn push(
         &mut self,
         frame: Frame,
@@ -364,6 +370,7 @@ impl Receiver {
         Ok(piece.map(Received::Piece))
     }
 
+    /// Ends the message in progress: what follows belongs to a new one (§6.2). [6455-6.2-4]
     fn finish_message<'b>(&mut self) -> Result<Option<Received<'b>>, Error> {
         let Some(assembly) = self.assembly.take() else {
             return Ok(None);
@@ -393,7 +400,7 @@ impl CutControl {
     }
 }
 
-/// A message that lies whole in the input.
+/// A message that lies whole in the input: "the whole message MUST contain valid UTF-8" (§5.6). [6455-5.6-1]
 fn lend(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, Error> {
     Ok(if opcode == Opcode::Text {
         Message::text(utf8::check(payload)?)
@@ -402,7 +409,7 @@ fn lend(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, Error> {
     })
 }
 
-/// Takes the next `len` bytes of payload from the input, unmasked, and the mask turned for what follows.
+/// Takes the next `len` bytes of payload from the input, unmasked, and the mask turned for what follows. [6455-6.2-5]
 fn take_unmasked<'b>(
     input: &mut &'b mut [u8],
     len: usize,

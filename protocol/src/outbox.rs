@@ -67,7 +67,8 @@ impl Outbox {
         self.parts.push_back(Part::Shared(frame));
     }
 
-    /// Fills `slices` with the next unsent bytes; returns how many slices there are.
+    /// Fills `slices` with the next unsent bytes, first in first out; returns how many slices there are.
+    /// [6455-5.4-2, 6455-6.1-8]
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (_, mut own) = self.own.split_at(self.own_sent);
         if self.parts.is_empty() {
@@ -201,6 +202,7 @@ mod tests {
     }
 
     proptest! {
+        /// [6455-5.4-2, 6455-6.1-8]
         #[test]
         fn bytes_leave_in_the_order_they_came(steps in steps()) {
             let (mut outbox, mut expected, mut spare) = (Outbox::default(), Vec::new(), Vec::with_capacity(64));

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::io::IoSlice;
 
+use rand::RngExt as _;
+
 use crate::Side;
 use crate::close::CloseFrame;
 use crate::deflate::{Compression, with_output_buffer};
+use crate::entropy::strong_entropy;
 use crate::error::Misuse;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
 use crate::mask::Mask;
@@ -30,7 +33,7 @@ pub(crate) struct Sender {
 
 /// Where a client's masking keys come from.
 pub(crate) enum Keys {
-    /// The thread's generator: "derived from a strong source of entropy" (§5.3).
+    /// The thread's generator: "derived from a strong source of entropy" (§5.3). [6455-5.3-3]
     Random,
     /// The caller.
     Given(Box<dyn FnMut() -> [u8; 4] + Send>),
@@ -61,6 +64,8 @@ impl Sender {
 
     /// Queues a whole message, compressed if that is agreed on and worth it.
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
+        // A compressed message (RFC 7692 §6.1) is one frame, so that RSV1 is never on another than the first, nor on a
+        // control frame. [7692-6.1-1, 7692-6.1-2, 7692-6.1-3]
         match self.compression.take() {
             Some(mut compression) if compression.is_worth_it(payload.len()) => {
                 with_output_buffer(|compressed| {
@@ -82,7 +87,8 @@ impl Sender {
         }
     }
 
-    /// Queues one fragment of a message (§5.4).
+    /// Queues one fragment of a message (§5.4), uncompressed: all are of one kind, and no other message is among them.
+    /// [6455-5.4-3, 6455-5.4-10, 6455-6.1-6, 7692-7.2.1-2]
     pub(crate) fn fragment(
         &mut self,
         opcode: Opcode,
@@ -122,7 +128,9 @@ impl Sender {
     }
 
     fn push(&mut self, header: Header, payload: &[u8]) {
-        // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1).
+        // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1), and
+        // "MUST pick a fresh masking key" (§5.3).
+        // [6455-5.1-1, 6455-5.1-3, 6455-5.3-2, 6455-6.1-4, 6455-6.1-5, 6455-6.1-7, 6455-10.3-1]
         let mask = match self.side {
             Side::Server => None,
             Side::Client => Some(self.keys.next()),
@@ -152,6 +160,7 @@ impl Sender {
 
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
     /// frame" (§5.5.2), also behind our own Close, with "identical 'Application data'" (§5.5.3).
+    /// [6455-5.5.2-1, 6455-5.5.2-2]
     pub(crate) fn pong(&mut self, payload: &[u8]) {
         if self.blocked {
             // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
@@ -218,7 +227,8 @@ impl Sender {
 impl Keys {
     fn next(&mut self) -> [u8; 4] {
         match self {
-            Self::Random => rand::random(),
+            // Each key is drawn by itself: none tells of the next (§5.3). [6455-5.3-4]
+            Self::Random => strong_entropy().random(),
             Self::Given(keys) => keys(),
         }
     }

@@ -118,6 +118,7 @@ fn a_piece_of_text_never_ends_inside_a_character() {
     assert_eq!(receiver.receive(&bytes[6..]), [text("水", false, true)]);
 }
 
+/// [6455-5.6-1]
 #[test]
 fn text_that_ends_inside_a_character_fails() {
     let bytes = [
@@ -130,6 +131,7 @@ fn text_that_ends_inside_a_character_fails() {
     assert_eq!(events[1], common::failed(PeerError::InvalidUtf8));
 }
 
+/// [6455-5.4-4]
 #[test]
 fn control_frames_pass_between_pieces() {
     let frames = [
@@ -239,6 +241,7 @@ proptest! {
 
 // ---- sending ----
 
+/// [6455-5.4-10, 6455-6.1-5, 6455-6.1-6]
 #[test]
 fn fragments_are_sent_as_they_are_made() {
     let mut server = Scenario::server();
@@ -264,6 +267,7 @@ fn fragments_are_sent_as_they_are_made() {
     );
 }
 
+/// [6455-5.4-3, 6455-5.4-10]
 #[test]
 fn no_other_message_goes_between_fragments() {
     let mut server = Scenario::server();
@@ -285,6 +289,7 @@ fn no_other_message_goes_between_fragments() {
     connection.send(&Message::text("b")).unwrap();
 }
 
+/// [6455-6.1-3]
 #[test]
 fn closing_between_fragments_ends_the_message_unfinished() {
     let mut server = Scenario::server();

@@ -8,8 +8,10 @@ mod autobahn;
 mod exec;
 mod fuzz;
 mod paths;
+mod rfc;
 mod server;
 mod setup;
+mod source;
 mod steps;
 mod test;
 
@@ -34,12 +36,14 @@ struct Cli {
 enum Command {
     /// Install what the tests need beyond Rust; quick when all is there
     Setup,
-    /// Run every check: format, lints, architecture, licenses, tests, Autobahn, a short fuzz run
+    /// Run every check: format, lints, architecture, RFC rules, licenses, tests, Autobahn, a short fuzz run
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
+    /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
+    Rfc(rfc::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,5 +63,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Rfc(args) => rfc::run(&args),
     }
 }

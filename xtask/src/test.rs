@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, exec, fuzz, paths, server, setup};
+use crate::{arch, autobahn, exec, fuzz, paths, rfc, server, setup};
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -28,6 +28,11 @@ const STEPS: [Step; 11] = [
         name: "arch",
         about: "the layers hold, files are short and introduced",
         run: arch::check,
+    },
+    Step {
+        name: "rfc",
+        about: "every rule of the RFCs has code and a test, or a reason",
+        run: rfc::step,
     },
     Step {
         name: "deny",

@@ -9,7 +9,7 @@ mod negotiation;
 pub(crate) use codec::{Compression, Corrupt, Decompression, with_output_buffer};
 pub use negotiation::{BadDeflateResponse, DeflateAgreement};
 
-/// The token in `Sec-WebSocket-Extensions` (RFC 7692 §7).
+/// The token in `Sec-WebSocket-Extensions` (RFC 7692 §7), which is registered (RFC 6455 §9.1). [6455-9.1-3]
 pub(crate) const EXTENSION_NAME: &str = "permessage-deflate";
 
 /// The window that every inflater has, in bits: "the base-2 logarithm of the LZ77 sliding window size" (§7.1.2).
@@ -49,6 +49,7 @@ impl Default for DeflateConfig {
             compress_bytes_min: 128,
             server_context_takeover: false,
             client_context_takeover: false,
+            // "An LZ77 sliding window size of 1,024 or more is RECOMMENDED" (§7.3). [7692-7.3-1]
             server_window_bits: WINDOW_BITS_MAX,
             client_window_bits: WINDOW_BITS_MAX,
         }

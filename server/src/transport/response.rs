@@ -227,7 +227,8 @@ impl Response {
     }
 }
 
-/// All connections are taken.
+/// All connections are taken: "If the server does not wish to accept this connection, it MUST return an appropriate HTTP
+/// error code" (RFC 6455 §4.2.2). [6455-4.2.2-3]
 pub(super) fn overloaded() -> Response {
     Response::sentence(503, OVERLOADED).with_header("Retry-After", "5")
 }

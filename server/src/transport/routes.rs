@@ -113,6 +113,8 @@ fn page(request: &Request<'_>, path: &str, status: &Status) -> Response {
     let response = match (assets::find(path), path) {
         (Some(asset), _) => Response::asset(asset),
         (None, "/health") => Response::json(status.to_json()),
+        // "If the requested service is not available, the server MUST send an appropriate HTTP error code" (RFC 6455
+        // §4.2.2). [6455-4.2.2-5]
         (None, _) => return Response::sentence(404, "There is nothing at this address."),
     };
     match request.method {

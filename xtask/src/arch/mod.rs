@@ -1,15 +1,14 @@
 //! The architecture check: what may use what, who may look at the clock, and how long files may be.
 //!
-//! It reads sources as tokens (see [`source`]), so neither comments nor strings nor nested `use`
+//! It reads sources as tokens (see [`crate::source`]), so neither comments nor strings nor nested `use`
 //! lists fool it. The rules are tables in [`rules`]; a new rule is a new row.
 
 mod paths_used;
 mod rules;
-mod source;
 
 use anyhow::{Result, bail};
 
-use self::source::Source;
+use crate::source::{self, Source};
 use crate::{exec, paths};
 
 /// Lines a file may have before its tests; beyond, one concept has become two.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::paths_used::{self, Used};
-use super::source::Source;
+use crate::source::Source;
 
 /// Paths that files under `under` do not use, apart from the folders or files in `except`.
 struct Ban {

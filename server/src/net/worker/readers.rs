@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::delivery::Context;
-use crate::chat::Part;
-use crate::chat::{Follow, entry_text, gap_text};
+use crate::chat::{Follow, Part, entry_text, gap_text};
 use crate::ids::{ConnId, LogName};
-use crate::log::{Gap, PageMax, Position, Positions, ReadFrom, Request};
+use crate::log::{Gap, Page, PageMax, Position, Positions, ReadFrom, Request, StoreError};
 use crate::transport::feeds::Shared;
 use crate::transport::{
     History, Progress, Subscription, event_stream, history_page, polled, server_sent_event,

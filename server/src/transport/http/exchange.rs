@@ -21,7 +21,8 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn of(request: &Request<'_>, config: &HttpConfig) -> Self {
         // Who asked for another protocol and did not get it may go on in that protocol, and be passed on by a proxy that
-        // thinks so, too: what follows is not to be read as HTTP.
+        // thinks so, too: what follows is not to be read as HTTP. "The server MUST simply _Close the WebSocket
+        // Connection_" (RFC 6455 §7.2.2). [6455-7.2.2-1]
         let asked_to_upgrade = request.values("upgrade").next().is_some();
         let is_api = request
             .path_and_query()
