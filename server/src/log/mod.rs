@@ -3,6 +3,7 @@
 //! A log is known by its name: a room's, a user's (`@name`) or the broadcast's (`*`). Its entries have the offsets 1, 2,
 //! 3, …, and an epoch that changes whenever a tail of them may have been lost. A [`Store`] keeps logs; one thread has it.
 
+pub mod disk;
 mod entry;
 mod extent;
 mod memory;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use disk::DiskStore;
 pub use entry::{Draft, Entry, Key};
 pub use memory::MemoryStore;
 pub use position::{BadPosition, Epoch, Position, Since};
