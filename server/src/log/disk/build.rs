@@ -32,6 +32,8 @@ struct Building {
     state_segment: u64,
     /// The last place that tells how far the log had come.
     proof: Location,
+    /// The newest entry that is no copy.
+    last: Option<(Epoch, u64)>,
     has_copies: bool,
 }
 
@@ -143,6 +145,7 @@ impl Building {
             state: None,
             state_segment: 0,
             proof: Location::default(),
+            last: None,
             has_copies: false,
         }
     }
@@ -151,7 +154,7 @@ impl Building {
         if entry.copy {
             self.has_copies = true;
         } else {
-            self.proof = entry.place.location();
+            self.note_original(entry);
         }
         match self.runs.last_mut() {
             Some(run) if run.end() == entry.offset && run.epoch == entry.epoch => {
@@ -165,6 +168,16 @@ impl Building {
         }
     }
 
+    fn note_original(&mut self, entry: &EntryItem) {
+        let goes_back = |(epoch, offset)| epoch != entry.epoch && offset >= entry.offset;
+        if self.last.is_some_and(goes_back) {
+            // It begins anew, and the record that it was forgotten is damaged.
+            self.forget();
+        }
+        self.last = Some((entry.epoch, entry.offset));
+        self.proof = entry.place.location();
+    }
+
     fn add_state(&mut self, segment: u64, state: Box<StateItem>) {
         self.proof = Location::new(segment, state.at);
         self.state_segment = segment;
@@ -173,6 +186,7 @@ impl Building {
 
     fn forget(&mut self) {
         self.runs.clear();
+        self.last = None;
         self.state = None;
         self.state_segment = 0;
         self.has_copies = false;

@@ -19,6 +19,9 @@ mod report;
 mod retain;
 mod scan;
 mod segments;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+pub mod simulation;
 mod staged;
 #[cfg(test)]
 mod tests;
