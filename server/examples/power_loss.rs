@@ -27,7 +27,9 @@ fn main() -> ExitCode {
             Ok(outcome) => add(&mut all, &outcome),
             Err(violation) => {
                 eprintln!("\nVIOLATION: {violation}");
-                eprintln!("again: cargo xtask chaos power --crashes {CRASHES_A_LIFE} --seed {seed}");
+                eprintln!(
+                    "again: cargo xtask chaos power --crashes {CRASHES_A_LIFE} --seed {seed}"
+                );
                 return ExitCode::FAILURE;
             }
         }
@@ -55,7 +57,11 @@ fn add(all: &mut Outcome, outcome: &Outcome) {
 
 /// Ten times in a campaign; more often for a person.
 fn show(all: &Outcome, crashes: u64, started: &Instant) {
-    let every = if std::io::stdout().is_terminal() { 200 } else { 10 };
+    let every = if std::io::stdout().is_terminal() {
+        200
+    } else {
+        10
+    };
     let step = (crashes / every).max(CRASHES_A_LIFE);
     if all.crashes / step != (all.crashes - CRASHES_A_LIFE.min(all.crashes)) / step {
         print!(

@@ -49,20 +49,23 @@ impl Writer {
         };
         group[..GROUP_HEADER as usize].copy_from_slice(&header.encode(at));
         let end = Location::new(at.segment, at.at + group.len() as u64);
-        let written = match at == self.end {
+        let saved = match at == self.end {
             true => self.append(group, at),
             false => self.begin_segment(group, at.segment),
         };
-        // The statement has to be there before anybody is told, or it would not be the newest.
-        let written = written.and_then(|()| self.synced.write(end));
-        match written {
-            Ok(()) => {
-                self.end = end;
-                self.next_group += 1;
-            }
-            Err(_) => self.give_up(at),
+        if saved.is_err() {
+            self.give_up(at);
+            return saved;
         }
-        written
+        // The statement has to be there before anybody is told, or it would not be the newest.
+        if let Err(error) = self.synced.write(end) {
+            // It may be there nevertheless. So what it is about stays, too, until the next header says that it does not count.
+            self.file = None;
+            return Err(error);
+        }
+        self.end = end;
+        self.next_group += 1;
+        Ok(())
     }
 
     fn append(&self, group: &[u8], at: Location) -> io::Result<()> {
@@ -82,8 +85,8 @@ impl Writer {
             previous: self.end,
         };
         let file = self.disk.create(&segment_name(number))?;
-        file.write_at(&header.encode(), 0)?;
-        file.write_at(group, SEGMENT_HEADER)?;
+        // In one write, so that no whole group is ever seen without the header before it.
+        file.write_at(&[&header.encode(), group].concat(), 0)?;
         file.sync()?;
         self.disk.sync_directory()?;
         self.file = Some(file);

@@ -81,6 +81,8 @@ struct Life {
     /// The position of a log without entries, while nothing may have changed it.
     empty_head: Option<Position>,
     last_crash: Option<Crash>,
+    /// Writes failed in the run before, perhaps also that of the statement of what was saved.
+    had_faults: bool,
     outcome: Outcome,
 }
 
@@ -104,6 +106,7 @@ impl Life {
             marks: vec![Vec::new(); LOGS],
             empty_head: None,
             last_crash: None,
+            had_faults: false,
             outcome: Outcome::default(),
             dice,
         }
@@ -121,6 +124,8 @@ impl Life {
                 Err(ChainError::Version(version)) => return Err(format!("version {version}")),
                 Err(ChainError::Io(error)) => {
                     promise!(self.disk.has_crashed(), "the store does not open: {error}");
+                    // What it settled, and would have reported, is settled.
+                    self.empty_head = None;
                 }
             }
             self.crash();
@@ -156,6 +161,7 @@ impl Life {
     fn serve(&mut self, mut store: DiskStore, recovery: &Recovery) -> Result<(), Broken> {
         self.check_recovery(&store, recovery)?;
         self.last_crash = None;
+        self.had_faults = false;
         self.check(&store)?;
         if self.dice.percent(70) {
             self.disk.crash_in(self.dice.below(120));
@@ -217,6 +223,7 @@ impl Life {
         if faults.write + faults.sync > 0 {
             // The new epoch may have been saved in spite of the error.
             self.empty_head = None;
+            self.had_faults = true;
         }
         self.disk.set_faults(faults);
     }
@@ -361,7 +368,7 @@ impl Life {
             if is_unsure || !recovery.damage.is_empty() {
                 self.empty_head = None;
             }
-            if is_unsure && self.model.flips > 0 {
+            if is_unsure {
                 // The bit may have been in the last commit, which is then cut off whole.
                 self.model.flips += 1000;
             }
@@ -371,7 +378,7 @@ impl Life {
             recovery.damage.is_empty(),
             "damage without a flipped bit: {recovery}"
         );
-        let was_killed = self.last_crash == Some(Crash::Kill);
+        let was_killed = self.last_crash == Some(Crash::Kill) && !self.had_faults;
         promise!(
             !was_killed || recovery.new_epochs == 0,
             "a new epoch after a kill: {recovery}"

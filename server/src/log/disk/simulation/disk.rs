@@ -161,6 +161,9 @@ impl SimulatedDisk {
             .saved
             .len()
             .min(state.files[*file].cached.len());
+        if length == 0 {
+            return None;
+        }
         let bit = state.dice.below(length as u64 * 8) as usize;
         let content = &mut state.files[*file];
         for bytes in [&mut content.saved, &mut content.cached] {
