@@ -50,9 +50,14 @@ pub struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     listen: SocketAddr,
-    /// Where rooms are kept: `memory` lasts as long as the process
-    #[arg(long, env = "TIDEWIRE_DATA", value_name = "memory", default_value = "memory", value_parser = ["memory"])]
-    data: String,
+    /// Where messages and files are kept: a directory, or `memory`, which lasts as long as the process
+    #[arg(
+        long,
+        env = "TIDEWIRE_DATA",
+        value_name = "DIR|memory",
+        default_value = "./tidewire-data"
+    )]
+    data: PathBuf,
     /// Worker threads
     #[arg(long, env = "TIDEWIRE_WORKERS", value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=1))]
@@ -198,7 +203,7 @@ impl Cli {
                 ..Rule::default()
             })),
             lag_max: serve.lag_max,
-            data: None,
+            data: (serve.data.as_os_str() != "memory").then_some(serve.data),
             file_bytes_max: serve.file_bytes_max,
             files_bytes_max: serve.files_bytes_max,
             cors_origins: serve.cors_origins,
@@ -278,7 +283,7 @@ mod tests {
         for words in [
             &["--heartbeat", "0s"][..],
             &["--workers", "2"],
-            &["--data", "/tmp"],
+            &["--data", ""],
             &["--listen", "x"],
             &["--history-bytes", "1MB"],
             &["--history-bytes", "0"],

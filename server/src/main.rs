@@ -21,6 +21,9 @@ fn main() -> ExitCode {
 
 fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let worker = Worker::start(config)?;
+    if let (Some(recovery), Some(data)) = (worker.recovery(), &config.data) {
+        eprintln!("tidewire: opened {}: {recovery}", data.display());
+    }
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         std::io::stdout(),

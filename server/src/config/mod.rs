@@ -49,7 +49,7 @@ pub struct Config {
     pub rules: Arc<Rules>,
     /// How long a connection may be behind in a room before it is closed as slow. Default 30 s.
     pub lag_max: Duration,
-    /// Where files are kept, in a directory of their own; `None` keeps them as long as the process runs. Default `None`.
+    /// Where messages and files are kept; `None` keeps them as long as the process runs. Default `./tidewire-data`.
     pub data: Option<PathBuf>,
     /// The largest file that may be uploaded, in bytes. Default 16 MiB.
     pub file_bytes_max: u64,
@@ -96,7 +96,7 @@ impl Default for Config {
             messages_per_second: 100,
             rules: Arc::default(),
             lag_max: Duration::from_secs(30),
-            data: None,
+            data: Some(PathBuf::from("./tidewire-data")),
             file_bytes_max: 16 << 20,
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),

@@ -4,6 +4,7 @@
 //! 3, …, and an epoch that changes whenever a tail of them may have been lost. A [`Store`] keeps logs; one thread has it.
 
 mod broker;
+pub mod disk;
 mod entry;
 mod extent;
 mod memory;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use broker::{AppendError, Broker, ReadFrom, Reply, Request};
+pub use disk::DiskStore;
 pub use entry::{Draft, Entry, Key};
 pub use memory::MemoryStore;
 pub use position::{BadPosition, Epoch, Position, Positions, Since};

@@ -32,6 +32,7 @@ use crate::chat::{Effect, Hub, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
+use crate::log::disk::Recovery;
 use crate::log::{Broker, Reply};
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
@@ -82,6 +83,7 @@ pub struct Worker {
     effects: Vec<Effect>,
     feeds: Feeds,
     broker: Broker<Context>,
+    recovery: Option<Recovery>,
     /// What the log was asked, and what it answered.
     asked: u64,
     answered: u64,
@@ -115,6 +117,12 @@ impl Worker {
             .as_ref()
             .ok_or_else(|| Error::from(ErrorKind::NotConnected))?
             .local_address()
+    }
+
+    /// What was found where the logs are kept; `None` if that is memory.
+    #[must_use]
+    pub const fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
     }
 
     /// Serves until told to stop by SIGTERM or SIGINT and all connections have ended, or their time is up.

@@ -15,7 +15,8 @@ use crate::chat::{Hub, Relay};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::files::FileStore;
-use crate::log::{Broker, Epoch, MemoryStore};
+use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
+use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::Status;
 use crate::net::files::Files;
 use crate::net::inbox::Inbox;
@@ -39,6 +40,8 @@ const RESERVED_DESCRIPTORS: u64 = 32 + OVERLOADED_MAX as u64;
 pub enum StartError {
     /// The address cannot be listened on.
     Listen(SocketAddr, io::Error),
+    /// The logs cannot be opened.
+    Log(OpenError),
     /// The directory of files cannot be used.
     Files(PathBuf, io::Error),
     /// Too few files may be open to hold a connection.
@@ -57,6 +60,7 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Log(error) => error.fmt(f),
             Self::Files(directory, error) => {
                 write!(f, "cannot keep files in {}: {error}", directory.display())
             }
@@ -90,11 +94,11 @@ impl Worker {
         let sender = inbox.sender();
         let answer = move |conn, done| sender.send([Mail::Files(conn, done)]);
         let files = Files::start(file_store(config)?, answer).map_err(StartError::Loop)?;
-        let store = MemoryStore::new(Epoch::new(rand::random()), Arc::clone(&config.rules));
+        let (store, recovery) = log_store(config)?;
         let sender = inbox.sender();
         let answer = move |replies: Vec<_>| sender.send(replies.into_iter().map(Mail::Log));
         let clock = || Now::read().unix_ms;
-        let broker = Broker::start(Box::new(store), answer, clock).map_err(StartError::Loop)?;
+        let broker = Broker::start(store, answer, clock).map_err(StartError::Loop)?;
         let now = Now::read();
         Ok(Self {
             poll,
@@ -114,6 +118,7 @@ impl Worker {
             effects: Vec::new(),
             feeds: Feeds::new(Arc::clone(&config.rules)),
             broker,
+            recovery,
             asked: 0,
             answered: 0,
             lag_max: config.lag_max,
@@ -137,6 +142,21 @@ impl Worker {
             worked: false,
         })
     }
+}
+
+/// Where logs are kept, and what was found there.
+fn log_store(config: &Config) -> Result<(Box<dyn Store>, Option<Recovery>), StartError> {
+    let memory = MemoryStore::new(Epoch::new(rand::random()), Arc::clone(&config.rules));
+    let Some(data) = &config.data else {
+        return Ok((Box::new(memory), None));
+    };
+    let options = Options {
+        rules: Arc::clone(&config.rules),
+        ..Options::default()
+    };
+    let (disk, recovery) = DiskStore::open(data, &options).map_err(StartError::Log)?;
+    let store = RoutedStore::new(Arc::clone(&config.rules), Box::new(disk), memory);
+    Ok((Box::new(store), Some(recovery)))
 }
 
 /// Where files are kept: with the logs, or as long as the process runs.
