@@ -118,7 +118,7 @@ pub struct Serve {
         default_value_t = 1 << 30
     )]
     files_bytes_max: u64,
-    /// Let pages of this origin use the API: https://chat.example, or * for all; may be given several times
+    /// Let pages of this origin use the API: `https://chat.example`, or `*` for all; may be given several times
     #[arg(
         long = "cors-origin",
         env = "TIDEWIRE_CORS_ORIGIN",

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use crate::directory::Directory;
 use crate::http;
 use crate::wait::{PATIENCE, wait_until};
 
@@ -100,7 +101,12 @@ impl Launch {
     #[must_use]
     #[track_caller]
     pub fn start(&self) -> Server {
+        // A server that is killed cannot remove its temporary files.
+        let temporary = Directory::new();
         let mut command = self.command();
+        if self.environment.is_empty() {
+            command.env("TMPDIR", temporary.path());
+        }
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
@@ -111,6 +117,7 @@ impl Launch {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
+            _temporary: temporary,
         };
         let line = first_line
             .recv_timeout(PATIENCE)
@@ -132,6 +139,8 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
+    /// Goes when the process has gone.
+    _temporary: Directory,
 }
 
 /// What a process uses at one moment.
