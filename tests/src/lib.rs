@@ -6,6 +6,7 @@
 //! what must happen is polled for with a generous deadline ([`wait::PATIENCE`]).
 
 pub mod chat;
+pub mod example;
 pub mod frame;
 pub mod http;
 pub mod script;
@@ -15,6 +16,7 @@ pub mod websocket;
 pub mod wire;
 
 pub use chat::Chatter;
+pub use example::Example;
 pub use frame::Frame;
 pub use server::{Launch, Server};
 pub use wait::wait_until;
