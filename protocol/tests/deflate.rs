@@ -406,6 +406,36 @@ fn some_messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
     proptest::collection::vec(prop_oneof![4 => text, 2 => noise, 1 => large], 1..6)
 }
 
+#[test]
+fn each_side_keeps_its_own_context_as_agreed() {
+    let words = "the same words again and again, which a window remembers";
+    for (server_alone, client_alone) in [(true, false), (false, true)] {
+        let agreement = DeflateAgreement {
+            server_no_context_takeover: server_alone,
+            client_no_context_takeover: client_alone,
+            ..PLAIN
+        };
+        let mut client = client(agreement, Config::default());
+        let mut server = server(agreement, Config::default());
+        let mut lengths = |of_server: bool| {
+            let (from, to) = match of_server {
+                true => (&mut server, &mut client),
+                false => (&mut client, &mut server),
+            };
+            [(); 2].map(|()| {
+                from.send(&Message::text(words)).unwrap();
+                let bytes = sent(from);
+                assert_eq!(texts(to, &bytes), [words]);
+                bytes.len()
+            })
+        };
+        let [first, second] = lengths(true);
+        assert_eq!(first == second, server_alone);
+        let [first, second] = lengths(false);
+        assert_eq!(first == second, client_alone);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
