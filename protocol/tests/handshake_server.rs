@@ -649,3 +649,14 @@ fn twenty_megabytes_of_header_are_refused_after_sixteen_kibibytes() {
     assert_eq!(error, HeadError::TooLarge);
     assert!(taken <= 16 << 10, "{taken} bytes were taken");
 }
+
+#[test]
+fn the_response_leaves_in_front_of_the_first_message() {
+    let mut server = Connection::server(Arc::new(Config::default()), Instant::now());
+    server.queue_handshake(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    server.send(&Message::text("Hello")).unwrap();
+    let mut slices = [std::io::IoSlice::new(&[]); 4];
+    assert_eq!(server.poll_transmit(&mut slices), 1);
+    let expected = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x05Hello";
+    assert_eq!(&*slices[0], expected);
+}

@@ -7,6 +7,7 @@ mod arch;
 mod autobahn;
 mod exec;
 mod fuzz;
+mod mutants;
 mod paths;
 mod server;
 mod setup;
@@ -40,6 +41,8 @@ enum Command {
     Autobahn(autobahn::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
+    /// Change the protocol crate in one place after another, and see whether its tests notice
+    Mutants(mutants::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,5 +62,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
     }
 }
