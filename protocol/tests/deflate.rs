@@ -407,6 +407,44 @@ fn some_messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 #[test]
+fn an_empty_message_goes_out_as_it_is_even_where_everything_is_compressed() {
+    let mut server = Connection::server(Arc::new(Config::default()), Instant::now());
+    let everything = DeflateConfig {
+        compress_bytes_min: 0,
+        ..DeflateConfig::default()
+    };
+    server.enable_deflate(&everything, PLAIN);
+    server.send(&Message::text("")).unwrap();
+    assert_eq!(sent(&mut server), frame(0x81, b""));
+}
+
+#[test]
+fn a_compressor_of_another_window_is_not_taken_from_those_of_the_thread() {
+    // What comes twice is farther apart than a window of 9 bits: only a larger one can say it shortly.
+    let mut state = 1u32;
+    let noise: Vec<u8> = (0..1000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect();
+    let twice = noise.repeat(2);
+    let mut sent_bytes = |bits| {
+        let agreement = DeflateAgreement {
+            server_max_window_bits: bits,
+            ..ALONE
+        };
+        let mut server = server(agreement, Config::default());
+        server.send(&Message::binary(&twice)).unwrap();
+        server.unsent_bytes()
+    };
+    let lengths = [15, 9, 15, 9].map(&mut sent_bytes);
+    assert!(lengths[0] < 1500, "{lengths:?}");
+    assert_eq!(lengths[1], twice.len() + 4, "{lengths:?}");
+    assert_eq!(lengths[2..], lengths[..2]);
+}
+
+#[test]
 fn each_side_keeps_its_own_context_as_agreed() {
     let words = "the same words again and again, which a window remembers";
     for (server_alone, client_alone) in [(true, false), (false, true)] {

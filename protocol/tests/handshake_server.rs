@@ -449,6 +449,12 @@ fn heads_that_could_be_read_in_two_ways_are_malformed() {
 }
 
 #[test]
+fn only_http_1_0_may_leave_the_host_out() {
+    assert_eq!(parse(b"GET / HTTP/1.0\r\n\r\n"), Ok(()));
+    assert_eq!(parse(b"GET / HTTP/1.1\r\n\r\n"), Err(MalformedRequest));
+}
+
+#[test]
 fn request_lines_that_are_not_http_1_are_malformed() {
     for line in [
         "GET /",
