@@ -290,6 +290,16 @@ fn a_body_or_the_chance_of_one_is_refused() {
 }
 
 #[test]
+fn offered_extensions_are_told_in_their_order() {
+    let head = good_and("Sec-WebSocket-Extensions: a; b=1\r\nSec-WebSocket-Extensions: c");
+    let mut storage = HeaderStorage::default();
+    let request = Request::parse(&head, &mut storage).unwrap();
+    let upgrade = Upgrade::from_request(&request).unwrap();
+    let names = upgrade.extensions().iter().map(|extension| extension.name);
+    assert!(names.eq(["a", "c"]));
+}
+
+#[test]
 fn a_malformed_extension_list_is_refused() {
     for value in [
         "",
