@@ -419,6 +419,19 @@ fn an_empty_message_goes_out_as_it_is_even_where_everything_is_compressed() {
 }
 
 #[test]
+fn a_read_that_ends_where_a_step_of_the_output_is_full_is_no_corrupt_data() {
+    let mut client = client(ALONE, Config::default());
+    // A stored block of 16 KiB, which is what is inflated in one step, and behind it the first byte of the tail.
+    let data = [b'x'; 16 << 10];
+    let mut bytes = vec![0xc1, 126, 0x40, 0x06];
+    bytes.extend(b"\x00\x00\x40\xff\xbf");
+    bytes.extend(data);
+    assert_eq!(events(&mut client, &bytes), []);
+    let text = String::from_utf8(data.to_vec()).unwrap();
+    assert_eq!(texts(&mut client, &[0]), [text]);
+}
+
+#[test]
 fn a_compressor_of_another_window_is_not_taken_from_those_of_the_thread() {
     // What comes twice is farther apart than a window of 9 bits: only a larger one can say it shortly.
     let mut state = 1u32;
