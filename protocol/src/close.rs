@@ -205,9 +205,14 @@ mod tests {
 
     /// [6455-5.5-1]
     #[test]
+    fn a_code_is_shown_as_its_number() {
+        assert_eq!(CloseCode::GOING_AWAY.to_string(), "1001");
+    }
+
+    #[test]
     fn a_reason_of_124_bytes_is_too_long() {
-        let fits = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(REASON_BYTES_MAX));
-        let over = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(REASON_BYTES_MAX + 1));
+        let fits = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(123));
+        let over = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(124));
         assert_eq!(fits.check_sendable_by(Side::Server), Ok(()));
         assert_eq!(
             over.check_sendable_by(Side::Server),

@@ -295,6 +295,13 @@ mod tests {
         bytes
     }
 
+    #[test]
+    fn a_header_that_says_compressed_says_so_once() {
+        let header = Header::unmasked(Opcode::Text, 5).with_rsv1();
+        assert_eq!(header.reserved_bits, RSV1);
+        assert_eq!(header.with_rsv1(), header);
+    }
+
     fn any_legal_header() -> impl Strategy<Value = Header> {
         let lengths = prop_oneof![
             0u64..300,

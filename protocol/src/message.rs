@@ -320,8 +320,9 @@ impl Receiver {
             ..frame
         });
         match config.delivery {
-            Delivery::Pieces if !frame.opcode.is_control() => self.take_piece(false),
-            Delivery::Pieces | Delivery::Whole => Ok(None),
+            // Nothing, where a control frame was cut: what came before it was handed over.
+            Delivery::Pieces => self.take_piece(false),
+            Delivery::Whole => Ok(None),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Bytes on their way out: small frames encoded one behind the other, and shared frames between them, in order.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -11,6 +12,17 @@ const RECLAIM_BYTES_MAX: usize = 4 << 10;
 /// A shared frame up to this long is copied. A list of tiny frames would own many times the memory that it counts as
 /// unsent bytes, and a vectored write would carry next to nothing.
 const COPIED_BYTES_MAX: usize = 256;
+
+/// Empty lists of parts that a thread keeps: as many connections can be sent a shared frame in one turn without an
+/// allocation.
+const SPARE_LISTS_MAX: usize = 1024;
+
+/// A list that grew longer than this is not kept.
+const SPARE_LIST_PARTS_MAX: usize = 16;
+
+thread_local! {
+    static SPARE_LISTS: RefCell<Vec<VecDeque<Part>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What was queued and not yet taken by the transport.
 #[derive(Debug, Default)]
@@ -58,6 +70,10 @@ impl Outbox {
     pub(crate) fn append_shared(&mut self, frame: Bytes) {
         if frame.len() <= COPIED_BYTES_MAX {
             return self.append(|out| out.extend_from_slice(&frame));
+        }
+        if self.parts.capacity() == 0 {
+            let spare = SPARE_LISTS.with_borrow_mut(Vec::pop);
+            self.parts = spare.unwrap_or_default();
         }
         if self.parts.is_empty() && self.own_sent < self.own.len() {
             self.parts
@@ -156,13 +172,22 @@ impl Outbox {
         let mut lent = std::mem::replace(&mut self.own, kept);
         self.own_sent = 0;
         if self.parts.is_empty() && self.parts.capacity() > 0 {
-            self.parts = VecDeque::new();
+            keep(std::mem::take(&mut self.parts));
         }
         if lent.capacity() > spare.capacity() {
             lent.clear();
             *spare = lent;
         }
     }
+}
+
+/// Keeps the memory of a list for the next connection of this thread.
+fn keep(list: VecDeque<Part>) {
+    SPARE_LISTS.with_borrow_mut(|lists| {
+        if lists.len() < SPARE_LISTS_MAX && list.capacity() <= SPARE_LIST_PARTS_MAX {
+            lists.push(list);
+        }
+    });
 }
 
 #[cfg(test)]

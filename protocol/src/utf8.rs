@@ -202,6 +202,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_of_a_cut_character_are_counted_while_they_wait() {
+        let (mut decoder, mut text) = (Utf8Decoder::default(), String::new());
+        let mut waiting = |piece: &[u8]| {
+            decoder.push(piece, &mut text).unwrap();
+            decoder.waiting_bytes()
+        };
+        let counts = [&b"a\xf0"[..], b"\x9f", b"\x8c", b"\x8ab"].map(&mut waiting);
+        assert_eq!(counts, [1, 2, 3, 0]);
+        assert_eq!(text, "a🌊b");
+    }
+
+    #[test]
     fn text_that_ends_inside_a_character_fails_at_the_end() {
         assert_eq!(decode_in_pieces([&b"a\xe6\xb0"[..]]), Err(InvalidUtf8));
     }

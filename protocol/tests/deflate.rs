@@ -527,6 +527,87 @@ fn some_messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
     proptest::collection::vec(prop_oneof![4 => text, 2 => noise, 1 => large], 1..6)
 }
 
+#[test]
+fn an_empty_message_goes_out_as_it_is_even_where_everything_is_compressed() {
+    let mut server = Connection::server(Arc::new(Config::default()), Instant::now());
+    let everything = DeflateConfig {
+        compress_bytes_min: 0,
+        ..DeflateConfig::default()
+    };
+    server.enable_deflate(&everything, PLAIN);
+    server.send(&Message::text("")).unwrap();
+    assert_eq!(sent(&mut server), frame(0x81, b""));
+}
+
+#[test]
+fn a_read_that_ends_where_a_step_of_the_output_is_full_is_no_corrupt_data() {
+    let mut client = client(ALONE, Config::default());
+    // A stored block of 16 KiB, which is what is inflated in one step, and behind it the first byte of the tail.
+    let data = [b'x'; 16 << 10];
+    let mut bytes = vec![0xc1, 126, 0x40, 0x06];
+    bytes.extend(b"\x00\x00\x40\xff\xbf");
+    bytes.extend(data);
+    assert_eq!(events(&mut client, &bytes), []);
+    let text = String::from_utf8(data.to_vec()).unwrap();
+    assert_eq!(texts(&mut client, &[0]), [text]);
+}
+
+#[test]
+fn a_compressor_of_another_window_is_not_taken_from_those_of_the_thread() {
+    // What comes twice is farther apart than a window of 9 bits: only a larger one can say it shortly.
+    let mut state = 1u32;
+    let noise: Vec<u8> = (0..1000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect();
+    let twice = noise.repeat(2);
+    let mut sent_bytes = |bits| {
+        let agreement = DeflateAgreement {
+            server_max_window_bits: bits,
+            ..ALONE
+        };
+        let mut server = server(agreement, Config::default());
+        server.send(&Message::binary(&twice)).unwrap();
+        server.unsent_bytes()
+    };
+    let lengths = [15, 9, 15, 9].map(&mut sent_bytes);
+    assert!(lengths[0] < 1500, "{lengths:?}");
+    assert_eq!(lengths[1], twice.len() + 4, "{lengths:?}");
+    assert_eq!(lengths[2..], lengths[..2]);
+}
+
+#[test]
+fn each_side_keeps_its_own_context_as_agreed() {
+    let words = "the same words again and again, which a window remembers";
+    for (server_alone, client_alone) in [(true, false), (false, true)] {
+        let agreement = DeflateAgreement {
+            server_no_context_takeover: server_alone,
+            client_no_context_takeover: client_alone,
+            ..PLAIN
+        };
+        let mut client = client(agreement, Config::default());
+        let mut server = server(agreement, Config::default());
+        let mut lengths = |of_server: bool| {
+            let (from, to) = match of_server {
+                true => (&mut server, &mut client),
+                false => (&mut client, &mut server),
+            };
+            [(); 2].map(|()| {
+                from.send(&Message::text(words)).unwrap();
+                let bytes = sent(from);
+                assert_eq!(texts(to, &bytes), [words]);
+                bytes.len()
+            })
+        };
+        let [first, second] = lengths(true);
+        assert_eq!(first == second, server_alone);
+        let [first, second] = lengths(false);
+        assert_eq!(first == second, client_alone);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// [7692-5-11, 7692-6.1-1, 7692-6.2-1, 7692-6.2-2, 7692-7.2.2-1, 7692-7.2.2-2]

@@ -262,6 +262,27 @@ fn a_client_takes_the_answers_that_fit_its_offer() {
 
 /// [7692-5-6, 7692-5-8, 7692-5-10, 7692-7-2, 7692-7.1.2.1-2, 7692-7.1.2.2-2]
 #[test]
+fn a_client_keeps_less_of_its_own_window_than_the_server_allows() {
+    let narrow = DeflateConfig {
+        server_context_takeover: true,
+        client_context_takeover: false,
+        client_window_bits: 10,
+        ..DeflateConfig::default()
+    };
+    for (answer, client_window) in [
+        ("permessage-deflate", 10),
+        ("permessage-deflate; client_max_window_bits=12", 10),
+        ("permessage-deflate; client_max_window_bits=9", 9),
+    ] {
+        let agreement = checked(&narrow, answer).unwrap().unwrap();
+        assert_eq!(agreement.client_max_window_bits, client_window, "{answer}");
+        assert!(agreement.client_no_context_takeover, "{answer}");
+        assert!(!agreement.server_no_context_takeover, "{answer}");
+        assert_eq!(agreement.server_max_window_bits, 15, "{answer}");
+    }
+}
+
+#[test]
 fn a_client_refuses_the_answers_that_do_not() {
     for parameters in ILLEGAL {
         let answer = format!("permessage-deflate; {parameters}");

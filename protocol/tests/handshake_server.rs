@@ -298,6 +298,16 @@ fn a_body_or_the_chance_of_one_is_refused() {
 
 /// [6455-4.2.1-1, 6455-8.1-1, 6455-9.1-1]
 #[test]
+fn offered_extensions_are_told_in_their_order() {
+    let head = good_and("Sec-WebSocket-Extensions: a; b=1\r\nSec-WebSocket-Extensions: c");
+    let mut storage = HeaderStorage::default();
+    let request = Request::parse(&head, &mut storage).unwrap();
+    let upgrade = Upgrade::from_request(&request).unwrap();
+    let names = upgrade.extensions().iter().map(|extension| extension.name);
+    assert!(names.eq(["a", "c"]));
+}
+
+#[test]
 fn a_malformed_extension_list_is_refused() {
     for value in [
         "",
@@ -473,6 +483,12 @@ fn heads_that_could_be_read_in_two_ways_are_malformed() {
         Ok(()),
         "obs-text is legal in values"
     );
+}
+
+#[test]
+fn only_http_1_0_may_leave_the_host_out() {
+    assert_eq!(parse(b"GET / HTTP/1.0\r\n\r\n"), Ok(()));
+    assert_eq!(parse(b"GET / HTTP/1.1\r\n\r\n"), Err(MalformedRequest));
 }
 
 #[test]
@@ -675,4 +691,15 @@ fn twenty_megabytes_of_header_are_refused_after_sixteen_kibibytes() {
     };
     assert_eq!(error, HeadError::TooLarge);
     assert!(taken <= 16 << 10, "{taken} bytes were taken");
+}
+
+#[test]
+fn the_response_leaves_in_front_of_the_first_message() {
+    let mut server = Connection::server(Arc::new(Config::default()), Instant::now());
+    server.queue_handshake(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    server.send(&Message::text("Hello")).unwrap();
+    let mut slices = [std::io::IoSlice::new(&[]); 4];
+    assert_eq!(server.poll_transmit(&mut slices), 1);
+    let expected = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x05Hello";
+    assert_eq!(&*slices[0], expected);
 }

@@ -195,3 +195,13 @@ fn two_idle_ends_keep_each_other_alive() {
     pair.server.eof();
     assert_eq!(pair.client.eof(), [CUT_OFF]);
 }
+
+#[test]
+fn room_in_a_full_transport_is_a_sign_of_life() {
+    let mut scenario = Scenario::server();
+    scenario.wait(INTERVAL + WAIT - MOMENT);
+    // The pong waits behind what we do not read, but the peer acknowledged some of what we sent.
+    scenario.connection.handle_progress(scenario.now);
+    assert_eq!(scenario.due_in(), Some(INTERVAL));
+    assert_eq!(scenario.wait(INTERVAL), []);
+}

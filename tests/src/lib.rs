@@ -7,6 +7,7 @@
 
 pub mod chat;
 pub mod directory;
+pub mod example;
 pub mod frame;
 pub mod http;
 pub mod script;
@@ -17,6 +18,7 @@ pub mod wire;
 
 pub use chat::Chatter;
 pub use directory::Directory;
+pub use example::Example;
 pub use frame::Frame;
 pub use server::{Launch, Server};
 pub use wait::wait_until;

@@ -336,14 +336,14 @@ pub fn target_directory() -> PathBuf {
     )
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata()
         .and_then(|metadata| metadata.modified())
         .ok()
 }
 
 /// Collects what comes from `stderr` in a thread, so that the server never waits for its log to be read.
-fn keep_log(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+pub(crate) fn keep_log(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let log = Arc::new(Mutex::new(String::new()));
     let written = Arc::clone(&log);
     thread::spawn(move || {
@@ -359,7 +359,7 @@ fn keep_log(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
 }
 
 /// Sends the first line of `stdout`, and reads on so that the pipe never fills.
-fn first_line(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(crate) fn first_line(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

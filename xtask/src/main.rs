@@ -7,6 +7,7 @@ mod arch;
 mod autobahn;
 mod exec;
 mod fuzz;
+mod mutants;
 mod paths;
 mod rfc;
 mod server;
@@ -44,6 +45,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
     Rfc(rfc::Args),
+    /// Change the protocol crate in one place after another, and see whether its tests notice
+    Mutants(mutants::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,5 +67,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Rfc(args) => rfc::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
     }
 }

@@ -150,6 +150,14 @@ fn build() -> Result<()> {
 
 fn integration() -> Result<()> {
     let binary = server::build()?;
+    exec::run(&mut exec::cargo(&format!(
+        "build --package tidewire-protocol --examples --profile {}",
+        server::PROFILE
+    )))?;
     let mut test = exec::cargo("test --package tidewire-tests --no-fail-fast");
-    exec::run(test.env("TIDEWIRE_BIN", binary)).context("integration tests failed")
+    test.env("TIDEWIRE_BIN", binary).env(
+        "TIDEWIRE_EXAMPLES",
+        paths::target().join(server::PROFILE).join("examples"),
+    );
+    exec::run(&mut test).context("integration tests failed")
 }

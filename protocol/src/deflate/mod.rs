@@ -1,6 +1,6 @@
 //! permessage-deflate (RFC 7692): the settings, what two ends agree on, and the codec.
 //!
-//! The memory of compressors and decompressors is the price of this extension: some 270 KB and 48 KB. It is taken on first
+//! The memory of compressors and decompressors is the price of this extension: some 380 KB and 48 KB. It is taken on first
 //! use; without context takeover all connections of a thread share it, so that an idle connection owns none.
 
 mod codec;
@@ -31,9 +31,10 @@ pub struct DeflateConfig {
     /// Messages below this many bytes go out as they are. Default 128: below, little is won.
     pub compress_bytes_min: usize,
     /// Whether the server may compress a message with what it sent before. Default no: then a message is compressed once for
-    /// all connections, and they share one compressor. With it small messages shrink to half, at some 320 KB a connection.
+    /// all connections, and they share one compressor. With it small messages shrink to half, at some 380 KB a connection.
+    /// ([by window and memory level](crate::guide::costs)).
     pub server_context_takeover: bool,
-    /// Whether the client may. Default no: a server with it owns some 25 KB (48 KB at most) a connection.
+    /// Whether the client may. Default no: a server with it owns some 48 KB a connection.
     pub client_context_takeover: bool,
     /// The window of the server's compressor, 9 to 15 bits. Default 15.
     pub server_window_bits: u8,

@@ -284,6 +284,35 @@ mod tests {
     }
 
     #[test]
+    fn a_head_may_be_as_large_as_the_limit_to_the_byte() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let read = |head_bytes_max| {
+            let limits = HeadLimits {
+                head_bytes_max,
+                ..HeadLimits::default()
+            };
+            let mut head = *head;
+            let read = HeadReader::new(limits).handle_input(&mut &mut head[..]);
+            read.map(|head| head.is_some())
+        };
+        assert_eq!(read(head.len()), Ok(true));
+        for over in 1..=2 {
+            assert_eq!(read(head.len() - over), Err(HeadError::TooLarge));
+        }
+    }
+
+    #[test]
+    fn a_head_has_begun_from_its_first_byte_to_its_last() {
+        let mut reader = HeadReader::default();
+        let (mut line, mut end) = (*b"GET / HTTP/1.1\r\n", *b"\r\n");
+        assert!(!reader.has_begun());
+        assert_eq!(reader.handle_input(&mut &mut line[..]), Ok(None));
+        assert!(reader.has_begun());
+        assert!(reader.handle_input(&mut &mut end[..]).unwrap().is_some());
+        assert!(!reader.has_begun());
+    }
+
+    #[test]
     fn what_is_behind_the_head_stays() {
         let (head, rest) = at_every_size(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x81\x80abcd")
             .unwrap()

@@ -20,7 +20,8 @@ const PAGES: [(&str, usize); 2] = [("README.md", 150), ("CONTRIBUTING.md", 80)];
 /// Folders with Rust code of ours.
 const FOLDERS: [&str; 5] = ["protocol", "server", "xtask", "tests", "fuzz"];
 
-/// Async runtimes and other people's WebSocket code: the server is to have none.
+/// Async runtimes and other people's WebSocket code: the server is to have none, nor what builds or tests it. (The protocol
+/// crate has an example on tokio; cargo does not build the examples of a dependency.)
 const FOREIGN: [&str; 7] = [
     "tokio",
     "async-std",
@@ -77,7 +78,7 @@ fn long_page(name: &str, max: usize) -> Option<String> {
 }
 
 fn foreign_crates() -> Result<Vec<String>> {
-    let words = "tree --package tidewire --edges normal --prefix none --format {p}";
+    let words = "tree --package tidewire --edges normal,build,dev --prefix none --format {p}";
     let tree = exec::output(&mut exec::cargo(words))?;
     let name = |line: &str| {
         line.split_whitespace()
