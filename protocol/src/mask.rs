@@ -26,16 +26,29 @@ impl Mask {
     pub fn apply(&mut self, bytes: &mut [u8]) {
         let [a, b, c, d] = self.0;
         let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-        let (words, rest) = bytes.as_chunks_mut::<8>();
-        for chunk in words {
-            *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+        let (blocks, rest) = bytes.as_chunks_mut::<BLOCK_BYTES>();
+        for block in blocks {
+            apply_to_words(word, block);
         }
+        let rest = apply_to_words(word, rest);
         for (byte, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
             *byte ^= key;
         }
-        // The words took a multiple of four: only what is behind them turns the key.
+        // Blocks and words took a multiple of four: only what is behind them turns the key.
         self.0.rotate_left(rest.len() % 4);
     }
+}
+
+/// Words in blocks of a known length become vector instructions without a loop around them that counts words.
+const BLOCK_BYTES: usize = 64;
+
+/// Returns what is too short for a word.
+fn apply_to_words(word: u64, bytes: &mut [u8]) -> &mut [u8] {
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for chunk in words {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    rest
 }
 
 #[cfg(test)]
