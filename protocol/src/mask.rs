@@ -44,17 +44,6 @@ impl Mask {
             self.key = self.key.rotate_right(8);
         }
     }
-
-    /// Appends `bytes`, the next ones of the payload, to `out`, masked or unmasked: in one pass over memory, since each block is
-    /// still in the nearest cache when the mask is applied to it.
-    pub(crate) fn append(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        out.reserve(bytes.len());
-        for block in bytes.chunks(CACHED_BYTES) {
-            let at = out.len();
-            out.extend_from_slice(block);
-            self.apply(out.split_at_mut(at).1);
-        }
-    }
 }
 
 /// What a step of the loop over long payloads takes: a known number of words becomes vector instructions.
