@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use crate::contenders::{Job, Outgoing, fastwebsockets, soketto, tidewire, tungstenite};
-use crate::workload::{self, Incoming};
+use crate::workload::{self, Incoming, READ_BYTES};
 
 /// Followers of a broadcast.
 const FOLLOWERS: u64 = 1000;
@@ -52,15 +52,33 @@ fn receiving() -> Vec<Row> {
         receive(
             "in-16k",
             "receive binary, 16 KiB",
-            workload::binary(16 << 10),
+            workload::binary(16 << 10, READ_BYTES),
         ),
         receive(
             "in-16k-text",
             "receive text, 16 KiB",
-            workload::text(16 << 10),
+            workload::text(16 << 10, READ_BYTES),
         ),
-        receive("in-1m", "receive binary, 1 MiB", workload::binary(1 << 20)),
-        receive("in-1m-text", "receive text, 1 MiB", workload::text(1 << 20)),
+        receive(
+            "in-1m",
+            "receive binary, 1 MiB in one read",
+            workload::binary(1 << 20, 2 << 20),
+        ),
+        receive(
+            "in-1m-text",
+            "receive text, 1 MiB in one read",
+            workload::text(1 << 20, 2 << 20),
+        ),
+        receive(
+            "in-1m-parts",
+            "receive binary, 1 MiB in reads of 64 KiB",
+            workload::binary(1 << 20, READ_BYTES),
+        ),
+        receive(
+            "in-1m-parts-text",
+            "receive text, 1 MiB in reads of 64 KiB",
+            workload::text(1 << 20, READ_BYTES),
+        ),
         receive_fragmented(),
         receive_deflated("in-deflate-1k", "receive deflated text, 1 KiB", 1 << 10),
         receive_deflated("in-deflate-64k", "receive deflated text, 64 KiB", 64 << 10),
@@ -126,6 +144,7 @@ fn receive_deflated(id: &'static str, about: &str, len: usize) -> Row {
 fn sending() -> Vec<Row> {
     let server = Outgoing {
         bytes: 125,
+        binary: false,
         per_write: 1,
         client: false,
         deflate: false,
@@ -134,32 +153,25 @@ fn sending() -> Vec<Row> {
         client: true,
         ..server
     };
+    let many = Outgoing {
+        per_write: 32,
+        ..server
+    };
+    let binary = |kib: usize| Outgoing {
+        bytes: kib << 10,
+        binary: true,
+        ..server
+    };
+    let deflated = |kib: usize| Outgoing {
+        bytes: kib << 10,
+        deflate: true,
+        ..server
+    };
     vec![
         send("out-125-1", "send text, 125 B, 1 per write", server),
-        send(
-            "out-125-32",
-            "send text, 125 B, 32 per write",
-            Outgoing {
-                per_write: 32,
-                ..server
-            },
-        ),
-        send(
-            "out-16k",
-            "send text, 16 KiB",
-            Outgoing {
-                bytes: 16 << 10,
-                ..server
-            },
-        ),
-        send(
-            "out-1m",
-            "send text, 1 MiB",
-            Outgoing {
-                bytes: 1 << 20,
-                ..server
-            },
-        ),
+        send("out-125-32", "send text, 125 B, 32 per write", many),
+        send("out-16k", "send binary, 16 KiB", binary(16)),
+        send("out-1m", "send binary, 1 MiB", binary(1 << 10)),
         send(
             "out-masked-125",
             "send masked text, 125 B, 32 per write",
@@ -176,23 +188,11 @@ fn sending() -> Vec<Row> {
                 ..client
             },
         ),
-        send(
-            "out-deflate-1k",
-            "send deflated text, 1 KiB",
-            Outgoing {
-                bytes: 1 << 10,
-                deflate: true,
-                ..server
-            },
-        ),
+        send("out-deflate-1k", "send deflated text, 1 KiB", deflated(1)),
         send(
             "out-deflate-64k",
             "send deflated text, 64 KiB",
-            Outgoing {
-                bytes: 64 << 10,
-                deflate: true,
-                ..server
-            },
+            deflated(64),
         ),
     ]
 }

@@ -70,23 +70,23 @@ pub(crate) fn small_text(len: usize, per_read: usize) -> Incoming {
     }
 }
 
-/// One binary message, in as many reads as it needs.
-pub(crate) fn binary(len: usize) -> Incoming {
+/// One binary message, in as many reads of `arrival` bytes as it needs.
+pub(crate) fn binary(len: usize, arrival: usize) -> Incoming {
     let bytes = frame(FIN | BINARY, &noise(len), &mut Random(2));
     Incoming {
         bytes,
-        arrival: READ_BYTES,
+        arrival,
         message_bytes: len,
         text: false,
     }
 }
 
-/// One text message, in as many reads as it needs.
-pub(crate) fn text(len: usize) -> Incoming {
+/// One text message, in as many reads of `arrival` bytes as it needs.
+pub(crate) fn text(len: usize, arrival: usize) -> Incoming {
     let bytes = frame(FIN | TEXT, mixed(len).as_bytes(), &mut Random(3));
     Incoming {
         bytes,
-        arrival: READ_BYTES,
+        arrival,
         message_bytes: len,
         text: true,
     }

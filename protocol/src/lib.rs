@@ -103,6 +103,7 @@ mod event;
 pub mod fuzzing;
 mod message;
 mod outbox;
+mod owned;
 mod prepared;
 mod send;
 
@@ -113,6 +114,7 @@ pub use deflate::{DeflateAgreement, DeflateConfig};
 pub use error::{Error, LimitError, Misuse, PeerError};
 pub use event::{Closed, Event, Initiator, Piece};
 pub use message::Message;
+pub use owned::OwnedMessage;
 pub use prepared::Prepared;
 
 /// An end of a connection.

@@ -29,7 +29,7 @@ impl Mask {
     /// "Octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4 of
     /// the masking key" (§5.3), so that doing it twice undoes it.
     pub fn apply(&mut self, bytes: &mut [u8]) {
-        let word = u64::from(self.key) << 32 | u64::from(self.key);
+        let word = self.word();
         let (blocks, rest) = bytes.as_chunks_mut::<VECTOR_BYTES>();
         for block in blocks {
             apply_to_words(word, block);
@@ -44,6 +44,28 @@ impl Mask {
             self.key = self.key.rotate_right(8);
         }
     }
+
+    /// Appends `bytes`, the next ones of the payload, masked or unmasked on the way.
+    pub(crate) fn append(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let word = self.word();
+        out.reserve(bytes.len());
+        // The room for each block is filled with zeros first, which costs little while it is in the nearest cache.
+        for block in bytes.chunks(CACHED_BYTES) {
+            let at = out.len();
+            out.resize(at + block.len(), 0);
+            let (from, from_rest) = block.as_chunks::<8>();
+            let (to, to_rest) = out.split_at_mut(at).1.as_chunks_mut::<8>();
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = (u64::from_le_bytes(*from) ^ word).to_le_bytes();
+            }
+            to_rest.copy_from_slice(from_rest);
+            self.apply(to_rest);
+        }
+    }
+
+    fn word(self) -> u64 {
+        u64::from(self.key) << 32 | u64::from(self.key)
+    }
 }
 
 /// What a step of the loop over long payloads takes: a known number of words becomes vector instructions.
@@ -51,7 +73,7 @@ const VECTOR_BYTES: usize = 32;
 
 /// How much of a payload is worked on at a time where there is more than one thing to do with it: it stays in the first-level
 /// cache of any processor meanwhile.
-pub(crate) const CACHED_BYTES: usize = 4 << 10;
+pub(crate) const CACHED_BYTES: usize = 2 << 10;
 
 /// Returns what is too short for a word.
 fn apply_to_words(word: u64, bytes: &mut [u8]) -> &mut [u8] {

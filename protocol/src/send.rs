@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::IoSlice;
 
+use bytes::Bytes;
+
 use crate::Side;
 use crate::close::CloseFrame;
 use crate::deflate::{Compression, with_output_buffer};
@@ -130,10 +132,9 @@ impl Sender {
         let header = Header { mask, ..header };
         self.outbox.append(|out| {
             header.encode(out);
-            let at = out.len();
-            out.extend_from_slice(payload);
-            if let Some(key) = mask {
-                Mask::new(key).apply(out.split_at_mut(at).1);
+            match mask {
+                None => out.extend_from_slice(payload),
+                Some(key) => Mask::new(key).append(payload, out),
             }
         });
     }
@@ -141,13 +142,43 @@ impl Sender {
     /// Queues a frame that was encoded before; a server shares its bytes.
     pub(crate) fn prepared(&mut self, prepared: &Prepared) {
         match (self.side, &self.compression) {
-            (Side::Server, None) => self.outbox.append_shared(prepared.frame().clone()),
+            (Side::Server, None) => self.outbox.append_shared(prepared.frame()),
             (Side::Server, Some(compression)) => {
-                let frame = prepared.frame_for(compression).clone();
-                self.outbox.append_shared(frame);
+                self.outbox.append_shared(prepared.frame_for(compression));
             }
             (Side::Client, _) => self.message(prepared.opcode(), prepared.payload()),
         }
+    }
+
+    /// Queues a whole message with its memory, which is shared with whoever else has it.
+    pub(crate) fn owned(&mut self, opcode: Opcode, payload: Bytes) {
+        let compressed = self.compression.as_ref();
+        if compressed.is_some_and(|compression| compression.is_worth_it(payload.len())) {
+            return self.message(opcode, &payload);
+        }
+        let header = Header::unmasked(opcode, payload.len());
+        match self.side {
+            Side::Server => self.push_shared(header, &payload),
+            Side::Client => match payload.try_into_mut() {
+                Ok(mut payload) => {
+                    let key = self.keys.next();
+                    Mask::new(key).apply(&mut payload);
+                    let header = Header {
+                        mask: Some(key),
+                        ..header
+                    };
+                    self.push_shared(header, &payload.freeze());
+                }
+                // Somebody else reads these bytes: they are masked in a copy.
+                Err(payload) => self.push(header, &payload),
+            },
+        }
+    }
+
+    /// Queues a header and behind it a payload that is masked already, if it has to be.
+    fn push_shared(&mut self, header: Header, payload: &Bytes) {
+        self.outbox.append(|out| header.encode(out));
+        self.outbox.append_shared(payload);
     }
 
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close

@@ -63,7 +63,12 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
                 } else {
                     Payload::Borrowed(black_box(text.as_bytes()))
                 };
-                let sent = socket.write_frame(Frame::text(payload)).await;
+                let frame = if outgoing.binary {
+                    Frame::binary(payload)
+                } else {
+                    Frame::text(payload)
+                };
+                let sent = socket.write_frame(frame).await;
                 sent.expect("the transport takes everything");
             }
         });

@@ -14,6 +14,8 @@ pub(crate) type Job = Box<dyn FnMut(u64) -> u64>;
 pub(crate) struct Outgoing {
     /// The payload's length.
     pub(crate) bytes: usize,
+    /// Bytes that the application shares, not text that it lends.
+    pub(crate) binary: bool,
     /// How many messages are queued before the transport is written to.
     pub(crate) per_write: u64,
     /// Clients mask.

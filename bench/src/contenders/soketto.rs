@@ -66,7 +66,11 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
         complete(async {
             for _ in 0..messages / outgoing.per_write {
                 for _ in 0..outgoing.per_write {
-                    let sent = sender.send_text(black_box(&text)).await;
+                    let sent = if outgoing.binary {
+                        sender.send_binary(black_box(&text)).await
+                    } else {
+                        sender.send_text(black_box(&text)).await
+                    };
                     sent.expect("the transport takes everything");
                 }
                 sender

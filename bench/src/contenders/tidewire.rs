@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use tidewire_protocol::mask::Mask;
 use tidewire_protocol::{
     Config, Connection, DeflateAgreement, DeflateConfig, Event, Message, Prepared,
@@ -46,7 +47,8 @@ pub(crate) fn receive(incoming: Incoming, deflate: bool) -> Job {
     if deflate {
         connection.enable_deflate(&DEFLATE, ALONE);
     }
-    let mut buffer = vec![0; READ_BYTES];
+    // One buffer serves all connections of a loop: it is made for the largest read.
+    let mut buffer = vec![0; incoming.arrival.max(READ_BYTES)];
     let mut transport = Transport::repeating(incoming.bytes, incoming.arrival);
     Box::new(move |messages| {
         let (mut seen, mut bytes) = (0, 0);
@@ -65,9 +67,10 @@ pub(crate) fn receive(incoming: Incoming, deflate: bool) -> Job {
     })
 }
 
-/// Sends, with the buffer of the loop.
+/// Sends: small messages by reference, large ones with their memory.
 pub(crate) fn send(outgoing: Outgoing) -> Job {
     let text = workload::ascii(outgoing.bytes);
+    let shared = Bytes::from(text.clone());
     let mut connection = if outgoing.client {
         Connection::client(config(), Instant::now())
     } else {
@@ -78,17 +81,18 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
     }
     let mut transport = Transport::write_only();
     let written = transport.written();
-    let mut spare = Vec::with_capacity(READ_BYTES);
     Box::new(move |messages| {
         let before = written.get();
         for _ in 0..messages / outgoing.per_write {
-            connection.lend_buffer(&mut spare);
             for _ in 0..outgoing.per_write {
-                let sent = connection.send(&Message::text(black_box(&text)));
+                let sent = if outgoing.binary {
+                    connection.send_owned(black_box(&shared).clone())
+                } else {
+                    connection.send(&Message::text(black_box(&text)))
+                };
                 sent.expect("it is open");
             }
             transmit(&mut connection, &mut transport);
-            connection.reclaim_buffer(&mut spare);
         }
         written.get() - before
     })
@@ -118,12 +122,9 @@ pub(crate) fn broadcast(bytes: usize, followers: u64) -> Job {
 }
 
 fn transmit(connection: &mut Connection, transport: &mut Transport) {
-    loop {
-        let mut slices = [IoSlice::new(&[]); 16];
+    while connection.unsent_bytes() > 0 {
+        let mut slices = [IoSlice::new(&[]); 4];
         let filled = connection.poll_transmit(&mut slices);
-        if filled == 0 {
-            return;
-        }
         let written = transport.write_vectored(&slices[..filled]);
         connection.transmitted(written);
     }

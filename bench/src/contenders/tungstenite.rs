@@ -31,7 +31,12 @@ pub(crate) fn receive(incoming: Incoming) -> Job {
 
 /// Sends; `write` queues, `flush` writes.
 pub(crate) fn send(outgoing: Outgoing) -> Job {
-    let text = Utf8Bytes::from(workload::ascii(outgoing.bytes));
+    let text = workload::ascii(outgoing.bytes);
+    let message = if outgoing.binary {
+        Message::Binary(text.into())
+    } else {
+        Message::Text(text.into())
+    };
     let role = if outgoing.client {
         Role::Client
     } else {
@@ -44,7 +49,7 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
         let before = written.get();
         for _ in 0..messages / outgoing.per_write {
             for _ in 0..outgoing.per_write {
-                let message = Message::Text(black_box(&text).clone());
+                let message = black_box(&message).clone();
                 socket.write(message).expect("it is open");
             }
             socket.flush().expect("the transport takes everything");
