@@ -230,8 +230,7 @@ impl Connection {
     pub fn send_owned(&mut self, message: impl Into<OwnedMessage>) -> Result<(), Misuse> {
         self.check_open()?;
         self.sender.check_between_messages()?;
-        let message = message.into();
-        self.sender.owned(message.opcode(), message.into_bytes());
+        self.sender.owned(message.into());
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::error::Misuse;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
 use crate::mask::Mask;
 use crate::outbox::Outbox;
+use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
 
 /// Frames on their way out.
@@ -151,7 +152,8 @@ impl Sender {
     }
 
     /// Queues a whole message with its memory, which is shared with whoever else has it.
-    pub(crate) fn owned(&mut self, opcode: Opcode, payload: Bytes) {
+    pub(crate) fn owned(&mut self, message: OwnedMessage) {
+        let (opcode, payload) = (message.opcode(), message.into_bytes());
         let compressed = self.compression.as_ref();
         if compressed.is_some_and(|compression| compression.is_worth_it(payload.len())) {
             return self.message(opcode, &payload);

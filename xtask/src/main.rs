@@ -5,6 +5,8 @@
 
 mod arch;
 mod autobahn;
+mod bench;
+mod callgrind;
 mod exec;
 mod fuzz;
 mod paths;
@@ -38,6 +40,8 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
+    /// Measure Tidewire beside its peers
+    Bench(bench::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
 }
@@ -58,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
     }
 }

@@ -98,9 +98,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn fmt() -> Result<()> {
     exec::run(&mut exec::cargo("fmt --all --check"))?;
-    exec::run(&mut exec::cargo(
-        "fmt --manifest-path fuzz/Cargo.toml --check",
-    ))
+    for apart in ["fuzz", "bench"] {
+        let words = format!("fmt --manifest-path {apart}/Cargo.toml --check");
+        exec::run(&mut exec::cargo(&words))?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result<()> {
