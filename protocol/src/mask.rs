@@ -45,24 +45,6 @@ impl Mask {
         }
     }
 
-    /// Appends `bytes`, the next ones of the payload, masked or unmasked on the way.
-    pub(crate) fn append(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let word = self.word();
-        out.reserve(bytes.len());
-        // The room for each block is filled with zeros first, which costs little while it is in the nearest cache.
-        for block in bytes.chunks(CACHED_BYTES) {
-            let at = out.len();
-            out.resize(at + block.len(), 0);
-            let (from, from_rest) = block.as_chunks::<8>();
-            let (to, to_rest) = out.split_at_mut(at).1.as_chunks_mut::<8>();
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = (u64::from_le_bytes(*from) ^ word).to_le_bytes();
-            }
-            to_rest.copy_from_slice(from_rest);
-            self.apply(to_rest);
-        }
-    }
-
     fn word(self) -> u64 {
         u64::from(self.key) << 32 | u64::from(self.key)
     }

@@ -58,6 +58,15 @@ impl Outbox {
         }
     }
 
+    /// The same for bytes that the caller has no more use for.
+    pub(crate) fn append_owned(&mut self, bytes: Bytes) {
+        if bytes.len() <= COPIED_BYTES_MAX {
+            self.own.extend_from_slice(&bytes);
+        } else {
+            self.share(bytes);
+        }
+    }
+
     fn share(&mut self, bytes: Bytes) {
         let placed = if self.shared.is_empty() {
             self.own_sent

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::IoSlice;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::Side;
 use crate::close::CloseFrame;
@@ -135,7 +135,11 @@ impl Sender {
             header.encode(out);
             match mask {
                 None => out.extend_from_slice(payload),
-                Some(key) => Mask::new(key).append(payload, out),
+                Some(key) => {
+                    let at = out.len();
+                    out.extend_from_slice(payload);
+                    Mask::new(key).apply(out.split_at_mut(at).1);
+                }
             }
         });
     }
@@ -160,27 +164,30 @@ impl Sender {
         }
         let header = Header::unmasked(opcode, payload.len());
         match self.side {
-            Side::Server => self.push_shared(header, &payload),
+            Side::Server => self.push_owned(header, payload),
             Side::Client => match payload.try_into_mut() {
-                Ok(mut payload) => {
-                    let key = self.keys.next();
-                    Mask::new(key).apply(&mut payload);
-                    let header = Header {
-                        mask: Some(key),
-                        ..header
-                    };
-                    self.push_shared(header, &payload.freeze());
-                }
+                Ok(payload) => self.push_masked(header, payload),
                 // Somebody else reads these bytes: they are masked in a copy.
                 Err(payload) => self.push(header, &payload),
             },
         }
     }
 
+    /// Masks a payload where it lies and queues it.
+    fn push_masked(&mut self, header: Header, mut payload: BytesMut) {
+        let key = self.keys.next();
+        Mask::new(key).apply(&mut payload);
+        let header = Header {
+            mask: Some(key),
+            ..header
+        };
+        self.push_owned(header, payload.freeze());
+    }
+
     /// Queues a header and behind it a payload that is masked already, if it has to be.
-    fn push_shared(&mut self, header: Header, payload: &Bytes) {
+    fn push_owned(&mut self, header: Header, payload: Bytes) {
         self.outbox.append(|out| header.encode(out));
-        self.outbox.append_shared(payload);
+        self.outbox.append_owned(payload);
     }
 
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
