@@ -50,6 +50,11 @@ fn receiving() -> Vec<Row> {
             workload::small_text(125, 32),
         ),
         receive(
+            "in-mixed-125",
+            "receive text that is not ASCII, 125 B, 32 per read",
+            workload::small_mixed(125, 32),
+        ),
+        receive(
             "in-16k",
             "receive binary, 16 KiB",
             workload::binary(16 << 10, READ_BYTES),
@@ -172,6 +177,22 @@ fn sending() -> Vec<Row> {
         send("out-125-32", "send text, 125 B, 32 per write", many),
         send("out-16k", "send binary, 16 KiB", binary(16)),
         send("out-1m", "send binary, 1 MiB", binary(1 << 10)),
+        send(
+            "out-lent-16k",
+            "send text that the caller keeps, 16 KiB",
+            Outgoing {
+                bytes: 16 << 10,
+                ..server
+            },
+        ),
+        send(
+            "out-lent-1m",
+            "send text that the caller keeps, 1 MiB",
+            Outgoing {
+                bytes: 1 << 20,
+                ..server
+            },
+        ),
         send(
             "out-masked-125",
             "send masked text, 125 B, 32 per write",

@@ -56,16 +56,25 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
 
 /// `per_read` text messages of `len` bytes in each read.
 pub(crate) fn small_text(len: usize, per_read: usize) -> Incoming {
+    small(&ascii(len), per_read)
+}
+
+/// The same with characters of one to four bytes.
+pub(crate) fn small_mixed(len: usize, per_read: usize) -> Incoming {
+    small(&mixed(len), per_read)
+}
+
+fn small(text: &str, per_read: usize) -> Incoming {
     let mut random = Random(1);
     let mut bytes = Vec::new();
     for _ in 0..32 {
-        bytes.extend(frame(FIN | TEXT, ascii(len).as_bytes(), &mut random));
+        bytes.extend(frame(FIN | TEXT, text.as_bytes(), &mut random));
     }
     let arrival = bytes.len() / 32 * per_read;
     Incoming {
         bytes,
         arrival,
-        message_bytes: len,
+        message_bytes: text.len(),
         text: true,
     }
 }
