@@ -9,6 +9,7 @@ mod bench;
 mod callgrind;
 mod exec;
 mod fuzz;
+mod linear;
 mod paths;
 mod server;
 mod setup;
@@ -40,6 +41,8 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
+    /// Count what twice the size costs: heads, lists, segments, fragments
+    Linear,
     /// Measure Tidewire beside its peers
     Bench(bench::Args),
     /// Fuzz the protocol crate with cargo-fuzz
@@ -62,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Linear => linear::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
     }

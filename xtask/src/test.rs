@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, exec, fuzz, paths, server, setup};
+use crate::{arch, autobahn, exec, fuzz, linear, paths, server, setup};
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -53,6 +53,11 @@ const STEPS: [Step; 11] = [
         name: "integration",
         about: "real processes, real clients",
         run: integration,
+    },
+    Step {
+        name: "linear",
+        about: "twice the size costs at most 2.3 times the instructions",
+        run: linear::run,
     },
     Step {
         name: "autobahn",
