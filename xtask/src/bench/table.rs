@@ -16,7 +16,7 @@ What one message costs in each crate: nanoseconds of the thread's own time, and 
 times as long the fastest peer takes as Tidewire: above 1 Tidewire is faster. `cargo xtask bench codec` runs it again.
 
 * The same bytes, the same process: contenders take turns of 2 ms, 75 rounds; a figure is the median of the rounds, a ratio
-  the median of the rounds' ratios, and both are medians over five runs of the program.
+  the median of the rounds' ratios, and both are medians over several runs of the program.
 * The transport is memory. A read copies what arrived; a write looks at where its bytes are and takes them all, for nothing.
   That is kind to fastwebsockets and soketto, which write each message, or its header and its payload, by themselves where
   Tidewire and tungstenite write once for a whole turn.
