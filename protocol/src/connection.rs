@@ -26,6 +26,7 @@ use crate::error::{Error, Misuse};
 use crate::event::{Closed, Event, Initiator};
 use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
 use crate::message::{Message, Received, Receiver};
+use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
 use crate::send::{Keys, Sender};
 
@@ -222,6 +223,17 @@ impl Connection {
         self.check_open()?;
         self.sender.check_between_messages()?;
         self.sender.message(message.opcode(), message.payload());
+        Ok(())
+    }
+
+    /// Queues a large message with its memory: a server shares it, a client masks it in place if nobody else has it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_owned(&mut self, message: impl Into<OwnedMessage>) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender.owned(message.into());
         Ok(())
     }
 

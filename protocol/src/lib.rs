@@ -134,6 +134,7 @@ mod event;
 pub mod fuzzing;
 mod message;
 mod outbox;
+mod owned;
 mod prepared;
 mod send;
 
@@ -144,6 +145,7 @@ pub use deflate::{DeflateAgreement, DeflateConfig};
 pub use error::{Error, LimitError, Misuse, PeerError};
 pub use event::{Closed, Event, Initiator, Piece};
 pub use message::Message;
+pub use owned::OwnedMessage;
 pub use prepared::Prepared;
 
 /// An end of a connection.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::IoSlice;
 
+use bytes::{Bytes, BytesMut};
 use rand::RngExt as _;
 
 use crate::Side;
@@ -13,6 +14,7 @@ use crate::error::Misuse;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
 use crate::mask::Mask;
 use crate::outbox::Outbox;
+use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
 
 /// Frames on their way out.
@@ -138,10 +140,13 @@ impl Sender {
         let header = Header { mask, ..header };
         self.outbox.append(|out| {
             header.encode(out);
-            let at = out.len();
-            out.extend_from_slice(payload);
-            if let Some(key) = mask {
-                Mask::new(key).apply(out.split_at_mut(at).1);
+            match mask {
+                None => out.extend_from_slice(payload),
+                Some(key) => {
+                    let at = out.len();
+                    out.extend_from_slice(payload);
+                    Mask::new(key).apply(out.split_at_mut(at).1);
+                }
             }
         });
     }
@@ -149,13 +154,47 @@ impl Sender {
     /// Queues a frame that was encoded before; a server shares its bytes.
     pub(crate) fn prepared(&mut self, prepared: &Prepared) {
         match (self.side, &self.compression) {
-            (Side::Server, None) => self.outbox.append_shared(prepared.frame().clone()),
+            (Side::Server, None) => self.outbox.append_shared(prepared.frame()),
             (Side::Server, Some(compression)) => {
-                let frame = prepared.frame_for(compression).clone();
-                self.outbox.append_shared(frame);
+                self.outbox.append_shared(prepared.frame_for(compression));
             }
             (Side::Client, _) => self.message(prepared.opcode(), prepared.payload()),
         }
+    }
+
+    /// Queues a whole message with its memory, which is shared with whoever else has it.
+    pub(crate) fn owned(&mut self, message: OwnedMessage) {
+        let (opcode, payload) = (message.opcode(), message.into_bytes());
+        let compressed = self.compression.as_ref();
+        if compressed.is_some_and(|compression| compression.is_worth_it(payload.len())) {
+            return self.message(opcode, &payload);
+        }
+        let header = Header::unmasked(opcode, payload.len());
+        match self.side {
+            Side::Server => self.push_owned(header, payload),
+            Side::Client => match payload.try_into_mut() {
+                Ok(payload) => self.push_masked(header, payload),
+                // Somebody else reads these bytes: they are masked in a copy.
+                Err(payload) => self.push(header, &payload),
+            },
+        }
+    }
+
+    /// Masks a payload where it lies and queues it.
+    fn push_masked(&mut self, header: Header, mut payload: BytesMut) {
+        let key = self.keys.next();
+        Mask::new(key).apply(&mut payload);
+        let header = Header {
+            mask: Some(key),
+            ..header
+        };
+        self.push_owned(header, payload.freeze());
+    }
+
+    /// Queues a header and behind it a payload that is masked already, if it has to be.
+    fn push_owned(&mut self, header: Header, payload: Bytes) {
+        self.outbox.append(|out| header.encode(out));
+        self.outbox.append_owned(payload);
     }
 
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close

@@ -5,8 +5,11 @@
 
 mod arch;
 mod autobahn;
+mod bench;
+mod callgrind;
 mod exec;
 mod fuzz;
+mod linear;
 mod mutants;
 mod paths;
 mod rfc;
@@ -41,6 +44,10 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
+    /// Count what twice the size costs: heads, lists, segments, fragments
+    Linear,
+    /// Measure Tidewire beside its peers
+    Bench(bench::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
     /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
@@ -65,6 +72,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Linear => linear::run(),
+        Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Rfc(args) => rfc::run(&args),
         Command::Mutants(args) => mutants::run(&args),

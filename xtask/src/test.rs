@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, exec, fuzz, paths, rfc, server, setup};
+use crate::{arch, autobahn, exec, fuzz, linear, paths, rfc, server, setup};
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -60,6 +60,11 @@ const STEPS: [Step; 12] = [
         run: integration,
     },
     Step {
+        name: "linear",
+        about: "twice the size costs at most 2.3 times the instructions",
+        run: linear::run,
+    },
+    Step {
         name: "autobahn",
         about: "the Autobahn testsuite's quick set, both sides",
         run: autobahn::step,
@@ -103,9 +108,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn fmt() -> Result<()> {
     exec::run(&mut exec::cargo("fmt --all --check"))?;
-    exec::run(&mut exec::cargo(
-        "fmt --manifest-path fuzz/Cargo.toml --check",
-    ))
+    for apart in ["fuzz", "bench"] {
+        let words = format!("fmt --manifest-path {apart}/Cargo.toml --check");
+        exec::run(&mut exec::cargo(&words))?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result<()> {

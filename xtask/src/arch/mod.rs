@@ -18,7 +18,7 @@ const LINES_MAX: usize = 500;
 const PAGES: [(&str, usize); 2] = [("README.md", 150), ("CONTRIBUTING.md", 80)];
 
 /// Folders with Rust code of ours.
-const FOLDERS: [&str; 5] = ["protocol", "server", "xtask", "tests", "fuzz"];
+const FOLDERS: [&str; 6] = ["protocol", "server", "xtask", "tests", "fuzz", "bench"];
 
 /// Async runtimes and other people's WebSocket code: the server is to have none, nor what builds or tests it. (The protocol
 /// crate has an example on tokio; cargo does not build the examples of a dependency.)
