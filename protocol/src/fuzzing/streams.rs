@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{any_time, drain};
 use crate::{
-    CloseCode, Config, Connection, DeflateAgreement, DeflateConfig, Delivery, Event, Message, Side,
-    Transport,
+    CloseCode, Config, Connection, DeflateAgreement, DeflateConfig, Delivery, Event, Message,
+    Piece, Side, Transport,
 };
 
 /// A server that reads the bytes whole and one that reads them in pieces see the same and answer the same, and so does one
@@ -155,21 +155,13 @@ impl Application {
     }
 
     fn handle(&mut self, event: Event<'_>, connection: &mut Connection) {
-        let event = match event.into_owned() {
-            Event::Piece(piece) => {
-                assert_eq!(piece.first, self.begun.is_none());
-                let message = match self.begun.take() {
-                    Some(begun) => joined(begun, &piece.content),
-                    None => piece.content,
-                };
-                if !piece.last {
-                    self.begun = Some(message);
-                    return;
-                }
-                Event::Message(message)
-            }
-            event => event,
-        };
+        let mut event = event.into_owned();
+        if let Event::Piece(piece) = event {
+            let Some(message) = self.put_together(piece) else {
+                return;
+            };
+            event = Event::Message(message);
+        }
         if let Event::Message(message) = &event {
             // Refused once somebody has begun to close, which is right.
             let _ = connection.send(message);
@@ -179,6 +171,20 @@ impl Application {
             self.patience = self.patience.saturating_sub(1);
         }
         self.events.push(event);
+    }
+
+    /// The whole message, once its last piece is there.
+    fn put_together(&mut self, piece: Piece<'static>) -> Option<Message<'static>> {
+        assert_eq!(piece.first, self.begun.is_none());
+        let message = match self.begun.take() {
+            Some(begun) => joined(begun, &piece.content),
+            None => piece.content,
+        };
+        if piece.last {
+            return Some(message);
+        }
+        self.begun = Some(message);
+        None
     }
 
     fn ends(&self) -> usize {
