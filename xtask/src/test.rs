@@ -105,7 +105,7 @@ fn fmt() -> Result<()> {
 
 fn clippy() -> Result<()> {
     exec::run(&mut exec::cargo(
-        "clippy --workspace --all-targets --keep-going -- -D warnings",
+        "clippy --workspace --all-targets --features tidewire-protocol/fuzzing --keep-going -- -D warnings",
     ))
 }
 
@@ -131,7 +131,7 @@ fn deny() -> Result<()> {
 
 fn unit() -> Result<()> {
     exec::run(&mut exec::cargo(
-        "test --workspace --exclude tidewire-tests --no-fail-fast",
+        "test --workspace --exclude tidewire-tests --features tidewire-protocol/fuzzing --no-fail-fast",
     ))
 }
 
