@@ -206,6 +206,9 @@ impl Pair {
         assert_eq!(server.sent.len(), client.received);
         client.close(0, 0, self.now);
         self.settle();
+        // The server ends the transport first (§7.1.1).
+        assert_eq!(self.client.connection.transport(), Transport::Keep);
+        assert_eq!(self.server.connection.transport(), Transport::HalfClose);
         for end in [&mut self.client, &mut self.server] {
             assert!(end.closed.as_ref().is_some_and(Closed::is_clean));
             assert_eq!(end.closed.as_ref().map(Closed::code), Some(1000));

@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: builds the targets of `fuzz/` with cargo-fuzz (nightly, AddressSanitizer) and
 //! runs them from the committed seeds, with a memory and a time limit for every single input.
 
+mod coverage;
 mod libfuzzer;
 mod seeds;
 
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Only this input: to see a finding again
     #[arg(long, value_name = "FILE", requires = "target")]
     input: Option<PathBuf>,
+    /// Fuzz nothing: tell which lines of the crate the seeds and the corpus of all targets reach
+    #[arg(long, conflicts_with_all = ["target", "runs", "input"])]
+    coverage: bool,
     /// Print the targets
     #[arg(long)]
     list: bool,
@@ -44,6 +48,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
         targets.iter().for_each(|target| println!("{target}"));
         return Ok(());
+    }
+    require_nightly()?;
+    if args.coverage {
+        return coverage::run(&targets);
     }
     let chosen = choose(&targets, args.target.as_deref())?;
     build(args.target.as_deref())?;
@@ -95,11 +103,15 @@ fn choose<'a>(targets: &'a [String], wanted: Option<&str>) -> Result<Vec<&'a Str
     }
 }
 
+fn require_nightly() -> Result<()> {
+    if exec::succeeds(nightly("rustc").arg("--version")) {
+        return Ok(());
+    }
+    bail!("fuzzing needs a nightly compiler: run `rustup toolchain install nightly`")
+}
+
 fn build(target: Option<&str>) -> Result<()> {
     setup::cargo_tools::ensure_one("cargo-fuzz")?;
-    if !exec::succeeds(nightly("rustc").arg("--version")) {
-        bail!("fuzzing needs a nightly compiler: run `rustup toolchain install nightly`");
-    }
     let mut build = nightly(setup::cargo_tools::binary("cargo-fuzz"));
     // Following comparisons costs a third of the speed, most of it inside DEFLATE, where it leads nowhere; seeds and
     // dictionaries know the words that matter.
