@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, exec, fuzz, paths, server, setup};
+use crate::{arch, autobahn, differential, exec, fuzz, paths, server, setup};
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -58,6 +58,11 @@ const STEPS: [Step; 11] = [
         name: "autobahn",
         about: "the Autobahn testsuite's quick set, both sides",
         run: autobahn::step,
+    },
+    Step {
+        name: "differential",
+        about: "two other implementations say the same",
+        run: differential::step,
     },
     Step {
         name: "fuzz",
