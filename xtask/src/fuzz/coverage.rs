@@ -17,6 +17,9 @@ use crate::{exec, paths};
 /// What is to be reached, in percent of the lines.
 const WANTED: f64 = 95.0;
 
+/// How files of counts are called.
+const COUNTS: &str = "profraw";
+
 /// Replays all `targets` and prints a table.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ fn binary(target: &str) -> PathBuf {
     home().join("target/coverage/release").join(target)
 }
 
-/// Runs the target on each file, one after another; the counts are written when it ends.
+/// Runs the target on each of its inputs.
 fn replay(target: &str, folder: &Path) -> Result<()> {
     let mut inputs = files(&seeds::expand(target)?)?;
     let of_seeds = inputs.len();
@@ -59,22 +62,27 @@ fn replay(target: &str, folder: &Path) -> Result<()> {
         "   {target}: {of_seeds} seeds, {} inputs of the corpus",
         inputs.len() - of_seeds
     );
-    let log = fs::File::create(folder.join(format!("{target}.log")))?;
+    // A command line has room for some thousands of paths.
+    let parts = inputs.chunks(1_000).enumerate();
+    let mut parts = parts.map(|(part, inputs)| (format!("{target}-{part}"), inputs));
+    parts.try_for_each(|(name, inputs)| replay_part(target, inputs, &folder.join(name)))
+}
+
+/// The counts are written when it ends, what it says goes to a log beside them.
+fn replay_part(target: &str, inputs: &[PathBuf], to: &Path) -> Result<()> {
+    let log = to.with_extension("log");
     let mut command = exec::command(binary(target));
     command
-        .env(
-            "LLVM_PROFILE_FILE",
-            folder.join(format!("{target}.profraw")),
-        )
+        .env("LLVM_PROFILE_FILE", to.with_extension(COUNTS))
         .args(inputs)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log);
+        .stderr(fs::File::create(&log)?);
     let status = command
         .status()
         .with_context(|| format!("{target} could not be started"))?;
     if !status.success() {
-        let log = paths::shown(&folder.join(format!("{target}.log")));
+        let log = paths::shown(&log);
         bail!("{target} ended with {status}; {log} names the input last");
     }
     Ok(())
@@ -117,8 +125,9 @@ impl Tools {
         let merged = folder.join("all.profdata");
         let mut merge = self.tool("llvm-profdata");
         merge.args(["merge", "-sparse", "-o"]).arg(&merged);
-        let counts = |target: &String| folder.join(format!("{target}.profraw"));
-        exec::output(merge.args(targets.iter().map(counts)))?;
+        let counts = files(folder)?.into_iter();
+        let counts = counts.filter(|path| path.extension().is_some_and(|is| is == COUNTS));
+        exec::output(merge.args(counts))?;
         let mut export = self.tool("llvm-cov");
         export.args(["export", "--format=lcov", "--instr-profile"]);
         export.arg(&merged);
