@@ -282,3 +282,57 @@ impl<'a> Difference<'a> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::differential::{ours, outcome::Outcome};
+
+    /// What is said when somebody makes `events` and `end` of the bytes.
+    fn said(who: Kind, bytes: &[u8], events: &[Event], end: End) -> Option<&'static str> {
+        let sequence = Sequence {
+            deflate: Deflate::Off,
+            bytes: bytes.to_vec(),
+        };
+        let ours = ours::judge(&sequence, Instant::now());
+        let theirs = Answer {
+            outcome: Outcome {
+                events: events.to_vec(),
+                end,
+            },
+            final_block: None,
+        };
+        explain(who, &Difference::new(&sequence, &ours, &theirs))
+    }
+
+    #[test]
+    fn a_message_that_is_lost_changed_or_refused_has_no_explanation() {
+        let hello = b"\x81\x85\0\0\0\0Hello";
+        for who in Kind::ALL {
+            assert_eq!(said(who, hello, &[], End::Open), None);
+            let changed = [Event::Text(b"Hallo".to_vec())];
+            assert_eq!(said(who, hello, &changed, End::Open), None);
+            assert_eq!(said(who, hello, &[], End::Failed(1002)), None);
+        }
+    }
+
+    #[test]
+    fn what_one_is_known_for_does_not_excuse_the_other() {
+        let long_form = b"\x81\xfe\0\x01\0\0\0\0a";
+        let taken = [Event::Text(b"a".to_vec())];
+        assert!(said(Kind::Ws, long_form, &taken, End::Open).is_some());
+        assert_eq!(said(Kind::Wsproto, long_form, &taken, End::Open), None);
+    }
+
+    #[test]
+    fn what_is_in_front_of_a_known_difference_must_be_the_same() {
+        let message_and_long_form = b"\x81\x81\0\0\0\0a\x81\xfe\0\x01\0\0\0\0b";
+        let only_second = [Event::Text(b"b".to_vec())];
+        assert_eq!(
+            said(Kind::Ws, message_and_long_form, &only_second, End::Open),
+            None
+        );
+    }
+}
