@@ -1,8 +1,9 @@
 // What Node's `ws` makes of what a client sends: its Receiver, as a server has it, without a socket.
 //
 // Asked on stdin: a length of four bytes, a byte for permessage-deflate (0 off, 1 each message by itself, 2 with
-// context takeover), the bytes. Answered on stdout: a line of JSON, the events, how it ended, and how many events there
-// were when a final block of DEFLATE ended the inflater, if one did.
+// context takeover), the bytes. Answered on stdout: a line of JSON, the events, how it ended, how many events there were
+// when a final block of DEFLATE ended the inflater, if one did, and the bytes of a character that is not whole yet: none,
+// because text is looked at when it is whole.
 // Usage: node judge_ws.mjs BYTES_MAX
 
 import { createRequire } from 'node:module';
@@ -48,7 +49,7 @@ function judge(deflate, bytes) {
   return new Promise((resolve) => {
     const finish = () => {
       Object.values(agreed).forEach((extension) => extension.cleanup());
-      resolve({ events, end, final });
+      resolve({ events, end, final, waiting: '' });
     };
     receiver.on('error', (error) => {
       end = ['failed', error[kStatusCode]];

@@ -1,8 +1,8 @@
 """What python's `wsproto` makes of what a client sends: its frame protocol, as a server has it, without a socket.
 
 Asked on stdin: a length of four bytes, a byte for permessage-deflate (0 off, 1 each message by itself, 2 with
-context takeover), the bytes. Answered on stdout: a line of JSON, the events, how it ended, and how many events there
-were when a final block of DEFLATE ended the inflater, if one did.
+context takeover), the bytes. Answered on stdout: a line of JSON, the events, how it ended, how many events there were
+when a final block of DEFLATE ended the inflater, if one did, and the bytes of a character that is not whole yet.
 """
 
 import json
@@ -42,9 +42,12 @@ class Extension(PerMessageDeflate):
 def judge(deflate, data):
     events = []
     extensions = [Extension(deflate, events)] if deflate else []
-    end = read(FrameProtocol(client=False, extensions=extensions), data, events)
+    protocol = FrameProtocol(client=False, extensions=extensions)
+    end = read(protocol, data, events)
     final = extensions[0].final if extensions else None
-    return {"events": events, "end": end, "final": final}
+    decoder = protocol._message_decoder.decoder
+    waiting = decoder.getstate()[0].hex() if decoder else ""
+    return {"events": events, "end": end, "final": final, "waiting": waiting}
 
 
 def read(protocol, data, events):

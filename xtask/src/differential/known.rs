@@ -125,7 +125,8 @@ const KNOWN: [Known; 15] = [
         is_it: |it| {
             it.we_found(PeerError::InvalidUtf8)
                 && it.has_same_messages_so_far()
-                && it.we_failed_at_surrogate()
+                && (matches!(it.theirs.waiting[..], [0xed, 0xa0..=0xbf])
+                    || it.they_failed_with(1007))
         },
     },
     Known {
@@ -251,17 +252,6 @@ impl<'a> Difference<'a> {
         self.frames.iter().find(|frame| frame.end >= seen as u64)
     }
 
-    /// The bytes so far end with the beginning of a surrogate, all that a plain text shows of it being in one frame.
-    fn we_failed_at_surrogate(&self) -> bool {
-        let (Some(frame), Some((_, seen))) = (self.our_last_frame(), self.ours.failure) else {
-            return false;
-        };
-        let behind = usize::try_from(frame.end).unwrap_or(usize::MAX) - seen;
-        let len = frame.len.and_then(|len| usize::try_from(len).ok());
-        let text = &frame.payload[..len.unwrap_or(0).saturating_sub(behind)];
-        matches!(text, [.., 0xed, 0xa0..=0xbf] | [0xa0..=0xbf])
-    }
-
     /// Where the first control frame inside a compressed message ends.
     fn first_control_in_compressed_message(&self) -> Option<usize> {
         if self.sequence.deflate == Deflate::Off {
@@ -303,6 +293,7 @@ mod tests {
                 end,
             },
             final_block: None,
+            waiting: Vec::new(),
         };
         explain(who, &Difference::new(&sequence, &ours, &theirs))
     }

@@ -53,6 +53,8 @@ pub(super) struct Answer {
     pub(super) outcome: Outcome,
     /// How many events there were when a final block of DEFLATE ended its inflater.
     pub(super) final_block: Option<usize>,
+    /// The bytes of a character that it takes for the beginning of one.
+    pub(super) waiting: Vec<u8>,
 }
 
 impl Answer {
@@ -67,6 +69,7 @@ impl Answer {
                 end: end(&answer["end"])?,
             },
             final_block: final_block.transpose()?,
+            waiting: from_hex(&answer["waiting"])?,
         })
     }
 }
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let answer = r#"{"events": [["text", "6869"], ["ping", ""]], "end": ["closed", 1000, "62"], "final": null}"#;
+        let answer = r#"{"events": [["text", "6869"], ["ping", ""]], "end": ["closed", 1000, "62"], "final": null, "waiting": "c3"}"#;
         let outcome = Outcome {
             events: vec![Event::Text(b"hi".to_vec()), Event::Ping(Vec::new())],
             end: End::Closed {
@@ -140,6 +143,7 @@ mod tests {
         let expected = Answer {
             outcome,
             final_block: None,
+            waiting: vec![0xc3],
         };
         assert_eq!(Answer::read(answer).expect("it is right"), expected);
         assert!(Answer::read(r#"{"events": [], "end": ["gone"]}"#).is_err());
