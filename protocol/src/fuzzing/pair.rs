@@ -80,10 +80,9 @@ fn message(content: &[u8], binary: bool) -> Message<'_> {
     }
 }
 
-/// Up to every form that the length of a frame has.
-fn repeated(content: &[u8], much: u8) -> Vec<u8> {
-    content.repeat(if much == 7 { 300 } else { 1 << much })
-}
+/// How many bytes repetition may make of an input: a frame with the longest form of length, and not a second of work in
+/// pieces of one byte.
+const REPEATED_BYTES_MAX: usize = 80_000;
 
 /// A client and a server that agreed on the same.
 fn ends(flags: u8, windows: u8) -> (Connection, Connection) {
@@ -137,6 +136,8 @@ struct Pair {
     server: End,
     now: Instant,
     size: usize,
+    /// What is left of [`REPEATED_BYTES_MAX`].
+    repeated_bytes_left: usize,
 }
 
 /// One end and what is known of it.
@@ -166,19 +167,24 @@ impl Pair {
             server: End::new(Side::Server, server),
             now: any_time(),
             size,
+            repeated_bytes_left: REPEATED_BYTES_MAX,
         }
     }
 
     /// The lower three bits of `step` say what is done, the fourth by whom, the others how much or how.
     fn step(&mut self, step: u8, length: u8, content: &[u8]) {
         let (much, flagged) = (step >> 4 & 7, step & 0x80 != 0);
+        let repeated = match step & 7 {
+            0 | 1 => self.repeated(content, much),
+            _ => Vec::new(),
+        };
         let (actor, other) = match step & 8 {
             0 => (&mut self.client, &mut self.server),
             _ => (&mut self.server, &mut self.client),
         };
         match step & 7 {
-            0 => actor.send(&message(&repeated(content, much), flagged), false),
-            1 => actor.send(&message(&repeated(content, much), flagged), true),
+            0 => actor.send(&message(&repeated, flagged), false),
+            1 => actor.send(&message(&repeated, flagged), true),
             2 => actor.fragment(&message(content, much & 1 != 0), flagged),
             3 => actor.ping(content),
             4 => {
@@ -193,6 +199,14 @@ impl Pair {
             6 => actor.close(much, usize::from(length), self.now),
             _ => actor.be_handled(much, self.now),
         }
+    }
+
+    fn repeated(&mut self, content: &[u8], much: u8) -> Vec<u8> {
+        let wanted = if much == 7 { 300 } else { 1 << much };
+        let affordable = self.repeated_bytes_left / content.len().max(1);
+        let repeated = content.repeat(wanted.min(affordable).max(1));
+        self.repeated_bytes_left = self.repeated_bytes_left.saturating_sub(repeated.len());
+        repeated
     }
 
     /// Everything flows. What was sent has arrived, and then both close.
