@@ -208,6 +208,22 @@ fn an_empty_message_is_sent_as_it_is() {
 }
 
 #[test]
+fn a_final_block_that_ends_inside_the_tail_leaves_the_next_message_alone() {
+    // The first bits of an empty final block: the others are zeroes of the tail.
+    let odd = frame(0xc1, &[0x03]);
+    let plain = frame(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    for agreement in [PLAIN, ALONE] {
+        assert_eq!(
+            texts(
+                &mut client(agreement, Config::default()),
+                &[&odd[..], &plain].concat()
+            ),
+            ["", "Hello"]
+        );
+    }
+}
+
+#[test]
 fn final_blocks_and_other_streams_behind_them_in_one_message() {
     let block = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let twice = frame(0xc1, &[block, block].concat());

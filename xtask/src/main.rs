@@ -7,6 +7,7 @@ mod arch;
 mod autobahn;
 mod bench;
 mod callgrind;
+mod differential;
 mod exec;
 mod fuzz;
 mod linear;
@@ -48,6 +49,8 @@ enum Command {
     Linear,
     /// Measure Tidewire beside its peers
     Bench(bench::Args),
+    /// Compare the protocol crate with two other implementations on random sequences of frames
+    Differential(differential::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
     /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
@@ -74,6 +77,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Linear => linear::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Differential(args) => differential::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Rfc(args) => rfc::run(&args),
         Command::Mutants(args) => mutants::run(&args),

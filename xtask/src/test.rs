@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, exec, fuzz, linear, paths, rfc, server, setup};
+use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, server, setup};
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -70,6 +70,11 @@ const STEPS: [Step; 13] = [
         run: autobahn::step,
     },
     Step {
+        name: "differential",
+        about: "two other implementations say the same",
+        run: differential::step,
+    },
+    Step {
         name: "fuzz",
         about: "a short run of every fuzz target",
         run: fuzz::step,
@@ -117,7 +122,7 @@ fn fmt() -> Result<()> {
 
 fn clippy() -> Result<()> {
     exec::run(&mut exec::cargo(
-        "clippy --workspace --all-targets --keep-going -- -D warnings",
+        "clippy --workspace --all-targets --features tidewire-protocol/fuzzing --keep-going -- -D warnings",
     ))
 }
 
@@ -143,7 +148,7 @@ fn deny() -> Result<()> {
 
 fn unit() -> Result<()> {
     exec::run(&mut exec::cargo(
-        "test --workspace --exclude tidewire-tests --no-fail-fast",
+        "test --workspace --exclude tidewire-tests --features tidewire-protocol/fuzzing --no-fail-fast",
     ))
 }
 

@@ -222,7 +222,7 @@ impl Decompression {
     ) -> Result<(), E> {
         let mut buffer = POOL.with_borrow_mut(|pool| std::mem::take(&mut pool.inflated));
         buffer.resize(STEP_BYTES, 0);
-        let mut result = self.inflate_all(piece, &mut buffer, &mut sink);
+        let mut result = self.inflate_all(piece, false, &mut buffer, &mut sink);
         if last && result.is_ok() {
             result = self.end_message(&mut buffer, &mut sink);
         }
@@ -238,7 +238,7 @@ impl Decompression {
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         if !self.ended {
-            self.inflate_all(&TAIL, buffer, sink)?;
+            self.inflate_all(&TAIL, true, buffer, sink)?;
         }
         // Else "MUST decompress each new message using the LZ77 sliding window used to process the last compressed message"
         // (§7.2.2). [7692-7.2.2-1, 7692-7.2.2-2, 7692-7.2.2-3]
@@ -259,6 +259,7 @@ impl Decompression {
     fn inflate_all<E: From<Corrupt>>(
         &mut self,
         mut unread: &[u8],
+        is_tail: bool,
         buffer: &mut [u8],
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -291,7 +292,9 @@ impl Decompression {
                 Ok(Status::Ok | Status::BufError) if unread.is_empty() => return Ok(()),
                 Ok(Status::Ok | Status::BufError) | Err(_) => return Err(Corrupt.into()),
             }
-            if self.ended && unread.is_empty() {
+            // A final block that ends inside the tail is odd, but whole: the rest of the tail is no block, and would be read
+            // as the beginning of the next message.
+            if self.ended && (is_tail || unread.is_empty()) {
                 return Ok(());
             }
         }
