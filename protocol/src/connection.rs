@@ -29,6 +29,7 @@ use crate::message::{Message, Received, Receiver};
 use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
 use crate::send::{Keys, Sender};
+use crate::transport::Transport;
 
 /// A WebSocket connection. It owns no socket and no clock: see the [crate documentation](crate) for the loop around it.
 #[derive(Debug)]
@@ -61,17 +62,6 @@ enum Phase {
         eof: bool,
     },
     Done,
-}
-
-/// What the owner of the transport is to do once [`Connection::poll_transmit`] has nothing more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Go on reading and writing.
-    Keep,
-    /// End our half (`shutdown(SHUT_WR)`) and go on reading. Only a server is told so: a client waits for it.
-    HalfClose,
-    /// Drop the transport and the connection.
-    Drop,
 }
 
 impl Connection {

@@ -137,16 +137,18 @@ mod outbox;
 mod owned;
 mod prepared;
 mod send;
+mod transport;
 
 pub use close::{CloseCode, CloseFrame};
 pub use config::{Config, Delivery};
-pub use connection::{Connection, Transport};
+pub use connection::Connection;
 pub use deflate::{DeflateAgreement, DeflateConfig};
 pub use error::{Error, LimitError, Misuse, PeerError};
 pub use event::{Closed, Event, Initiator, Piece};
 pub use message::Message;
 pub use owned::OwnedMessage;
 pub use prepared::Prepared;
+pub use transport::Transport;
 
 /// An end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
