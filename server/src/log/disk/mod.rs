@@ -116,6 +116,8 @@ impl DiskStore {
         let (mut meta_file, _) = MetaFile::open(&*disk)?;
         let meta = settle_meta(&found, &report, &*disk);
         if found.meta != FoundMeta::Good(meta) {
+            // In both slots, so that a damaged one is none any more.
+            meta_file.write(meta)?;
             meta_file.write(meta)?;
         }
         save_end(&found, &*disk)?;

@@ -365,9 +365,7 @@ impl Life {
             self.empty_head = None;
         }
         if self.outcome.flips > 0 {
-            if is_unsure || !recovery.damage.is_empty() {
-                self.empty_head = None;
-            }
+            self.empty_head = None;
             if is_unsure {
                 // The bit may have been in the last commit, which is then cut off whole.
                 self.model.flips += 1000;
