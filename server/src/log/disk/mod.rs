@@ -115,11 +115,10 @@ impl DiskStore {
         let report = std::mem::take(&mut found.report);
         let (mut meta_file, _) = MetaFile::open(&*disk)?;
         let meta = settle_meta(&found, &report, &*disk);
-        if found.meta != FoundMeta::Good(meta) {
-            // In both slots, so that a damaged one is none any more.
-            meta_file.write(meta)?;
-            meta_file.write(meta)?;
-        }
+        // Also what was read has to be saved: the process before may have ended between writing and saving it. In both slots,
+        // so that a damaged one is none any more.
+        meta_file.write(meta)?;
+        meta_file.write(meta)?;
         save_end(&found, &*disk)?;
         let synced = SyncedFile::open(&*disk)?;
         disk.sync_directory()?;
@@ -280,12 +279,18 @@ impl DiskStore {
             }
         }
         let count = self.staged.count();
+        let place = self.writer.place();
         match self.writer.write(self.staged.group(), count) {
             Ok(()) => {
                 self.publish();
                 Ok(())
             }
             Err(error) => {
+                if place.segment != self.writer.end.segment {
+                    // A file may be left, which does not count and is to go in its turn.
+                    let bytes = place.at + self.staged.size() as u64;
+                    self.segments.add(place.segment, bytes);
+                }
                 self.undo();
                 Err(store_error(&error))
             }
