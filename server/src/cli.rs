@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Compression, Config};
+use crate::tools::log::Log;
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ pub struct Cli {
 enum Command {
     /// Run the server
     Serve(Serve),
+    /// Look into a data directory
+    Log(Log),
 }
 
 /// Run the server
@@ -83,24 +86,39 @@ pub struct Serve {
     compression: Compression,
 }
 
+/// What to do.
+#[derive(Debug)]
+pub enum Task {
+    /// Run a server with these settings.
+    Serve(Config),
+    /// Look into a data directory.
+    Log(Log),
+}
+
 impl Cli {
-    /// The settings of the server to run.
+    /// What the words ask for.
     #[must_use]
-    pub fn into_config(self) -> Config {
-        let serve = match self.command {
-            Some(Command::Serve(serve)) => serve,
-            None => self.serve,
-        };
+    pub fn into_task(self) -> Task {
+        match self.command {
+            Some(Command::Serve(serve)) => Task::Serve(serve.into_config()),
+            Some(Command::Log(log)) => Task::Log(log),
+            None => Task::Serve(self.serve.into_config()),
+        }
+    }
+}
+
+impl Serve {
+    fn into_config(self) -> Config {
         Config {
-            listen: serve.listen,
-            connections_max: serve.connections_max,
-            heartbeat: serve.heartbeat,
-            pong_wait: serve.pong_wait,
-            handshake_timeout: serve.handshake_timeout,
-            keep_alive: serve.keep_alive,
-            close_timeout: serve.close_timeout,
-            messages_per_second: serve.messages_per_second,
-            compression: serve.compression,
+            listen: self.listen,
+            connections_max: self.connections_max,
+            heartbeat: self.heartbeat,
+            pong_wait: self.pong_wait,
+            handshake_timeout: self.handshake_timeout,
+            keep_alive: self.keep_alive,
+            close_timeout: self.close_timeout,
+            messages_per_second: self.messages_per_second,
+            compression: self.compression,
         }
     }
 }
@@ -122,7 +140,14 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config, clap::error::ErrorKind> {
         let cli = Cli::try_parse_from([&["tidewire"], words].concat());
-        cli.map(Cli::into_config).map_err(|error| error.kind())
+        cli.map(|cli| {
+            cli.command.map_or(cli.serve, |command| match command {
+                Command::Serve(serve) => serve,
+                Command::Log(log) => panic!("{log:?}"),
+            })
+        })
+        .map(Serve::into_config)
+        .map_err(|error| error.kind())
     }
 
     #[test]

@@ -21,4 +21,5 @@ pub mod log;
 mod metrics;
 pub mod net;
 mod timer;
+pub mod tools;
 mod transport;

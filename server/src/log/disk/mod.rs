@@ -25,6 +25,7 @@ pub mod simulation;
 mod staged;
 #[cfg(test)]
 mod tests;
+pub mod tool;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ use self::format::{Location, segment_name};
 use self::index::{Log, Logs};
 use self::keys::{KeyHasher, hash_key};
 use self::meta::{FoundMeta, Meta, MetaFile, Synced, SyncedFile};
+use self::read::Reader;
 use self::record::{Body, EntryBody};
 use self::recovery::Found;
 use self::segments::Segments;
@@ -111,7 +113,7 @@ impl DiskStore {
     /// Opens the store on a disk.
     fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<(Self, Recovery), ChainError> {
         let hasher = KeyHasher::default();
-        let mut found = recovery::inspect(&*disk, &options.retention, &hasher)?;
+        let mut found = recovery::inspect(&*disk, &options.retention, &hasher, &mut |_, _| ())?;
         let report = std::mem::take(&mut found.report);
         let (mut meta_file, _) = MetaFile::open(&*disk)?;
         let meta = settle_meta(&found, &report, &*disk);
@@ -360,6 +362,13 @@ impl DiskStore {
         self.staged.clear();
     }
 
+    fn reader<'a>(&'a self, log: &'a Log) -> Reader<'a> {
+        Reader {
+            files: &self.files,
+            log,
+        }
+    }
+
     /// What the index takes in memory, in bytes: places and keys of entries.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
@@ -405,8 +414,8 @@ impl Store for DiskStore {
 
     fn read(&self, log: &LogName, since: &Since, max: PageMax) -> Result<Page, StoreError> {
         match self.logs.named(log) {
-            Some(log) => self.read_page(log, since, max),
-            None => Ok(self.empty_page(since)),
+            Some(log) => self.reader(log).page(since, max),
+            None => Ok(read::empty_page(self.meta.epoch, since)),
         }
     }
 
@@ -417,8 +426,8 @@ impl Store for DiskStore {
         max: PageMax,
     ) -> Result<Page, StoreError> {
         match self.logs.named(log) {
-            Some(log) => self.read_page_before(log, before, max),
-            None => Ok(self.empty_page(&Since::Now)),
+            Some(log) => self.reader(log).page_before(before, max),
+            None => Ok(read::empty_page(self.meta.epoch, &Since::Now)),
         }
     }
 
