@@ -129,6 +129,8 @@ impl Life {
                     promise!(self.disk.has_crashed(), "the store does not open: {error}");
                     // What it settled, and would have reported, is settled.
                     self.empty_head = None;
+                    // The statement of what was saved may be half written, which makes the next one unsure.
+                    self.had_faults = true;
                 }
             }
             self.crash();
