@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::config::values::{long_time, size, time};
 use crate::config::{Compression, Config, ConfigFile, Origin};
 use crate::log::{Retention, Rule};
+use crate::tools::log::Log;
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ pub struct Cli {
 enum Command {
     /// Run the server
     Serve(Serve),
+    /// Look into a data directory
+    Log(Log),
 }
 
 /// Run the server
@@ -136,24 +139,43 @@ pub struct Serve {
     compression: Compression,
 }
 
+/// What to do.
+#[derive(Debug)]
+pub enum Task {
+    /// Run a server with these settings.
+    Serve(Config),
+    /// Look into a data directory.
+    Log(Log),
+}
+
 impl Cli {
     /// Reads the command line, the environment and the file; the first of them that says something holds.
     ///
     /// # Errors
     /// What clap tells, also about the file: print it and end with exit code 2.
-    pub fn config_from(
+    pub fn task_from(
         words: impl IntoIterator<Item = impl Into<OsString>>,
-    ) -> Result<Config, clap::Error> {
+    ) -> Result<Task, clap::Error> {
         let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
         let cli = Self::try_parse_from(&words)?;
-        let Some(path) = cli.serve().config.clone() else {
-            return Ok(cli.into_config(&ConfigFile::default()));
+        let serve = match cli.command {
+            Some(Command::Log(log)) => return Ok(Task::Log(log)),
+            Some(Command::Serve(serve)) => serve,
+            None => cli.serve,
         };
+        match serve.config.clone() {
+            None => Ok(Task::Serve(serve.into_config(&ConfigFile::default()))),
+            Some(path) => Self::config_with_file(words, &path).map(Task::Serve),
+        }
+    }
+
+    /// Reads the words again, with what the file says for defaults.
+    fn config_with_file(words: Vec<OsString>, path: &Path) -> Result<Config, clap::Error> {
         let mut command = Self::command();
         let unusable = |command: &mut clap::Command, error: &dyn fmt::Display| {
             command.error(ErrorKind::ValueValidation, error)
         };
-        let file = ConfigFile::read(&path).map_err(|error| unusable(&mut command, &error))?;
+        let file = ConfigFile::read(path).map_err(|error| unusable(&mut command, &error))?;
         for (key, values) in &file.flags {
             let is_flag = |arg: &&clap::Arg| arg.get_long() == Some(key) && key != "config";
             let Some(id) = command
@@ -170,44 +192,40 @@ impl Cli {
             command = with_default(command).mut_subcommand("serve", with_default);
         }
         let matches = command.try_get_matches_from(words)?;
-        Ok(Self::from_arg_matches(&matches)?.into_config(&file))
-    }
-
-    const fn serve(&self) -> &Serve {
-        match &self.command {
+        let cli = Self::from_arg_matches(&matches)?;
+        let serve = match cli.command {
             Some(Command::Serve(serve)) => serve,
-            None => &self.serve,
-        }
-    }
-
-    fn into_config(self, file: &ConfigFile) -> Config {
-        let serve = match self.command {
-            Some(Command::Serve(serve)) => serve,
-            None => self.serve,
+            Some(Command::Log(_)) | None => cli.serve,
         };
+        Ok(serve.into_config(&file))
+    }
+}
+
+impl Serve {
+    fn into_config(self, file: &ConfigFile) -> Config {
         Config {
-            listen: serve.listen,
-            connections_max: serve.connections_max,
-            heartbeat: serve.heartbeat,
-            pong_wait: serve.pong_wait,
-            handshake_timeout: serve.handshake_timeout,
-            keep_alive: serve.keep_alive,
-            close_timeout: serve.close_timeout,
-            messages_per_second: serve.messages_per_second,
+            listen: self.listen,
+            connections_max: self.connections_max,
+            heartbeat: self.heartbeat,
+            pong_wait: self.pong_wait,
+            handshake_timeout: self.handshake_timeout,
+            keep_alive: self.keep_alive,
+            close_timeout: self.close_timeout,
+            messages_per_second: self.messages_per_second,
             rules: Arc::new(file.rules(Rule {
                 retention: Retention {
-                    entries_max: serve.history_entries,
-                    age_max: serve.history_age,
-                    bytes_max: serve.history_bytes,
+                    entries_max: self.history_entries,
+                    age_max: self.history_age,
+                    bytes_max: self.history_bytes,
                 },
                 ..Rule::default()
             })),
-            lag_max: serve.lag_max,
-            data: (serve.data.as_os_str() != "memory").then_some(serve.data),
-            file_bytes_max: serve.file_bytes_max,
-            files_bytes_max: serve.files_bytes_max,
-            cors_origins: serve.cors_origins,
-            compression: serve.compression,
+            lag_max: self.lag_max,
+            data: (self.data.as_os_str() != "memory").then_some(self.data),
+            file_bytes_max: self.file_bytes_max,
+            files_bytes_max: self.files_bytes_max,
+            cors_origins: self.cors_origins,
+            compression: self.compression,
         }
     }
 }
@@ -217,7 +235,11 @@ mod tests {
     use super::*;
 
     fn config(words: &[&str]) -> Result<Config, ErrorKind> {
-        Cli::config_from([&["tidewire"], words].concat()).map_err(|error| error.kind())
+        match Cli::task_from([&["tidewire"], words].concat()) {
+            Ok(Task::Serve(config)) => Ok(config),
+            Ok(task) => panic!("{task:?}"),
+            Err(error) => Err(error.kind()),
+        }
     }
 
     #[test]

@@ -22,4 +22,5 @@ pub mod log;
 mod metrics;
 pub mod net;
 mod timer;
+pub mod tools;
 pub mod transport;

@@ -3,20 +3,36 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use tidewire::cli::Cli;
+use tidewire::cli::{Cli, Task};
+use tidewire::clock::Now;
 use tidewire::config::Config;
 use tidewire::net::Worker;
+use tidewire::tools::log::Log;
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
-    let config = Cli::config_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    match serve(&config) {
-        Ok(()) => ExitCode::SUCCESS,
+    let task = Cli::task_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let outcome = match task {
+        Task::Serve(config) => serve(&config).map(|()| true),
+        Task::Log(log) => look(&log),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        // What is wrong was shown already.
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("tidewire: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes to standard output; whoever reads it may stop, as `head` does.
+fn look(log: &Log) -> Result<bool, Box<dyn std::error::Error>> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let is_well = log.run(&mut out, Now::read().unix_ms)?;
+    out.flush()?;
+    Ok(is_well)
 }
 
 fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -7,6 +7,7 @@ mod arch;
 mod autobahn;
 mod bench;
 mod callgrind;
+mod chaos;
 mod differential;
 mod exec;
 mod fuzz;
@@ -51,6 +52,8 @@ enum Command {
     Bench(bench::Args),
     /// Compare the protocol crate with two other implementations on random sequences of frames
     Differential(differential::Args),
+    /// Break things on purpose: loss of power under the log
+    Chaos(chaos::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
     /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
@@ -78,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Linear => linear::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Differential(args) => differential::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Rfc(args) => rfc::run(&args),
         Command::Mutants(args) => mutants::run(&args),

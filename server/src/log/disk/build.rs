@@ -32,8 +32,8 @@ struct Building {
     state_segment: u64,
     /// The last place that tells how far the log had come.
     proof: Location,
-    /// The newest entry that is no copy.
-    last: Option<(Epoch, u64)>,
+    /// The epoch of the newest entry that is no copy.
+    last: Option<Epoch>,
     has_copies: bool,
 }
 
@@ -170,12 +170,13 @@ impl Building {
     }
 
     fn note_original(&mut self, entry: &EntryItem) {
-        let goes_back = |(epoch, offset)| epoch != entry.epoch && offset >= entry.offset;
-        if self.last.is_some_and(goes_back) {
+        // Not whatever goes back: a commit that was undone is read again if the header that voids it is damaged.
+        let is_other = |epoch| epoch != entry.epoch;
+        if entry.offset == 1 && self.last.is_some_and(is_other) {
             // It begins anew, and the record that it was forgotten is damaged.
             self.forget();
         }
-        self.last = Some((entry.epoch, entry.offset));
+        self.last = Some(entry.epoch);
         self.proof = entry.place.location();
     }
 

@@ -65,17 +65,20 @@ impl MetaFile {
 
     /// Saves it for good.
     pub(super) fn write(&mut self, meta: Meta) -> io::Result<()> {
-        self.counter += 1;
+        // Only a success moves on: one slot is always whole.
+        let counter = self.counter + 1;
         let mut bytes = [0; META_BYTES];
         bytes[..8].copy_from_slice(&META_MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.counter.to_le_bytes());
+        bytes[16..24].copy_from_slice(&counter.to_le_bytes());
         bytes[24..28].copy_from_slice(&meta.epoch.number().to_le_bytes());
         bytes[32..40].copy_from_slice(&meta.damage.to_le_bytes());
         let checksum = checksum_without(&bytes, 12..16);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
-        self.file.write_at(&bytes, self.counter % 2 * SLOT_BYTES)?;
-        self.file.sync()
+        self.file.write_at(&bytes, counter % 2 * SLOT_BYTES)?;
+        self.file.sync()?;
+        self.counter = counter;
+        Ok(())
     }
 }
 
@@ -110,7 +113,7 @@ fn read_slots(file: &dyn DiskFile) -> io::Result<(u64, FoundMeta)> {
     }
     Ok(match newest {
         // The damaged one may be the newer.
-        Some((counter, _)) if damaged => (counter + 1, FoundMeta::Damaged),
+        Some((counter, _)) if damaged => (counter, FoundMeta::Damaged),
         Some((counter, meta)) => (counter, FoundMeta::Good(meta)),
         None if damaged => (0, FoundMeta::Damaged),
         None => (0, FoundMeta::None),

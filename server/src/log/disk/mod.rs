@@ -19,12 +19,14 @@ mod report;
 mod retain;
 mod scan;
 mod segments;
+mod settle;
 #[cfg(any(test, feature = "simulation"))]
 #[doc(hidden)]
 pub mod simulation;
 mod staged;
 #[cfg(test)]
 mod tests;
+pub mod tool;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -37,12 +39,12 @@ pub use report::{Cut, Damage, OpenError, Recovery};
 use self::chain::ChainError;
 use self::device::{Disk, RealDisk};
 use self::files::Files;
-use self::format::{Location, segment_name};
+use self::format::Location;
 use self::index::{Log, Logs};
 use self::keys::{KeyHasher, hash_key};
-use self::meta::{FoundMeta, Meta, MetaFile, Synced, SyncedFile};
+use self::meta::{Meta, MetaFile, SyncedFile};
+use self::read::Reader;
 use self::record::{Body, EntryBody};
-use self::recovery::Found;
 use self::segments::Segments;
 use self::staged::{GROUP_BYTES_MAX, Staged, StagedEntry};
 use self::writer::Writer;
@@ -110,14 +112,15 @@ impl DiskStore {
     /// Opens the store on a disk.
     fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<(Self, Recovery), ChainError> {
         let hasher = KeyHasher::default();
-        let mut found = recovery::inspect(&*disk, &options.rules, &hasher)?;
+        let mut found = recovery::inspect(&*disk, &options.rules, &hasher, &mut |_, _| ())?;
         let report = std::mem::take(&mut found.report);
         let (mut meta_file, _) = MetaFile::open(&*disk)?;
-        let meta = settle_meta(&found, &report, &*disk);
-        if found.meta != FoundMeta::Good(meta) {
-            meta_file.write(meta)?;
-        }
-        save_end(&found, &*disk)?;
+        let meta = settle::settle_meta(&found, &report, &*disk);
+        // Also what was read has to be saved: the process before may have ended between writing and saving it. In both slots,
+        // so that a damaged one is none any more.
+        meta_file.write(meta)?;
+        meta_file.write(meta)?;
+        settle::save_end(&found, &*disk)?;
         let synced = SyncedFile::open(&*disk)?;
         disk.sync_directory()?;
         let mut store = Self {
@@ -277,12 +280,18 @@ impl DiskStore {
             }
         }
         let count = self.staged.count();
+        let place = self.writer.place();
         match self.writer.write(self.staged.group(), count) {
             Ok(()) => {
                 self.publish();
                 Ok(())
             }
             Err(error) => {
+                if place.segment != self.writer.end.segment {
+                    // A file may be left, which does not count and is to go in its turn.
+                    let bytes = place.at + self.staged.size() as u64;
+                    self.segments.add(place.segment, bytes);
+                }
                 self.undo();
                 Err(store_error(&error))
             }
@@ -352,6 +361,13 @@ impl DiskStore {
         self.staged.clear();
     }
 
+    fn reader<'a>(&'a self, log: &'a Log) -> Reader<'a> {
+        Reader {
+            files: &self.files,
+            log,
+        }
+    }
+
     /// What the index takes in memory, in bytes: places and keys of entries.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
@@ -397,8 +413,8 @@ impl Store for DiskStore {
 
     fn read(&self, log: &LogName, since: &Since, max: PageMax) -> Result<Page, StoreError> {
         match self.logs.named(log) {
-            Some(log) => self.read_page(log, since, max),
-            None => Ok(self.empty_page(since)),
+            Some(log) => self.reader(log).page(since, max),
+            None => Ok(read::empty_page(self.meta.epoch, since)),
         }
     }
 
@@ -409,8 +425,8 @@ impl Store for DiskStore {
         max: PageMax,
     ) -> Result<Page, StoreError> {
         match self.logs.named(log) {
-            Some(log) => self.read_page_before(log, before, max),
-            None => Ok(self.empty_page(&Since::Now)),
+            Some(log) => self.reader(log).page_before(before, max),
+            None => Ok(read::empty_page(self.meta.epoch, &Since::Now)),
         }
     }
 
@@ -449,52 +465,6 @@ impl Drop for DiskStore {
         let _ = self.save_staged();
         let _ = self.writer.close();
     }
-}
-
-/// Decides on what new logs begin with: another epoch, if one may have been lost whole.
-fn settle_meta(found: &Found, report: &Recovery, disk: &dyn Disk) -> Meta {
-    let damage = report.damage.iter().fold(0, |digest, damage| {
-        let text = damage.to_string();
-        1 << 32 | u64::from(crc32c::crc32c_append(digest as u32, text.as_bytes()))
-    });
-    let fresh = Meta {
-        epoch: Epoch::new(disk.random()),
-        damage,
-    };
-    match found.meta {
-        FoundMeta::Good(meta) if found.may_have_lost || ![0, meta.damage].contains(&damage) => {
-            fresh
-        }
-        FoundMeta::Good(meta) => meta,
-        FoundMeta::None | FoundMeta::Damaged | FoundMeta::Version(_) => fresh,
-    }
-}
-
-/// Sees to it that what was read is saved: the process before may have ended between writing and saving, or been told that
-/// saving failed. Writing the same bytes again makes the kernel take them for unsaved.
-fn save_end(found: &Found, disk: &dyn Disk) -> io::Result<()> {
-    let end = found.end;
-    if end.segment == 0 {
-        return Ok(());
-    }
-    let file = disk.open(&segment_name(end.segment))?;
-    if let Some(Synced {
-        end: synced,
-        boot: Some(boot),
-    }) = found.synced
-        && disk.boot_id() == Some(boot)
-        && synced < end
-    {
-        let from = if synced.segment == end.segment {
-            synced.at
-        } else {
-            0
-        };
-        let mut bytes = vec![0; (end.at - from) as usize];
-        let count = file.read_at(&mut bytes, from)?;
-        file.write_at(&bytes[..count], from)?;
-    }
-    file.sync()
 }
 
 fn store_error(error: &io::Error) -> StoreError {

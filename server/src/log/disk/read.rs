@@ -2,26 +2,29 @@
 
 use std::sync::Arc;
 
+use super::files::Files;
 use super::index::{Log, Place};
-use super::{DiskStore, store_error};
+use super::store_error;
 use crate::log::extent::{Era, Extent};
-use crate::log::{Entry, Gap, GapReason, Page, PageMax, Position, Since, StoreError};
+use crate::log::{Entry, Epoch, Gap, GapReason, Page, PageMax, Position, Since, StoreError};
 
 /// An entry of a page, or `None` where it is damaged.
 type Loaded = Option<Arc<Entry>>;
 
-impl DiskStore {
-    pub(super) fn read_page(
-        &self,
-        log: &Log,
-        since: &Since,
-        max: PageMax,
-    ) -> Result<Page, StoreError> {
-        let extent = log.extent();
+/// Reads a log's pages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) files: &'a Files,
+    pub(super) log: &'a Log,
+}
+
+impl Reader<'_> {
+    pub(super) fn page(&self, since: &Since, max: PageMax) -> Result<Page, StoreError> {
+        let extent = self.log.extent();
         let (start, gap) = extent.resolve(since);
         let first = start.after.offset + 1;
-        let places = within(log, first..=start.until, max);
-        let loaded = self.load(log, first, &places)?;
+        let places = within(self.log, first..=start.until, max);
+        let loaded = self.load(first, &places)?;
         let damaged = loaded.iter().take_while(|entry| entry.is_none()).count();
         let gap_to = |gap: &Gap| gap.to;
         if damaged > 0 && gap.is_some() {
@@ -45,17 +48,16 @@ impl DiskStore {
         Ok(page(gap, entries, next, &extent))
     }
 
-    pub(super) fn read_page_before(
+    pub(super) fn page_before(
         &self,
-        log: &Log,
         before: Option<&Position>,
         max: PageMax,
     ) -> Result<Page, StoreError> {
-        let extent = log.extent();
+        let extent = self.log.extent();
         let end = before.map_or(extent.head + 1, |before| before.offset.min(extent.head + 1));
-        let places = within_back(log, end, max);
+        let places = within_back(self.log, end, max);
         let first = end - places.len() as u64;
-        let mut loaded = self.load(log, first, &places)?;
+        let mut loaded = self.load(first, &places)?;
         let kept = loaded
             .iter()
             .rev()
@@ -85,7 +87,8 @@ impl DiskStore {
     }
 
     /// Reads the entries from `first` on.
-    fn load(&self, log: &Log, first: u64, places: &[Place]) -> Result<Vec<Loaded>, StoreError> {
+    fn load(&self, first: u64, places: &[Place]) -> Result<Vec<Loaded>, StoreError> {
+        let log = self.log;
         let mut loaded = Vec::with_capacity(places.len());
         let read = self.files.read(places, |entry| {
             let offset = first + loaded.len() as u64;
@@ -97,21 +100,18 @@ impl DiskStore {
         read.map_err(|error| store_error(&error))?;
         Ok(loaded)
     }
+}
 
-    /// The page of a log that does not exist.
-    pub(super) fn empty_page(&self, since: &Since) -> Page {
-        let eras = [Era {
-            first: 1,
-            epoch: self.meta.epoch,
-        }];
-        let extent = Extent {
-            eras: &eras,
-            oldest: 1,
-            head: 0,
-        };
-        let (start, gap) = extent.resolve(since);
-        page(gap, Vec::new(), start.after, &extent)
-    }
+/// The page of a log that does not exist; one would begin with `epoch`.
+pub(super) fn empty_page(epoch: Epoch, since: &Since) -> Page {
+    let eras = [Era { first: 1, epoch }];
+    let extent = Extent {
+        eras: &eras,
+        oldest: 1,
+        head: 0,
+    };
+    let (start, gap) = extent.resolve(since);
+    page(gap, Vec::new(), start.after, &extent)
 }
 
 fn page(gap: Option<Gap>, entries: Vec<Arc<Entry>>, next: Position, extent: &Extent<'_>) -> Page {

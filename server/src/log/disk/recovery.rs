@@ -48,11 +48,12 @@ enum End {
     Damaged(Location),
 }
 
-/// Reads everything.
+/// Reads everything. `progress` is called with the bytes that were read and all that there are.
 pub(super) fn inspect(
     disk: &dyn Disk,
     rules: &Rules,
     hasher: &KeyHasher,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Found, ChainError> {
     let meta = MetaFile::look(disk)?;
     if let FoundMeta::Version(version) = meta {
@@ -60,7 +61,7 @@ pub(super) fn inspect(
     }
     let synced = SyncedFile::look(disk)?;
     let chain = chain::read(disk)?;
-    let bytes = chain.links.iter().map(|link| link.length).sum();
+    let bytes: u64 = chain.links.iter().map(|link| link.length).sum();
     let mut reading = Reading {
         builder: Builder::for_bytes(bytes),
         end: chain::end_of(&chain.links),
@@ -70,7 +71,7 @@ pub(super) fn inspect(
         may_have_lost: false,
         end_is_unsettled: false,
     };
-    reading.older_segments(disk, &chain, hasher)?;
+    reading.older_segments(disk, &chain, hasher, &mut |done| progress(done, bytes))?;
     reading.newest_segment(disk, &chain, synced, hasher)?;
     Ok(reading.finish(&chain, rules, meta, synced))
 }
@@ -93,7 +94,9 @@ impl Reading {
         disk: &dyn Disk,
         chain: &Chain,
         hasher: &KeyHasher,
+        progress: &mut dyn FnMut(u64),
     ) -> io::Result<()> {
+        let mut done = 0;
         let Some((_, older)) = chain.links.split_last() else {
             return Ok(());
         };
@@ -110,8 +113,10 @@ impl Reading {
                     }
                 }
             });
-            for scan in scans {
+            for (scan, link) in scans.into_iter().zip(older) {
                 self.take(scan?);
+                done += link.length;
+                progress(done);
             }
             Ok(())
         })

@@ -3,6 +3,8 @@
 //! Segments are removed from the oldest on, so that a missing number in between is a sign of damage. What still matters in
 //! the oldest is copied forward when the files take more than twice what is in them.
 
+use std::io;
+
 use super::format::segment_name;
 use super::index::Place;
 use super::staged::Copied;
@@ -198,7 +200,11 @@ impl DiskStore {
                 break;
             }
             self.save_states_of(number)?;
-            let removed = self.writer.disk.remove(&segment_name(number));
+            let removed = match self.writer.disk.remove(&segment_name(number)) {
+                // The last time, only saving that it is gone has failed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            };
             // Each by itself: if the second were gone for good and the first not, it would look like damage.
             let removed = removed.and_then(|()| self.writer.disk.sync_directory());
             removed.map_err(|error| store_error(&error))?;

@@ -78,6 +78,8 @@ struct Life {
     has_flips: bool,
     /// What marks may be, by log: the one that was committed, and those set later.
     marks: Vec<Vec<Position>>,
+    /// The marks that were committed, by log.
+    saved_marks: Vec<Option<Position>>,
     /// The position of a log without entries, while nothing may have changed it.
     empty_head: Option<Position>,
     last_crash: Option<Crash>,
@@ -107,6 +109,7 @@ impl Life {
             clock: 1_000_000,
             has_flips: dice.percent(25),
             marks: vec![Vec::new(); LOGS],
+            saved_marks: vec![None; LOGS],
             empty_head: None,
             last_crash: None,
             had_faults: false,
@@ -129,6 +132,8 @@ impl Life {
                     promise!(self.disk.has_crashed(), "the store does not open: {error}");
                     // What it settled, and would have reported, is settled.
                     self.empty_head = None;
+                    // The statement of what was saved may be half written, which makes the next one unsure.
+                    self.had_faults = true;
                 }
             }
             self.crash();
@@ -323,7 +328,8 @@ impl Life {
             let log = self.model.messages[number].log;
             self.model.hand_out(log, store.head(&log_name(log)));
         }
-        for marks in &mut self.marks {
+        for (marks, saved) in self.marks.iter_mut().zip(&mut self.saved_marks) {
+            *saved = marks.last().copied().or(*saved);
             marks.drain(..marks.len().saturating_sub(1));
         }
         Ok(())
@@ -368,9 +374,7 @@ impl Life {
             self.empty_head = None;
         }
         if self.outcome.flips > 0 {
-            if is_unsure || !recovery.damage.is_empty() {
-                self.empty_head = None;
-            }
+            self.empty_head = None;
             if is_unsure {
                 // The bit may have been in the last commit, which is then cut off whole.
                 self.model.flips += 1000;
@@ -395,7 +399,14 @@ impl Life {
             let name = log_name(log);
             let mark = store.mark(&name);
             let known = mark.is_none_or(|mark| marks.contains(&mark));
-            // Without a mark, it was never committed, or the log was forgotten.
+            // A log that was forgotten has another epoch.
+            let saved =
+                self.saved_marks[log].filter(|saved| saved.epoch == store.head(&name).epoch);
+            promise!(
+                mark.is_some() || saved.is_none(),
+                "log {log}: the mark {saved:?} is lost"
+            );
+            self.saved_marks[log] = mark;
             promise!(known, "log {log}: the mark is {mark:?} and was {marks:?}");
             *marks = mark.into_iter().collect();
         }

@@ -119,14 +119,17 @@ impl Model {
 
     /// Messages that must be there, by what the store says is the head.
     fn must_have(&self, log: usize, head: Position) -> Vec<usize> {
+        // If the newest is lost, what it had pushed out is not back.
+        let order = self.order.get(&log).map_or(&[][..], Vec::as_slice);
+        let newest = order.last().and_then(|number| self.messages[*number].place);
+        let head = newest.map_or(0, |newest| newest.offset).max(head.offset);
         let kept = |number: &usize| {
             let message = &self.messages[*number];
             let in_window = message
                 .place
-                .is_some_and(|place| place.offset + self.retention.entries_max > head.offset);
+                .is_some_and(|place| place.offset + self.retention.entries_max > head);
             !message.is_gone && in_window && message.time >= self.oldest_time
         };
-        let order = self.order.get(&log).map_or(&[][..], Vec::as_slice);
         order.iter().copied().filter(kept).collect()
     }
 

@@ -1,0 +1,36 @@
+//! `cargo xtask chaos`: what goes wrong in a data center, on purpose and many times.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::exec;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
+    Power {
+        /// How many crashes
+        #[arg(long, default_value_t = 10_000)]
+        crashes: u64,
+        /// The first seed: that of a violation shows it again
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    match args.what {
+        What::Power { crashes, seed } => exec::run(
+            exec::cargo("run --quiet --profile ci --package tidewire --features simulation")
+                .args(["--example", "power_loss", "--"])
+                .args([crashes.to_string(), seed.to_string()]),
+        ),
+    }
+}
