@@ -1,14 +1,15 @@
 // The Tidewire client for browsers and Node: one plain ES module, no dependencies, no build step. It keeps one chat
-// connection alive (docs/PROTOCOL.md has the messages), sends what could not be sent yet, and sends again what was not
-// acknowledged. It is not a store of messages: it remembers only how far it has read each room.
+// connection alive (docs/PROTOCOL.md has the messages), sends what could not be sent yet, sends again what was not
+// acknowledged, and reads on where it was: what was said meanwhile comes as if nothing had happened. It is not a store of
+// messages: it remembers only how far it has read each room.
 //
 //     const client = connect('/ws', { user: 'Ada', rooms: ['lobby'] });
 //     client.addEventListener('room_msg', (event) => console.log(event.detail.from, event.detail.content));
 //     const { offset } = await client.send('lobby', 'hello');
 //
 // Every message of the server is dispatched as a CustomEvent of its `type` with the message as `detail`. Besides these:
-// `state` (a `StateDetail`) on every change of the connection, and `missed` (a `MissedDetail`) when a room went on
-// without us. `error` is only for errors that answer none of our promises.
+// `state` (a `StateDetail`) on every change of the connection, and `missed` (a `MissedDetail`) when something of a room
+// will not come, because it is not kept any more. `error` is only for errors that answer none of our promises.
 
 /** @typedef {'connecting' | 'live' | 'reconnecting' | 'replaced' | 'closed'} State */
 
@@ -125,11 +126,14 @@ export class Client extends EventTarget {
     return this.#retryAt;
   }
 
-  /** Joins a room, now and after every reconnect; resolves with the server's `joined`. */
-  async join(/** @type {string} */ roomId) {
+  /**
+   * Joins a room, now and after every reconnect; resolves with the server's `joined`. What was said behind the position
+   * `since` comes before that: '' means from the oldest kept message; without it, only what is said from now on.
+   */
+  async join(/** @type {string} */ roomId, /** @type {string | undefined} */ since = undefined) {
     this.#rooms.add(roomId);
     try {
-      return await this.#request({ type: 'join_room', roomId });
+      return await this.#request({ type: 'join_room', roomId, since });
     } catch (error) {
       this.#rooms.delete(roomId);
       throw error;
@@ -143,6 +147,14 @@ export class Client extends EventTarget {
     this.#cancelJoins(roomId);
     this.#cursors.delete(roomId);
     return { type: 'left', roomId };
+  }
+
+  /**
+   * Resolves with the server's `history`: its `messages` behind the position `since`, or before the position `before`, or
+   * the newest, `limit` of them at most.
+   */
+  history(/** @type {string} */ roomId, /** @type {{ since?: string, before?: string, limit?: number }} */ part = {}) {
+    return this.#request({ type: 'history', roomId, ...part });
   }
 
   /** Resolves with the server's `presence`: who is in a room, as `members`. */
@@ -334,7 +346,7 @@ export class Client extends EventTarget {
     for (const { text } of asked) this.#transmit(text);
     for (const roomId of this.#rooms) {
       if (asked.some(({ message }) => message.type === 'join_room' && message.roomId === roomId)) continue;
-      this.join(roomId).catch(({ code, message }) => {
+      this.join(roomId, this.#cursors.get(roomId)?.toString()).catch(({ code, message }) => {
         // Only a refusal is news: an own `leave` or `close` is none.
         if (this.#state === 'live') this.#emit('error', { type: 'error', code, message, roomId });
       });
@@ -361,7 +373,12 @@ export class Client extends EventTarget {
         this.#cursors.delete(message.roomId);
         break;
       case 'room_msg':
+        // After a reconnect something may come again, or be our own that was acknowledged.
+        if (this.#cursors.get(message.roomId)?.has(message)) return;
         this.#cursors.get(message.roomId)?.read(message);
+        break;
+      case 'gap':
+        this.#onGap(message);
         break;
       case 'reconnect':
         this.#awayUntil = Date.now() + Math.min(Math.max(Number(message.after) || 0, 0), COME_BACK_MAX_MS);
@@ -394,6 +411,14 @@ export class Client extends EventTarget {
     if (before === undefined || now === null) return;
     const count = now.epoch === before.epoch ? now.offset - before.offset : null;
     if (count !== 0) this.#emit('missed', { roomId, count });
+  }
+
+  #onGap(/** @type {Message} */ { roomId, from, to }) {
+    const [before, after] = [Cursor.parse(from), Cursor.parse(to)];
+    if (after === null) return;
+    if (this.#cursors.has(roomId)) this.#cursors.set(roomId, after);
+    const count = before?.epoch === after.epoch ? after.offset - before.offset : null;
+    this.#emit('missed', { roomId, count });
   }
 
   #onAck(/** @type {Message} */ message) {
@@ -446,6 +471,15 @@ class Cursor {
   static parse(/** @type {unknown} */ position) {
     const match = /^(.+)-(\d+)$/.exec(String(position));
     return match && new Cursor(match[1], Number(match[2]));
+  }
+
+  toString() {
+    return `${this.epoch}-${this.offset}`;
+  }
+
+  /** Whether an entry was read or written before. */
+  has(/** @type {Message} */ { epoch, offset }) {
+    return String(epoch) === this.epoch && (offset <= this.offset || this.#ahead.has(offset));
   }
 
   read(/** @type {Message} */ { epoch, offset }) {

@@ -14,6 +14,8 @@ import { drawEmpty, drawHeading, drawSidebar, drawStatus } from './view.js';
 /** Drawing waits this long, so that a burst of messages is drawn once. Not an animation frame: those stop in hidden tabs. */
 const DRAW_MS = 16;
 const TICK_MS = 1_000;
+/** What was said in the room before we came. */
+const HISTORY_SHOWN = 50;
 
 export class Session {
   #state;
@@ -23,6 +25,7 @@ export class Session {
   #drawer;
   #onRefused;
   #wasLive = false;
+  #hasHistory = false;
   #drawing;
   #ticking;
   #ended = new AbortController();
@@ -71,7 +74,6 @@ export class Session {
     on('private_msg', (message) => this.#onPrivate(message));
     on('broadcast', (message) => this.#onBroadcast(message));
     on('missed', ({ count }) => this.#onMissed(count));
-    on('gap', () => this.#onMissed(null));
     on('error', (error) => this.#onError(error));
   }
 
@@ -82,7 +84,19 @@ export class Session {
   }
 
   #onJoined({ roomId, members }) {
-    if (roomId === this.#state.room) this.#state.members = new Set(members);
+    if (roomId !== this.#state.room) return;
+    this.#state.members = new Set(members);
+    if (!this.#hasHistory) this.#showHistory();
+  }
+
+  /** Once: after a reconnect the client reads on by itself. */
+  async #showHistory() {
+    this.#hasHistory = true;
+    const { messages } = await this.#client.history(this.#state.room, { limit: HISTORY_SHOWN }).catch(() => ({ messages: [] }));
+    for (const message of messages) {
+      model.receive(this.#room, this.#room.id, message, { mine: message.from === this.#state.user });
+    }
+    this.#draw();
   }
 
   #onSystem({ roomId, event, user }) {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::steps::{self, Step};
 use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, server, setup};
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -43,6 +43,11 @@ const STEPS: [Step; 14] = [
         name: "unit",
         about: "unit tests, doc tests and examples",
         run: unit,
+    },
+    Step {
+        name: "client",
+        about: "the JavaScript client's own tests",
+        run: client,
     },
     Step {
         name: "doc",
@@ -150,6 +155,10 @@ fn unit() -> Result<()> {
     exec::run(&mut exec::cargo(
         "test --workspace --exclude tidewire-tests --features tidewire-protocol/fuzzing --no-fail-fast",
     ))
+}
+
+fn client() -> Result<()> {
+    exec::run(exec::command("node").args(["--test", "clients/js/"]))
 }
 
 fn doc() -> Result<()> {

@@ -231,6 +231,38 @@ test('what a room did without us is reported, our own messages are not', () => {
   assert.deepEqual(missed, [{ roomId: 'lobby', count: 3 }, { roomId: 'lobby', count: null }]);
 });
 
+test('after a reconnect it reads on where it was, and nothing is heard twice', () => {
+  const client = open({ rooms: ['lobby'] });
+  const said_ = heard(client, 'room_msg');
+  newest().welcomes();
+  newest().lets('lobby', 'e-4');
+  newest().says(said(5));
+  client.send('lobby', 'mine');
+  newest().says(ack(1, 6));
+  newest().drops();
+  client.reconnect();
+  newest().welcomes();
+  assert.deepEqual(ofType(newest(), 'join_room').map(({ since }) => since), ['e-6']);
+  for (const offset of [5, 6, 7]) newest().says(said(offset));
+  assert.deepEqual(said_.map(({ offset }) => offset), [5, 7]);
+});
+
+test('what will not come any more is reported with the number of its messages', () => {
+  const client = open({ rooms: ['lobby'] });
+  const missed = heard(client, 'missed');
+  newest().welcomes();
+  newest().lets('lobby', 'e-4');
+  newest().drops();
+  client.reconnect();
+  newest().welcomes();
+  newest().says({ type: 'gap', roomId: 'lobby', from: 'e-4', to: 'e-9', reason: 'expired' });
+  newest().says(said(10));
+  newest().lets('lobby', 'e-10');
+  newest().says({ type: 'gap', roomId: 'lobby', from: 'e-10', to: 'f-0', reason: 'epoch_changed' });
+  assert.deepEqual(missed, [{ roomId: 'lobby', count: 5 }, { roomId: 'lobby', count: null }]);
+  assert.deepEqual(client.position('lobby'), { epoch: 'f', offset: 0 });
+});
+
 test('what is no message is passed over', () => {
   const client = open();
   newest().welcomes();
