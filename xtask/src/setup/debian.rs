@@ -14,7 +14,7 @@ struct Program {
 }
 
 /// None of the packages starts a service; none that does belongs here without a way to stop it.
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program {
         command: "chromium",
         package: "chromium",
@@ -24,6 +24,11 @@ const PROGRAMS: [Program; 3] = [
         command: "tshark",
         package: "tshark",
         reason: "another dissector reads our frames",
+    },
+    Program {
+        command: "strace",
+        package: "strace",
+        reason: "tells what left before what was saved",
     },
     Program {
         command: "valgrind",

@@ -1,7 +1,7 @@
 //! Who follows which log, and how far each has come.
 //!
 //! A follower that is at the head of its log has no cursor of its own: what comes is sent to it at once. One that is behind
-//! (it just came and reads what it missed, or it does not read fast enough) has a [`Cursor`], which is served from the ring
+//! (it just came and reads what it missed, or it does not read fast enough) has a cursor, which is served from the ring
 //! as far as that reaches back, and else from the log in pages, whenever the follower has taken what it got before. So a
 //! slow reader costs a number, not a queue that grows.
 //!
