@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Compression, Config};
 use crate::log::Retention;
+use crate::verify;
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -28,6 +29,17 @@ pub struct Cli {
 enum Command {
     /// Run the server
     Serve(Serve),
+    /// Prove that a running server loses, doubles and reorders nothing
+    Verify(verify::Options),
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Task {
+    /// To run a server.
+    Serve(Config),
+    /// To check one.
+    Verify(verify::Options),
 }
 
 /// Run the server
@@ -98,12 +110,21 @@ pub struct Serve {
 }
 
 impl Cli {
+    /// What is to be done.
+    #[must_use]
+    pub fn into_task(self) -> Task {
+        match self.command {
+            Some(Command::Verify(options)) => Task::Verify(options),
+            Some(Command::Serve(_)) | None => Task::Serve(self.into_config()),
+        }
+    }
+
     /// The settings of the server to run.
     #[must_use]
     pub fn into_config(self) -> Config {
         let serve = match self.command {
             Some(Command::Serve(serve)) => serve,
-            None => self.serve,
+            Some(Command::Verify(_)) | None => self.serve,
         };
         Config {
             listen: serve.listen,
@@ -126,7 +147,7 @@ impl Cli {
 }
 
 /// A time above zero and up to a day: `30s`, `1m 30s`, `500ms`.
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|error| format!("{error}: write 30s, 500ms or 1m 30s"))?;
     if time.is_zero() || time > Duration::from_secs(86_400) {

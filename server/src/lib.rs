@@ -13,6 +13,7 @@
 
 pub mod chat;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod ids;
@@ -22,3 +23,4 @@ mod metrics;
 pub mod net;
 mod timer;
 pub mod transport;
+pub mod verify;

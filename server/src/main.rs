@@ -4,15 +4,21 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tidewire::cli::Cli;
+use tidewire::cli::{Cli, Task};
 use tidewire::config::Config;
 use tidewire::net::Worker;
+use tidewire::verify;
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
-    let config = Cli::parse().into_config();
-    match serve(&config) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match Cli::parse().into_task() {
+        Task::Serve(config) => serve(&config).map(|()| true),
+        Task::Verify(options) => verify::run(&options).map_err(Into::into),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        // What is wrong was shown already.
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("tidewire: {error}");
             ExitCode::FAILURE
