@@ -9,10 +9,12 @@ mod address;
 mod backoff;
 mod chat;
 mod message;
+mod news;
 mod socket;
 
 pub use address::{Address, BadAddress};
 pub use backoff::Backoff;
-pub use chat::{Chat, Cut, Identity, News};
+pub use chat::{Chat, Identity};
 pub use message::{Content, Entry, Heard};
+pub use news::{Cut, News};
 pub use socket::{End, Socket};

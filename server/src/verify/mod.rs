@@ -5,6 +5,7 @@
 
 mod book;
 mod checker;
+mod error;
 mod follower;
 mod latency;
 mod load;
@@ -15,7 +16,8 @@ mod stamp;
 mod verdict;
 
 pub use checker::Checker;
+pub use error::VerifyError;
 pub use options::Options;
-pub use run::{VerifyError, run};
+pub use run::run;
 pub use stamp::Stamp;
 pub use verdict::{Findings, Kind, Violation};

@@ -4,7 +4,6 @@
 //!   Load ──all sent and acknowledged──▶ Settle ──everybody has everything──▶ Read ──all pages──▶ Done
 //! ```
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,11 +12,12 @@ use mio::{Events, Poll, Token};
 use tidewire_protocol::Config;
 
 use super::checker::Checker;
+use super::error::VerifyError;
 use super::load::{Load, Publisher};
 use super::options::Options;
 use super::report::{Counts, Progress, grouped, table};
 use super::stamp::Stamp;
-use crate::client::{Address, BadAddress, Chat, Content, Cut, Entry, Identity, News};
+use crate::client::{Address, Chat, Content, Cut, Entry, Identity, News};
 use crate::clock::Now;
 use crate::log::Position;
 
@@ -38,31 +38,6 @@ const TURN_MAX: Duration = Duration::from_millis(50);
 
 /// A half-open connection is given up after twice this.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
-
-/// Why there is no verdict.
-#[derive(Debug)]
-pub enum VerifyError {
-    /// The address is none.
-    Address(BadAddress),
-    /// The system refused something.
-    Io(&'static str, io::Error),
-    /// The server was silent for too long, before there was anything to judge.
-    Silent(&'static str, Duration),
-}
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(error) => error.fmt(f),
-            Self::Io(what, error) => write!(f, "cannot {what}: {error}"),
-            Self::Silent(what, time) => {
-                write!(f, "the server did not {what} for {} s", time.as_secs())
-            }
-        }
-    }
-}
-
-impl std::error::Error for VerifyError {}
 
 /// Loads the server and prints what was found; whether it is clean.
 ///
