@@ -8,6 +8,7 @@
 pub mod chat;
 pub mod frame;
 pub mod http;
+pub mod proxy;
 pub mod script;
 pub mod server;
 pub mod wait;

@@ -5,6 +5,7 @@
 
 mod arch;
 mod autobahn;
+mod chaos;
 mod exec;
 mod fuzz;
 mod paths;
@@ -38,6 +39,8 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
+    /// Kill the server under load, or join busy rooms, many times
+    Chaos(chaos::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
 }
@@ -58,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
     }
 }

@@ -240,7 +240,10 @@ impl<'a> Run<'a> {
     fn hear(&mut self, index: usize) {
         let follower = index as u16;
         while let Some(news) = self.clients[index].chat.poll_news() {
-            self.heard_at = self.now;
+            // A server that cannot be reached says nothing, however often it is tried.
+            if !matches!(news, News::Lost(_)) {
+                self.heard_at = self.now;
+            }
             match news {
                 News::Opened => self.opened(follower),
                 News::Following(room, since) => {
