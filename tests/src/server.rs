@@ -18,6 +18,7 @@ const LOG_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Launch {
     listen: String,
+    data: PathBuf,
     arguments: Vec<String>,
     descriptors_max: Option<u32>,
 }
@@ -26,6 +27,7 @@ impl Default for Launch {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:0".to_owned(),
+            data: "memory".into(),
             arguments: Vec::new(),
             descriptors_max: None,
         }
@@ -38,6 +40,13 @@ impl Launch {
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    /// With its logs in a directory, instead of in memory.
+    #[must_use]
+    pub fn data(mut self, directory: &Path) -> Self {
+        directory.clone_into(&mut self.data);
         self
     }
 
@@ -70,7 +79,8 @@ impl Launch {
             }
         };
         command
-            .args(["serve", "--listen", &self.listen, "--data", "memory"])
+            .args(["serve", "--listen", &self.listen, "--data"])
+            .arg(&self.data)
             .args(&self.arguments);
         // The caller's settings are not the test's.
         for (name, _) in

@@ -319,12 +319,23 @@ impl Chat {
     }
 
     fn hear(&mut self, text: &str) {
-        let Some(heard) = Heard::parse(text) else {
-            return self.nonsense(text);
+        let news = match Heard::parse(text) {
+            Some(Heard::Welcome) => return self.welcomed(),
+            Some(Heard::Other) => return,
+            // A gap in the private messages is none of the rooms'.
+            Some(Heard::Gap { room, .. }) if self.index_of(&room).is_none() => return,
+            Some(heard) => self.take(heard),
+            None => None,
         };
-        let news = match heard {
-            Heard::Welcome => return self.welcomed(),
-            Heard::Other => return,
+        match news {
+            Some(news) => self.news.push_back(news),
+            None => self.nonsense(text),
+        }
+    }
+
+    /// Notes what was heard; nothing where it is of a room that the client is not in.
+    fn take(&mut self, heard: Heard) -> Option<News> {
+        Some(match heard {
             Heard::Ack {
                 seq,
                 room,
@@ -339,53 +350,46 @@ impl Chat {
                     dup,
                 }
             }
-            Heard::Entry(entry) => match self.index_of(&entry.room) {
-                Some(room) => {
-                    self.seen(room, entry.position);
-                    News::Entry(room, entry)
-                }
-                None => return self.nonsense(text),
-            },
-            Heard::Joined { room, position } => match self.index_of(&room) {
-                Some(room) => {
-                    // An empty room has no entry that would say where it is.
-                    self.seen(room, self.position(room).unwrap_or(position));
-                    News::Joined(room, position)
-                }
-                None => return self.nonsense(text),
-            },
+            Heard::Entry(entry) => {
+                let room = self.index_of(&entry.room)?;
+                self.seen(room, entry.position);
+                News::Entry(room, entry)
+            }
+            Heard::Joined { room, position } => {
+                let room = self.index_of(&room)?;
+                // An empty room has no entry that would say where it is.
+                self.seen(room, self.position(room).unwrap_or(position));
+                News::Joined(room, position)
+            }
             Heard::Gap {
                 room,
                 from,
                 to,
                 reason,
-            } => match self.index_of(&room) {
-                Some(room) => {
-                    self.seen(room, to);
-                    News::Gap {
-                        room,
-                        from,
-                        to,
-                        reason,
-                    }
+            } => {
+                let room = self.index_of(&room)?;
+                self.seen(room, to);
+                News::Gap {
+                    room,
+                    from,
+                    to,
+                    reason,
                 }
-                // A gap in the broadcasts, which nobody asked to be shown, is none of ours.
-                None => return,
-            },
+            }
             Heard::History {
                 room,
                 entries,
                 position,
                 more,
-            } => match self.index_of(&room) {
-                Some(room) => News::History {
+            } => {
+                let room = self.index_of(&room)?;
+                News::History {
                     room,
                     entries,
                     position,
                     more,
-                },
-                None => return self.nonsense(text),
-            },
+                }
+            }
             Heard::Error {
                 code,
                 seq: Some(seq),
@@ -394,8 +398,8 @@ impl Chat {
             Heard::Error {
                 message, seq: None, ..
             } => News::Nonsense(message),
-        };
-        self.news.push_back(news);
+            Heard::Welcome | Heard::Other => return None,
+        })
     }
 
     fn welcomed(&mut self) {
