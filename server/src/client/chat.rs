@@ -58,6 +58,8 @@ pub struct Chat {
     retry_at: Option<Instant>,
     backoff: Backoff,
     is_slow: bool,
+    /// It joins its rooms.
+    is_follower: bool,
     /// Counts the sockets.
     life: u32,
     news: VecDeque<News>,
@@ -112,9 +114,15 @@ impl Chat {
             retry_at: None,
             backoff: Backoff::new(wait_max, seed),
             is_slow: false,
+            is_follower: true,
             life: 0,
             news: VecDeque::new(),
         }
+    }
+
+    /// Joins no room from now on: its rooms are only names to ask the history of, and a gap is one in what it asked for.
+    pub const fn stay_out(&mut self) {
+        self.is_follower = false;
     }
 
     /// Makes this and further sockets ask the kernel for a small buffer, so that the server feels how slowly they are read; or
@@ -279,7 +287,8 @@ impl Chat {
         let pairs = positions
             .iter()
             .map(|(name, position)| (name.as_str(), *position));
-        (self.life % 2 == 1 && !positions.is_empty()).then(|| Positions::encode(pairs))
+        let is_turn = self.life % 2 == 1 && self.is_follower && !positions.is_empty();
+        is_turn.then(|| Positions::encode(pairs))
     }
 
     /// After the welcome: joins rooms, and sends again what was not acknowledged.
@@ -291,7 +300,7 @@ impl Chat {
         let Some(socket) = &mut self.socket else {
             return;
         };
-        if self.greeting == Greeting::Messages {
+        if self.greeting == Greeting::Messages && self.is_follower {
             for room in &self.rooms {
                 let since = room.position.map_or(String::new(), |at| at.to_string());
                 let join = json!({"type": "join_room", "roomId": room.name, "since": since});
@@ -406,7 +415,7 @@ impl Chat {
         self.is_welcome = true;
         self.backoff.reset();
         self.news.push_back(News::Opened);
-        for (index, room) in self.rooms.iter().enumerate() {
+        for (index, room) in self.rooms.iter().enumerate().filter(|_| self.is_follower) {
             self.news.push_back(News::Following(index, room.position));
         }
     }
@@ -513,6 +522,14 @@ mod tests {
         );
         chat.hear(r#"{"type":"gap","roomId":"r","from":"x","to":"00000001-9","reason":"expired"}"#);
         assert_eq!(chat.position(0), Some(at(9)));
+    }
+
+    #[test]
+    fn who_stays_out_follows_no_room() {
+        let mut chat = chat();
+        chat.stay_out();
+        chat.hear(r#"{"type":"welcome"}"#);
+        assert_eq!(news(&mut chat), [News::Opened]);
     }
 
     #[test]

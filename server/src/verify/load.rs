@@ -164,3 +164,75 @@ impl Publisher {
         refused
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(words: &str) -> Options {
+        let words = format!("verify ws://a {words}");
+        Words::try_parse_from(words.split_whitespace())
+            .unwrap()
+            .options
+    }
+
+    #[test]
+    fn a_rate_holds_messages_back_until_their_time() {
+        let begin = Instant::now();
+        let mut load = Load::new(&options("--rate 10 --messages 12"), 1, 0, begin);
+        let mut sent_by = |ms| {
+            let now = begin + Duration::from_millis(ms);
+            while load.next_room(now).is_some() {}
+            load.sent
+        };
+        assert_eq!([sent_by(0), sent_by(500), sent_by(5000)], [1, 6, 12]);
+        assert!(load.is_over(begin));
+    }
+
+    #[test]
+    fn a_time_ends_the_load_whatever_was_sent() {
+        let begin = Instant::now();
+        let load = Load::new(&options("--for 2s"), 1, 0, begin);
+        assert!(!load.is_over(begin + Duration::from_millis(1999)));
+        assert!(load.is_over(begin + Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn connections_are_cut_about_as_often_as_said_and_the_same_for_the_same_seed() {
+        let begin = Instant::now();
+        let cuts = |seed| {
+            let mut load = Load::new(&options("--reconnect-every 1s"), seed, 1, begin);
+            let at = |turn: u64| begin + Duration::from_millis(turn * 10);
+            (0..1000)
+                .map(|turn| load.cut(0, at(turn)))
+                .collect::<Vec<_>>()
+        };
+        let count = cuts(1).into_iter().flatten().count();
+        assert!((7..=20).contains(&count), "{count}");
+        assert_eq!(cuts(1), cuts(1));
+        assert_ne!(cuts(1), cuts(2));
+    }
+
+    #[test]
+    fn a_refusal_halves_the_window_and_the_message_is_due_again_after_a_while() {
+        let now = Instant::now();
+        let mut publisher = Publisher::new(8);
+        assert_eq!((publisher.send(now), publisher.send(now)), (1, 2));
+        publisher.refused(2, now);
+        publisher.refused(1, now);
+        assert!(!publisher.has_room(0));
+        assert_eq!(publisher.take_refused(now), [0; 0]);
+        assert_eq!(publisher.take_refused(now + REFUSED_WAIT), [1, 2]);
+        assert!(publisher.has_room(1) && !publisher.has_room(2));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(publisher.acknowledged(1, later), Some(later - now));
+        assert_eq!(publisher.acknowledged(1, later), None, "it was before");
+    }
+}

@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
             .map(|room| format!("verify-{id}-{room}"))
             .collect();
         let now = Now::read().instant;
-        let reader = options.publishers + options.subscribers + options.slow;
+        let clients = options.publishers + options.subscribers + options.slow;
         let mut run = Self {
             options,
             poll,
@@ -116,10 +116,10 @@ impl<'a> Run<'a> {
             publishers: (0..options.publishers)
                 .map(|_| Publisher::new(options.window))
                 .collect(),
-            load: Load::new(options, seed, usize::from(reader), now),
+            load: Load::new(options, seed, usize::from(clients), now),
             checker: Checker::new(
                 options.publishers,
-                reader + 1,
+                clients + 1,
                 options.rooms,
                 options.history_entries,
             ),
@@ -130,7 +130,7 @@ impl<'a> Run<'a> {
             heard_at: now,
             reading: (0, None),
         };
-        for index in 0..reader {
+        for index in 0..clients {
             let is_slow = index >= options.publishers + options.subscribers;
             run.add_client(index, is_slow, seed)?;
         }
@@ -266,7 +266,12 @@ impl<'a> Run<'a> {
                     reason,
                 } => {
                     self.counts.gaps += 1;
-                    self.checker.gap(follower, room as u16, &from, to, &reason);
+                    let room = room as u16;
+                    if follower == self.reader() {
+                        self.checker.history_gap(room, &from, to, &reason);
+                    } else {
+                        self.checker.gap(follower, room, &from, to, &reason);
+                    }
                 }
                 News::Ack {
                     seq,
@@ -297,12 +302,12 @@ impl<'a> Run<'a> {
     }
 
     fn opened(&mut self, follower: u16) {
+        if follower == self.reader() {
+            return self.ask_history();
+        }
         self.checker.opened(follower);
         if let Some(publisher) = self.publishers.get_mut(usize::from(follower)) {
             publisher.opened();
-        }
-        if follower == self.reader() {
-            self.ask_history();
         }
     }
 
@@ -413,8 +418,11 @@ impl<'a> Run<'a> {
                 if is_silent || (0..self.clients.len() as u16).all(has_all) {
                     self.part = Part::Read;
                     self.heard_at = self.now;
-                    // Somebody new is shown everything, too.
+                    self.add_client(self.newcomer(), false, 0)?;
                     self.add_client(self.reader(), false, 0)?;
+                    if let Some(reader) = self.clients.last_mut() {
+                        reader.chat.stay_out();
+                    }
                 }
             }
             Part::Read if is_silent => {
@@ -425,7 +433,7 @@ impl<'a> Run<'a> {
             }
             Part::Read => {
                 let rooms = 0..self.rooms.len() as u16;
-                let mut rooms = rooms.map(|room| self.checker.has_reached(self.reader(), room));
+                let mut rooms = rooms.map(|room| self.checker.has_reached(self.newcomer(), room));
                 if self.reading.0 == self.rooms.len() && rooms.all(|has_reached| has_reached) {
                     self.part = Part::Done;
                 }
@@ -435,8 +443,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn reader(&self) -> u16 {
+    /// Who comes at the end is shown everything, too.
+    fn newcomer(&self) -> u16 {
         self.options.publishers + self.options.subscribers + self.options.slow
+    }
+
+    /// Who reads the history follows nothing, so that a gap that it is told of is one in that.
+    fn reader(&self) -> u16 {
+        self.newcomer() + 1
     }
 
     fn ask_history(&mut self) {
