@@ -29,7 +29,6 @@ pub struct Cli {
 enum Command {
     /// Run the server
     Serve(Serve),
-    /// Prove that a running server loses, doubles and reorders nothing
     Verify(verify::Options),
 }
 
