@@ -1,83 +1,54 @@
 //! An echo server on `std::net`, a thread a connection: `cargo run --example blocking_echo -- 127.0.0.1:9001`.
 
-use std::error::Error;
-use std::io::{ErrorKind, IoSlice, Read, Write};
+mod echo;
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
-use tidewire_protocol::handshake::head::HeadReader;
-use tidewire_protocol::handshake::server::{HeaderStorage, Request, Upgrade};
-use tidewire_protocol::{Config, Connection, Event, Transport};
+use echo::{Echo, Result};
+use tidewire_protocol::Transport;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// How long a peer may leave its echoes lying: a thread that writes does not watch the other timers.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn main() -> Result<()> {
-    let address = env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    for stream in TcpListener::bind(address)?.incoming() {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    let listener = TcpListener::bind(address)?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    for stream in listener.incoming() {
         let stream = stream?;
-        thread::spawn(|| serve(stream).unwrap_or_else(|error| eprintln!("{error}")));
+        std::thread::spawn(|| serve(stream).unwrap_or_else(|error| eprintln!("{error}")));
     }
     Ok(())
 }
 
 fn serve(mut stream: TcpStream) -> Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let (mut buffer, mut reader) = (vec![0; 64 * 1024], HeadReader::default());
-    let mut connection = Connection::server(Arc::new(Config::default()), Instant::now());
-    // What is behind the request in the same packet are frames already.
-    let mut unread = loop {
-        let read = stream.read(&mut buffer)?;
-        let mut input = &mut buffer[..read];
-        match reader.handle_input(&mut input)? {
-            Some(head) => connection.queue_handshake(&accept(&head)?),
-            None if read == 0 => return Err("the client left during the handshake".into()),
-            None => continue,
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    let (mut echo, mut buffer) = (Echo::new(Instant::now()), vec![0; 64 * 1024]);
+    while echo.transport() != Transport::Drop {
+        match read(&mut stream, &mut buffer, echo.connection.poll_timeout()) {
+            Ok(0) => echo.connection.handle_eof(Instant::now()),
+            Ok(read) => echo.handle_input(&mut buffer[..read], Instant::now())?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
         }
-        break read - input.len()..read;
-    };
-    while connection.transport() != Transport::Drop {
-        let mut input = &mut buffer[unread];
-        while let Some(event) = connection.handle_input(&mut input, Instant::now()) {
-            if let Event::Message(message) = event {
-                // Refused once the closing handshake has begun: then there is nobody to echo to.
-                let _ = connection.send(&message);
-            }
+        echo.handle_timeout(Instant::now())?;
+        echo.flush(|slices| stream.write_vectored(slices))?;
+        if echo.connection.unsent_bytes() > 0 {
+            return Err("the client does not read".into());
         }
-        while connection.unsent_bytes() > 0 {
-            let mut slices = [IoSlice::new(&[]); 16];
-            let filled = connection.poll_transmit(&mut slices);
-            let written = stream.write_vectored(&slices[..filled])?;
-            connection.transmitted(written);
-        }
-        if connection.transport() == Transport::HalfClose {
+        if echo.transport() == Transport::HalfClose {
             stream.shutdown(Shutdown::Write)?;
         }
-        unread = 0..wait(&mut stream, &mut connection, &mut buffer)?;
     }
     Ok(())
 }
 
-/// Reads once, no longer than the connection wants to wait.
-fn wait(stream: &mut TcpStream, connection: &mut Connection, buffer: &mut [u8]) -> Result<usize> {
-    let due = connection.poll_timeout();
+/// Reads once, no longer than until something is due.
+fn read(stream: &mut TcpStream, buffer: &mut [u8], due: Option<Instant>) -> io::Result<usize> {
     let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
+    // No time at all would mean for ever.
     stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
-    let read = match stream.read(buffer) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Some(0),
-        read => Some(read?).filter(|&read| read > 0),
-    };
-    match read {
-        None => connection.handle_eof(Instant::now()),
-        Some(_) => connection.handle_timeout(Instant::now()),
-    }
-    Ok(read.unwrap_or(0))
-}
-
-fn accept(head: &[u8]) -> Result<Vec<u8>> {
-    let (mut storage, mut answer) = (HeaderStorage::default(), Vec::new());
-    let request = Request::parse(head, &mut storage)?;
-    Upgrade::from_request(&request)?.accept(None, None, &mut answer);
-    Ok(answer)
+    stream.read(buffer)
 }

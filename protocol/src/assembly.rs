@@ -34,6 +34,7 @@ enum Content {
 
 impl Assembly {
     pub(crate) fn new(opcode: Opcode, compressed: bool) -> Self {
+        // "MUST note the /type/ of the data as defined by the opcode" of the first frame (§6.2). [6455-6.2-3]
         let content = match opcode {
             Opcode::Text => Content::Text {
                 text: String::new(),
@@ -75,10 +76,30 @@ impl Assembly {
         Ok(())
     }
 
-    /// Appends a piece as it came; `to_come` is what the message still lacks behind it, once its last frame has told.
-    pub(crate) fn push(&mut self, piece: &[u8], to_come: Option<u64>) -> Result<(), Error> {
-        self.count_wire_bytes(piece.len());
-        Ok(self.append(piece, to_come)?)
+    /// Makes room for `added` bytes; `to_come` is what the message still lacks behind them, once its last frame has told.
+    pub(crate) fn reserve(&mut self, added: usize, to_come: Option<u64>) {
+        match &mut self.content {
+            Content::Text { text, decoder } => {
+                // The beginning of a cut character is not in `text` yet, and will be.
+                let added = decoder.waiting_bytes() + added;
+                text.reserve_exact(growth(text.len(), text.capacity(), added, to_come));
+            }
+            Content::Binary(bytes) => {
+                let (len, capacity) = (bytes.len(), bytes.capacity());
+                bytes.reserve_exact(growth(len, capacity, added, to_come));
+            }
+        }
+    }
+
+    /// Appends a piece, for which [`reserve`](Self::reserve) made room.
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+        match &mut self.content {
+            Content::Text { text, decoder } => decoder.push(piece, text),
+            Content::Binary(bytes) => {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            }
+        }
     }
 
     /// Appends a piece that came out of the decompression. The limit is absolute, and holds before the memory is spent: a
@@ -88,34 +109,19 @@ impl Assembly {
         if piece.len() as u64 > room {
             // What still fits is looked at: the first thing wrong is what is told, wherever the pieces end.
             let (fits, _) = piece.split_at(room as usize);
-            self.append(fits, None)?;
+            self.push(fits)?;
             return Err(LimitError::MessageBytes { max: bytes_max }.into());
         }
         self.inflated_bytes += piece.len() as u64;
-        Ok(self.append(piece, None)?)
-    }
-
-    fn append(&mut self, piece: &[u8], to_come: Option<u64>) -> Result<(), InvalidUtf8> {
-        match &mut self.content {
-            Content::Text { text, decoder } => {
-                // The beginning of a cut character is not in `text` yet, and will be.
-                let added = decoder.waiting_bytes() + piece.len();
-                text.reserve_exact(growth(text.len(), text.capacity(), added, to_come));
-                decoder.push(piece, text)
-            }
-            Content::Binary(bytes) => {
-                let (len, capacity) = (bytes.len(), bytes.capacity());
-                bytes.reserve_exact(growth(len, capacity, piece.len(), to_come));
-                bytes.extend_from_slice(piece);
-                Ok(())
-            }
-        }
+        self.reserve(piece.len(), None);
+        Ok(self.push(piece)?)
     }
 
     /// What came since the last piece; `None` if that is nothing, and not the end.
     pub(crate) fn take_piece<'b>(&mut self, last: bool) -> Result<Option<Piece<'b>>, Error> {
         let content = match &mut self.content {
             Content::Text { text, decoder } => {
+                // [6455-5.6-1]
                 if last {
                     decoder.finish()?;
                 }
@@ -162,7 +168,7 @@ fn growth(len: usize, capacity: usize, added: usize, to_come: Option<u64>) -> us
 impl From<InvalidUtf8> for Error {
     fn from(_: InvalidUtf8) -> Self {
         // "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a
-        // valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (§8.1).
+        // valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (§8.1). [6455-8.1-1]
         Self::Peer(PeerError::InvalidUtf8)
     }
 }

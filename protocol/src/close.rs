@@ -47,7 +47,7 @@ impl CloseCode {
     pub const fn new(code: u16) -> Option<Self> {
         match code {
             // "1004 Reserved." and "1005 [1006, 1015] is a reserved value and MUST NOT be set as a status code in
-            // a Close control frame by an endpoint" (§7.4.1).
+            // a Close control frame by an endpoint" (§7.4.1). [6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-4]
             1000..=1003 | 1007..=1014 | 3000..=4999 => Some(Self(code)),
             _ => None,
         }
@@ -100,6 +100,7 @@ impl CloseFrame {
     pub fn decode(payload: &[u8]) -> Result<Self, PeerError> {
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
             // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer" (§5.5.1).
+            // [6455-5.5.1-1]
             return if payload.is_empty() {
                 Ok(Self::default())
             } else {
@@ -116,6 +117,7 @@ impl CloseFrame {
     /// Appends the payload of a Close frame to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         if let Some(code) = self.code {
+            // [6455-5.5.1-1]
             out.extend_from_slice(&code.0.to_be_bytes());
             out.extend_from_slice(self.reason.as_bytes());
         }
@@ -128,6 +130,7 @@ impl CloseFrame {
     pub(crate) fn check_sendable_by(&self, side: Side) -> Result<(), Misuse> {
         match self.code {
             Some(code) if !code.may_be_sent_by(side) => Err(Misuse::CloseCodeNotSendable(code)),
+            // [6455-5.5-1]
             _ if self.reason.len() > REASON_BYTES_MAX => Err(Misuse::ControlTooLong),
             _ => Ok(()),
         }
@@ -138,6 +141,7 @@ impl CloseFrame {
 mod tests {
     use super::*;
 
+    /// [6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-4]
     #[test]
     fn only_defined_registered_and_private_codes_exist() {
         let legal: Vec<u16> = (0..=u16::MAX)
@@ -163,11 +167,13 @@ mod tests {
         assert_eq!(CloseFrame::decode(b""), Ok(CloseFrame::default()));
     }
 
+    /// [6455-5.5.1-1]
     #[test]
     fn a_payload_of_one_byte_is_refused() {
         assert_eq!(CloseFrame::decode(&[3]), Err(PeerError::TruncatedCloseCode));
     }
 
+    /// [6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-4]
     #[test]
     fn a_code_that_must_not_be_sent_is_refused() {
         for code in [
@@ -188,6 +194,7 @@ mod tests {
         );
     }
 
+    /// [6455-5.5.1-1]
     #[test]
     fn what_is_encoded_is_decoded() {
         let frame = CloseFrame::new(CloseCode::NORMAL, "bye: früh");
@@ -196,10 +203,16 @@ mod tests {
         assert_eq!(CloseFrame::decode(&bytes), Ok(frame));
     }
 
+    /// [6455-5.5-1]
+    #[test]
+    fn a_code_is_shown_as_its_number() {
+        assert_eq!(CloseCode::GOING_AWAY.to_string(), "1001");
+    }
+
     #[test]
     fn a_reason_of_124_bytes_is_too_long() {
-        let fits = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(REASON_BYTES_MAX));
-        let over = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(REASON_BYTES_MAX + 1));
+        let fits = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(123));
+        let over = CloseFrame::new(CloseCode::NORMAL, &"r".repeat(124));
         assert_eq!(fits.check_sendable_by(Side::Server), Ok(()));
         assert_eq!(
             over.check_sendable_by(Side::Server),

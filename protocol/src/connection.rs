@@ -26,8 +26,10 @@ use crate::error::{Error, Misuse};
 use crate::event::{Closed, Event, Initiator};
 use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
 use crate::message::{Message, Received, Receiver};
+use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
 use crate::send::{Keys, Sender};
+use crate::transport::Transport;
 
 /// A WebSocket connection. It owns no socket and no clock: see the [crate documentation](crate) for the loop around it.
 #[derive(Debug)]
@@ -60,17 +62,6 @@ enum Phase {
         eof: bool,
     },
     Done,
-}
-
-/// What the owner of the transport is to do once [`Connection::poll_transmit`] has nothing more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Go on reading and writing.
-    Keep,
-    /// End our half (`shutdown(SHUT_WR)`) and go on reading. Only a server is told so: a client waits for it.
-    HalfClose,
-    /// Drop the transport and the connection.
-    Drop,
 }
 
 impl Connection {
@@ -111,6 +102,7 @@ impl Connection {
 
     /// Compresses and decompresses messages as the handshake agreed. Call it before any frame is handled.
     pub fn enable_deflate(&mut self, config: &DeflateConfig, agreement: DeflateAgreement) {
+        // An agreement comes from a handshake only, and both halves keep it (RFC 7692 §5). [6455-5.8-1, 7692-5-11]
         let server = (
             agreement.server_max_window_bits,
             !agreement.server_no_context_takeover,
@@ -172,6 +164,7 @@ impl Connection {
     /// [`transport`](Self::transport) after it.
     pub fn handle_eof(&mut self, now: Instant) {
         match &mut self.phase {
+            // "the underlying transport layer connection is unexpectedly lost" (§7.2.1). [6455-7.2.1-2]
             Phase::Open => self.end(Initiator::Transport, None, None, None, now),
             Phase::Closing { sent, .. } => {
                 let sent = Some(std::mem::take(&mut **sent));
@@ -192,6 +185,7 @@ impl Connection {
             return;
         }
         match &mut self.phase {
+            // Nothing else closes unasked (§7.1.7). [6455-7.1.7-6, 6455-7.2.1-3, 6455-7.3-1]
             Phase::Open if self.unanswered_ping.is_some() => {
                 self.fail(Error::PongTimeout(self.config.pong_timeout_code), now);
             }
@@ -219,6 +213,17 @@ impl Connection {
         self.check_open()?;
         self.sender.check_between_messages()?;
         self.sender.message(message.opcode(), message.payload());
+        Ok(())
+    }
+
+    /// Queues a large message with its memory: a server shares it, a client masks it in place if nobody else has it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_owned(&mut self, message: impl Into<OwnedMessage>) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender.owned(message.into());
         Ok(())
     }
 
@@ -268,6 +273,7 @@ impl Connection {
     /// 123 bytes, [`Misuse::CloseCodeNotSendable`] for a code of the other side.
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), Misuse> {
         self.check_open()?;
+        // "whose status code is set to /code/ and whose close reason is set to /reason/" (§7.1.2). [6455-7.1.2-1]
         let frame = CloseFrame::new(code, reason);
         frame.check_sendable_by(self.side)?;
         self.sender.close(&frame);
@@ -340,6 +346,7 @@ impl Connection {
             (Phase::Open | Phase::Closing { .. }, _) => Transport::Keep,
             // "when a server is instructed to _Close the WebSocket Connection_ it SHOULD initiate a TCP Close immediately,
             // and when a client is instructed to do the same, it SHOULD wait for a TCP Close from the server" (§7.1.1).
+            // [6455-7.1.1-2, 6455-7.1.1-3, 6455-7.1.1-4, 6455-5.5.1-7, 6455-5.5.1-8]
             (Phase::Draining { eof: false, .. }, Side::Server) => Transport::HalfClose,
             (Phase::Draining { eof: false, .. }, Side::Client) => Transport::Keep,
             (Phase::Draining { eof: true, .. } | Phase::Done, _) => Transport::Drop,
@@ -367,6 +374,7 @@ impl Connection {
     // ---- inside ----
 
     /// "Fail the WebSocket Connection" (§7.1.7): a Close frame with the right code behind what is owed, then the end.
+    /// [6455-7.1.7-1, 6455-7.1.7-2, 6455-7.1.7-4, 6455-10.7-2]
     fn fail(&mut self, error: Error, now: Instant) {
         let sent = match &mut self.phase {
             Phase::Open => {
@@ -400,7 +408,7 @@ impl Connection {
                 }
                 None
             }
-            // The receiver makes messages of these.
+            // The receiver makes messages of these. [6455-6.2-2]
             Opcode::Continuation | Opcode::Text | Opcode::Binary => None,
         }
     }
@@ -408,8 +416,8 @@ impl Connection {
     fn handle_close(&mut self, received: CloseFrame, now: Instant) {
         match &mut self.phase {
             Phase::Open => {
-                // "When sending a Close frame in response, the endpoint typically echos the status code it received"
-                // (§5.5.1); where this side may not send that code, 1000.
+                // "MUST send a Close frame in response" and "typically echos the status code it received" (§5.5.1); where
+                // this side may not send that code, 1000. [6455-5.5.1-4, 6455-5.5.1-5]
                 let code = received.code.map(|code| {
                     if code.may_be_sent_by(self.side) {
                         code
@@ -432,7 +440,8 @@ impl Connection {
         }
     }
 
-    /// Enters `Draining` and keeps the event for `poll_event`: the only way out of `Open` and `Closing`.
+    /// Enters `Draining` and keeps the event for `poll_event`: the only way out of `Open` and `Closing`. Here the WebSocket
+    /// connection is closed, and the transport is to be (§5.5.1, §7.1.2). [6455-5.5.1-6, 6455-7.1.2-2]
     fn end(
         &mut self,
         initiator: Initiator,
@@ -463,7 +472,8 @@ impl Connection {
     }
 
     /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
-    /// endpoint after being instructed to _Fail the WebSocket Connection_" (§7.1.7).
+    /// endpoint after being instructed to _Fail the WebSocket Connection_" (§7.1.7), and closes TCP "cleanly [...], discarding
+    /// any trailing bytes" (§7.1.1). [6455-7.1.7-5, 6455-7.1.1-1]
     fn throw_away(&mut self, input: &mut &mut [u8]) {
         let bytes = std::mem::take(input).len() as u64;
         if let Phase::Draining { lingered_bytes, .. } = &mut self.phase {
@@ -478,6 +488,8 @@ impl Connection {
         matches!(self.phase, Phase::Open | Phase::Closing { .. })
     }
 
+    /// "MUST ensure the WebSocket connection is in the OPEN state" (§6.1), and "MUST NOT send any more data frames after
+    /// sending a Close frame" (§5.5.1). [6455-6.1-1, 6455-6.1-2, 6455-6.1-3, 6455-5.5.1-3]
     const fn check_open(&self) -> Result<(), Misuse> {
         if self.is_open() {
             Ok(())

@@ -107,7 +107,9 @@ impl Header {
     #[must_use]
     pub const fn unmasked(opcode: Opcode, length: usize) -> Self {
         Self {
+            // [6455-6.1-6]
             fin: true,
+            // Whoever negotiated a meaning for one sets it. [6455-5.2-1, 6455-5.2-7]
             reserved_bits: 0,
             opcode,
             mask: None,
@@ -129,6 +131,7 @@ impl Header {
     /// # Errors
     /// The rule that the sender broke; the connection is to be failed with 1002.
     pub fn decode(bytes: &[u8], rules: Rules) -> Result<Decoded, PeerError> {
+        // [6455-6.2-1, 6455-10.7-1]
         let Some((&first, rest)) = bytes.split_first() else {
             return Ok(Decoded::Partial);
         };
@@ -162,8 +165,9 @@ impl Header {
     /// Appends the header to `out`, its length in the shortest form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let first = if self.fin { FIN } else { 0 } | self.reserved_bits | self.opcode as u8;
+        // "A masked frame MUST have the field frame-masked set to 1" (§5.3). [6455-5.3-1]
         let masked = if self.mask.is_some() { MASKED } else { 0 };
-        // "The minimal number of bytes MUST be used to encode the length" (§5.2).
+        // "The minimal number of bytes MUST be used to encode the length" (§5.2). [6455-5.2-5]
         match self.length {
             0..=125 => out.extend_from_slice(&[first, masked | self.length as u8]),
             126..=0xffff => {
@@ -183,17 +187,18 @@ impl Header {
 
 fn check_first_byte(first: u8, rules: Rules) -> Result<Opcode, PeerError> {
     // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_" (§5.2).
+    // [6455-5.2-3]
     let number = first & OPCODE;
     let opcode = Opcode::new(number).ok_or(PeerError::ReservedOpcode(number))?;
     let allowed = match opcode {
         Opcode::Text | Opcode::Binary => rules.reserved_bits_allowed,
         // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a data
-        // message. An endpoint receiving such a frame MUST _Fail the WebSocket Connection_" (RFC 7692 §6.1).
+        // message. An endpoint receiving such a frame MUST _Fail the WebSocket Connection_" (RFC 7692 §6.1). [7692-6.1-4]
         Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => 0,
     };
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values. If a nonzero value is
     // received and none of the negotiated extensions defines the meaning of such a nonzero value, the receiving endpoint
-    // MUST _Fail the WebSocket Connection_" (§5.2).
+    // MUST _Fail the WebSocket Connection_" (§5.2). [6455-5.2-2]
     if first & RSV & !allowed == 0 {
         Ok(opcode)
     } else {
@@ -210,14 +215,15 @@ fn check_second_byte(
 ) -> Result<bool, PeerError> {
     let masked = second & MASKED != 0;
     match (sender, masked) {
-        // "The server MUST close the connection upon receiving a frame that is not masked" (§5.1).
+        // "The server MUST close the connection upon receiving a frame that is not masked" (§5.1). [6455-5.1-2]
         (Side::Client, false) => return Err(PeerError::UnmaskedFrame),
-        // "A client MUST close a connection if it detects a masked frame" (§5.1).
+        // "A client MUST close a connection if it detects a masked frame" (§5.1). [6455-5.1-4]
         (Side::Server, true) => return Err(PeerError::MaskedFrame),
         (Side::Client, true) | (Side::Server, false) => {}
     }
     if opcode.is_control() {
         // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented" (§5.5).
+        // [6455-5.5-1, 6455-5.5-2, 6455-5.4-1]
         if !fin {
             return Err(PeerError::FragmentedControl);
         }
@@ -236,7 +242,7 @@ fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, PeerErr
                 return Ok(None);
             };
             let length = u16::from_be_bytes(*length);
-            // "The minimal number of bytes MUST be used to encode the length" (§5.2).
+            // "The minimal number of bytes MUST be used to encode the length" (§5.2). [6455-5.2-5]
             if length < 126 {
                 Err(PeerError::NonMinimalLength)
             } else {
@@ -249,6 +255,7 @@ fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, PeerErr
             };
             let length = u64::from_be_bytes(*length);
             // "the following 8 bytes interpreted as a 64-bit unsigned integer (the most significant bit MUST be 0)" (§5.2).
+            // [6455-5.2-4]
             if length >> 63 != 0 {
                 Err(PeerError::LengthTopBit)
             } else if length <= 0xffff {
@@ -288,6 +295,13 @@ mod tests {
         bytes
     }
 
+    #[test]
+    fn a_header_that_says_compressed_says_so_once() {
+        let header = Header::unmasked(Opcode::Text, 5).with_rsv1();
+        assert_eq!(header.reserved_bits, RSV1);
+        assert_eq!(header.with_rsv1(), header);
+    }
+
     fn any_legal_header() -> impl Strategy<Value = Header> {
         let lengths = prop_oneof![
             0u64..300,
@@ -320,6 +334,7 @@ mod tests {
     }
 
     proptest! {
+        /// [6455-5.3-1, 6455-6.2-1]
         #[test]
         fn what_is_encoded_is_decoded_and_every_prefix_is_partial(header in any_legal_header()) {
             let bytes = encoded(header);
@@ -341,6 +356,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-5]
     #[test]
     fn lengths_change_their_form_at_126_and_65536() {
         let header_len = |length| encoded(Header::unmasked(Opcode::Binary, length)).len();
@@ -350,6 +366,7 @@ mod tests {
         );
     }
 
+    /// [6455-5.2-5]
     #[test]
     fn a_length_not_in_its_shortest_form_is_refused() {
         for bytes in [
@@ -363,6 +380,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-4]
     #[test]
     fn a_length_with_the_top_bit_set_is_refused() {
         for tail in [0x00, 0xff] {
@@ -374,6 +392,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-3]
     #[test]
     fn reserved_opcodes_are_refused_at_their_byte() {
         for opcode in (3..=7).chain(11..=15) {
@@ -384,6 +403,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.2-2]
     #[test]
     fn each_reserved_bit_is_refused_unless_allowed() {
         for bit in [0x40, 0x20, 0x10] {
@@ -403,6 +423,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.4-1, 6455-5.5-1, 6455-5.5-2]
     #[test]
     fn control_frames_are_whole_and_short() {
         for opcode in [0x8, 0x9, 0xa] {
@@ -420,6 +441,7 @@ mod tests {
         }
     }
 
+    /// [6455-5.1-2, 6455-5.1-4]
     #[test]
     fn clients_mask_and_servers_do_not() {
         assert_eq!(

@@ -1,11 +1,36 @@
-//! WebSocket (RFC 6455, and permessage-deflate, RFC 7692) without I/O: **you hand it bytes and the time, it hands you events and bytes, and in between it
-//! never waits, reads a clock or touches a socket.**
+//! WebSocket (RFC 6455, and permessage-deflate, RFC 7692) without I/O: **you hand it bytes and the time, it hands you events
+//! and bytes, and in between it never waits, reads a clock or touches a socket.**
 //!
 //! * [`handshake`]: HTTP in, the accept key out, for servers and clients.
 //! * [`Connection`]: everything after the handshake, for both sides.
 //! * [`Prepared`]: a message encoded once for many connections.
 //! * [`DeflateConfig`]: permessage-deflate: what is offered, accepted and agreed on.
 //! * [`frame`], [`mask`], [`utf8`], [`close`]: the parts, for those who build something else with them.
+//! * [`guide`]: how to put I/O around it: threads, mio, async; timers, backpressure, memory, costs.
+//!
+//! # The states of a connection
+//!
+//! ```text
+//!  handshake done
+//!       │
+//!       ▼
+//!   ╔══════╗  close()  ╔═════════╗  their Close, EOF,  ╔══════════╗  they end their half of    ╔══════╗
+//!   ║ open ║ ────────▶ ║ closing ║ ──────────────────▶ ║ draining ║ ─────────────────────────▶ ║ done ║
+//!   ╚══════╝           ╚═════════╝  their mistake,     ╚══════════╝  the transport,            ╚══════╝
+//!       │                           close_timeout           ▲        close_timeout,
+//!       │    their Close, EOF, their mistake, no answer     │        linger_bytes_max
+//!       └───────────────────────────────────────────────────┘
+//!            Event::Closed, once, on the way in
+//! ```
+//!
+//! | | open | closing | draining | done |
+//! |---|---|---|---|---|
+//! | what is received | becomes events | becomes events | is thrown away | is thrown away |
+//! | [`send`](Connection::send) | queues | [`Misuse::Closed`] | [`Misuse::Closed`] | [`Misuse::Closed`] |
+//! | our Close frame | | is on its way | is on its way, if one is owed | |
+//! | [`transport`](Connection::transport), server | [`Keep`](Transport::Keep) | `Keep` | [`HalfClose`](Transport::HalfClose), after their end [`Drop`](Transport::Drop) | `Drop` |
+//! | ... client | `Keep` | `Keep` | `Keep`, after their end `Drop` | `Drop` |
+//! | [`poll_timeout`](Connection::poll_timeout) | `ping_interval`, then `pong_wait` | `close_timeout` | `close_timeout` | none |
 //!
 //! # The loop around a connection
 //!
@@ -70,10 +95,14 @@
 //!
 //! # What it holds
 //!
-//! An idle connection owns no buffer for input, and none for output once [`Connection::reclaim_buffer`] took it. A message that lies whole in the input is lent from there; one that does not gets
-//! one contiguous buffer that grows with what arrived, never with what was announced. Bad input ends the connection,
-//! once, with the close code that §7.4 has for it, behind everything that was already owed.
-
+//! An idle connection owns no buffer for input, and none for output once [`Connection::reclaim_buffer`] took it. A message
+//! that lies whole in the input is lent from there; one that does not gets one contiguous buffer that grows with what
+//! arrived, never with what was announced. Bad input ends the connection, once, with the close code that §7.4 has for it,
+//! behind everything that was already owed.
+//!
+//! # What it costs
+//!
+#![doc = include_str!("guide/costs.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![warn(clippy::indexing_slicing)]
@@ -89,6 +118,7 @@
 pub mod close;
 pub mod deflate;
 pub mod frame;
+pub mod guide;
 pub mod handshake;
 pub mod mask;
 pub mod utf8;
@@ -96,6 +126,7 @@ pub mod utf8;
 mod assembly;
 mod config;
 mod connection;
+mod entropy;
 mod error;
 mod event;
 #[cfg(feature = "fuzzing")]
@@ -103,17 +134,21 @@ mod event;
 pub mod fuzzing;
 mod message;
 mod outbox;
+mod owned;
 mod prepared;
 mod send;
+mod transport;
 
 pub use close::{CloseCode, CloseFrame};
 pub use config::{Config, Delivery};
-pub use connection::{Connection, Transport};
+pub use connection::Connection;
 pub use deflate::{DeflateAgreement, DeflateConfig};
 pub use error::{Error, LimitError, Misuse, PeerError};
 pub use event::{Closed, Event, Initiator, Piece};
 pub use message::Message;
+pub use owned::OwnedMessage;
 pub use prepared::Prepared;
+pub use transport::Transport;
 
 /// An end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

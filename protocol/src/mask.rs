@@ -4,19 +4,24 @@
 ///
 /// A payload that arrives in pieces is unmasked piece by piece with the same `Mask`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mask([u8; 4]);
+pub struct Mask {
+    /// The key with its first byte lowest, so that it is turned by a rotation.
+    key: u32,
+}
 
 impl Mask {
     /// A mask at the start of a payload.
     #[must_use]
     pub const fn new(key: [u8; 4]) -> Self {
-        Self(key)
+        Self {
+            key: u32::from_le_bytes(key),
+        }
     }
 
     /// The key as it is due next: after `n` bytes it has turned by `n` modulo 4.
     #[must_use]
     pub const fn key(self) -> [u8; 4] {
-        self.0
+        self.key.to_le_bytes()
     }
 
     /// Masks or unmasks `bytes`, the next ones of the payload.
@@ -24,18 +29,41 @@ impl Mask {
     /// "Octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4 of
     /// the masking key" (§5.3), so that doing it twice undoes it.
     pub fn apply(&mut self, bytes: &mut [u8]) {
-        let [a, b, c, d] = self.0;
-        let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-        let (words, rest) = bytes.as_chunks_mut::<8>();
-        for chunk in words {
-            *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+        let word = self.word();
+        let (blocks, rest) = bytes.as_chunks_mut::<VECTOR_BYTES>();
+        for block in blocks {
+            apply_to_words(word, block);
         }
-        for (byte, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
-            *byte ^= key;
+        let (half, rest) = apply_to_words(word, rest).as_chunks_mut::<4>();
+        for chunk in half {
+            *chunk = (u32::from_le_bytes(*chunk) ^ self.key).to_le_bytes();
         }
-        // The words took a multiple of four: only what is behind them turns the key.
-        self.0.rotate_left(rest.len() % 4);
+        // All before was a multiple of four bytes: only these turn the key.
+        for byte in rest {
+            *byte ^= self.key as u8;
+            self.key = self.key.rotate_right(8);
+        }
     }
+
+    fn word(self) -> u64 {
+        u64::from(self.key) << 32 | u64::from(self.key)
+    }
+}
+
+/// What a step of the loop over long payloads takes: a known number of words becomes vector instructions.
+const VECTOR_BYTES: usize = 32;
+
+/// How much of a payload is worked on at a time where there is more than one thing to do with it: it stays in the first-level
+/// cache of any processor meanwhile.
+pub(crate) const CACHED_BYTES: usize = 2 << 10;
+
+/// Returns what is too short for a word.
+fn apply_to_words(word: u64, bytes: &mut [u8]) -> &mut [u8] {
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for chunk in words {
+        *chunk = (u64::from_le_bytes(*chunk) ^ word).to_le_bytes();
+    }
+    rest
 }
 
 #[cfg(test)]

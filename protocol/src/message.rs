@@ -12,7 +12,7 @@ use crate::deflate::Decompression;
 use crate::error::{Error, LimitError, PeerError};
 use crate::event::Piece;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Decoded, HEADER_BYTES_MAX, Header, Opcode, RSV1, Rules};
-use crate::mask::Mask;
+use crate::mask::{CACHED_BYTES, Mask};
 use crate::utf8;
 
 /// A whole message; borrowed from the input where it lay there in one piece.
@@ -195,13 +195,35 @@ impl Receiver {
         input: &mut &mut [u8],
         rules: Rules,
     ) -> Result<Option<Header>, Error> {
+        if self.header_len > 0 {
+            return self.receive_rest_of_header(input, rules);
+        }
+        match Header::decode(input, rules)? {
+            Decoded::Complete { header, used } => {
+                take(input, used);
+                Ok(Some(header))
+            }
+            Decoded::Partial => {
+                self.keep_header(input);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The same where an earlier read brought the beginning.
+    fn receive_rest_of_header(
+        &mut self,
+        input: &mut &mut [u8],
+        rules: Rules,
+    ) -> Result<Option<Header>, Error> {
         let kept = usize::from(self.header_len);
-        let (_, free) = self.header.split_at_mut(kept);
+        let mut bytes = self.header;
+        let (_, free) = bytes.split_at_mut(kept);
         let added = free.len().min(input.len());
         for (slot, byte) in free.iter_mut().zip(input.iter()) {
             *slot = *byte;
         }
-        let (there, _) = self.header.split_at(kept + added);
+        let (there, _) = bytes.split_at(kept + added);
         match Header::decode(there, rules)? {
             Decoded::Complete { header, used } => {
                 // An earlier part of the header was no whole one, so that `used` lies in the new bytes.
@@ -210,11 +232,20 @@ impl Receiver {
                 Ok(Some(header))
             }
             Decoded::Partial => {
-                take(input, added);
-                self.header_len += added as u8;
+                self.keep_header(input);
                 Ok(None)
             }
         }
+    }
+
+    /// Keeps the beginning of a header, which all of `input` belongs to.
+    fn keep_header(&mut self, input: &mut &mut [u8]) {
+        let (_, free) = self.header.split_at_mut(usize::from(self.header_len));
+        let added = take(input, input.len());
+        for (slot, byte) in free.iter_mut().zip(added.iter()) {
+            *slot = *byte;
+        }
+        self.header_len += added.len() as u8;
     }
 
     /// Checks a header against the message in progress and the limits, before anything is allocated.
@@ -227,6 +258,7 @@ impl Receiver {
         } = header;
         if !opcode.is_control() {
             self.check_sequence(opcode)?;
+            // "MUST protect themselves against exceeding those limits" (§10.4). [6455-10.4-1, 6455-10.4-2]
             if length > config.frame_bytes_max {
                 return Err(LimitError::FrameBytes {
                     max: config.frame_bytes_max,
@@ -257,6 +289,7 @@ impl Receiver {
     }
 
     /// "The fragments of one message MUST NOT be interleaved between the fragments of another message" (§5.4).
+    /// [6455-5.4-3]
     const fn check_sequence(&self, opcode: Opcode) -> Result<(), PeerError> {
         match (opcode, self.is_inside_message()) {
             (Opcode::Continuation, false) => Err(PeerError::NothingToContinue),
@@ -268,21 +301,26 @@ impl Receiver {
     /// The rest of the frame is in the input.
     fn receive_whole<'b>(
         &mut self,
-        frame: Frame,
+        mut frame: Frame,
         input: &mut &'b mut [u8],
         config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
-        let payload = take_unmasked(input, frame.remaining as usize, frame.mask).0;
+        let payload = take(input, frame.remaining as usize);
         if frame.opcode.is_control() {
+            // "An endpoint MUST be capable of handling control frames in the middle of a fragmented message" (§5.4).
+            // [6455-5.4-4]
+            frame.unmask(payload);
             return Ok(Some(Received::Control(
                 frame.opcode,
                 self.whole_control(payload),
             )));
         }
+        // "MUST support receiving both fragmented and unfragmented messages" (§5.4). [6455-5.4-5]
         if self.assembly.is_none() && frame.fin && !frame.compressed {
+            frame.unmask(payload);
             return Ok(Some(Received::Message(lend(frame.opcode, payload)?)));
         }
-        self.push(frame, payload, 0, config)?;
+        self.push(&mut frame, payload, config)?;
         match config.delivery {
             Delivery::Whole if frame.fin => self.finish_message(),
             Delivery::Whole => Ok(None),
@@ -293,53 +331,61 @@ impl Receiver {
     /// Part of the payload is in the input; the rest will follow.
     fn receive_part<'b>(
         &mut self,
-        frame: Frame,
+        mut frame: Frame,
         there: usize,
         input: &mut &'b mut [u8],
         config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
-        let (payload, mask) = take_unmasked(input, there, frame.mask);
-        let remaining = frame.remaining - payload.len() as u64;
+        let payload = take(input, there);
         if frame.opcode.is_control() {
+            frame.unmask(payload);
             self.control
                 .get_or_insert_with(|| Box::new(CutControl::new()))
                 .push(payload);
-        } else if !payload.is_empty() {
+        } else if there > 0 {
             // A payload of which nothing is here may yet come in one piece, and then needs no buffer.
-            self.push(frame, payload, remaining, config)?;
+            self.push(&mut frame, payload, config)?;
         }
         // What began a message has begun it: from here on this frame only continues the assembly.
-        self.frame = Some(Frame {
-            mask,
-            remaining,
-            ..frame
-        });
+        frame.remaining -= there as u64;
+        self.frame = Some(frame);
         match config.delivery {
-            Delivery::Pieces if !frame.opcode.is_control() => self.take_piece(false),
-            Delivery::Pieces | Delivery::Whole => Ok(None),
+            // Nothing, where a control frame was cut: what came before it was handed over.
+            Delivery::Pieces => self.take_piece(false),
+            Delivery::Whole => Ok(None),
         }
     }
 
-    /// Appends a piece of payload to the message, inflated if need be; `remaining` bytes of the frame are to follow.
+    /// Appends the next payload of `frame` to the message, unmasked in place and inflated if need be (RFC 7692 §6.2).
+    /// [6455-6.2-5, 7692-6.2-1, 7692-6.2-2]
     fn push(
         &mut self,
-        frame: Frame,
-        piece: &[u8],
-        remaining: u64,
+        frame: &mut Frame,
+        payload: &mut [u8],
         config: &Config,
     ) -> Result<(), Error> {
+        let to_come = frame.remaining - payload.len() as u64;
         let assembly = self
             .assembly
             .get_or_insert_with(|| Box::new(Assembly::new(frame.opcode, frame.compressed)));
+        assembly.count_wire_bytes(payload.len());
         match &mut self.decompression {
             Some(decompression) if assembly.is_compressed() => {
-                assembly.count_wire_bytes(piece.len());
-                let last = frame.fin && remaining == 0;
-                decompression.inflate(piece, last, |inflated| {
+                frame.unmask(payload);
+                let last = frame.fin && to_come == 0;
+                decompression.inflate(payload, last, |inflated| {
                     assembly.push_inflated(inflated, config.message_bytes_max)
                 })
             }
-            _ => assembly.push(piece, frame.fin.then_some(remaining)),
+            _ => {
+                assembly.reserve(payload.len(), frame.fin.then_some(to_come));
+                // Unmasked, checked and copied while it is in the nearest cache.
+                for block in payload.chunks_mut(CACHED_BYTES) {
+                    frame.unmask(block);
+                    assembly.push(block)?;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -364,11 +410,21 @@ impl Receiver {
         Ok(piece.map(Received::Piece))
     }
 
+    /// Ends the message in progress: what follows belongs to a new one (§6.2). [6455-6.2-4]
     fn finish_message<'b>(&mut self) -> Result<Option<Received<'b>>, Error> {
         let Some(assembly) = self.assembly.take() else {
             return Ok(None);
         };
         Ok(Some(Received::Message(assembly.into_message()?)))
+    }
+}
+
+impl Frame {
+    /// Takes the mask off the next bytes of the payload.
+    fn unmask(&mut self, payload: &mut [u8]) {
+        if let Some(mask) = &mut self.mask {
+            mask.apply(payload);
+        }
     }
 }
 
@@ -393,27 +449,13 @@ impl CutControl {
     }
 }
 
-/// A message that lies whole in the input.
+/// A message that lies whole in the input: "the whole message MUST contain valid UTF-8" (§5.6). [6455-5.6-1]
 fn lend(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, Error> {
     Ok(if opcode == Opcode::Text {
         Message::text(utf8::check(payload)?)
     } else {
         Message::binary(payload)
     })
-}
-
-/// Takes the next `len` bytes of payload from the input, unmasked, and the mask turned for what follows.
-fn take_unmasked<'b>(
-    input: &mut &'b mut [u8],
-    len: usize,
-    mask: Option<Mask>,
-) -> (&'b [u8], Option<Mask>) {
-    let payload = take(input, len);
-    let mask = mask.map(|mut mask| {
-        mask.apply(payload);
-        mask
-    });
-    (payload, mask)
 }
 
 fn take<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {

@@ -1,5 +1,6 @@
 //! Bytes on their way out: small frames encoded one behind the other, and shared frames between them, in order.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -8,9 +9,20 @@ use bytes::Bytes;
 /// Up to this many unsent bytes are moved to give a lent buffer back.
 const RECLAIM_BYTES_MAX: usize = 4 << 10;
 
-/// A shared frame up to this long is copied. A list of tiny frames would own many times the memory that it counts as
+/// Shared bytes up to this many are copied. A list of tiny frames would own many times the memory that it counts as
 /// unsent bytes, and a vectored write would carry next to nothing.
 const COPIED_BYTES_MAX: usize = 256;
+
+/// Empty lists of parts that a thread keeps: as many connections can be sent a shared frame in one turn without an
+/// allocation.
+const SPARE_LISTS_MAX: usize = 1024;
+
+/// A list that grew longer than this is not kept.
+const SPARE_LIST_PARTS_MAX: usize = 16;
+
+thread_local! {
+    static SPARE_LISTS: RefCell<Vec<VecDeque<Shared>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What was queued and not yet taken by the transport.
 #[derive(Debug, Default)]
@@ -19,17 +31,19 @@ pub(crate) struct Outbox {
     own: Vec<u8>,
     /// How much of `own` is gone.
     own_sent: usize,
-    /// The order of things where shared frames are among them; empty means: the rest of `own`.
-    parts: VecDeque<Part>,
-    /// Unsent bytes of shared frames.
+    /// How much of `own` goes before the last of `shared`; without one it means nothing.
+    own_placed: usize,
+    /// What is shared with other connections, with our own bytes before, between and behind.
+    shared: VecDeque<Shared>,
+    /// Unsent bytes in `shared`.
     shared_len: usize,
 }
 
 #[derive(Debug)]
-enum Part {
-    /// The next bytes of `own`.
-    Own(usize),
-    Shared(Bytes),
+struct Shared {
+    /// Unsent bytes of `own` that go first.
+    own_before: usize,
+    bytes: Bytes,
 }
 
 impl Outbox {
@@ -44,81 +58,88 @@ impl Outbox {
 
     /// Appends what `encode` writes.
     pub(crate) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.own.len();
         encode(&mut self.own);
-        let added = self.own.len() - before;
-        match self.parts.back_mut() {
-            None => {}
-            Some(Part::Own(len)) => *len += added,
-            Some(Part::Shared(_)) => self.parts.push_back(Part::Own(added)),
+    }
+
+    /// Appends shared bytes, without a copy unless they are few.
+    pub(crate) fn append_shared(&mut self, bytes: &Bytes) {
+        if bytes.len() <= COPIED_BYTES_MAX {
+            self.own.extend_from_slice(bytes);
+        } else {
+            self.share(bytes.clone());
         }
     }
 
-    /// Appends a shared frame, without a copy unless it is small.
-    pub(crate) fn append_shared(&mut self, frame: Bytes) {
-        if frame.len() <= COPIED_BYTES_MAX {
-            return self.append(|out| out.extend_from_slice(&frame));
+    /// The same for bytes that the caller has no more use for.
+    pub(crate) fn append_owned(&mut self, bytes: Bytes) {
+        if bytes.len() <= COPIED_BYTES_MAX {
+            self.own.extend_from_slice(&bytes);
+        } else {
+            self.share(bytes);
         }
-        if self.parts.is_empty() && self.own_sent < self.own.len() {
-            self.parts
-                .push_back(Part::Own(self.own.len() - self.own_sent));
-        }
-        self.shared_len += frame.len();
-        self.parts.push_back(Part::Shared(frame));
     }
 
-    /// Fills `slices` with the next unsent bytes; returns how many slices there are.
+    fn share(&mut self, bytes: Bytes) {
+        if self.shared.capacity() == 0 {
+            let spare = SPARE_LISTS.with_borrow_mut(Vec::pop);
+            self.shared = spare.unwrap_or_default();
+        }
+        let placed = if self.shared.is_empty() {
+            self.own_sent
+        } else {
+            self.own_placed
+        };
+        self.own_placed = self.own.len();
+        self.shared_len += bytes.len();
+        self.shared.push_back(Shared {
+            own_before: self.own.len() - placed,
+            bytes,
+        });
+    }
+
+    /// Fills `slices` with the next unsent bytes, first in first out; returns how many slices there are.
+    /// [6455-5.4-2, 6455-6.1-8]
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (_, mut own) = self.own.split_at(self.own_sent);
-        if self.parts.is_empty() {
-            return match slices.first_mut() {
-                Some(slice) if !own.is_empty() => {
-                    *slice = IoSlice::new(own);
-                    1
-                }
-                _ => 0,
-            };
-        }
         let mut filled = 0;
-        for (slice, part) in slices.iter_mut().zip(&self.parts) {
-            *slice = match part {
-                Part::Own(len) => {
-                    let (next, rest) = own.split_at(*len);
-                    own = rest;
-                    IoSlice::new(next)
-                }
-                Part::Shared(frame) => IoSlice::new(frame),
-            };
-            filled += 1;
+        let mut free = slices.iter_mut();
+        let mut fill = |bytes: &'a [u8]| {
+            if !bytes.is_empty()
+                && let Some(slice) = free.next()
+            {
+                *slice = IoSlice::new(bytes);
+                filled += 1;
+            }
+            free.len() > 0
+        };
+        for shared in &self.shared {
+            let (before, behind) = own.split_at(shared.own_before);
+            own = behind;
+            if !(fill(before) && fill(&shared.bytes)) {
+                return filled;
+            }
         }
+        fill(own);
         filled
     }
 
     /// Takes note that the transport took the next `n` bytes.
     pub(crate) fn sent(&mut self, mut n: usize) {
         debug_assert!(n <= self.len(), "more was sent than there was");
-        while let Some(part) = self.parts.front_mut() {
-            let len = match part {
-                Part::Own(len) => *len,
-                Part::Shared(frame) => frame.len(),
-            };
-            let taken = n.min(len);
-            match part {
-                Part::Own(len) => {
-                    *len -= taken;
-                    self.own_sent += taken;
-                }
-                Part::Shared(frame) => {
-                    // Not split_to: a cursor into the same shared bytes is all that is needed.
-                    bytes::Buf::advance(frame, taken);
-                    self.shared_len -= taken;
-                }
-            }
+        while let Some(shared) = self.shared.front_mut() {
+            let own = n.min(shared.own_before);
+            shared.own_before -= own;
+            self.own_sent += own;
+            n -= own;
+            let taken = n.min(shared.bytes.len());
+            self.shared_len -= taken;
             n -= taken;
-            if taken < len {
+            if taken < shared.bytes.len() {
+                // Not split_to: a cursor into the same shared bytes is all that is needed.
+                bytes::Buf::advance(&mut shared.bytes, taken);
                 break;
             }
-            self.parts.pop_front();
+            self.shared.pop_front();
         }
         self.own_sent = (self.own_sent + n).min(self.own.len());
         self.compact();
@@ -127,10 +148,15 @@ impl Outbox {
     /// Drops what is gone from `own` once it is at least half of it, so that a queue that never empties stays as large as
     /// what is unsent, and each byte is moved once at most for each time that it was sent.
     fn compact(&mut self) {
-        if self.own_sent >= self.own.len() - self.own_sent {
+        if self.own_sent == self.own.len() {
+            self.own.clear();
+        } else if self.own_sent >= self.own.len() - self.own_sent {
             self.own.drain(..self.own_sent);
-            self.own_sent = 0;
+        } else {
+            return;
         }
+        self.own_placed = self.own_placed.saturating_sub(self.own_sent);
+        self.own_sent = 0;
     }
 
     /// Forgets everything unsent and gives all memory back.
@@ -153,15 +179,25 @@ impl Outbox {
         }
         let kept = unsent.to_vec();
         let mut lent = std::mem::replace(&mut self.own, kept);
+        self.own_placed = self.own_placed.saturating_sub(self.own_sent);
         self.own_sent = 0;
-        if self.parts.is_empty() && self.parts.capacity() > 0 {
-            self.parts = VecDeque::new();
+        if self.shared.is_empty() && self.shared.capacity() > 0 {
+            keep(std::mem::take(&mut self.shared));
         }
         if lent.capacity() > spare.capacity() {
             lent.clear();
             *spare = lent;
         }
     }
+}
+
+/// Keeps the memory of a list for the next connection of this thread.
+fn keep(list: VecDeque<Shared>) {
+    SPARE_LISTS.with_borrow_mut(|lists| {
+        if lists.len() < SPARE_LISTS_MAX && list.capacity() <= SPARE_LIST_PARTS_MAX {
+            lists.push(list);
+        }
+    });
 }
 
 #[cfg(test)]
@@ -201,6 +237,7 @@ mod tests {
     }
 
     proptest! {
+        /// [6455-5.4-2, 6455-6.1-8]
         #[test]
         fn bytes_leave_in_the_order_they_came(steps in steps()) {
             let (mut outbox, mut expected, mut spare) = (Outbox::default(), Vec::new(), Vec::with_capacity(64));
@@ -211,7 +248,7 @@ mod tests {
                         expected.extend(bytes);
                     }
                     Step::Shared(bytes) => {
-                        outbox.append_shared(Bytes::from(bytes.clone()));
+                        outbox.append_shared(&Bytes::from(bytes.clone()));
                         expected.extend(bytes);
                     }
                     Step::Sent(n) => {
@@ -239,6 +276,6 @@ mod tests {
         outbox.sent(5);
         outbox.reclaim(&mut spare);
         assert_eq!(spare.capacity(), 1000);
-        assert_eq!(outbox.own.capacity() + outbox.parts.capacity(), 0);
+        assert_eq!(outbox.own.capacity() + outbox.shared.capacity(), 0);
     }
 }

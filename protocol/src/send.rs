@@ -3,13 +3,18 @@
 use std::fmt;
 use std::io::IoSlice;
 
+use bytes::{Bytes, BytesMut};
+use rand::RngExt as _;
+
 use crate::Side;
 use crate::close::CloseFrame;
 use crate::deflate::{Compression, with_output_buffer};
+use crate::entropy::strong_entropy;
 use crate::error::Misuse;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
 use crate::mask::Mask;
 use crate::outbox::Outbox;
+use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
 
 /// Frames on their way out.
@@ -30,7 +35,7 @@ pub(crate) struct Sender {
 
 /// Where a client's masking keys come from.
 pub(crate) enum Keys {
-    /// The thread's generator: "derived from a strong source of entropy" (§5.3).
+    /// The thread's generator: "derived from a strong source of entropy" (§5.3). [6455-5.3-3]
     Random,
     /// The caller.
     Given(Box<dyn FnMut() -> [u8; 4] + Send>),
@@ -61,6 +66,8 @@ impl Sender {
 
     /// Queues a whole message, compressed if that is agreed on and worth it.
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
+        // A compressed message (RFC 7692 §6.1) is one frame, so that RSV1 is never on another than the first, nor on a
+        // control frame. [7692-6.1-1, 7692-6.1-2, 7692-6.1-3]
         match self.compression.take() {
             Some(mut compression) if compression.is_worth_it(payload.len()) => {
                 with_output_buffer(|compressed| {
@@ -82,7 +89,8 @@ impl Sender {
         }
     }
 
-    /// Queues one fragment of a message (§5.4).
+    /// Queues one fragment of a message (§5.4), uncompressed: all are of one kind, and no other message is among them.
+    /// [6455-5.4-3, 6455-5.4-10, 6455-6.1-6, 7692-7.2.1-2]
     pub(crate) fn fragment(
         &mut self,
         opcode: Opcode,
@@ -122,7 +130,9 @@ impl Sender {
     }
 
     fn push(&mut self, header: Header, payload: &[u8]) {
-        // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1).
+        // "A client MUST mask all frames that it sends to the server", "a server MUST NOT mask any frames" (§5.1), and
+        // "MUST pick a fresh masking key" (§5.3).
+        // [6455-5.1-1, 6455-5.1-3, 6455-5.3-2, 6455-6.1-4, 6455-6.1-5, 6455-6.1-7, 6455-10.3-1]
         let mask = match self.side {
             Side::Server => None,
             Side::Client => Some(self.keys.next()),
@@ -130,10 +140,13 @@ impl Sender {
         let header = Header { mask, ..header };
         self.outbox.append(|out| {
             header.encode(out);
-            let at = out.len();
-            out.extend_from_slice(payload);
-            if let Some(key) = mask {
-                Mask::new(key).apply(out.split_at_mut(at).1);
+            match mask {
+                None => out.extend_from_slice(payload),
+                Some(key) => {
+                    let at = out.len();
+                    out.extend_from_slice(payload);
+                    Mask::new(key).apply(out.split_at_mut(at).1);
+                }
             }
         });
     }
@@ -141,17 +154,52 @@ impl Sender {
     /// Queues a frame that was encoded before; a server shares its bytes.
     pub(crate) fn prepared(&mut self, prepared: &Prepared) {
         match (self.side, &self.compression) {
-            (Side::Server, None) => self.outbox.append_shared(prepared.frame().clone()),
+            (Side::Server, None) => self.outbox.append_shared(prepared.frame()),
             (Side::Server, Some(compression)) => {
-                let frame = prepared.frame_for(compression).clone();
-                self.outbox.append_shared(frame);
+                self.outbox.append_shared(prepared.frame_for(compression));
             }
             (Side::Client, _) => self.message(prepared.opcode(), prepared.payload()),
         }
     }
 
+    /// Queues a whole message with its memory, which is shared with whoever else has it.
+    pub(crate) fn owned(&mut self, message: OwnedMessage) {
+        let (opcode, payload) = (message.opcode(), message.into_bytes());
+        let compressed = self.compression.as_ref();
+        if compressed.is_some_and(|compression| compression.is_worth_it(payload.len())) {
+            return self.message(opcode, &payload);
+        }
+        let header = Header::unmasked(opcode, payload.len());
+        match self.side {
+            Side::Server => self.push_owned(header, payload),
+            Side::Client => match payload.try_into_mut() {
+                Ok(payload) => self.push_masked(header, payload),
+                // Somebody else reads these bytes: they are masked in a copy.
+                Err(payload) => self.push(header, &payload),
+            },
+        }
+    }
+
+    /// Masks a payload where it lies and queues it.
+    fn push_masked(&mut self, header: Header, mut payload: BytesMut) {
+        let key = self.keys.next();
+        Mask::new(key).apply(&mut payload);
+        let header = Header {
+            mask: Some(key),
+            ..header
+        };
+        self.push_owned(header, payload.freeze());
+    }
+
+    /// Queues a header and behind it a payload that is masked already, if it has to be.
+    fn push_owned(&mut self, header: Header, payload: Bytes) {
+        self.outbox.append(|out| header.encode(out));
+        self.outbox.append_owned(payload);
+    }
+
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
     /// frame" (§5.5.2), also behind our own Close, with "identical 'Application data'" (§5.5.3).
+    /// [6455-5.5.2-1, 6455-5.5.2-2]
     pub(crate) fn pong(&mut self, payload: &[u8]) {
         if self.blocked {
             // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
@@ -218,7 +266,8 @@ impl Sender {
 impl Keys {
     fn next(&mut self) -> [u8; 4] {
         match self {
-            Self::Random => rand::random(),
+            // Each key is drawn by itself: none tells of the next (§5.3). [6455-5.3-4]
+            Self::Random => strong_entropy().random(),
             Self::Given(keys) => keys(),
         }
     }

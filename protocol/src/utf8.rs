@@ -7,8 +7,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidUtf8;
 
-/// From this length on the vector code pays for its set-up.
-const SIMD_BYTES_MIN: usize = 64;
+/// From this length on the vector code pays for its set-up, also where all is ASCII, and where the mask was just taken off: its
+/// wide loads have to wait until the narrower stores before them are through.
+const SIMD_BYTES_MIN: usize = 128;
 
 /// Whole text: `bytes` as a `str`.
 ///
@@ -199,6 +200,18 @@ mod tests {
             decode_in_pieces(text.as_bytes().chunks(100)).as_deref(),
             Ok(text.as_str())
         );
+    }
+
+    #[test]
+    fn bytes_of_a_cut_character_are_counted_while_they_wait() {
+        let (mut decoder, mut text) = (Utf8Decoder::default(), String::new());
+        let mut waiting = |piece: &[u8]| {
+            decoder.push(piece, &mut text).unwrap();
+            decoder.waiting_bytes()
+        };
+        let counts = [&b"a\xf0"[..], b"\x9f", b"\x8c", b"\x8ab"].map(&mut waiting);
+        assert_eq!(counts, [1, 2, 3, 0]);
+        assert_eq!(text, "a🌊b");
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn drained(side: Side) -> Scenario {
 
 // ---- the peer closes ----
 
+/// [6455-5.5.1-1, 6455-5.5.1-4]
 #[test]
 fn a_close_is_echoed_with_its_code_and_told_as_the_peers() {
     for side in SIDES {
@@ -94,6 +95,7 @@ fn a_reason_of_123_bytes_is_taken_whole() {
     assert_eq!(events, [closed_by_peer(close_frame(1000, &reason))]);
 }
 
+/// [6455-5.5.1-5]
 #[test]
 fn what_was_queued_before_goes_out_before_the_echo() {
     let mut scenario = Scenario::server();
@@ -105,6 +107,7 @@ fn what_was_queued_before_goes_out_before_the_echo() {
     );
 }
 
+/// [6455-5.5.1-4, 6455-5.5.1-5]
 #[test]
 fn a_close_inside_a_fragmented_message_ends_the_connection_without_the_message() {
     for side in SIDES {
@@ -122,6 +125,7 @@ fn a_close_inside_a_fragmented_message_ends_the_connection_without_the_message()
     }
 }
 
+/// [6455-7.1.1-1]
 #[test]
 fn data_after_a_close_is_ignored() {
     for side in SIDES {
@@ -144,6 +148,7 @@ fn data_after_a_close_is_ignored() {
 
 // ---- a Close frame that breaks a rule ----
 
+/// [6455-5.5.1-1]
 #[test]
 fn a_close_payload_of_one_byte_fails() {
     for side in SIDES {
@@ -157,6 +162,7 @@ fn a_close_payload_of_one_byte_fails() {
     }
 }
 
+/// [6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-4]
 #[test]
 fn a_code_that_must_not_be_sent_fails() {
     for code in [
@@ -170,6 +176,7 @@ fn a_code_that_must_not_be_sent_fails() {
     }
 }
 
+/// [6455-8.1-1]
 #[test]
 fn a_reason_that_is_not_utf8_fails_with_1007() {
     for reason in [&b"\xff"[..], b"cut \xe6\xb0", b"\xed\xa0\x80", b"\xc0\x80"] {
@@ -185,6 +192,7 @@ fn a_reason_that_is_not_utf8_fails_with_1007() {
 
 // ---- we close ----
 
+/// [6455-7.1.2-1]
 #[test]
 fn our_close_waits_for_the_peers_and_is_told_as_ours() {
     for side in SIDES {
@@ -235,6 +243,7 @@ fn closes_that_cross_end_both_sides_once() {
     assert_eq!(pair.server.transport(), Transport::Drop);
 }
 
+/// [6455-5.5.1-3, 6455-6.1-2]
 #[test]
 fn after_our_close_the_application_sends_nothing_more() {
     for side in SIDES {
@@ -254,7 +263,7 @@ fn after_our_close_the_application_sends_nothing_more() {
 }
 
 /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
-/// frame" (§5.5.2): that we sent one does not matter.
+/// frame" (§5.5.2): that we sent one does not matter. [6455-5.5.2-1]
 #[test]
 fn a_ping_after_our_close_is_answered_until_the_peer_closes() {
     let mut scenario = closing(Side::Server);
@@ -418,6 +427,7 @@ fn bytes_behind_the_mistake_in_the_same_read_count_for_the_linger_limit() {
 
 // ---- the end of the transport ----
 
+/// [6455-7.2.1-2]
 #[test]
 fn the_end_of_the_transport_while_open_is_a_close_without_frames() {
     for side in SIDES {
@@ -476,6 +486,7 @@ fn after_the_end_nothing_is_due_and_nothing_happens() {
 
 // ---- what becomes of the transport ----
 
+/// [6455-5.5.1-6, 6455-5.5.1-7, 6455-7.1.1-2, 6455-7.1.1-3]
 #[test]
 fn a_server_half_closes_after_the_closing_handshake_and_drops_at_the_end() {
     let mut scenario = Scenario::server();
@@ -487,6 +498,7 @@ fn a_server_half_closes_after_the_closing_handshake_and_drops_at_the_end() {
 }
 
 /// "when a client is instructed to do the same, it SHOULD wait for a TCP Close from the server" (§7.1.1).
+/// [6455-5.5.1-8, 6455-7.1.1-2, 6455-7.1.1-4]
 #[test]
 fn a_client_waits_for_the_server_to_end_the_transport() {
     let mut scenario = drained(Side::Client);
@@ -495,6 +507,7 @@ fn a_client_waits_for_the_server_to_end_the_transport() {
     assert_eq!(scenario.transport(), Transport::Drop);
 }
 
+/// [6455-5.5.1-6, 6455-5.5.1-8]
 #[test]
 fn a_client_whose_server_does_not_end_the_transport_drops_it_after_close_timeout() {
     let mut scenario = drained(Side::Client);
@@ -502,6 +515,7 @@ fn a_client_whose_server_does_not_end_the_transport_drops_it_after_close_timeout
     assert_eq!(scenario.transport(), Transport::Drop);
 }
 
+/// [6455-7.1.1-1, 6455-7.1.2-2]
 #[test]
 fn a_pair_closes_cleanly_whoever_begins() {
     for side in SIDES {
@@ -531,6 +545,7 @@ fn a_pair_closes_cleanly_whoever_begins() {
 
 // ---- failing ----
 
+/// [6455-7.1.7-2, 6455-7.1.7-5]
 #[test]
 fn failing_is_once_and_for_good() {
     let mut scenario = Scenario::server();
@@ -549,6 +564,21 @@ fn failing_is_once_and_for_good() {
         [Frame::close(1002, "reserved opcode 3")]
     );
     assert_eq!(scenario.transport(), Transport::HalfClose);
+}
+
+/// [6455-7.1.7-1, 6455-7.1.1-4]
+#[test]
+fn a_client_that_fails_waits_for_the_server_and_drops_the_transport() {
+    let mut scenario = Scenario::client();
+    let masked = Frame::text("x").by(Side::Client);
+    assert_eq!(scenario.receive(masked), [failed(PeerError::MaskedFrame)]);
+    assert_eq!(
+        scenario.flush_frames(),
+        [Frame::close(1002, "frame from a server is masked")]
+    );
+    assert_eq!(scenario.transport(), Transport::Keep);
+    assert_eq!(scenario.wait(CLOSE_TIMEOUT), []);
+    assert_eq!(scenario.transport(), Transport::Drop);
 }
 
 #[test]
@@ -593,6 +623,7 @@ fn messages_before_the_mistake_are_delivered_and_answered_before_the_close() {
     );
 }
 
+/// [6455-7.1.7-4, 6455-10.7-1, 6455-10.7-2]
 #[test]
 fn every_mistake_has_its_code() {
     let cases: [(Vec<u8>, u16); 6] = [

@@ -21,6 +21,7 @@ fn blocked() -> Scenario {
     server
 }
 
+/// [6455-5.5.2-1, 6455-6.2-2]
 #[test]
 fn every_ping_is_answered_in_order() {
     for side in [Side::Server, Side::Client] {
@@ -49,6 +50,7 @@ fn a_pong_has_the_payload_of_its_ping() {
     }
 }
 
+/// [6455-5.4-4, 6455-5.5.2-2]
 #[test]
 fn pings_inside_a_fragmented_message_are_answered_before_its_end() {
     let mut server = Scenario::server();
@@ -57,6 +59,7 @@ fn pings_inside_a_fragmented_message_are_answered_before_its_end() {
     assert_eq!(server.flush_frames(), [Frame::pong("now")]);
 }
 
+/// [6455-5.4-2]
 #[test]
 fn a_pong_waits_behind_what_was_queued_before() {
     let mut server = Scenario::server();
@@ -85,6 +88,7 @@ fn while_the_peer_does_not_read_only_the_newest_ping_is_kept() {
     );
 }
 
+/// [6455-5.5.2-2]
 #[test]
 fn a_held_pong_is_sent_as_soon_as_the_backlog_is_gone() {
     let mut server = blocked();
@@ -122,6 +126,7 @@ fn a_partial_write_of_a_shared_frame_blocks_too() {
     );
 }
 
+/// [6455-6.2-2]
 #[test]
 fn a_pong_is_told_asked_for_or_not_and_not_answered() {
     let mut server = Scenario::server();
@@ -140,6 +145,7 @@ fn a_pong_is_told_asked_for_or_not_and_not_answered() {
     assert_eq!(server.flush_frames(), []);
 }
 
+/// [6455-5.5-1]
 #[test]
 fn a_ping_of_125_bytes_can_be_sent_and_one_of_126_cannot() {
     let mut server = Scenario::server();

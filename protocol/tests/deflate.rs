@@ -8,15 +8,18 @@
     reason = "a panic is how a test fails"
 )]
 
+mod common;
+
 use std::borrow::Cow;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
 use proptest::prelude::*;
+use tidewire_protocol::handshake::header::extensions;
 use tidewire_protocol::{
-    Config, Connection, DeflateAgreement, DeflateConfig, Error, Event, LimitError, Message,
-    PeerError, Prepared,
+    CloseCode, Config, Connection, DeflateAgreement, DeflateConfig, Error, Event, LimitError,
+    Message, PeerError, Prepared,
 };
 
 const PLAIN: DeflateAgreement = DeflateAgreement {
@@ -102,6 +105,7 @@ fn failure(connection: &mut Connection, bytes: &[u8]) -> Option<Error> {
 
 // ---- RFC 7692 §7.2.3 ----
 
+/// [7692-5-11, 7692-6.2-1]
 #[test]
 fn rfc_7692_7_2_3_1_a_message_compressed_using_one_block() {
     let hello = frame(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
@@ -120,6 +124,7 @@ fn rfc_7692_7_2_3_1_a_message_compressed_using_one_block() {
     );
 }
 
+/// [7692-7.2.2-1]
 #[test]
 fn rfc_7692_7_2_3_2_sharing_the_sliding_window() {
     let first = frame(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
@@ -203,6 +208,22 @@ fn an_empty_message_is_sent_as_it_is() {
 }
 
 #[test]
+fn a_final_block_that_ends_inside_the_tail_leaves_the_next_message_alone() {
+    // The first bits of an empty final block: the others are zeroes of the tail.
+    let odd = frame(0xc1, &[0x03]);
+    let plain = frame(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    for agreement in [PLAIN, ALONE] {
+        assert_eq!(
+            texts(
+                &mut client(agreement, Config::default()),
+                &[&odd[..], &plain].concat()
+            ),
+            ["", "Hello"]
+        );
+    }
+}
+
+#[test]
 fn final_blocks_and_other_streams_behind_them_in_one_message() {
     let block = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     let twice = frame(0xc1, &[block, block].concat());
@@ -212,8 +233,20 @@ fn final_blocks_and_other_streams_behind_them_in_one_message() {
     );
 }
 
+/// The one thing that §7.2.2 has and we do not: a reference back across a final block, which zlib's streams cannot make.
+#[test]
+fn a_final_block_empties_the_window_as_well() {
+    let last = frame(0xc1, &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00]);
+    let back = frame(0xc1, &[0xf2, 0x00, 0x11, 0x00, 0x00]);
+    let mut client = client(PLAIN, Config::default());
+    assert_eq!(texts(&mut client, &last), ["Hello"]);
+    let failed = failure(&mut client, &back);
+    assert_eq!(failed, Some(Error::Peer(PeerError::CorruptDeflate)));
+}
+
 // ---- what must fail ----
 
+/// [6455-5.2-2, 6455-5.8-1]
 #[test]
 fn rsv1_without_an_agreement_fails() {
     let mut client = Connection::client(Arc::default(), Instant::now());
@@ -224,6 +257,7 @@ fn rsv1_without_an_agreement_fails() {
     );
 }
 
+/// [7692-6.1-4]
 #[test]
 fn rsv1_on_a_continuation_or_a_control_frame_fails() {
     for first in [0xc0, 0xc8, 0xc9, 0xca] {
@@ -304,6 +338,7 @@ fn a_message_of_just_the_limit_passes() {
 
 // ---- what is sent ----
 
+/// [7692-6.1-1, 7692-6.1-2]
 #[test]
 fn small_messages_and_those_that_do_not_shrink_go_out_as_they_are() {
     let config = DeflateConfig::default();
@@ -333,17 +368,119 @@ fn a_client_whose_window_is_too_small_for_the_backend_sends_plain() {
     assert_eq!(sent(&mut client)[0], 0x81);
 }
 
+/// Bytes that do not shrink by themselves.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let bytes = (0..len).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    });
+    bytes.collect()
+}
+
+/// The same noise twice shrinks to its half if the window reaches back from the second to the first, else not at all.
+/// [7692-7.2.1-3, 7692-7.2.1-6, 7692-7.2.1-7, 7692-7.2.2-4, 7692-7.2.2-5, 7692-7.2.2-6]
+#[test]
+fn a_window_is_used_to_its_end_and_not_beyond() {
+    for bits in 9..=15 {
+        let agreement = DeflateAgreement {
+            server_max_window_bits: bits,
+            client_max_window_bits: bits,
+            ..ALONE
+        };
+        let window = 1 << bits;
+        // zlib keeps 262 bytes of the window for itself.
+        for (period, reaches) in [(window - 262, true), (window + 1, false)] {
+            let once = noise(period);
+            let twice = [&once[..], &once].concat();
+            let mut ends = [
+                (
+                    server(agreement, Config::default()),
+                    client(agreement, Config::default()),
+                ),
+                (
+                    client(agreement, Config::default()),
+                    server(agreement, Config::default()),
+                ),
+            ];
+            for (sender, receiver) in &mut ends {
+                sender.send(&Message::binary(&twice)).unwrap();
+                let bytes = sent(sender);
+                let shrunk = bytes.len() < period + period / 4 + 100;
+                assert_eq!(shrunk, reaches, "{bits} bits, {period}: {}", bytes.len());
+                let expected = Event::Message(Message::binary(&twice));
+                assert!(
+                    events(receiver, &bytes) == [expected],
+                    "{bits} bits, {period}"
+                );
+            }
+        }
+    }
+}
+
+/// [7692-6.1-3, 7692-7.2.1-2, 6455-5.2-1, 6455-5.2-7]
+#[test]
+fn only_whole_messages_are_compressed() {
+    let text = "tide ".repeat(100);
+    let mut server = server(PLAIN, Config::default());
+    server.send_fragment(&Message::text(&text), false).unwrap();
+    server.ping(&text.as_bytes()[..125]).unwrap();
+    server.send_fragment(&Message::text(&text), true).unwrap();
+    events(&mut server, &[0x89, 0x80, 0, 0, 0, 0]);
+    server
+        .close(CloseCode::NORMAL, &text[..123], Instant::now())
+        .unwrap();
+    let firsts: Vec<u8> = common::read_frames(&sent(&mut server))
+        .iter()
+        .map(|sent| sent.frame.first)
+        .collect();
+    assert_eq!(firsts, [0x01, 0x89, 0x80, 0x8a, 0x88]);
+}
+
+/// A client may offer `client_no_context_takeover` and yet take over, where the server did not agree to it (§7.2.2).
+/// [7692-7.2.2-2, 7692-7.2.2-3]
+#[test]
+fn a_server_keeps_the_window_of_a_client_that_only_offered_not_to_use_it() {
+    let config = DeflateConfig {
+        client_context_takeover: true,
+        ..DeflateConfig::default()
+    };
+    let offers = extensions("permessage-deflate; client_no_context_takeover").unwrap();
+    let (agreement, _) = config.accept(&offers).unwrap();
+    assert!(!agreement.client_no_context_takeover);
+    let masked =
+        |payload: &[u8]| [&[0xc1, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
+    let first = masked(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    let second = masked(&[0xf2, 0x00, 0x11, 0x00, 0x00]);
+    assert_eq!(
+        texts(
+            &mut server(agreement, Config::default()),
+            &[first, second].concat()
+        ),
+        ["Hello", "Hello"]
+    );
+}
+
+/// [7692-7.2.1-4, 7692-7.2.1-5]
 #[test]
 fn context_takeover_shrinks_what_was_said_before() {
+    for make in [server, client] {
+        context_takeover_of(make);
+    }
+}
+
+fn context_takeover_of(make: fn(DeflateAgreement, Config) -> Connection) {
     let lengths = |agreement| {
-        let mut server = server(agreement, Config::default());
+        let mut sender = make(agreement, Config::default());
         let text: String = (0..60)
             .map(|i| char::from(b'!' + (i * 7 % 90) as u8))
             .collect();
         let lengths: Vec<usize> = (0..2)
             .map(|_| {
-                server.send(&Message::text(&text)).unwrap();
-                sent(&mut server).len()
+                sender.send(&Message::text(&text)).unwrap();
+                sent(&mut sender).len()
             })
             .collect();
         lengths
@@ -406,8 +543,90 @@ fn some_messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
     proptest::collection::vec(prop_oneof![4 => text, 2 => noise, 1 => large], 1..6)
 }
 
+#[test]
+fn an_empty_message_goes_out_as_it_is_even_where_everything_is_compressed() {
+    let mut server = Connection::server(Arc::new(Config::default()), Instant::now());
+    let everything = DeflateConfig {
+        compress_bytes_min: 0,
+        ..DeflateConfig::default()
+    };
+    server.enable_deflate(&everything, PLAIN);
+    server.send(&Message::text("")).unwrap();
+    assert_eq!(sent(&mut server), frame(0x81, b""));
+}
+
+#[test]
+fn a_read_that_ends_where_a_step_of_the_output_is_full_is_no_corrupt_data() {
+    let mut client = client(ALONE, Config::default());
+    // A stored block of 16 KiB, which is what is inflated in one step, and behind it the first byte of the tail.
+    let data = [b'x'; 16 << 10];
+    let mut bytes = vec![0xc1, 126, 0x40, 0x06];
+    bytes.extend(b"\x00\x00\x40\xff\xbf");
+    bytes.extend(data);
+    assert_eq!(events(&mut client, &bytes), []);
+    let text = String::from_utf8(data.to_vec()).unwrap();
+    assert_eq!(texts(&mut client, &[0]), [text]);
+}
+
+#[test]
+fn a_compressor_of_another_window_is_not_taken_from_those_of_the_thread() {
+    // What comes twice is farther apart than a window of 9 bits: only a larger one can say it shortly.
+    let mut state = 1u32;
+    let noise: Vec<u8> = (0..1000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect();
+    let twice = noise.repeat(2);
+    let mut sent_bytes = |bits| {
+        let agreement = DeflateAgreement {
+            server_max_window_bits: bits,
+            ..ALONE
+        };
+        let mut server = server(agreement, Config::default());
+        server.send(&Message::binary(&twice)).unwrap();
+        server.unsent_bytes()
+    };
+    let lengths = [15, 9, 15, 9].map(&mut sent_bytes);
+    assert!(lengths[0] < 1500, "{lengths:?}");
+    assert_eq!(lengths[1], twice.len() + 4, "{lengths:?}");
+    assert_eq!(lengths[2..], lengths[..2]);
+}
+
+#[test]
+fn each_side_keeps_its_own_context_as_agreed() {
+    let words = "the same words again and again, which a window remembers";
+    for (server_alone, client_alone) in [(true, false), (false, true)] {
+        let agreement = DeflateAgreement {
+            server_no_context_takeover: server_alone,
+            client_no_context_takeover: client_alone,
+            ..PLAIN
+        };
+        let mut client = client(agreement, Config::default());
+        let mut server = server(agreement, Config::default());
+        let mut lengths = |of_server: bool| {
+            let (from, to) = match of_server {
+                true => (&mut server, &mut client),
+                false => (&mut client, &mut server),
+            };
+            [(); 2].map(|()| {
+                from.send(&Message::text(words)).unwrap();
+                let bytes = sent(from);
+                assert_eq!(texts(to, &bytes), [words]);
+                bytes.len()
+            })
+        };
+        let [first, second] = lengths(true);
+        assert_eq!(first == second, server_alone);
+        let [first, second] = lengths(false);
+        assert_eq!(first == second, client_alone);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+    /// [7692-5-11, 7692-6.1-1, 7692-6.2-1, 7692-6.2-2, 7692-7.2.2-1, 7692-7.2.2-2]
     #[test]
     fn what_one_side_sends_the_other_receives(
         messages in some_messages(), takeover: bool, level in 1u8..=9, memory_level in 1u8..=9,

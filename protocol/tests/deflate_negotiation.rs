@@ -35,6 +35,7 @@ fn with_takeover() -> DeflateConfig {
     }
 }
 
+/// [7692-5-3, 7692-5-5, 7692-5-7, 7692-7.1.1.1-1, 6455-4.2.2-8, 6455-4.2.2-9, 6455-9-1]
 #[test]
 fn each_offer_gets_the_answer_that_fits_it() {
     for (offer, expected) in [
@@ -93,6 +94,26 @@ fn by_default_no_side_keeps_its_window() {
     assert!(agreement.server_no_context_takeover && agreement.client_no_context_takeover);
 }
 
+/// [7692-7.3-1]
+#[test]
+fn by_default_windows_are_as_large_as_they_can_be() {
+    let config = DeflateConfig::default();
+    let agreement = agreed(&config, &config.offer());
+    assert_eq!(agreement.server_max_window_bits, 15);
+    assert_eq!(agreement.client_max_window_bits, 15);
+    assert!(!config.offer().contains("server_max_window_bits"));
+}
+
+/// [7692-5-9]
+#[test]
+fn what_is_declined_is_not_named() {
+    for offers in ["", "other", "permessage-deflate; unknown"] {
+        let offers = extensions(offers).unwrap_or_default();
+        assert_eq!(DeflateConfig::default().accept(&offers), None);
+    }
+}
+
+/// [7692-7.1.2.2-3]
 #[test]
 fn smaller_windows_of_ours_are_used_and_asked_for() {
     let config = DeflateConfig {
@@ -115,6 +136,7 @@ fn smaller_windows_of_ours_are_used_and_asked_for() {
     );
 }
 
+/// [7692-5-4]
 #[test]
 fn the_first_offer_that_can_be_kept_is_taken() {
     let config = with_takeover();
@@ -141,6 +163,7 @@ fn the_first_offer_that_can_be_kept_is_taken() {
     }
 }
 
+/// [7692-5-4, 7692-7-1, 7692-7.1.2.1-1, 7692-7.1.2.2-1]
 #[test]
 fn an_illegal_parameter_declines_its_offer() {
     for parameters in ILLEGAL {
@@ -182,6 +205,7 @@ const ILLEGAL: &[&str] = &[
     "Server_No_Context_Takeover",
 ];
 
+/// [6455-9-2, 6455-9.1-3, 6455-9.1-4, 7692-5-2]
 #[test]
 fn a_client_offers_what_it_is_ready_for() {
     assert_eq!(
@@ -200,6 +224,7 @@ fn a_client_offers_what_it_is_ready_for() {
     );
 }
 
+/// [7692-7.1.1.2-1]
 #[test]
 fn a_client_takes_the_answers_that_fit_its_offer() {
     let plain = DeflateAgreement {
@@ -233,6 +258,28 @@ fn a_client_takes_the_answers_that_fit_its_offer() {
         }))
     );
     assert_eq!(config.check_response(&[]), Ok(None), "declined");
+}
+
+/// [7692-5-6, 7692-5-8, 7692-5-10, 7692-7-2, 7692-7.1.2.1-2, 7692-7.1.2.2-2]
+#[test]
+fn a_client_keeps_less_of_its_own_window_than_the_server_allows() {
+    let narrow = DeflateConfig {
+        server_context_takeover: true,
+        client_context_takeover: false,
+        client_window_bits: 10,
+        ..DeflateConfig::default()
+    };
+    for (answer, client_window) in [
+        ("permessage-deflate", 10),
+        ("permessage-deflate; client_max_window_bits=12", 10),
+        ("permessage-deflate; client_max_window_bits=9", 9),
+    ] {
+        let agreement = checked(&narrow, answer).unwrap().unwrap();
+        assert_eq!(agreement.client_max_window_bits, client_window, "{answer}");
+        assert!(agreement.client_no_context_takeover, "{answer}");
+        assert!(!agreement.server_no_context_takeover, "{answer}");
+        assert_eq!(agreement.server_max_window_bits, 15, "{answer}");
+    }
 }
 
 #[test]

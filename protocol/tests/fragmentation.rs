@@ -11,6 +11,7 @@ fn receive(frames: &[Frame]) -> Vec<tidewire_protocol::Event<'static>> {
     Scenario::server().receive(stream(Side::Client, frames))
 }
 
+/// [6455-5.4-2, 6455-5.4-5]
 #[test]
 fn fragments_are_joined_in_order() {
     let events = receive(&[
@@ -21,6 +22,7 @@ fn fragments_are_joined_in_order() {
     assert_eq!(events, [binary(&[1, 2, 3, 4, 5])]);
 }
 
+/// [6455-5.4-10, 6455-6.2-3]
 #[test]
 fn the_type_is_that_of_the_first_fragment() {
     let of = |first: Frame| receive(&[first.more(), Frame::continuation("b")]);
@@ -41,6 +43,7 @@ fn empty_fragments_are_legal_everywhere() {
     assert_eq!(events, [text(""), text("x")]);
 }
 
+/// [6455-5.4-4]
 #[test]
 fn control_frames_pass_between_fragments_at_once() {
     let mut server = Scenario::server();
@@ -64,6 +67,7 @@ fn a_character_may_be_cut_by_fragments() {
     assert_eq!(receive(&frames), [text("a水𝄞")]);
 }
 
+/// [6455-5.4-5, 6455-6.2-4]
 #[test]
 fn messages_follow_each_other_without_a_trace() {
     let events = receive(&[
@@ -97,6 +101,7 @@ fn a_continuation_without_a_message_fails() {
     );
 }
 
+/// [6455-5.4-3]
 #[test]
 fn a_message_inside_a_message_fails() {
     for second in [Frame::text("y"), Frame::binary("y"), Frame::text("").more()] {

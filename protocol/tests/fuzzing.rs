@@ -16,7 +16,7 @@ fn almost_frames() -> impl Strategy<Value = Vec<u8>> {
         [&[first, second][..], &key, &payload].concat()
     });
     let frames = proptest::collection::vec(frame, 0..20).prop_map(|frames| frames.concat());
-    (any::<[u8; 8]>(), frames).prop_map(|(seed, frames)| [&seed[..], &frames].concat())
+    (any::<[u8; 9]>(), frames).prop_map(|(seed, frames)| [&seed[..], &frames].concat())
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use tidewire_protocol::handshake::client::{
 };
 use tidewire_protocol::handshake::head::{HeadError, HeadReader};
 use tidewire_protocol::handshake::server::{HeaderStorage, Request, Upgrade};
-use tidewire_protocol::{Config, Connection, Event, Message};
+use tidewire_protocol::{Config, Connection, DeflateConfig, Event, Message};
 
 /// The nonce of §1.3: its key is `dGhlIHNhbXBsZSBub25jZQ==`.
 const NONCE: [u8; 16] = *b"the sample nonce";
@@ -69,6 +69,8 @@ fn agreed(protocol: Option<&str>) -> Result<Option<Response>, HandshakeError> {
 
 // ---- the request ----
 
+/// [6455-4.1-17, 6455-4.1-19, 6455-4.1-20, 6455-4.1-21, 6455-4.1-22, 6455-4.1-23, 6455-4.1-24, 6455-4.1-25]
+/// [6455-4.1-27, 6455-4.1-28, 6455-4.1-29]
 #[test]
 fn the_request_has_what_was_asked_for_in_this_order() {
     let target = Target {
@@ -89,6 +91,7 @@ fn the_request_has_what_was_asked_for_in_this_order() {
     assert_eq!(String::from_utf8(request).unwrap(), expected);
 }
 
+/// [6455-4.1-2, 6455-4.1-3, 6455-4.1-30, 6455-4.1-31]
 #[test]
 fn a_target_cannot_break_out_of_its_place() {
     let targets = [
@@ -101,7 +104,19 @@ fn a_target_cannot_break_out_of_its_place() {
             host: "a\r\nX: y",
             ..TARGET
         },
+        Target {
+            host: "a/b",
+            ..TARGET
+        },
+        Target {
+            host: "user@a",
+            ..TARGET
+        },
         Target { path: "", ..TARGET },
+        Target {
+            path: "/a#fragment",
+            ..TARGET
+        },
         Target {
             path: "chat",
             ..TARGET
@@ -139,6 +154,10 @@ fn a_target_cannot_break_out_of_its_place() {
             ..TARGET
         },
         Target {
+            protocols: &["a", "b", "a"],
+            ..TARGET
+        },
+        Target {
             headers: &[("", "x")],
             ..TARGET
         },
@@ -163,9 +182,26 @@ fn a_target_cannot_break_out_of_its_place() {
     }
 }
 
+/// [6455-4.1-26]
 #[test]
 fn nonces_differ() {
     assert_ne!(random_nonce(), random_nonce());
+}
+
+/// [7692-5-1]
+#[test]
+fn a_client_that_compresses_offers_it() {
+    let deflate = DeflateConfig::default();
+    let target = Target {
+        deflate: Some(&deflate),
+        ..TARGET
+    };
+    let mut request = Vec::new();
+    Handshake::start(&target, NONCE, &mut request).unwrap();
+    let request = String::from_utf8(request).unwrap();
+    let line = format!("Sec-WebSocket-Extensions: {}", deflate.offer());
+    assert_eq!(request.lines().filter(|&sent| sent == line).count(), 1);
+    assert!(line.contains("permessage-deflate"), "{line}");
 }
 
 // ---- the response ----
@@ -186,6 +222,7 @@ fn names_and_keywords_are_compared_without_case() {
     assert_eq!(check(&answer), agreed(None));
 }
 
+/// [6455-4.1-33, 6455-4.1-39]
 #[test]
 fn another_status_than_101_is_told() {
     for status in [100, 200, 301, 401, 404, 426, 503] {
@@ -197,6 +234,7 @@ fn another_status_than_101_is_told() {
     }
 }
 
+/// [6455-4.1-33, 6455-4.1-39]
 #[test]
 fn what_is_no_http_1_1_response_is_malformed() {
     for line in [
@@ -226,7 +264,7 @@ fn what_is_no_http_1_1_response_is_malformed() {
 }
 
 /// "If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not an ASCII
-/// case-insensitive match for the value "websocket"".
+/// case-insensitive match for the value "websocket"". [6455-4.1-34]
 #[test]
 fn upgrade_must_be_websocket_and_nothing_else() {
     for line in [
@@ -244,6 +282,7 @@ fn upgrade_must_be_websocket_and_nothing_else() {
     }
 }
 
+/// [6455-4.1-35]
 #[test]
 fn connection_must_list_upgrade() {
     for line in [
@@ -260,6 +299,7 @@ fn connection_must_list_upgrade() {
     }
 }
 
+/// [6455-4.1-36]
 #[test]
 fn the_accept_key_must_be_there_once_and_fit() {
     let good = GOOD[3];
@@ -279,6 +319,7 @@ fn the_accept_key_must_be_there_once_and_fit() {
     }
 }
 
+/// [6455-4.1-37, 6455-5.8-1]
 #[test]
 fn an_extension_that_was_not_asked_for_fails() {
     for value in ["permessage-deflate", "x; y=z", ";", "\u{e9}"] {
@@ -298,6 +339,36 @@ fn an_extension_that_was_not_asked_for_fails() {
     assert_eq!(check(&unreadable), Err(HandshakeError::UnaskedExtension));
 }
 
+/// [6455-9.1-1, 6455-9.1-5, 7692-7-2]
+#[test]
+fn an_extension_that_was_offered_is_used_only_if_the_server_says_so() {
+    let offer = DeflateConfig::default();
+    let answer = |lines: &str| {
+        let target = Target {
+            deflate: Some(&offer),
+            ..TARGET
+        };
+        let mut handshake = Handshake::start(&target, NONCE, &mut Vec::new()).unwrap();
+        handshake.handle_input(&mut &mut good_and(lines)[..])
+    };
+    let accepted =
+        answer("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover");
+    assert!(accepted.unwrap().unwrap().deflate.is_some());
+    let declined = answer("Server: x");
+    assert_eq!(declined.unwrap().unwrap().deflate, None);
+    for bad in [
+        "x",
+        "permessage-deflate, x",
+        "permessage-deflate; x",
+        "permessage-deflate; server_no_context_takeover; =",
+        "",
+    ] {
+        let refused = answer(&format!("Sec-WebSocket-Extensions: {bad}"));
+        assert_eq!(refused, Err(HandshakeError::Extensions), "{bad:?}");
+    }
+}
+
+/// [6455-4.1-38]
 #[test]
 fn the_subprotocol_must_be_one_that_was_asked_for() {
     let asked = ["chat", "superchat"];
@@ -354,6 +425,33 @@ fn one_byte_at_a_time_gives_the_same_and_keeps_the_frames_behind_it() {
     }
 }
 
+/// [6455-4.1-32]
+#[test]
+fn until_the_response_is_whole_there_is_nothing_but_the_request() {
+    let mut sent = Vec::new();
+    let mut handshake = Handshake::start(&TARGET, NONCE, &mut sent).unwrap();
+    assert!(sent.ends_with(b"\r\n\r\n"), "no byte behind the request");
+    let mut response = response(&GOOD);
+    let (last, most) = response.split_last_mut().unwrap();
+    for byte in most.chunks_mut(1) {
+        let mut input = byte;
+        assert_eq!(handshake.handle_input(&mut input), Ok(None));
+    }
+    let mut input = std::slice::from_mut(last);
+    assert_eq!(handshake.handle_input(&mut input), agreed(None));
+}
+
+/// [6455-7.2.1-1]
+#[test]
+fn a_handshake_that_failed_stays_failed() {
+    let mut handshake = Handshake::start(&TARGET, NONCE, &mut Vec::new()).unwrap();
+    let mut bytes = [response(&["HTTP/1.1 401 Unauthorized"]), response(&GOOD)].concat();
+    let mut input = &mut bytes[..];
+    let failed = Err(HandshakeError::Status(401));
+    assert_eq!(handshake.handle_input(&mut input), failed);
+    assert_eq!(handshake.handle_input(&mut input), failed);
+}
+
 #[test]
 fn a_response_without_end_is_refused_at_the_limit() {
     let mut handshake = Handshake::start(&TARGET, NONCE, &mut Vec::new()).unwrap();
@@ -364,6 +462,7 @@ fn a_response_without_end_is_refused_at_the_limit() {
     );
 }
 
+/// [6455-4.1-1, 6455-4.1-17, 6455-4.1-18]
 #[test]
 fn our_client_and_our_server_agree() {
     let target = Target {

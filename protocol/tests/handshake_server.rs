@@ -74,6 +74,7 @@ const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r
 
 // ---- accepted ----
 
+/// [6455-4.2.2-1, 6455-4.2.2-10]
 #[test]
 fn a_good_request_is_accepted() {
     assert_eq!(answer(&get(&GOOD), &[]).as_deref(), Ok(ACCEPTED));
@@ -132,6 +133,7 @@ fn the_key_of_the_rfcs_own_example_is_taken() {
 
 // ---- refused, each with its status, header and text ----
 
+/// [6455-4.2.2-4, 6455-4.4-1, 6455-10.7-3]
 #[test]
 fn each_refusal_has_its_status_header_and_sentence() {
     type Answer = (u16, &'static [(&'static str, &'static str)], &'static str);
@@ -197,6 +199,7 @@ fn each_refusal_has_its_status_header_and_sentence() {
     }
 }
 
+/// [6455-4.2.1-1]
 #[test]
 fn another_method_than_get_is_refused() {
     for method in ["POST", "HEAD", "OPTIONS", "CONNECT", "get"] {
@@ -205,12 +208,14 @@ fn another_method_than_get_is_refused() {
     }
 }
 
+/// [6455-4.2.1-1]
 #[test]
 fn http_1_0_is_refused() {
     let request = head("GET /chat HTTP/1.0", &GOOD);
     assert_eq!(refusal(&request), Some(Refusal::HttpVersion));
 }
 
+/// [6455-4.2.1-1]
 #[test]
 fn no_upgrade_or_another_is_refused() {
     for (name, line) in [
@@ -228,6 +233,7 @@ fn no_upgrade_or_another_is_refused() {
     }
 }
 
+/// [6455-4.2.1-1, 6455-4.2.2-4]
 #[test]
 fn a_version_that_is_not_13_once_is_refused() {
     for version in ["8", "0", "1337", "013", "13.0", "13, 8", "thirteen", ""] {
@@ -241,6 +247,7 @@ fn a_version_that_is_not_13_once_is_refused() {
     assert_eq!(refusal(&doubled), Some(Refusal::Version));
 }
 
+/// [6455-4.2.1-1]
 #[test]
 fn a_key_that_is_not_16_bytes_in_base64_once_is_refused() {
     for key in [
@@ -289,6 +296,17 @@ fn a_body_or_the_chance_of_one_is_refused() {
     }
 }
 
+/// [6455-4.2.1-1, 6455-8.1-1, 6455-9.1-1]
+#[test]
+fn offered_extensions_are_told_in_their_order() {
+    let head = good_and("Sec-WebSocket-Extensions: a; b=1\r\nSec-WebSocket-Extensions: c");
+    let mut storage = HeaderStorage::default();
+    let request = Request::parse(&head, &mut storage).unwrap();
+    let upgrade = Upgrade::from_request(&request).unwrap();
+    let names = upgrade.extensions().iter().map(|extension| extension.name);
+    assert!(names.eq(["a", "c"]));
+}
+
 #[test]
 fn a_malformed_extension_list_is_refused() {
     for value in [
@@ -308,8 +326,24 @@ fn a_malformed_extension_list_is_refused() {
     }
 }
 
+/// [6455-8.1-1]
+#[test]
+fn lists_that_are_not_utf8_are_refused() {
+    for (name, expected) in [
+        ("Sec-WebSocket-Extensions", Refusal::Extensions),
+        ("Sec-WebSocket-Protocol", Refusal::Protocols),
+    ] {
+        let mut request = good_and(&format!("{name}: x"));
+        let value = request.len() - 5;
+        assert_eq!(request[value], b'x');
+        request[value] = 0xff;
+        assert_eq!(refusal(&request), Some(expected));
+    }
+}
+
 // ---- extensions ----
 
+/// [6455-9-1]
 #[test]
 fn extensions_are_read_and_none_is_answered() {
     for value in [
@@ -327,7 +361,7 @@ fn extensions_are_read_and_none_is_answered() {
 }
 
 /// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token'
-/// ABNF" (§9.1).
+/// ABNF" (§9.1). [6455-4.3-1, 6455-9.1-2]
 #[test]
 fn quoted_extension_values_are_unescaped() {
     let value_of = |list: &str| {
@@ -361,6 +395,7 @@ fn two_thousand_offers_are_read() {
 
 // ---- subprotocols ----
 
+/// [6455-4.2.2-6, 6455-4.2.2-7]
 #[test]
 fn the_servers_first_subprotocol_that_the_client_asks_for_is_chosen() {
     let request = good_and("Sec-WebSocket-Protocol: chat, superchat");
@@ -393,6 +428,7 @@ fn subprotocols_of_several_headers_are_one_list() {
     assert_eq!(upgrade.protocols(), ["a", "b", "c"]);
 }
 
+/// [6455-4.2.1-1]
 #[test]
 fn a_subprotocol_that_is_no_token_is_refused() {
     let spaces = format!("b{}x", " ".repeat(6000));
@@ -408,6 +444,7 @@ fn a_subprotocol_that_is_no_token_is_refused() {
 
 // ---- heads that another parser might read in another way ----
 
+/// [6455-10.7-1]
 #[test]
 fn heads_that_could_be_read_in_two_ways_are_malformed() {
     for lines in [
@@ -446,6 +483,12 @@ fn heads_that_could_be_read_in_two_ways_are_malformed() {
         Ok(()),
         "obs-text is legal in values"
     );
+}
+
+#[test]
+fn only_http_1_0_may_leave_the_host_out() {
+    assert_eq!(parse(b"GET / HTTP/1.0\r\n\r\n"), Ok(()));
+    assert_eq!(parse(b"GET / HTTP/1.1\r\n\r\n"), Err(MalformedRequest));
 }
 
 #[test]
@@ -648,4 +691,15 @@ fn twenty_megabytes_of_header_are_refused_after_sixteen_kibibytes() {
     };
     assert_eq!(error, HeadError::TooLarge);
     assert!(taken <= 16 << 10, "{taken} bytes were taken");
+}
+
+#[test]
+fn the_response_leaves_in_front_of_the_first_message() {
+    let mut server = Connection::server(Arc::new(Config::default()), Instant::now());
+    server.queue_handshake(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    server.send(&Message::text("Hello")).unwrap();
+    let mut slices = [std::io::IoSlice::new(&[]); 4];
+    assert_eq!(server.poll_transmit(&mut slices), 1);
+    let expected = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x05Hello";
+    assert_eq!(&*slices[0], expected);
 }

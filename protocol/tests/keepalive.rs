@@ -110,18 +110,21 @@ fn a_peer_that_is_gone_is_dropped_at_last() {
     assert_eq!(scenario.due_in(), None);
 }
 
+/// [6455-7.1.7-6, 6455-7.2.1-3, 6455-7.3-1]
 #[test]
 fn without_an_interval_nothing_is_ever_due() {
-    let config = Config {
-        ping_interval: None,
-        ..Config::default()
-    };
-    let mut scenario = Scenario::new(Side::Server, config);
-    assert_eq!(scenario.due_in(), None);
-    let now = scenario.now + Duration::from_secs(1_000_000);
-    scenario.connection.handle_timeout(now);
-    assert_eq!(scenario.flush_frames(), []);
-    assert!(scenario.connection.is_open());
+    for side in [Side::Server, Side::Client] {
+        let config = Config {
+            ping_interval: None,
+            ..Config::default()
+        };
+        let mut scenario = Scenario::new(side, config);
+        assert_eq!(scenario.due_in(), None);
+        let now = scenario.now + Duration::from_secs(1_000_000);
+        scenario.connection.handle_timeout(now);
+        assert_eq!(scenario.flush_frames(), []);
+        assert!(scenario.connection.is_open());
+    }
 }
 
 #[test]
@@ -178,6 +181,7 @@ fn waits_without_end_never_come_and_never_overflow() {
     assert_eq!(scenario.transport(), Transport::HalfClose);
 }
 
+/// [6455-7.3-1]
 #[test]
 fn two_idle_ends_keep_each_other_alive() {
     let mut pair = Pair::new(&Config::default());
@@ -190,4 +194,14 @@ fn two_idle_ends_keep_each_other_alive() {
     assert!(pair.server.connection.is_open());
     pair.server.eof();
     assert_eq!(pair.client.eof(), [CUT_OFF]);
+}
+
+#[test]
+fn room_in_a_full_transport_is_a_sign_of_life() {
+    let mut scenario = Scenario::server();
+    scenario.wait(INTERVAL + WAIT - MOMENT);
+    // The pong waits behind what we do not read, but the peer acknowledged some of what we sent.
+    scenario.connection.handle_progress(scenario.now);
+    assert_eq!(scenario.due_in(), Some(INTERVAL));
+    assert_eq!(scenario.wait(INTERVAL), []);
 }

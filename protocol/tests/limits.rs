@@ -34,6 +34,7 @@ fn a_frame_of_just_the_limit_passes() {
     assert_eq!(events, [binary(&payload)]);
 }
 
+/// [6455-10.4-1, 6455-10.4-2]
 #[test]
 fn a_frame_over_the_limit_fails_on_its_header() {
     for length in [1001, 65_535, 65_536, u64::from(u32::MAX) + 1, (1 << 63) - 1] {
@@ -57,6 +58,7 @@ fn a_message_of_just_the_limit_passes() {
     assert_eq!(events, [binary(&[1; 1500])]);
 }
 
+/// [6455-10.4-1, 6455-10.4-2]
 #[test]
 fn a_message_over_the_limit_fails_on_the_header_that_passes_it() {
     for first in [CONTINUATION, 0x80 | CONTINUATION] {
@@ -98,6 +100,7 @@ fn limits_begin_anew_with_each_message() {
     }
 }
 
+/// [6455-10.4-1]
 #[test]
 fn as_many_fragments_as_the_limit_pass_and_one_more_does_not() {
     for payload in ["", "x"] {

@@ -34,6 +34,7 @@ fn one_of_each() -> Vec<Frame> {
     ]
 }
 
+/// [6455-5.1-1, 6455-5.3-1, 6455-5.3-2, 6455-6.1-7, 6455-10.3-1]
 #[test]
 fn a_client_masks_each_frame_with_the_next_key() {
     let mut scenario = Scenario::client();
@@ -54,6 +55,7 @@ fn a_client_masks_each_frame_with_the_next_key() {
     assert_eq!(send_one_of_each(&mut scenario), expected);
 }
 
+/// [6455-5.1-1]
 #[test]
 fn a_client_masks_pongs_too() {
     let mut client = Scenario::client();
@@ -65,6 +67,7 @@ fn a_client_masks_pongs_too() {
     assert_eq!(read_frames(&client.flush()), [expected]);
 }
 
+/// [6455-5.1-3]
 #[test]
 fn a_server_masks_nothing() {
     let sent = send_one_of_each(&mut Scenario::server());
@@ -76,6 +79,7 @@ fn a_server_masks_nothing() {
 }
 
 /// "The masking key needs to be unpredictable" (§5.3): at least they do not repeat.
+/// [6455-5.3-2, 6455-5.3-3, 6455-5.3-4, 6455-10.3-1]
 #[test]
 fn keys_of_a_client_do_not_repeat() {
     let mut scenario = Scenario::client();
@@ -90,6 +94,7 @@ fn keys_of_a_client_do_not_repeat() {
     assert!(keys.len() >= 997, "{} different keys", keys.len());
 }
 
+/// [6455-6.2-5]
 #[test]
 fn any_key_is_undone_at_the_other_end() {
     for key in [[0; 4], [0xff; 4], [1, 2, 3, 4], [0, 0, 0, 1]] {

@@ -12,12 +12,21 @@ use std::time::Instant;
 use allocations::{Counting, measure};
 use common::{BINARY, Frame, KEY, TEXT, announcing};
 use tidewire_protocol::handshake::head::HeadReader;
-use tidewire_protocol::{Config, Connection, Event, Message, Side};
+use tidewire_protocol::{
+    Config, Connection, DeflateAgreement, DeflateConfig, Event, Message, Side,
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 const MIB: usize = 1 << 20;
+
+const ALONE: DeflateAgreement = DeflateAgreement {
+    server_no_context_takeover: true,
+    client_no_context_takeover: true,
+    server_max_window_bits: 15,
+    client_max_window_bits: 15,
+};
 
 fn server() -> Connection {
     Connection::server(Arc::new(Config::default()), Instant::now())
@@ -179,4 +188,34 @@ fn the_beginning_of_a_message_is_given_back_at_the_end_of_the_connection() {
     });
     assert!(measured.peak_bytes >= 10_000, "{measured:?}");
     assert_eq!(measured.kept_bytes, 0);
+}
+
+#[test]
+fn a_thread_keeps_four_decompressors_however_many_were_used_at_once() {
+    let after = |connections: usize| {
+        let thread = std::thread::spawn(move || {
+            // A compressed message in two frames: in between, its connection has a decompressor.
+            let begin = Frame::text(b"\x00\x03\x00\xfc\xffend");
+            let begin = begin.more().with_bits(0x40).masked(KEY);
+            let end = Frame::continuation(b"\x00").masked(KEY);
+            let (mut opened, now) = (Vec::with_capacity(connections), Instant::now());
+            for _ in 0..connections {
+                let mut connection = server();
+                connection.enable_deflate(&DeflateConfig::default(), ALONE);
+                opened.push(connection);
+            }
+            let (_, measured) = measure(|| {
+                for input in [&begin, &end] {
+                    for connection in &mut opened {
+                        receive(connection, &mut input.clone(), now);
+                    }
+                }
+            });
+            measured.kept_bytes
+        });
+        thread.join().unwrap()
+    };
+    let of_four = after(4);
+    assert!(of_four > 4 * 40_000, "{of_four}");
+    assert_eq!(after(8), of_four);
 }

@@ -102,3 +102,10 @@ fn the_other_end_reads_it() {
         assert_eq!(events, [common::text("für alle")]);
     }
 }
+
+#[test]
+fn prepared_messages_are_equal_where_their_bytes_are() {
+    let prepare = |text| Prepared::new(&Message::text(text));
+    assert_eq!(prepare("same"), prepare("same"));
+    assert_ne!(prepare("one"), prepare("two"));
+}

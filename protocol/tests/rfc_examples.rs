@@ -24,6 +24,7 @@ const MASKED_PONG: &[u8] = &[
 const HEADER_OF_256: &[u8] = &[0x82, 0x7e, 0x01, 0x00];
 const HEADER_OF_64_KIB: &[u8] = &[0x82, 0x7f, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00];
 
+/// [6455-6.1-4, 6455-6.1-5, 6455-6.1-6]
 #[test]
 fn a_single_frame_unmasked_text_message() {
     assert_eq!(Scenario::client().receive(UNMASKED_TEXT), [text("Hello")]);
@@ -32,6 +33,7 @@ fn a_single_frame_unmasked_text_message() {
     assert_eq!(server.flush(), UNMASKED_TEXT);
 }
 
+/// [6455-5.1-1]
 #[test]
 fn a_single_frame_masked_text_message() {
     assert_eq!(Scenario::server().receive(MASKED_TEXT), [text("Hello")]);

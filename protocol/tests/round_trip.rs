@@ -64,6 +64,7 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..=250).cycle().take(length).collect()
 }
 
+/// [6455-6.1-1, 6455-6.1-5, 6455-6.1-8]
 #[test]
 fn every_size_around_the_edges_in_both_directions() {
     for side in [Side::Server, Side::Client] {
@@ -85,6 +86,7 @@ fn every_size_around_the_edges_in_both_directions() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    /// [6455-6.2-1]
     #[test]
     fn any_size_and_any_cut(
         length in prop_oneof![proptest::sample::select(edges()), 0usize..70_000],

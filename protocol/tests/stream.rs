@@ -336,6 +336,8 @@ fn assert_observed(case: &Case, sender: Side, sizes: &[usize]) {
     assert_eq!(transport, Transport::Drop, "{name}");
 }
 
+/// [6455-5.1-2, 6455-5.1-4, 6455-5.2-2, 6455-5.2-3, 6455-5.5-1, 6455-5.5-2, 6455-7.1.7-1, 6455-7.1.7-2, 6455-7.1.7-4]
+/// [6455-7.1.7-5, 6455-10.7-1, 6455-10.7-2]
 #[test]
 fn whole() {
     for sender in [Side::Client, Side::Server] {
@@ -378,6 +380,7 @@ proptest! {
     }
 }
 
+/// [6455-5.1-1, 6455-5.1-3]
 #[test]
 fn sent_bytes_are_masked_by_clients_only() {
     let by = |side: Side| {

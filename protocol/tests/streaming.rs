@@ -33,6 +33,15 @@ fn receiver() -> Scenario {
     Scenario::new(Side::Client, in_pieces())
 }
 
+fn alone() -> DeflateAgreement {
+    DeflateAgreement {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        server_max_window_bits: 15,
+        client_max_window_bits: 15,
+    }
+}
+
 fn text(content: &str, first: bool, last: bool) -> Event<'static> {
     Event::Piece(Piece {
         content: Message::text(content),
@@ -72,6 +81,22 @@ fn joined(events: Vec<Event<'static>>) -> (Vec<u8>, usize) {
 fn a_message_that_lies_whole_in_the_input_is_still_a_message() {
     let events = receiver().receive(Frame::text("whole").unmasked());
     assert_eq!(events, [common::text("whole")]);
+}
+
+#[test]
+fn what_is_not_compressed_comes_in_pieces_as_large_as_the_reads() {
+    let bytes = Frame::binary([7; 5000]).unmasked();
+    let mut whole = receiver();
+    assert_eq!(whole.receive(&bytes), [common::binary(&[7; 5000])]);
+    let mut cut = receiver();
+    assert_eq!(
+        cut.receive(&bytes[..4004]),
+        [binary(&[7; 4000], true, false)]
+    );
+    assert_eq!(
+        cut.receive(&bytes[4004..]),
+        [binary(&[7; 1000], false, true)]
+    );
 }
 
 #[test]
@@ -118,6 +143,7 @@ fn a_piece_of_text_never_ends_inside_a_character() {
     assert_eq!(receiver.receive(&bytes[6..]), [text("水", false, true)]);
 }
 
+/// [6455-5.6-1]
 #[test]
 fn text_that_ends_inside_a_character_fails() {
     let bytes = [
@@ -130,6 +156,7 @@ fn text_that_ends_inside_a_character_fails() {
     assert_eq!(events[1], common::failed(PeerError::InvalidUtf8));
 }
 
+/// [6455-5.4-4]
 #[test]
 fn control_frames_pass_between_pieces() {
     let frames = [
@@ -200,6 +227,44 @@ fn a_bomb_comes_in_pieces_of_a_mebibyte_at_the_most() {
     assert!(pieces > 30, "{pieces}");
 }
 
+#[test]
+fn pieces_of_a_compressed_message_in_fragments_are_small_too() {
+    let agreement = alone();
+    let mut server = Scenario::server();
+    server
+        .connection
+        .enable_deflate(&DeflateConfig::default(), agreement);
+    let zeros = vec![0; 32 << 20];
+    server.connection.send(&Message::binary(&zeros)).unwrap();
+    let whole = server.flush_frames().remove(0);
+    let (begin, rest) = whole.payload.split_at(10);
+    let mut receiver = receiver();
+    receiver
+        .connection
+        .enable_deflate(&DeflateConfig::default(), agreement);
+    let begin = Frame::binary(begin).more().with_bits(0x40).unmasked();
+    let mut events = receiver.receive(begin);
+    events.extend(receiver.receive(Frame::continuation(rest).unmasked()));
+    for event in &events {
+        let Event::Piece(piece) = event else { panic!() };
+        assert!(piece.content.payload().len() <= (1 << 20) + (32 << 10));
+    }
+    assert_eq!(joined(events).0.len(), zeros.len());
+}
+
+#[test]
+fn compressed_bytes_that_say_nothing_are_passed_over_to_the_last() {
+    let mut receiver = receiver();
+    receiver
+        .connection
+        .enable_deflate(&DeflateConfig::default(), alone());
+    // Empty stored blocks, many times what is looked at in one step; then one with text, and the first byte of the tail.
+    let mut payload = b"\x00\x00\x00\xff\xff".repeat(2000);
+    payload.extend(b"\x00\x03\x00\xfc\xffend\x00");
+    let events = receiver.receive(Frame::text(payload).with_bits(0x40).unmasked());
+    assert_eq!(joined(events).0, b"end");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -239,6 +304,7 @@ proptest! {
 
 // ---- sending ----
 
+/// [6455-5.4-10, 6455-6.1-5, 6455-6.1-6]
 #[test]
 fn fragments_are_sent_as_they_are_made() {
     let mut server = Scenario::server();
@@ -264,6 +330,7 @@ fn fragments_are_sent_as_they_are_made() {
     );
 }
 
+/// [6455-5.4-3, 6455-5.4-10]
 #[test]
 fn no_other_message_goes_between_fragments() {
     let mut server = Scenario::server();
@@ -285,6 +352,7 @@ fn no_other_message_goes_between_fragments() {
     connection.send(&Message::text("b")).unwrap();
 }
 
+/// [6455-6.1-3]
 #[test]
 fn closing_between_fragments_ends_the_message_unfinished() {
     let mut server = Scenario::server();

@@ -23,6 +23,7 @@ fn a_bad_fragment_fails_before_the_message_ends() {
     assert_eq!(server.flush_frames(), [Frame::close(1007, "invalid UTF-8")]);
 }
 
+/// [6455-8.1-1]
 #[test]
 fn a_bad_byte_fails_before_its_frame_ends() {
     let payload = [GOOD, BAD, BEHIND].concat();
@@ -119,6 +120,7 @@ fn a_ping_between_the_halves_of_a_code_point_does_not_matter() {
     assert_eq!(events, [common::ping(b"\xff"), text("水")]);
 }
 
+/// [6455-5.6-1]
 #[test]
 fn a_message_that_ends_inside_a_code_point_fails_at_its_end() {
     let mut server = Scenario::server();

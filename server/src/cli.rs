@@ -1,12 +1,18 @@
 //! The command line: `tidewire serve`, which is also what `tidewire` alone does.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Compression, Config};
-use crate::log::Retention;
+use crate::config::values::{long_time, size, time};
+use crate::config::{Compression, Config, ConfigFile, Origin};
+use crate::log::{Retention, Rule};
 use crate::verify;
 
 /// A chat and real-time messaging server that speaks WebSocket.
@@ -36,7 +42,7 @@ enum Command {
 #[derive(Debug)]
 pub enum Task {
     /// To run a server.
-    Serve(Config),
+    Serve(Box<Config>),
     /// To check one.
     Verify(verify::Options),
 }
@@ -44,6 +50,9 @@ pub enum Task {
 /// Run the server
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
+    /// A TOML file with flags as keys, as `listen = "127.0.0.1:8080"`, and rules for rooms
+    #[arg(long, env = "TIDEWIRE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -52,9 +61,14 @@ pub struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     listen: SocketAddr,
-    /// Where rooms are kept: `memory` lasts as long as the process
-    #[arg(long, env = "TIDEWIRE_DATA", value_name = "memory", default_value = "memory", value_parser = ["memory"])]
-    data: String,
+    /// Where messages and files are kept: a directory, or `memory`, which lasts as long as the process
+    #[arg(
+        long,
+        env = "TIDEWIRE_DATA",
+        value_name = "DIR|memory",
+        default_value = "./tidewire-data"
+    )]
+    data: PathBuf,
     /// Worker threads
     #[arg(long, env = "TIDEWIRE_WORKERS", value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=1))]
@@ -98,6 +112,31 @@ pub struct Serve {
     /// Close a client that has been behind in a room for this long; it can resume
     #[arg(long, env = "TIDEWIRE_LAG_MAX", value_name = "TIME", default_value = "30s", value_parser = time)]
     lag_max: Duration,
+    /// Largest file that may be uploaded, in bytes
+    #[arg(
+        long,
+        env = "TIDEWIRE_FILE_BYTES_MAX",
+        value_name = "N",
+        default_value_t = 16 << 20,
+        value_parser = clap::value_parser!(u64).range(..=1 << 40)
+    )]
+    file_bytes_max: u64,
+    /// What all uploaded files may have together, in bytes
+    #[arg(
+        long,
+        env = "TIDEWIRE_FILES_BYTES_MAX",
+        value_name = "N",
+        default_value_t = 1 << 30
+    )]
+    files_bytes_max: u64,
+    /// Let pages of this origin use the API: `https://chat.example`, or `*` for all; may be given several times
+    #[arg(
+        long = "cors-origin",
+        env = "TIDEWIRE_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    cors_origins: Vec<Origin>,
     /// Compress messages for clients that ask for it
     #[arg(
         long,
@@ -109,18 +148,67 @@ pub struct Serve {
 }
 
 impl Cli {
-    /// What is to be done.
-    #[must_use]
-    pub fn into_task(self) -> Task {
-        match self.command {
-            Some(Command::Verify(options)) => Task::Verify(options),
-            Some(Command::Serve(_)) | None => Task::Serve(self.into_config()),
+    /// Reads the command line, and for a server the environment and the file.
+    ///
+    /// # Errors
+    /// What clap tells, also about the file: print it and end with exit code 2.
+    pub fn task_from(
+        words: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<Task, clap::Error> {
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        match Self::try_parse_from(&words)?.command {
+            Some(Command::Verify(options)) => Ok(Task::Verify(options)),
+            Some(Command::Serve(_)) | None => {
+                let config = Self::config_from(words)?;
+                Ok(Task::Serve(Box::new(config)))
+            }
         }
     }
 
-    /// The settings of the server to run.
-    #[must_use]
-    pub fn into_config(self) -> Config {
+    /// Reads the command line, the environment and the file; the first of them that says something holds.
+    ///
+    /// # Errors
+    /// What clap tells, also about the file: print it and end with exit code 2.
+    pub fn config_from(
+        words: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<Config, clap::Error> {
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let cli = Self::try_parse_from(&words)?;
+        let Some(path) = cli.serve().config.clone() else {
+            return Ok(cli.into_config(&ConfigFile::default()));
+        };
+        let mut command = Self::command();
+        let unusable = |command: &mut clap::Command, error: &dyn fmt::Display| {
+            command.error(ErrorKind::ValueValidation, error)
+        };
+        let file = ConfigFile::read(&path).map_err(|error| unusable(&mut command, &error))?;
+        for (key, values) in &file.flags {
+            let is_flag = |arg: &&clap::Arg| arg.get_long() == Some(key) && key != "config";
+            let Some(id) = command
+                .get_arguments()
+                .find(is_flag)
+                .map(|arg| arg.get_id().clone())
+            else {
+                let told = format!("{}: there is no setting {key:?}", path.display());
+                return Err(unusable(&mut command, &told));
+            };
+            let with_default = |command: clap::Command| {
+                command.mut_arg(&id, |arg| arg.default_values(values.clone()))
+            };
+            command = with_default(command).mut_subcommand("serve", with_default);
+        }
+        let matches = command.try_get_matches_from(words)?;
+        Ok(Self::from_arg_matches(&matches)?.into_config(&file))
+    }
+
+    const fn serve(&self) -> &Serve {
+        match &self.command {
+            Some(Command::Serve(serve)) => serve,
+            Some(Command::Verify(_)) | None => &self.serve,
+        }
+    }
+
+    fn into_config(self, file: &ConfigFile) -> Config {
         let serve = match self.command {
             Some(Command::Serve(serve)) => serve,
             Some(Command::Verify(_)) | None => self.serve,
@@ -134,61 +222,30 @@ impl Cli {
             keep_alive: serve.keep_alive,
             close_timeout: serve.close_timeout,
             messages_per_second: serve.messages_per_second,
-            retention: Retention {
-                entries_max: serve.history_entries,
-                age_max: serve.history_age,
-                bytes_max: serve.history_bytes,
-            },
+            rules: Arc::new(file.rules(Rule {
+                retention: Retention {
+                    entries_max: serve.history_entries,
+                    age_max: serve.history_age,
+                    bytes_max: serve.history_bytes,
+                },
+                ..Rule::default()
+            })),
             lag_max: serve.lag_max,
+            data: (serve.data.as_os_str() != "memory").then_some(serve.data),
+            file_bytes_max: serve.file_bytes_max,
+            files_bytes_max: serve.files_bytes_max,
+            cors_origins: serve.cors_origins,
             compression: serve.compression,
         }
     }
 }
 
-/// A time above zero and up to a day: `30s`, `1m 30s`, `500ms`.
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}: write 30s, 500ms or 1m 30s"))?;
-    if time.is_zero() || time > Duration::from_secs(86_400) {
-        return Err("a time is above zero and at most a day".to_owned());
-    }
-    Ok(time)
-}
-
-/// A time above zero, however long: `7d`, `52w`.
-fn long_time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}: write 7d, 12h or 30m"))?;
-    if time.is_zero() {
-        return Err("a time is above zero".to_owned());
-    }
-    Ok(time)
-}
-
-/// A number of bytes above zero, with a unit or without.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match &text[digits.len()..] {
-        "" | "B" => Some(0),
-        "KiB" => Some(10),
-        "MiB" => Some(20),
-        "GiB" => Some(30),
-        _ => None,
-    };
-    let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
-    shift
-        .and_then(|shift| number?.checked_mul(1 << shift))
-        .ok_or_else(|| "write 64MiB, 500KiB, 1GiB or a number of bytes".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
-    fn config(words: &[&str]) -> Result<Config, clap::error::ErrorKind> {
-        let cli = Cli::try_parse_from([&["tidewire"], words].concat());
-        cli.map(Cli::into_config).map_err(|error| error.kind())
+    fn config(words: &[&str]) -> Result<Config, ErrorKind> {
+        Cli::config_from([&["tidewire"], words].concat()).map_err(|error| error.kind())
     }
 
     #[test]
@@ -229,11 +286,32 @@ mod tests {
     }
 
     #[test]
+    fn a_file_says_what_the_command_line_does_not() {
+        let path = std::env::temp_dir().join(format!("tidewire-cli-{}.toml", std::process::id()));
+        let file = path.to_str().unwrap();
+        std::fs::write(&path, "heartbeat = \"7s\"\nmessages-per-second = 3\n").unwrap();
+        for serve in [&["serve"][..], &[]] {
+            let given =
+                config(&[serve, &["--config", file, "--heartbeat", "9s"]].concat()).unwrap();
+            assert_eq!(
+                (given.heartbeat.as_secs(), given.messages_per_second),
+                (9, 3)
+            );
+        }
+        for text in ["heartbeet = 1", "config = \"x\"", "heartbeat = \"0s\"", "="] {
+            std::fs::write(&path, text).unwrap();
+            assert!(config(&["--config", file]).is_err(), "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(config(&["--config", file]).is_err());
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for words in [
             &["--heartbeat", "0s"][..],
             &["--workers", "2"],
-            &["--data", "/tmp"],
+            &["--data", ""],
             &["--listen", "x"],
             &["--history-bytes", "1MB"],
             &["--history-bytes", "0"],

@@ -142,6 +142,12 @@ impl RoomName {
 }
 
 impl Session {
+    /// The session of who publishes over HTTP and names none.
+    #[must_use]
+    pub fn http() -> Self {
+        Self("http".into())
+    }
+
     /// Checks a name.
     ///
     /// # Errors

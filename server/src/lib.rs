@@ -1,6 +1,6 @@
 //! The Tidewire server: chat over WebSocket on a `mio` readiness loop, without an async runtime.
 //!
-//! Arrows mean "may use": `main → net → transport → {protocol, chat, log}`, `chat → {log's positions, ids, limit}`.
+//! Arrows mean "may use": `main → net → transport → {protocol, chat, log, files}`, `chat → {log's positions, ids, limit}`.
 
 #![cfg_attr(
     test,
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod files;
 pub mod ids;
 pub mod limit;
 pub mod log;

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tidewire::cli::{Cli, Task};
 use tidewire::config::Config;
 use tidewire::net::Worker;
@@ -11,7 +10,8 @@ use tidewire::verify;
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
-    let done = match Cli::parse().into_task() {
+    let task = Cli::task_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let done = match task {
         Task::Serve(config) => serve(&config).map(|()| true),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
     };
@@ -28,6 +28,9 @@ fn main() -> ExitCode {
 
 fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let worker = Worker::start(config)?;
+    if let (Some(recovery), Some(data)) = (worker.recovery(), &config.data) {
+        eprintln!("tidewire: opened {}: {recovery}", data.display());
+    }
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         std::io::stdout(),

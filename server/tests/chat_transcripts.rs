@@ -6,15 +6,16 @@
     reason = "a panic is how a test fails"
 )]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire::chat::{
     Append, Audience, Effect, Hub, HubConfig, Joiner, Part, Parting, entry_text, gap_text,
 };
 use tidewire::clock::Now;
-use tidewire::ids::{ConnId, RoomName, Session, UserName};
+use tidewire::ids::{ConnId, LogName, RoomName, Session, UserName};
 use tidewire::limit::Rate;
-use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Retention, Since, Store as _};
+use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Since, Store as _};
 use tidewire::transport::feeds::{Feeds, Read, Step};
 
 /// Pages of two, so that what is longer takes several.
@@ -43,8 +44,8 @@ impl Chat {
         };
         Self {
             hub: Hub::new(config, 1),
-            log: MemoryStore::new(Epoch::new(0xe), Retention::default()),
-            feeds: Feeds::default(),
+            log: MemoryStore::new(Epoch::new(0xe), Arc::default()),
+            feeds: Feeds::new(Arc::default()),
             now,
         }
     }
@@ -81,7 +82,7 @@ impl Chat {
     }
 
     fn disconnect(&mut self, conn: u32) -> Vec<String> {
-        self.hub.disconnect(id(conn));
+        self.hub.disconnect(id(conn), self.now);
         self.transcript()
     }
 
@@ -551,6 +552,70 @@ fn hello_changes_the_name_for_everybody() {
     assert!(lines[0].starts_with("1 < "), "{lines:?}");
     let lines = chat.says(2, r#"{"type":"private_msg","toUser":"alice","content":1}"#);
     assert_eq!(lines.len(), 0, "nobody goes by that name any more");
+}
+
+#[test]
+fn one_hello_is_enough_to_be_where_the_session_was() {
+    let mut chat = Chat::with_alice_and_bob();
+    chat.says(2, r#"{"type":"join_room","roomId":"den"}"#);
+    for room in ["room", "den"] {
+        chat.says(1, &format!(r#"{{"type":"join_room","roomId":"{room}"}}"#));
+    }
+    let say = |chat: &mut Chat, room: &str, n: u32| {
+        let text = format!(r#"{{"type":"room_msg","roomId":"{room}","content":{n}}}"#);
+        chat.says(1, &text)
+    };
+    say(&mut chat, "room", 1);
+    // That has arrived at bob; what comes next has not, as far as the server knows.
+    let head = chat.log.head(&LogName::new("room").unwrap());
+    chat.hub
+        .confirmed(id(2), &LogName::new("room").unwrap(), head);
+    say(&mut chat, "room", 2);
+    chat.disconnect(2);
+    say(&mut chat, "den", 3);
+    chat.connect_as(3, "stranger", "new", &[]);
+    let lines = chat.says(3, r#"{"type":"hello","user":"bob","session":"s2"}"#);
+    let heard: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.starts_with("3 <") && !line.contains("welcome"))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        heard,
+        [
+            r#"3 < {"type":"room_msg","roomId":"room","offset":2,"epoch":"0000000e","from":"alice","content":2,"time":1000}"#,
+            r#"3 < {"type":"joined","roomId":"room","position":"0000000e-2","recovered":true,"members":["alice","bob"]}"#,
+            r#"3 < {"type":"room_msg","roomId":"den","offset":1,"epoch":"0000000e","from":"alice","content":3,"time":1000}"#,
+            r#"3 < {"type":"joined","roomId":"den","position":"0000000e-1","recovered":true,"members":["alice","bob"]}"#,
+        ]
+    );
+    // Also if the address named the session already, and from a connection that the server still takes for alive.
+    let hello = r#"{"type":"hello","session":"s2"}"#;
+    chat.connect_as(5, "bob", "s2", &["den"]);
+    let lines = chat.says(5, hello);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains(r#""joined","roomId":"room""#)),
+        "{lines:?}"
+    );
+    assert!(
+        !lines
+            .iter()
+            .any(|line| line.contains(r#""joined","roomId":"den""#)),
+        "{lines:?}"
+    );
+    assert_eq!(chat.says(5, hello).len(), 1, "only once");
+    chat.connect_as(4, "stranger", "newer", &[]);
+    let lines = chat.says(4, r#"{"type":"hello","user":"bob","session":"s2"}"#);
+    assert!(lines[0].starts_with("5 closed"), "{lines:?}");
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| line.contains("joined\",\"roomId"))
+            .count(),
+        2
+    );
 }
 
 #[test]

@@ -83,6 +83,14 @@ impl HttpConnection {
         );
     }
 
+    /// Sends a request with a body and its length.
+    #[track_caller]
+    pub fn request_with_body(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) {
+        let length = format!("Content-Length: {}\r\n{headers}", body.len());
+        self.request(method, target, &length);
+        self.wire.send(body);
+    }
+
     /// Reads the response to a request that was not HEAD.
     #[track_caller]
     pub fn response(&mut self) -> Response {
@@ -202,6 +210,32 @@ pub fn get(address: SocketAddr, target: &str) -> Response {
     let mut connection = HttpConnection::open(address);
     connection.request("GET", target, "Connection: close\r\n");
     connection.response()
+}
+
+/// Sends a request with a body over a connection of its own.
+#[must_use]
+#[track_caller]
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &[u8],
+) -> Response {
+    let mut connection = HttpConnection::open(address);
+    connection.request_with_body(method, target, headers, body);
+    connection.response()
+}
+
+/// Asserts that a response is an error of the API with this status and code, in one sentence of JSON.
+#[track_caller]
+pub fn assert_problem(response: &Response, status: u16, code: &str) {
+    assert_eq!(response.status, status, "{response:?}");
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let body = response.json();
+    assert_eq!(body["error"]["code"], code, "{body}");
+    let sentence = body["error"]["message"].as_str().expect("a message");
+    assert!(sentence.contains(' ') && sentence.ends_with('.'), "{body}");
 }
 
 /// Sends raw bytes over a connection of its own and returns the first response.

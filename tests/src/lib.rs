@@ -6,6 +6,8 @@
 //! what must happen is polled for with a generous deadline ([`wait::PATIENCE`]).
 
 pub mod chat;
+pub mod directory;
+pub mod example;
 pub mod frame;
 pub mod http;
 pub mod proxy;
@@ -16,6 +18,8 @@ pub mod websocket;
 pub mod wire;
 
 pub use chat::Chatter;
+pub use directory::Directory;
+pub use example::Example;
 pub use frame::Frame;
 pub use server::{Launch, Server};
 pub use wait::wait_until;

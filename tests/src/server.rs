@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use crate::directory::Directory;
 use crate::http;
 use crate::wait::{PATIENCE, wait_until};
 
@@ -20,6 +21,7 @@ pub struct Launch {
     listen: String,
     data: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
     descriptors_max: Option<u32>,
 }
 
@@ -29,6 +31,7 @@ impl Default for Launch {
             listen: "127.0.0.1:0".to_owned(),
             data: "memory".into(),
             arguments: Vec::new(),
+            environment: Vec::new(),
             descriptors_max: None,
         }
     }
@@ -54,6 +57,14 @@ impl Launch {
     #[must_use]
     pub fn on_port(mut self, port: u16) -> Self {
         self.listen = format!("127.0.0.1:{port}");
+        self
+    }
+
+    /// With a directory of the test's for temporary files.
+    #[must_use]
+    pub fn temporary_directory(mut self, directory: &Path) -> Self {
+        self.environment
+            .push(("TMPDIR".to_owned(), directory.to_owned()));
         self
     }
 
@@ -89,6 +100,7 @@ impl Launch {
             command.env_remove(name);
         }
         command
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -99,7 +111,12 @@ impl Launch {
     #[must_use]
     #[track_caller]
     pub fn start(&self) -> Server {
+        // A server that is killed cannot remove its temporary files.
+        let temporary = Directory::new();
         let mut command = self.command();
+        if self.environment.is_empty() {
+            command.env("TMPDIR", temporary.path());
+        }
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
@@ -110,6 +127,7 @@ impl Launch {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
+            _temporary: temporary,
         };
         let line = first_line
             .recv_timeout(PATIENCE)
@@ -131,6 +149,8 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
+    /// Goes when the process has gone.
+    _temporary: Directory,
 }
 
 /// What a process uses at one moment.
@@ -326,14 +346,14 @@ pub fn target_directory() -> PathBuf {
     )
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata()
         .and_then(|metadata| metadata.modified())
         .ok()
 }
 
 /// Collects what comes from `stderr` in a thread, so that the server never waits for its log to be read.
-fn keep_log(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+pub(crate) fn keep_log(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let log = Arc::new(Mutex::new(String::new()));
     let written = Arc::clone(&log);
     thread::spawn(move || {
@@ -349,7 +369,7 @@ fn keep_log(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
 }
 
 /// Sends the first line of `stdout`, and reads on so that the pipe never fills.
-fn first_line(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(crate) fn first_line(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

@@ -145,6 +145,7 @@ const BAD_CLOSES: &[(&str, &[u8], u16)] = &[
     ("a reason cut within a character", b"\x03\xe8\xe2\x82", 1007),
 ];
 
+/// [6455-7.1.7-2, 6455-10.7-2]
 #[test]
 fn bad_frames_earn_their_close_code_and_end_the_connection() {
     let server = Server::start_with(&["--messages-per-second", "0"]);

@@ -119,6 +119,7 @@ fn a_handshake_needs_http_1_1() {
     assert_one_sentence(&response);
 }
 
+/// [6455-4.2.2-4, 6455-4.4-1]
 #[test]
 fn another_version_is_426_and_names_ours() {
     let server = Server::start();
@@ -335,6 +336,7 @@ fn a_body_where_none_belongs_is_413_or_400() {
     assert_eq!(response.status, 101, "{response:?}");
 }
 
+/// [6455-4.2.2-5]
 #[test]
 fn an_unknown_path_is_404() {
     let server = Server::start();
@@ -374,6 +376,7 @@ fn an_unknown_path_is_404() {
     );
 }
 
+/// [6455-4.2.2-3]
 #[test]
 fn out_of_connections_is_503_with_retry_after() {
     let server = Server::start_with(&["--connections-max", "3"]);

@@ -10,13 +10,11 @@ use tidewire_tests::Launch;
 use tidewire_tests::server::{binary, target_directory};
 
 #[test]
-#[ignore = "needs a server with --data DIR"]
 fn what_was_acknowledged_survives_kills_early_in_a_group() {
     killed_at(&[130, 310, 90, 220], 1);
 }
 
 #[test]
-#[ignore = "needs a server with --data DIR"]
 fn what_was_acknowledged_survives_kills_a_while_apart() {
     killed_at(&[400, 250, 520], 2);
 }

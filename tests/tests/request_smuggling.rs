@@ -101,6 +101,7 @@ fn an_absolute_target_on_another_host_is_400() {
     expect_only_a_refusal(&server, request, &[400], "two different hosts");
 }
 
+/// [6455-7.2.2-1]
 #[test]
 fn a_refused_handshake_ends_the_connection_so_that_no_proxy_takes_it_for_a_tunnel() {
     let server = Server::start();

@@ -5,12 +5,19 @@
 
 mod arch;
 mod autobahn;
+mod bench;
+mod callgrind;
 mod chaos;
+mod differential;
 mod exec;
 mod fuzz;
+mod linear;
+mod mutants;
 mod paths;
+mod rfc;
 mod server;
 mod setup;
+mod source;
 mod steps;
 mod test;
 
@@ -35,14 +42,24 @@ struct Cli {
 enum Command {
     /// Install what the tests need beyond Rust; quick when all is there
     Setup,
-    /// Run every check: format, lints, architecture, licenses, tests, Autobahn, a short fuzz run
+    /// Run every check: format, lints, architecture, RFC rules, licenses, tests, Autobahn, a short fuzz run
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
     /// Kill the server under load, or join busy rooms, many times
     Chaos(chaos::Args),
+    /// Count what twice the size costs: heads, lists, segments, fragments
+    Linear,
+    /// Measure Tidewire beside its peers
+    Bench(bench::Args),
+    /// Compare the protocol crate with two other implementations on random sequences of frames
+    Differential(differential::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
+    /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
+    Rfc(rfc::Args),
+    /// Change the protocol crate in one place after another, and see whether its tests notice
+    Mutants(mutants::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +79,11 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Linear => linear::run(),
+        Command::Bench(args) => bench::run(&args),
+        Command::Differential(args) => differential::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Rfc(args) => rfc::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
     }
 }

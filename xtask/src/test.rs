@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, exec, fuzz, paths, server, setup};
+use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, server, setup};
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 14] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -28,6 +28,11 @@ const STEPS: [Step; 11] = [
         name: "arch",
         about: "the layers hold, files are short and introduced",
         run: arch::check,
+    },
+    Step {
+        name: "rfc",
+        about: "every rule of the RFCs has code and a test, or a reason",
+        run: rfc::step,
     },
     Step {
         name: "deny",
@@ -55,9 +60,19 @@ const STEPS: [Step; 11] = [
         run: integration,
     },
     Step {
+        name: "linear",
+        about: "twice the size costs at most 2.3 times the instructions",
+        run: linear::run,
+    },
+    Step {
         name: "autobahn",
         about: "the Autobahn testsuite's quick set, both sides",
         run: autobahn::step,
+    },
+    Step {
+        name: "differential",
+        about: "two other implementations say the same",
+        run: differential::step,
     },
     Step {
         name: "fuzz",
@@ -98,14 +113,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn fmt() -> Result<()> {
     exec::run(&mut exec::cargo("fmt --all --check"))?;
-    exec::run(&mut exec::cargo(
-        "fmt --manifest-path fuzz/Cargo.toml --check",
-    ))
+    for apart in ["fuzz", "bench"] {
+        let words = format!("fmt --manifest-path {apart}/Cargo.toml --check");
+        exec::run(&mut exec::cargo(&words))?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result<()> {
     exec::run(&mut exec::cargo(
-        "clippy --workspace --all-targets --keep-going -- -D warnings",
+        "clippy --workspace --all-targets --features tidewire-protocol/fuzzing --keep-going -- -D warnings",
     ))
 }
 
@@ -131,7 +148,7 @@ fn deny() -> Result<()> {
 
 fn unit() -> Result<()> {
     exec::run(&mut exec::cargo(
-        "test --workspace --exclude tidewire-tests --no-fail-fast",
+        "test --workspace --exclude tidewire-tests --features tidewire-protocol/fuzzing --no-fail-fast",
     ))
 }
 
@@ -145,6 +162,14 @@ fn build() -> Result<()> {
 
 fn integration() -> Result<()> {
     let binary = server::build()?;
+    exec::run(&mut exec::cargo(&format!(
+        "build --package tidewire-protocol --examples --profile {}",
+        server::PROFILE
+    )))?;
     let mut test = exec::cargo("test --package tidewire-tests --no-fail-fast");
-    exec::run(test.env("TIDEWIRE_BIN", binary)).context("integration tests failed")
+    test.env("TIDEWIRE_BIN", binary).env(
+        "TIDEWIRE_EXAMPLES",
+        paths::target().join(server::PROFILE).join("examples"),
+    );
+    exec::run(&mut test).context("integration tests failed")
 }

@@ -69,6 +69,8 @@ impl Compression {
             settings: Settings {
                 level: config.level.clamp(1, 9),
                 memory_level: config.memory_level.clamp(1, 9),
+                // "MUST NOT use an LZ77 sliding window longer than 32,768 bytes", nor than was agreed on (§7.2.1).
+                // [7692-7.2.1-3, 7692-7.2.1-6, 7692-7.2.1-7, 7692-7.2.2-6]
                 window_bits: window_bits.clamp(WINDOW_BITS_MIN, WINDOW_BITS_MAX),
             },
             bytes_min: config.compress_bytes_min,
@@ -145,6 +147,8 @@ impl Compressor {
     }
 
     fn into_pool(mut self) {
+        // "MUST start compressing each new message with an empty LZ77 sliding window" (§7.2.1).
+        // [7692-7.2.1-4, 7692-7.2.1-5]
         self.deflate.reset();
         POOL.with_borrow_mut(|pool| {
             if pool.compressors.len() == POOL_MAX {
@@ -165,6 +169,7 @@ impl Compressor {
             out.resize(filled + unread.len() / 2 + 64, 0);
             let (_, free) = out.split_at_mut(filled);
             let (read, written) = (self.deflate.total_in(), self.deflate.total_out());
+            // A sync flush sets no block's BFINAL, so that nothing needs padding (§7.2.1). [7692-7.2.1-1]
             // It fails only on a state that was not set up, and a full output is no failure.
             let status = self.deflate.compress(unread, free, DeflateFlush::SyncFlush);
             debug_assert!(status.is_ok(), "{status:?}");
@@ -217,7 +222,7 @@ impl Decompression {
     ) -> Result<(), E> {
         let mut buffer = POOL.with_borrow_mut(|pool| std::mem::take(&mut pool.inflated));
         buffer.resize(STEP_BYTES, 0);
-        let mut result = self.inflate_all(piece, &mut buffer, &mut sink);
+        let mut result = self.inflate_all(piece, false, &mut buffer, &mut sink);
         if last && result.is_ok() {
             result = self.end_message(&mut buffer, &mut sink);
         }
@@ -233,8 +238,10 @@ impl Decompression {
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         if !self.ended {
-            self.inflate_all(&TAIL, buffer, sink)?;
+            self.inflate_all(&TAIL, true, buffer, sink)?;
         }
+        // Else "MUST decompress each new message using the LZ77 sliding window used to process the last compressed message"
+        // (§7.2.2). [7692-7.2.2-1, 7692-7.2.2-2, 7692-7.2.2-3]
         if !self.context_takeover
             && let Some(mut inflate) = self.inflate.take()
         {
@@ -252,17 +259,22 @@ impl Decompression {
     fn inflate_all<E: From<Corrupt>>(
         &mut self,
         mut unread: &[u8],
+        is_tail: bool,
         buffer: &mut [u8],
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let inflate = self.inflate.get_or_insert_with(|| {
             let pooled = POOL.with_borrow_mut(|pool| pool.decompressors.pop());
+            // "MUST use a 32,768-byte LZ77 sliding window" (§7.2.2), or MAY where a smaller one was agreed on.
+            // [7692-7.2.2-4, 7692-7.2.2-5]
             pooled.unwrap_or_else(|| Inflate::new(false, WINDOW_BITS_MAX))
         });
         let mut full = false;
         while !unread.is_empty() || full {
             if std::mem::take(&mut self.ended) {
-                // "DEFLATE blocks with the BFINAL bit set to 1" may stand anywhere (§7.2.3.4); a new stream begins.
+                // "DEFLATE blocks with the BFINAL bit set to 1" may stand anywhere (§7.2.3.4); a new stream begins, with
+                // an empty window. By the letter of §7.2.2 the window would go on; the backend has no reset that keeps it,
+                // and no sender on zlib refers back across the end of its stream.
                 inflate.reset(false);
             }
             let (read, written) = (inflate.total_in(), inflate.total_out());
@@ -280,7 +292,9 @@ impl Decompression {
                 Ok(Status::Ok | Status::BufError) if unread.is_empty() => return Ok(()),
                 Ok(Status::Ok | Status::BufError) | Err(_) => return Err(Corrupt.into()),
             }
-            if self.ended && unread.is_empty() {
+            // A final block that ends inside the tail is odd, but whole: the rest of the tail is no block, and would be read
+            // as the beginning of the next message.
+            if self.ended && (is_tail || unread.is_empty()) {
                 return Ok(());
             }
         }
@@ -315,5 +329,27 @@ impl fmt::Debug for Decompression {
         f.debug_struct("Decompression")
             .field("context_takeover", &self.context_takeover)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream ends with a block that has BFINAL, and only there. [7692-7.2.1-1]
+    #[test]
+    fn no_block_of_ours_is_a_final_one() {
+        let noise: Vec<u8> = (0..=255u8).map(|i| i.wrapping_mul(i) ^ 0x5a).collect();
+        for payload in [&b"Hello"[..], &[7; 100_000], &noise] {
+            let mut compression = Compression::new(&DeflateConfig::default(), 15, true);
+            let mut compressed = Vec::new();
+            compression.compress(payload, &mut compressed);
+            compressed.extend(TAIL);
+            let (mut inflate, mut out) = (Inflate::new(false, 15), vec![0; payload.len() + 1]);
+            let status = inflate.decompress(&compressed, &mut out, InflateFlush::SyncFlush);
+            assert!(matches!(status, Ok(Status::Ok)), "{status:?}");
+            assert_eq!(inflate.total_in(), compressed.len() as u64);
+            assert_eq!(out.split_at(payload.len()).0, payload);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! permessage-deflate (RFC 7692): the settings, what two ends agree on, and the codec.
 //!
-//! The memory of compressors and decompressors is the price of this extension: some 270 KB and 48 KB. It is taken on first
+//! The memory of compressors and decompressors is the price of this extension: some 380 KB and 48 KB. It is taken on first
 //! use; without context takeover all connections of a thread share it, so that an idle connection owns none.
 
 mod codec;
@@ -9,7 +9,7 @@ mod negotiation;
 pub(crate) use codec::{Compression, Corrupt, Decompression, with_output_buffer};
 pub use negotiation::{BadDeflateResponse, DeflateAgreement};
 
-/// The token in `Sec-WebSocket-Extensions` (RFC 7692 §7).
+/// The token in `Sec-WebSocket-Extensions` (RFC 7692 §7), which is registered (RFC 6455 §9.1). [6455-9.1-3]
 pub(crate) const EXTENSION_NAME: &str = "permessage-deflate";
 
 /// The window that every inflater has, in bits: "the base-2 logarithm of the LZ77 sliding window size" (§7.1.2).
@@ -31,9 +31,10 @@ pub struct DeflateConfig {
     /// Messages below this many bytes go out as they are. Default 128: below, little is won.
     pub compress_bytes_min: usize,
     /// Whether the server may compress a message with what it sent before. Default no: then a message is compressed once for
-    /// all connections, and they share one compressor. With it small messages shrink to half, at some 320 KB a connection.
+    /// all connections, and they share one compressor. With it small messages shrink to half, at some 380 KB a connection.
+    /// ([by window and memory level](crate::guide::costs)).
     pub server_context_takeover: bool,
-    /// Whether the client may. Default no: a server with it owns some 25 KB (48 KB at most) a connection.
+    /// Whether the client may. Default no: a server with it owns some 48 KB a connection.
     pub client_context_takeover: bool,
     /// The window of the server's compressor, 9 to 15 bits. Default 15.
     pub server_window_bits: u8,
@@ -49,6 +50,7 @@ impl Default for DeflateConfig {
             compress_bytes_min: 128,
             server_context_takeover: false,
             client_context_takeover: false,
+            // "An LZ77 sliding window size of 1,024 or more is RECOMMENDED" (§7.3). [7692-7.3-1]
             server_window_bits: WINDOW_BITS_MAX,
             client_window_bits: WINDOW_BITS_MAX,
         }

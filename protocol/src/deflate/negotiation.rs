@@ -53,19 +53,22 @@ impl DeflateConfig {
     /// `Sec-WebSocket-Extensions`. `None` declines all of them.
     #[must_use]
     pub fn accept(&self, offers: &[Extension<'_>]) -> Option<(DeflateAgreement, String)> {
+        // Only what was offered is answered, with its name, and nothing beside it (RFC 6455 §4.2.2, §9; RFC 7692 §5).
+        // [6455-4.2.2-8, 6455-4.2.2-9, 6455-9-1, 7692-5-3, 7692-5-5, 7692-5-7, 7692-5-9]
         let ours = offers.iter().filter(|offer| offer.name == EXTENSION_NAME);
         ours.filter_map(|offer| self.accept_one(offer)).next()
     }
 
     fn accept_one(&self, offer: &Extension<'_>) -> Option<(DeflateAgreement, String)> {
-        // "A server MUST decline an extension negotiation offer" with an illegal parameter (§7.1).
+        // "A server MUST decline an extension negotiation offer" with an illegal parameter (§7). [7692-7-1]
         let offer = Parameters::read(offer).ok()?;
         let server_bits = offer.server_max_window_bits.unwrap_or(WINDOW_BITS_MAX);
         if server_bits < WINDOW_BITS_MIN {
-            // 8 bits are legal, and nothing that we could compress with.
+            // 8 bits are legal, and nothing that we could compress with. [7692-5-4]
             return None;
         }
         let answer = Parameters {
+            // [7692-7.1.1.1-1]
             server_no_context_takeover: offer.server_no_context_takeover
                 || !self.server_context_takeover,
             client_no_context_takeover: !self.client_context_takeover,
@@ -74,6 +77,7 @@ impl DeflateConfig {
                 .map(|bits| bits.min(self.server_window_bits())),
             // "If a received extension negotiation offer doesn't have the "client_max_window_bits" extension parameter, the
             // corresponding extension negotiation response to the offer MUST NOT include" it (§7.1.2.2).
+            // [7692-7.1.2.2-3]
             client_max_window_bits: offer.client_max_window_bits.and_then(|offered| {
                 let bits = offered
                     .unwrap_or(WINDOW_BITS_MAX)
@@ -104,6 +108,7 @@ impl DeflateConfig {
         &self,
         answers: &[Extension<'_>],
     ) -> Result<Option<DeflateAgreement>, BadDeflateResponse> {
+        // An answer beside ours is an extension that we did not offer (§5). [7692-5-6, 7692-5-8, 7692-5-10, 7692-7-2]
         let answer = match answers {
             [] => return Ok(None),
             [answer] if answer.name == EXTENSION_NAME => answer,
@@ -129,6 +134,7 @@ impl DeflateConfig {
                     .agreement()
                     .client_max_window_bits
                     .min(self.client_window_bits()),
+                // [7692-7.1.1.2-1]
                 client_no_context_takeover: answer.client_no_context_takeover
                     || !self.client_context_takeover,
                 ..answer.agreement()
@@ -138,6 +144,8 @@ impl DeflateConfig {
         }
     }
 
+    /// "The client MUST inform the server of its LZ77 window size" (§5): without the parameter it is the largest.
+    /// [7692-5-2, 6455-9-2, 6455-9.1-4]
     fn offered(&self) -> Parameters {
         let below_max = |bits: u8| (bits < WINDOW_BITS_MAX).then_some(bits);
         Parameters {
@@ -241,7 +249,8 @@ fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), Illegal> {
     }
 }
 
-/// "A decimal integer value without leading zeroes between 8 to 15, inclusive" (§7.1.2.1).
+/// "A decimal integer value without leading zeroes between 8 to 15, inclusive" (§7.1.2.1), in offers and answers.
+/// [7692-7.1.2.1-1, 7692-7.1.2.1-2, 7692-7.1.2.2-1, 7692-7.1.2.2-2]
 fn window_bits(value: &str) -> Result<u8, Illegal> {
     match value {
         "8" => Ok(8),

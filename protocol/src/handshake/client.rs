@@ -1,10 +1,13 @@
 //! The client's half of the handshake (RFC 6455 §4.1): builds the request, checks the response.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use base64::Engine as _;
+use rand::RngExt as _;
 
 use crate::deflate::{DeflateAgreement, DeflateConfig};
+use crate::entropy::strong_entropy;
 
 use super::head::{HEADERS_MAX, HeadError, HeadLimits, HeadReader};
 use super::{BASE64, VERSION, accept_key, header};
@@ -33,6 +36,8 @@ pub struct Handshake {
     protocols: Vec<String>,
     deflate: Option<DeflateConfig>,
     reader: HeadReader,
+    /// A handshake that failed stays failed.
+    failed: Option<HandshakeError>,
 }
 
 /// What the server agreed to.
@@ -76,7 +81,8 @@ pub struct InvalidTarget;
 /// 16 random bytes for [`Handshake::start`]: "selected randomly for each connection" (§4.1).
 #[must_use]
 pub fn random_nonce() -> [u8; 16] {
-    rand::random()
+    // [6455-4.1-26]
+    strong_entropy().random()
 }
 
 impl Handshake {
@@ -90,6 +96,9 @@ impl Handshake {
         out: &mut Vec<u8>,
     ) -> Result<Self, InvalidTarget> {
         check_target(target)?;
+        // Every line that §4.1 asks for, in its order.
+        // [6455-4.1-17, 6455-4.1-18, 6455-4.1-19, 6455-4.1-20, 6455-4.1-21, 6455-4.1-22, 6455-4.1-23, 6455-4.1-24]
+        // [6455-4.1-25, 6455-4.1-27, 6455-4.1-28, 6455-4.1-29, 7692-5-1]
         let key = BASE64.encode(nonce);
         push_line(out, &["GET ", target.path, " HTTP/1.1"]);
         push_line(out, &["Host: ", target.host]);
@@ -121,6 +130,7 @@ impl Handshake {
                 .iter()
                 .map(|&protocol| protocol.to_owned())
                 .collect(),
+            failed: None,
             reader: HeadReader::new(HeadLimits::default()),
         })
     }
@@ -128,18 +138,25 @@ impl Handshake {
     /// Takes bytes until the response is whole; `None` while it is not. What is behind it, frames, stays in `input`.
     ///
     /// # Errors
-    /// The first check of §4.1 that the response does not pass.
+    /// The first check of §4.1 that the response does not pass; the same error again for whatever follows.
     pub fn handle_input(
         &mut self,
         input: &mut &mut [u8],
     ) -> Result<Option<Response>, HandshakeError> {
-        match self.reader.handle_input(input) {
+        // Nothing but the request is sent before the response is whole and good (§4.1), and one that is not ends it
+        // (§7.2.1). [6455-4.1-1, 6455-4.1-32, 6455-7.2.1-1]
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let checked = match self.reader.handle_input(input) {
             Ok(None) => Ok(None),
             Ok(Some(head)) => self.check_response(&head).map(Some),
             Err(error) => Err(HandshakeError::Head(error)),
-        }
+        };
+        checked.inspect_err(|&error| self.failed = Some(error))
     }
 
+    /// "The client MUST validate the server's response" (§4.1). [6455-4.1-33, 6455-4.1-39]
     fn check_response(&self, head: &[u8]) -> Result<Response, HandshakeError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head_parsed = httparse::Response::new(&mut headers);
@@ -158,7 +175,7 @@ impl Handshake {
 
     /// "If [...] the |Sec-WebSocket-Accept| contains a value other than the base64-encoded SHA-1 of the concatenation of
     /// the |Sec-WebSocket-Key| [...] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" [...], the client MUST
-    /// _Fail the WebSocket Connection_."
+    /// _Fail the WebSocket Connection_." [6455-4.1-36]
     fn check_accept(&self, headers: Headers<'_>) -> Result<(), HandshakeError> {
         if headers
             .values("sec-websocket-accept")
@@ -172,6 +189,7 @@ impl Handshake {
 
     /// "If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of an
     /// extension that was not present in the client's handshake [...] the client MUST _Fail the WebSocket Connection_."
+    /// [6455-4.1-37, 6455-9.1-5]
     fn check_extensions(
         &self,
         headers: Headers<'_>,
@@ -187,7 +205,7 @@ impl Handshake {
     }
 
     /// "If [...] this header field indicates the use of a subprotocol that was not present in the client's handshake [...]
-    /// the client MUST _Fail the WebSocket Connection_."
+    /// the client MUST _Fail the WebSocket Connection_." [6455-4.1-38]
     fn check_protocol(&self, headers: Headers<'_>) -> Result<Option<String>, HandshakeError> {
         let mut chosen = headers
             .values("sec-websocket-protocol")
@@ -229,7 +247,7 @@ fn check_status(head: &httparse::Response<'_, '_>) -> Result<(), HandshakeError>
 
 fn check_upgrade(headers: Headers<'_>) -> Result<(), HandshakeError> {
     // "If [...] the |Upgrade| header field contains a value that is not an ASCII case-insensitive match for the value
-    // "websocket", the client MUST _Fail the WebSocket Connection_."
+    // "websocket", the client MUST _Fail the WebSocket Connection_." [6455-4.1-34]
     let mut upgrade = headers.values("upgrade");
     let is_websocket = upgrade
         .next()
@@ -238,7 +256,7 @@ fn check_upgrade(headers: Headers<'_>) -> Result<(), HandshakeError> {
         return Err(HandshakeError::Upgrade);
     }
     // "If [...] the |Connection| header field doesn't contain a token that is an ASCII case-insensitive match for the
-    // value "Upgrade", the client MUST _Fail the WebSocket Connection_."
+    // value "Upgrade", the client MUST _Fail the WebSocket Connection_." [6455-4.1-35]
     let mut connection = headers.values("connection").flat_map(header::list);
     if connection.any(|token| token.eq_ignore_ascii_case("upgrade")) {
         Ok(())
@@ -248,6 +266,7 @@ fn check_upgrade(headers: Headers<'_>) -> Result<(), HandshakeError> {
 }
 
 /// "If the agreed parameters [...] are invalid, [...] the client MUST _Fail the WebSocket Connection_" (RFC 7692 §5.1, §7.1).
+/// [6455-9.1-1]
 fn check_deflate<'v>(
     offered: &DeflateConfig,
     values: impl Iterator<Item = &'v str>,
@@ -268,6 +287,8 @@ fn push_line(out: &mut Vec<u8>, parts: &[&str]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// "MUST be valid according to the specification of WebSocket URIs" (§4.1), which have no fragment (§3); subprotocols are
+/// tokens "and MUST all be unique strings". [6455-4.1-2, 6455-4.1-3, 6455-4.1-30, 6455-4.1-31]
 fn check_target(target: &Target<'_>) -> Result<(), InvalidTarget> {
     let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     let is_value = |text: &str| {
@@ -275,19 +296,26 @@ fn check_target(target: &Target<'_>) -> Result<(), InvalidTarget> {
             .all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
     };
     let legal = !target.host.is_empty()
-        && is_visible(target.host)
+        && target.host.bytes().all(header::may_stand_in_host)
         && target.path.starts_with('/')
         && is_visible(target.path)
+        && !target.path.contains('#')
         && target.origin.is_none_or(is_value)
         && target
             .protocols
             .iter()
             .all(|protocol| header::is_token(protocol))
+        && are_unique(target.protocols)
         && target
             .headers
             .iter()
             .all(|(name, value)| header::is_token(name) && is_value(value));
     if legal { Ok(()) } else { Err(InvalidTarget) }
+}
+
+fn are_unique(protocols: &[&str]) -> bool {
+    let mut seen = HashSet::new();
+    protocols.iter().all(|protocol| seen.insert(protocol))
 }
 
 impl fmt::Display for HandshakeError {

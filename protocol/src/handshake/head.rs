@@ -162,8 +162,13 @@ impl HeadReader {
 
 impl Scan {
     /// Goes on to the end of `bytes`, or of the head: then returns where it is.
+    ///
+    /// The first byte that is wrong decides, however the head is cut: so nothing behind the limit is looked at, and a line
+    /// that is too long is that before it is anything else.
     fn find_end(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         self.check_first_byte(bytes)?;
+        let looked_at = bytes.len().min(limits.head_bytes_max.saturating_add(1));
+        let (bytes, _) = bytes.split_at(looked_at);
         while let Some(length) = bytes
             .split_at(self.position)
             .1
@@ -172,6 +177,7 @@ impl Scan {
         {
             let line_end = self.position + length;
             let line = bytes.split_at(line_end).0.split_at(self.line_start).1;
+            self.check_line(line, limits)?;
             // "A recipient MAY recognize a single LF as a line terminator" (RFC 9112 §2.2): we do not, since proxies
             // differ in it, and where two parsers differ requests are smuggled.
             let Some(line) = line.strip_suffix(b"\r") else {
@@ -179,31 +185,18 @@ impl Scan {
             };
             self.position = line_end + 1;
             if line.is_empty() && self.lines > 0 {
-                return if self.position > limits.head_bytes_max {
-                    Err(HeadError::TooLarge)
-                } else {
-                    Ok(Some(self.position))
-                };
+                return self.check_size(limits).map(|()| Some(self.position));
             }
-            self.end_line(line.len(), limits)?;
+            self.end_line(line.is_empty(), limits)?;
         }
         self.position = bytes.len();
-        let open_line = bytes.split_at(self.line_start).1;
-        self.check_line(
-            open_line.strip_suffix(b"\r").unwrap_or(open_line).len(),
-            limits,
-        )?;
-        if self.position > limits.head_bytes_max {
-            Err(HeadError::TooLarge)
-        } else {
-            Ok(None)
-        }
+        self.check_line(bytes.split_at(self.line_start).1, limits)?;
+        self.check_size(limits).map(|()| None)
     }
 
-    fn end_line(&mut self, length: usize, limits: &HeadLimits) -> Result<(), HeadError> {
-        self.check_line(length, limits)?;
+    fn end_line(&mut self, empty: bool, limits: &HeadLimits) -> Result<(), HeadError> {
         self.line_start = self.position;
-        if length == 0 {
+        if empty {
             // "A server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line" (§2.2).
             if self.head_start > 0 {
                 return Err(HeadError::Malformed);
@@ -219,7 +212,9 @@ impl Scan {
         }
     }
 
-    const fn check_line(&self, length: usize, limits: &HeadLimits) -> Result<(), HeadError> {
+    /// A line that has ended, or what there is of one; its CR does not count.
+    fn check_line(&self, line: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
+        let length = line.strip_suffix(b"\r").unwrap_or(line).len();
         if self.lines == 0 {
             if length > limits.start_line_bytes_max {
                 Err(HeadError::StartLineTooLong)
@@ -227,6 +222,14 @@ impl Scan {
                 Ok(())
             }
         } else if length > limits.header_line_bytes_max {
+            Err(HeadError::TooLarge)
+        } else {
+            Ok(())
+        }
+    }
+
+    const fn check_size(&self, limits: &HeadLimits) -> Result<(), HeadError> {
+        if self.position > limits.head_bytes_max {
             Err(HeadError::TooLarge)
         } else {
             Ok(())
@@ -281,6 +284,35 @@ mod tests {
 
     fn with_header_line(length: usize) -> Vec<u8> {
         format!("GET / HTTP/1.1\r\n{}\r\n\r\n", "h".repeat(length)).into_bytes()
+    }
+
+    #[test]
+    fn a_head_may_be_as_large_as_the_limit_to_the_byte() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let read = |head_bytes_max| {
+            let limits = HeadLimits {
+                head_bytes_max,
+                ..HeadLimits::default()
+            };
+            let mut head = *head;
+            let read = HeadReader::new(limits).handle_input(&mut &mut head[..]);
+            read.map(|head| head.is_some())
+        };
+        assert_eq!(read(head.len()), Ok(true));
+        for over in 1..=2 {
+            assert_eq!(read(head.len() - over), Err(HeadError::TooLarge));
+        }
+    }
+
+    #[test]
+    fn a_head_has_begun_from_its_first_byte_to_its_last() {
+        let mut reader = HeadReader::default();
+        let (mut line, mut end) = (*b"GET / HTTP/1.1\r\n", *b"\r\n");
+        assert!(!reader.has_begun());
+        assert_eq!(reader.handle_input(&mut &mut line[..]), Ok(None));
+        assert!(reader.has_begun());
+        assert!(reader.handle_input(&mut &mut end[..]).unwrap().is_some());
+        assert!(!reader.has_begun());
     }
 
     #[test]
@@ -365,6 +397,29 @@ mod tests {
         }
         for size in [1, 1000, 100_000] {
             assert_eq!(read_in_pieces(&head, size), Err(HeadError::TooLarge));
+        }
+    }
+
+    #[test]
+    fn the_first_byte_that_is_wrong_decides_however_the_head_is_cut() {
+        let long_and_without_cr = [&b"G".repeat(8193)[..], b"\n"].concat();
+        let large = [b"GET / HTTP/1.1\r\n", &b"h: hhhh\r\n".repeat(2000)[..]].concat();
+        let large_then_without_cr = [&large[..], b"h\n"].concat();
+        for size in [1, 7, 100_000] {
+            assert_eq!(
+                read_in_pieces(&long_and_without_cr, size),
+                Err(HeadError::StartLineTooLong)
+            );
+            let mut reader = HeadReader::new(HeadLimits {
+                head_bytes_max: 16,
+                ..HeadLimits::default()
+            });
+            let mut bytes = large_then_without_cr.clone();
+            let results = bytes
+                .chunks_mut(size)
+                .map(|mut piece| reader.handle_input(&mut piece).map(|_| ()));
+            let failed = results.into_iter().find(Result::is_err);
+            assert_eq!(failed, Some(Err(HeadError::TooLarge)));
         }
     }
 

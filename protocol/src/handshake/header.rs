@@ -41,6 +41,16 @@ const fn is_token_byte(byte: u8) -> bool {
         )
 }
 
+/// What a host and a port are made of, brackets of an IPv6 address included: not the delimiters around them in a URI, and
+/// no comma, which would make a list.
+pub(crate) const fn may_stand_in_host(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+        && !matches!(
+            byte,
+            b',' | b'/' | b'?' | b'#' | b'@' | b'\\' | b'"' | b'<' | b'>'
+        )
+}
+
 /// An extension as offered or agreed in `Sec-WebSocket-Extensions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extension<'a> {
@@ -80,6 +90,7 @@ pub fn extensions(value: &str) -> Result<Vec<Extension<'_>>, MalformedExtensions
     let mut scanner = Scanner { rest: value };
     let mut found = Vec::new();
     loop {
+        // [6455-9.1-1]
         scanner.skip_space();
         if !scanner.rest.is_empty() && !scanner.rest.starts_with(',') {
             found.push(scanner.extension()?);
@@ -136,7 +147,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token'
-    /// ABNF" (§9.1).
+    /// ABNF" (§9.1). [6455-9.1-2, 6455-4.3-1]
     fn quoted_token(&mut self) -> Result<Cow<'a, str>, MalformedExtensions> {
         self.expect('"')?;
         // Nearly always there is nothing to unescape, and the value is lent.
@@ -232,6 +243,7 @@ mod tests {
         assert_extensions(",, a ,,b,", &[("a", vec![]), ("b", vec![])]);
     }
 
+    /// [6455-9.1-1]
     #[test]
     fn what_is_not_in_the_grammar_is_refused() {
         for value in [

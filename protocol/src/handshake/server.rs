@@ -52,6 +52,7 @@ impl<'h> Request<'h> {
         head: &'h [u8],
         storage: &'h mut HeaderStorage<'h>,
     ) -> Result<Self, MalformedRequest> {
+        // [6455-10.7-1]
         let mut parsed = httparse::Request::new(&mut storage.0);
         match parsed.parse(head) {
             Ok(httparse::Status::Complete(used)) if used == head.len() => {}
@@ -167,20 +168,10 @@ impl<'h> Request<'h> {
     fn check_host(&self) -> Result<(), MalformedRequest> {
         match self.single("host")? {
             None if self.minor_version > 0 => Err(MalformedRequest),
-            Some(host) if !host.bytes().all(may_stand_in_host) => Err(MalformedRequest),
+            Some(host) if !host.bytes().all(header::may_stand_in_host) => Err(MalformedRequest),
             Some(_) | None => Ok(()),
         }
     }
-}
-
-/// What a host and a port are made of, brackets of an IPv6 address included: not the delimiters around them in a URI, and
-/// no comma, which would make a list.
-const fn may_stand_in_host(byte: u8) -> bool {
-    byte.is_ascii_graphic()
-        && !matches!(
-            byte,
-            b',' | b'/' | b'?' | b'#' | b'@' | b'\\' | b'"' | b'<' | b'>'
-        )
 }
 
 fn strip_scheme(target: &str) -> Option<&str> {
@@ -219,6 +210,7 @@ impl Refusal {
     /// The HTTP status code.
     #[must_use]
     pub const fn status(self) -> u16 {
+        // "SHOULD return an appropriate HTTP [RFC2616] status code" (§10.7). [6455-10.7-3]
         match self {
             Self::Method => 405,
             Self::NoUpgrade | Self::Version => 426,
@@ -234,6 +226,7 @@ impl Refusal {
             // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22).
             Self::NoUpgrade => &[("Upgrade", "websocket")],
             // "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable of" (§4.2.2).
+            // [6455-4.2.2-4, 6455-4.4-1]
             Self::Version => &[("Sec-WebSocket-Version", VERSION), ("Upgrade", "websocket")],
             Self::HttpVersion | Self::Key | Self::Protocols | Self::Extensions | Self::Body => &[],
         }
@@ -288,6 +281,8 @@ impl<'h> Upgrade<'h> {
     /// # Errors
     /// The first rule that it does not follow.
     pub fn from_request(request: &Request<'h>) -> Result<Self, Refusal> {
+        // "MUST stop processing the client's handshake and return an HTTP response with an appropriate error code"
+        // (§4.2.1). [6455-4.2.1-1, 6455-4.2.2-1]
         if request.method != "GET" {
             return Err(Refusal::Method);
         }
@@ -334,6 +329,7 @@ impl<'h> Upgrade<'h> {
     /// The first of `supported` that the client asks for; "compared case-sensitively" (§4.2.2 leaves the choice to us).
     #[must_use]
     pub fn choose_protocol<'s>(&self, supported: &[&'s str]) -> Option<&'s str> {
+        // "The value chosen MUST be derived from the client's handshake" (§4.2.2). [6455-4.2.2-6]
         supported
             .iter()
             .copied()
@@ -342,10 +338,12 @@ impl<'h> Upgrade<'h> {
 
     /// Appends the response that opens the connection (§4.2.2), with the subprotocol and the extensions that were chosen.
     pub fn accept(&self, protocol: Option<&str>, extensions: Option<&str>, out: &mut Vec<u8>) {
+        // [6455-4.2.2-10]
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
         out.extend_from_slice(accept_key(self.key).as_bytes());
+        // "MUST NOT send back a |Sec-WebSocket-Protocol| header field" where none was chosen (§4.2.2). [6455-4.2.2-7]
         if let Some(protocol) = protocol {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(protocol.as_bytes());
@@ -358,7 +356,8 @@ impl<'h> Upgrade<'h> {
     }
 }
 
-/// The offers of all header lines, in order: several lines mean the same as one (§9.1).
+/// The offers of all header lines, in order: several lines mean the same as one (§9.1). What is malformed is refused.
+/// [6455-9.1-1, 6455-8.1-1]
 fn extensions<'h>(request: &Request<'h>) -> Result<Vec<Extension<'h>>, Refusal> {
     let mut offers = Vec::new();
     for value in request.values("sec-websocket-extensions") {
@@ -369,7 +368,7 @@ fn extensions<'h>(request: &Request<'h>) -> Result<Vec<Extension<'h>>, Refusal> 
 }
 
 /// "The elements that comprise this value MUST be non-empty strings with characters [...] not including separator
-/// characters" (§4.1).
+/// characters" (§4.1). [6455-8.1-1]
 fn protocols<'h>(request: &Request<'h>) -> Result<Vec<&'h str>, Refusal> {
     let mut protocols = Vec::new();
     for value in request.values("sec-websocket-protocol") {

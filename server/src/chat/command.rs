@@ -273,8 +273,11 @@ impl<'a> Command<'a> {
     }
 }
 
-/// A number or a short string: it is kept with the message.
-fn check_seq(seq: Option<&RawValue>) -> Result<(), Refused> {
+/// Checks a message's number: a JSON number or a short string, since it is kept with the message.
+///
+/// # Errors
+/// It is something else, or longer than 128 bytes.
+pub fn check_seq(seq: Option<&RawValue>) -> Result<(), Refused> {
     let Some(seq) = seq.map(RawValue::get) else {
         return Ok(());
     };

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::ids::{ConnId, LogName, RoomName, Session, UserName};
-use crate::log::{Draft, Page, Position, ReadFrom, Since};
+use crate::log::{BadPosition, Draft, Page, Position, ReadFrom, Since};
 
 /// What a connection says of itself in its address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,9 +129,39 @@ pub enum Part {
     Before(Option<Position>),
 }
 
+impl Follow {
+    /// A connection that follows a log from `since` on; from now if it does not say, and a user's own messages from what
+    /// has not arrived yet.
+    #[must_use]
+    pub fn new(conn: ConnId, log: LogName, since: Option<&str>) -> Self {
+        let parsed = since.map(str::parse::<Since>);
+        let bad_since = match (since, parsed) {
+            (Some(since), Some(Err(BadPosition))) => Some(since.chars().take(64).collect()),
+            _ => None,
+        };
+        let from = match parsed {
+            Some(Ok(since)) => ReadFrom::Since(since),
+            // Nobody knows what it missed: it gets all there is, behind a gap.
+            Some(Err(BadPosition)) => ReadFrom::Since(Since::Oldest),
+            None if log.as_str().starts_with('@') => ReadFrom::Mark,
+            None => ReadFrom::Since(Since::Now),
+        };
+        Self {
+            log,
+            conn,
+            from,
+            bad_since,
+            room: None,
+            with_since: since.is_some(),
+            id: None,
+        }
+    }
+}
+
 impl Part {
     /// Whether there is more of it behind (or before) a page.
-    pub(super) fn has_more(self, page: &Page) -> bool {
+    #[must_use]
+    pub fn has_more(self, page: &Page) -> bool {
         match self {
             Self::Since(_) => page.next != page.head,
             Self::Before(_) => page

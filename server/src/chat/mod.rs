@@ -8,13 +8,15 @@ mod effect;
 mod event;
 mod followers;
 mod hub;
+mod parked;
 mod people;
 mod relay;
 mod room;
 
+pub use command::check_seq;
 pub use command::{BadCommand, Command, Refused, Request};
 pub use effect::{Append, Audience, Effect, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, entry_text, gap_text};
 pub use followers::Followers;
-pub use hub::{Hub, HubConfig};
+pub use hub::{HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, not_kept, not_read, part_of};
 pub use relay::Relay;

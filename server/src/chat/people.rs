@@ -54,6 +54,11 @@ impl People {
             .filter(|older| *older != conn)
     }
 
+    /// Whether the session is this connection's, and not a newer one's.
+    pub(super) fn has_session(&self, conn: ConnId, user: &UserName, session: &Session) -> bool {
+        self.sessions.get(&(user.clone(), session.clone())) == Some(&conn)
+    }
+
     /// Takes the connection out; the session stays with a newer one that has it.
     pub(super) fn remove(&mut self, conn: ConnId, user: &UserName, session: &Session) {
         self.everyone.remove(conn);

@@ -1,6 +1,7 @@
 //! The rooms and who is in them: their connections, and how many of them each user has.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::followers::Followers;
 use crate::ids::{ConnId, RoomName, UserName};
@@ -58,5 +59,46 @@ impl Rooms {
         self.0.get(name).map_or_else(Vec::new, |room| {
             room.users.keys().map(UserName::as_str).take(max).collect()
         })
+    }
+
+    /// Names and numbers of users of the `max` largest rooms, largest first, and by name where they are as large.
+    pub(super) fn largest(&self, max: usize) -> Vec<(&str, usize)> {
+        // The smallest of those found so far is on top: however many rooms there are, only `max` are sorted.
+        let mut found = BinaryHeap::with_capacity(max.min(self.0.len()) + 1);
+        for (name, room) in &self.0 {
+            found.push((Reverse(room.users.len()), name.as_str()));
+            if found.len() > max {
+                found.pop();
+            }
+        }
+        let found = found.into_sorted_vec().into_iter();
+        found.map(|(Reverse(users), name)| (name, users)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_rooms_come_first_and_each_user_counts_once() {
+        let mut rooms = Rooms::default();
+        let mut enter = |room: &str, index: u32, user: &str| {
+            let conn = ConnId {
+                index,
+                generation: 0,
+            };
+            let (room, user) = (RoomName::new(room).unwrap(), UserName::new(user).unwrap());
+            rooms.enter(&room, conn, &user);
+        };
+        for (index, user) in ["alice", "bob", "bob"].into_iter().enumerate() {
+            enter("two", index as u32, user);
+        }
+        for room in ["b", "a", "c"] {
+            enter(room, 9, "carol");
+        }
+        assert_eq!(rooms.largest(9), [("two", 2), ("a", 1), ("b", 1), ("c", 1)]);
+        assert_eq!(rooms.largest(2), [("two", 2), ("a", 1)]);
+        assert_eq!(rooms.largest(0), []);
     }
 }

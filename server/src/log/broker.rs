@@ -73,11 +73,8 @@ pub enum AppendError {
     Store(StoreError),
 }
 
-/// Where the answers go.
-pub trait Outlet<C>: Send {
-    /// Takes answers, in order.
-    fn deliver(&self, replies: Vec<Reply<C>>);
-}
+/// Where the answers go, in order.
+type Outlet<C> = Box<dyn Fn(Vec<Reply<C>>) + Send>;
 
 /// A broker that runs; it ends when this is dropped, after saving what it was given.
 #[derive(Debug)]
@@ -87,17 +84,17 @@ pub struct Broker<C> {
 }
 
 impl<C: Send + 'static> Broker<C> {
-    /// Starts the thread; `clock` tells the milliseconds since 1970.
+    /// Starts the thread, which hands its answers to `outlet`; `clock` tells the milliseconds since 1970.
     ///
     /// # Errors
     /// The system has no thread left.
     pub fn start(
         store: Box<dyn Store>,
-        outlet: Box<dyn Outlet<C>>,
+        outlet: impl Fn(Vec<Reply<C>>) + Send + 'static,
         clock: fn() -> u64,
     ) -> io::Result<Self> {
         let (sender, receiver) = channel();
-        let run = move || Run::new(store, outlet, clock).until_closed(&receiver);
+        let run = move || Run::new(store, Box::new(outlet), clock).until_closed(&receiver);
         let thread = Builder::new().name("log".to_owned()).spawn(run)?;
         Ok(Self {
             requests: Some(sender),
@@ -126,17 +123,17 @@ impl<C> Drop for Broker<C> {
 /// The thread's state.
 struct Run<C> {
     store: Box<dyn Store>,
-    outlet: Box<dyn Outlet<C>>,
+    outlet: Outlet<C>,
     clock: fn() -> u64,
     /// Answers in order; those about appends are true once the commit is through.
     replies: Vec<Reply<C>>,
-    /// Which of them those are.
-    uncommitted: Vec<usize>,
+    /// Which of them those are, and in which log.
+    uncommitted: Vec<(usize, LogName)>,
     expired_at: u64,
 }
 
 impl<C> Run<C> {
-    fn new(store: Box<dyn Store>, outlet: Box<dyn Outlet<C>>, clock: fn() -> u64) -> Self {
+    fn new(store: Box<dyn Store>, outlet: Outlet<C>, clock: fn() -> u64) -> Self {
         Self {
             store,
             outlet,
@@ -161,7 +158,7 @@ impl<C> Run<C> {
                     if !self.uncommitted.is_empty() {
                         self.commit();
                     }
-                    self.outlet.deliver(std::mem::take(&mut self.replies));
+                    (self.outlet)(std::mem::take(&mut self.replies));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -181,7 +178,7 @@ impl<C> Run<C> {
                 if let Ok(placed) = &placed
                     && placed.position().offset > self.store.head(&log).offset
                 {
-                    self.uncommitted.push(self.replies.len());
+                    self.uncommitted.push((self.replies.len(), log));
                 }
                 let result = placed.map_err(|LogsFull| AppendError::LogsFull);
                 self.replies.push(Reply::Appended(result, context));
@@ -217,12 +214,15 @@ impl<C> Run<C> {
         self.store.read(log, &since, max)
     }
 
-    /// Saves what was appended; if that fails, nobody's message was kept.
+    /// Saves what was appended; if that fails, nobody's message was kept that is not there now: what is only in memory is.
     fn commit(&mut self) {
         let uncommitted = std::mem::take(&mut self.uncommitted);
         if let Err(error) = self.store.commit() {
-            for index in uncommitted {
-                if let Some(Reply::Appended(result, _)) = self.replies.get_mut(index) {
+            for (index, log) in uncommitted {
+                if let Some(Reply::Appended(result @ Ok(_), _)) = self.replies.get_mut(index)
+                    && let Ok(placed) = &*result
+                    && placed.position().offset > self.store.head(&log).offset
+                {
                     *result = Err(AppendError::Store(error.clone()));
                 }
             }
@@ -238,5 +238,147 @@ impl<C> Run<C> {
         // Both are tried again the next time.
         let _ = self.store.commit();
         let _ = self.store.expire(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::LogName;
+    use crate::log::store_tests::draft;
+    use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule, Rules};
+    use std::sync::{Arc, Mutex};
+
+    /// A store whose commits fail, and keep nothing, as long as it is told so.
+    struct Failing(MemoryStore, Arc<Mutex<Option<StoreError>>>, Vec<Draft>);
+
+    impl Store for Failing {
+        fn append(&mut self, draft: Draft) -> Result<Placed, LogsFull> {
+            let offset = self.0.head(&draft.log).offset + 1 + self.2.len() as u64;
+            let epoch = self.0.head(&draft.log).epoch;
+            self.2.push(draft.clone());
+            let position = Position { epoch, offset };
+            Ok(Placed::New(Arc::new(crate::log::Entry { position, draft })))
+        }
+
+        fn commit(&mut self) -> Result<(), StoreError> {
+            let drafts = std::mem::take(&mut self.2);
+            if let Some(error) = self.1.lock().unwrap().clone() {
+                return Err(error);
+            }
+            for draft in drafts {
+                self.0.append(draft).unwrap();
+            }
+            self.0.commit()
+        }
+
+        fn head(&self, log: &LogName) -> Position {
+            self.0.head(log)
+        }
+
+        fn read(&self, log: &LogName, since: &Since, max: PageMax) -> Result<Page, StoreError> {
+            self.0.read(log, since, max)
+        }
+
+        fn read_before(
+            &self,
+            log: &LogName,
+            before: Option<&Position>,
+            max: PageMax,
+        ) -> Result<Page, StoreError> {
+            self.0.read_before(log, before, max)
+        }
+
+        fn mark(&self, log: &LogName) -> Option<Position> {
+            self.0.mark(log)
+        }
+
+        fn set_mark(&mut self, log: &LogName, position: Position) {
+            self.0.set_mark(log, position);
+        }
+
+        fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {
+            self.0.expire(unix_ms)
+        }
+
+        fn logs(&self) -> Vec<(LogName, Position)> {
+            self.0.logs()
+        }
+    }
+
+    fn memory() -> MemoryStore {
+        MemoryStore::new(Epoch::new(7), Arc::new(Rules::default()))
+    }
+
+    const ALL: PageMax = PageMax {
+        entries: 100,
+        bytes: 1 << 20,
+    };
+
+    #[test]
+    fn answers_come_in_the_order_of_requests_and_what_was_given_is_saved_at_the_end() {
+        let (sender, receiver) = channel();
+        let outlet = move |replies| drop(sender.send(replies));
+        let broker = Broker::start(Box::new(memory()), outlet, || 0).unwrap();
+        for number in 0..100 {
+            broker.send(Request::Append(draft("a", "1"), number));
+            let read = Request::Read {
+                log: LogName::new("a").unwrap(),
+                from: ReadFrom::Since(Since::Oldest),
+                max: ALL,
+                context: number,
+            };
+            broker.send(read);
+        }
+        drop(broker);
+        let replies: Vec<Reply<u32>> = receiver.into_iter().flatten().collect();
+        assert_eq!(replies.len(), 200);
+        let mut shown = 0;
+        for (index, reply) in replies.iter().enumerate() {
+            match reply {
+                Reply::Appended(Ok(placed), number) => {
+                    assert_eq!((index as u32 / 2, index % 2), (*number, 0));
+                    assert_eq!(placed.position().offset, u64::from(*number) + 1);
+                }
+                // A page never shows what was not committed before it was asked for.
+                Reply::Page(Ok(page), number) => {
+                    assert!(page.head.offset <= u64::from(*number) + 1);
+                    assert!(page.head.offset >= shown, "{index}");
+                    shown = page.head.offset;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_saved_is_told_and_what_is_only_in_memory_was_kept() {
+        let failure = Arc::new(Mutex::new(Some(StoreError::Full)));
+        let durable = Failing(memory(), Arc::clone(&failure), Vec::new());
+        let mut rules = Rules::default();
+        let in_memory = Rule {
+            keep: Keep::Memory,
+            ..Rule::default()
+        };
+        rules.push(Pattern::new("m*".to_owned()), in_memory);
+        let store = RoutedStore::new(Arc::new(rules), Box::new(durable), memory());
+        let mut run = Run::new(Box::new(store), Box::new(drop::<Vec<Reply<u32>>>), || 0);
+        let mut results = || {
+            for (name, number) in [("a", 1), ("m", 2), ("a", 3)] {
+                run.take(Request::Append(draft(name, "1"), number));
+            }
+            run.commit();
+            std::mem::take(&mut run.replies)
+                .into_iter()
+                .map(|reply| match reply {
+                    Reply::Appended(result, _) => result.map(|placed| placed.position().offset),
+                    Reply::Page(..) => panic!(),
+                })
+                .collect::<Vec<_>>()
+        };
+        let full = Err(AppendError::Store(StoreError::Full));
+        assert_eq!(results(), [full.clone(), Ok(1), full]);
+        *failure.lock().unwrap() = None;
+        assert_eq!(results(), [Ok(1), Ok(2), Ok(2)]);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::extent::{Era, Extent};
 use super::{
-    Draft, Entry, Epoch, Key, LOGS_MAX, LogsFull, Page, PageMax, Placed, Position, Retention,
-    Since, Store, StoreError,
+    Draft, Entry, Epoch, Keep, Key, LOGS_MAX, LogsFull, Page, PageMax, Placed, Position, Retention,
+    Rule, Rules, Since, Store, StoreError,
 };
 use crate::ids::LogName;
 
@@ -18,7 +18,7 @@ const CONTENT_BYTES_MAX: u64 = 256 << 20;
 pub struct MemoryStore {
     /// What new logs begin with; another one after each log that was forgotten.
     epoch: Epoch,
-    retention: Retention,
+    rules: Arc<Rules>,
     logs: HashMap<LogName, Log, foldhash::fast::RandomState>,
     /// Logs with entries that are not committed, perhaps several times.
     uncommitted: Vec<LogName>,
@@ -39,15 +39,18 @@ struct Log {
     /// The offset of each key that is kept.
     keys: HashMap<Box<[u8]>, u64, foldhash::fast::RandomState>,
     mark: Option<Position>,
+    retention: Retention,
+    /// When the newest entry came, in milliseconds since 1970: a log that keeps nothing is not forgotten at once.
+    newest_time: u64,
 }
 
 impl MemoryStore {
     /// Empty logs that begin with this epoch.
     #[must_use]
-    pub fn new(epoch: Epoch, retention: Retention) -> Self {
+    pub fn new(epoch: Epoch, rules: Arc<Rules>) -> Self {
         Self {
             epoch,
-            retention,
+            rules,
             logs: HashMap::default(),
             uncommitted: Vec::new(),
             arrivals: VecDeque::new(),
@@ -63,18 +66,19 @@ impl MemoryStore {
             if self.logs.len() >= LOGS_MAX {
                 return Err(LogsFull);
             }
-            self.logs.insert(name.clone(), Log::new(self.epoch));
+            let log = Log::new(self.epoch, self.rules.of(name.as_str()));
+            self.logs.insert(name.clone(), log);
         }
         self.logs.get_mut(name.as_str()).ok_or(LogsFull)
     }
 
     /// Lets go of what is too much in one log, and in all together.
     fn shrink(&mut self, name: &LogName) {
-        self.forget(name, |log, retention| log.is_over(retention));
+        self.forget(name, Log::is_over);
         while self.content_bytes > self.content_bytes_max
             && let Some((name, offset)) = self.arrivals.pop_front()
         {
-            self.forget(&name, |log, _| {
+            self.forget(&name, |log| {
                 log.entries.len() > 1 && log.oldest().is_some_and(|oldest| oldest <= offset)
             });
         }
@@ -89,12 +93,12 @@ impl MemoryStore {
     }
 
     /// Forgets the oldest entries of a log as long as `is_over`.
-    fn forget(&mut self, name: &LogName, is_over: impl Fn(&Log, &Retention) -> bool) {
+    fn forget(&mut self, name: &LogName, is_over: impl Fn(&Log) -> bool) {
         let Some(log) = self.logs.get_mut(name.as_str()) else {
             return;
         };
         let (entries, bytes) = (log.entries.len(), log.content_bytes);
-        while is_over(log, &self.retention) {
+        while is_over(log) {
             log.forget_oldest();
         }
         self.entries -= entries - log.entries.len();
@@ -143,6 +147,7 @@ impl Store for MemoryStore {
         if let Some(key) = key {
             log.keys.insert(key, entry.position.offset);
         }
+        log.newest_time = entry.draft.time;
         log.content_bytes += content_bytes(&entry);
         log.entries.push_back(Arc::clone(&entry));
         self.content_bytes += content_bytes(&entry);
@@ -227,14 +232,13 @@ impl Store for MemoryStore {
     }
 
     fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {
-        let age_max = u64::try_from(self.retention.age_max.as_millis()).unwrap_or(u64::MAX);
-        let oldest_time = unix_ms.saturating_sub(age_max);
         let before = self.logs.len();
         let names: Vec<LogName> = self.logs.keys().cloned().collect();
         for name in &names {
-            self.forget(name, |log, _| log.is_older_than(oldest_time));
+            self.forget(name, |log| log.has_old_entry(unix_ms));
         }
-        self.logs.retain(|_, log| !log.entries.is_empty());
+        self.logs
+            .retain(|_, log| !log.entries.is_empty() || !log.is_old(log.newest_time, unix_ms));
         if self.logs.len() < before {
             self.epoch = Epoch::new(self.epoch.number().wrapping_add(1));
         }
@@ -248,7 +252,11 @@ impl Store for MemoryStore {
 }
 
 impl Log {
-    fn new(epoch: Epoch) -> Self {
+    fn new(epoch: Epoch, rule: &Rule) -> Self {
+        let nothing = Retention {
+            entries_max: 0,
+            ..rule.retention
+        };
         Self {
             era: Era { first: 1, epoch },
             entries: VecDeque::new(),
@@ -256,6 +264,12 @@ impl Log {
             head: 0,
             keys: HashMap::default(),
             mark: None,
+            retention: if rule.keep == Keep::Nothing {
+                nothing
+            } else {
+                rule.retention
+            },
+            newest_time: 0,
         }
     }
 
@@ -293,15 +307,19 @@ impl Log {
         self.entries.front().map(|entry| entry.position.offset)
     }
 
-    fn is_over(&self, retention: &Retention) -> bool {
-        self.entries.len() as u64 > retention.entries_max
-            || (self.content_bytes > retention.bytes_max && self.entries.len() > 1)
+    fn is_over(&self) -> bool {
+        self.entries.len() as u64 > self.retention.entries_max
+            || (self.content_bytes > self.retention.bytes_max && self.entries.len() > 1)
     }
 
-    fn is_older_than(&self, time: u64) -> bool {
-        self.entries
-            .front()
-            .is_some_and(|entry| entry.draft.time < time && entry.position.offset <= self.head)
+    fn is_old(&self, time: u64, unix_ms: u64) -> bool {
+        u128::from(unix_ms.saturating_sub(time)) > self.retention.age_max.as_millis()
+    }
+
+    fn has_old_entry(&self, unix_ms: u64) -> bool {
+        self.entries.front().is_some_and(|entry| {
+            self.is_old(entry.draft.time, unix_ms) && entry.position.offset <= self.head
+        })
     }
 
     fn forget_oldest(&mut self) {
@@ -339,12 +357,38 @@ fn within(entries: impl Iterator<Item = Arc<Entry>>, max: PageMax) -> Vec<Arc<En
 mod tests {
     use super::*;
 
-    crate::log::store_tests::store_tests!(|retention| MemoryStore::new(Epoch::new(7), retention));
+    fn open(retention: Retention) -> MemoryStore {
+        let rule = Rule {
+            retention,
+            ..Rule::default()
+        };
+        MemoryStore::new(Epoch::new(7), Arc::new(Rules::new(rule)))
+    }
+
+    crate::log::store_tests::store_tests!(open);
+
+    #[test]
+    fn a_log_that_keeps_nothing_still_counts() {
+        use crate::log::store_tests::draft;
+        let rule = Rule {
+            keep: Keep::Nothing,
+            ..Rule::default()
+        };
+        let mut store = MemoryStore::new(Epoch::new(7), Arc::new(Rules::new(rule)));
+        let name = LogName::new("a").unwrap();
+        for offset in 1..=3 {
+            store.append(draft("a", "1")).unwrap();
+            store.commit().unwrap();
+            store.expire(2000).unwrap();
+            assert_eq!(store.head(&name).to_string(), format!("00000007-{offset}"));
+            assert_eq!(store.content_bytes, 0);
+        }
+    }
 
     #[test]
     fn all_logs_together_keep_so_much_and_the_oldest_goes_first() {
         use crate::log::store_tests::draft;
-        let mut store = MemoryStore::new(Epoch::new(7), Retention::default());
+        let mut store = open(Retention::default());
         store.content_bytes_max = 30;
         let oldest = |store: &MemoryStore, name: &str| {
             let name = LogName::new(name).unwrap();
@@ -372,7 +416,7 @@ mod tests {
         );
         assert_eq!((store.entries, store.content_bytes), (6, 30));
         // What is gone does not pile up in the order of arrivals.
-        store.retention.entries_max = 1;
+        store.logs.get_mut("a").unwrap().retention.entries_max = 1;
         for _ in 0..5000 {
             store.append(draft("a", "1")).unwrap();
             store.commit().unwrap();

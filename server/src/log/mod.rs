@@ -4,10 +4,13 @@
 //! 3, …, and an epoch that changes whenever a tail of them may have been lost. A [`Store`] keeps logs; one thread has it.
 
 mod broker;
+pub mod disk;
 mod entry;
 mod extent;
 mod memory;
 mod position;
+mod routed;
+mod rules;
 #[cfg(test)]
 mod store_tests;
 
@@ -15,10 +18,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use broker::{AppendError, Broker, Outlet, ReadFrom, Reply, Request};
+pub use broker::{AppendError, Broker, ReadFrom, Reply, Request};
+pub use disk::DiskStore;
 pub use entry::{Draft, Entry, Key};
 pub use memory::MemoryStore;
 pub use position::{BadPosition, Epoch, Position, Positions, Since};
+pub use routed::RoutedStore;
+pub use rules::{Keep, Pattern, Rule, Rules, Slow};
 
 use crate::ids::LogName;
 

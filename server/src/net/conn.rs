@@ -11,7 +11,7 @@ use tidewire_protocol::{Connection, Transport};
 use super::receipt::Receipt;
 use crate::ids::RoomName;
 use crate::timer::Tick;
-use crate::transport::{Http, HttpConfig};
+use crate::transport::{Http, HttpConfig, Turn};
 
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
@@ -40,6 +40,10 @@ pub(super) struct Conn {
     half_closed: bool,
     /// To be freed at the end of the turn.
     pub(super) dead: bool,
+    /// It follows a log that it has not been shown up to the head.
+    pub(super) is_behind: bool,
+    /// When the worker wants to look at it: it has been behind, or has waited, for long enough.
+    pub(super) wake_at: Option<Instant>,
     /// Its newest slot in the timer wheel.
     pub(super) scheduled: Option<Tick>,
 }
@@ -58,10 +62,6 @@ pub(super) struct WebSocket {
     pub(super) app: App,
     /// What came behind a message whose answer made too much unsent.
     pub(super) stash: Vec<u8>,
-    /// It follows a log that it has not been shown up to the head.
-    pub(super) is_behind: bool,
-    /// When that has lasted too long.
-    pub(super) give_up_at: Option<Instant>,
     /// What of the private messages has arrived.
     pub(super) receipt: Receipt,
 }
@@ -105,6 +105,8 @@ impl Conn {
             writable_interest: false,
             half_closed: false,
             dead: false,
+            is_behind: false,
+            wake_at: None,
             scheduled: None,
         }
     }
@@ -135,6 +137,12 @@ impl Conn {
                         && web_socket.connection.transport() == Transport::Keep
             }
         }
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let deadlines = [self.state.deadline(), self.wake_at];
+        deadlines.into_iter().flatten().min()
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {
@@ -208,8 +216,6 @@ impl WebSocket {
             connection,
             app,
             stash: Vec::new(),
-            is_behind: false,
-            give_up_at: None,
             receipt: Receipt::default(),
         }
     }
@@ -251,20 +257,17 @@ impl State {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, http_config: &HttpConfig, now: Instant) {
+    pub(super) fn handle_timeout(&mut self, turn: Turn<'_>) {
         match self {
-            Self::Http(http) => http.handle_timeout(http_config, now),
-            Self::WebSocket(web_socket) => web_socket.connection.handle_timeout(now),
+            Self::Http(http) => http.handle_timeout(turn),
+            Self::WebSocket(web_socket) => web_socket.connection.handle_timeout(turn.now),
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Http(http) => Some(http.deadline()),
-            Self::WebSocket(web_socket) => {
-                let deadlines = [web_socket.connection.poll_timeout(), web_socket.give_up_at];
-                deadlines.into_iter().flatten().min()
-            }
+            Self::WebSocket(web_socket) => web_socket.connection.poll_timeout(),
         }
     }
 

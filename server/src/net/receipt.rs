@@ -1,5 +1,7 @@
-//! What of a user's private messages has arrived. WebSocket answers a ping behind whatever came before it, so that a ping
-//! after a message is a receipt for it that every client gives without knowing.
+//! What of a connection's messages has arrived. A WebSocket peer answers a ping only after it has read whatever came before
+//! it, so that a ping behind messages is a receipt for them that every client gives without knowing.
+
+use std::mem;
 
 use crate::ids::LogName;
 use crate::log::Position;
@@ -7,61 +9,55 @@ use crate::log::Position;
 /// What a ping for a receipt begins with; the number of the ping follows.
 const PREFIX: &[u8; 3] = b"tw:";
 
+/// Messages after which a receipt is asked for. What is not confirmed is sent again to who resumes a session, so that this
+/// is how many it may get twice; and a ping for so many messages is cheap.
+const UNCONFIRMED_MAX: u32 = 256;
+
 /// A ping's payload.
 pub(super) type Payload = [u8; 11];
 
+/// How far a connection has come in logs.
+pub(super) type Progress = Vec<(LogName, Position)>;
+
 /// What was sent and what has arrived.
 #[derive(Debug, Default)]
-pub(super) struct Receipt(Option<Box<Pending>>);
-
-#[derive(Debug)]
-struct Pending {
-    log: LogName,
-    /// The newest message that was sent.
-    sent: Position,
-    /// What the answer to the ping that is out will confirm.
-    asked: Position,
-    ping: u64,
+pub(super) struct Receipt {
+    /// Messages since the last ping.
+    unconfirmed: u32,
+    /// One of them is to be confirmed at once.
+    is_urgent: bool,
+    /// The ping that is out, and what its answer will confirm.
+    asked: Option<Progress>,
+    pings: u64,
 }
 
 impl Receipt {
-    /// A message was queued; returns the ping to queue behind it, if none is out.
-    pub(super) fn sent(&mut self, log: LogName, position: Position) -> Option<Payload> {
-        match &mut self.0 {
-            Some(pending) if pending.log == log => {
-                pending.sent = position;
-                None
-            }
-            pending => {
-                let ping = pending.as_ref().map_or(1, |pending| pending.ping + 1);
-                *pending = Some(Box::new(Pending {
-                    log,
-                    sent: position,
-                    asked: position,
-                    ping,
-                }));
-                Some(payload(ping))
-            }
-        }
+    /// A message was queued.
+    pub(super) const fn sent(&mut self, is_urgent: bool) {
+        self.unconfirmed = self.unconfirmed.saturating_add(1);
+        self.is_urgent |= is_urgent;
     }
 
-    /// A pong came; returns up to where messages have arrived, and the ping for those that were sent meanwhile.
-    pub(super) fn confirmed(
-        &mut self,
-        pong: &[u8],
-    ) -> Option<(LogName, Position, Option<Payload>)> {
-        let pending = self
-            .0
-            .as_mut()
-            .filter(|pending| payload(pending.ping) == pong)?;
-        let (log, arrived) = (pending.log.clone(), pending.asked);
-        if pending.sent == arrived {
-            self.0 = None;
-            return Some((log, arrived, None));
+    /// Whether it is time to [`ask`](Self::ask).
+    pub(super) const fn is_due(&self) -> bool {
+        self.asked.is_none() && (self.is_urgent || self.unconfirmed >= UNCONFIRMED_MAX)
+    }
+
+    /// The ping to queue behind the messages; `progress` is what they come to.
+    pub(super) fn ask(&mut self, progress: Progress) -> Payload {
+        (self.unconfirmed, self.is_urgent) = (0, false);
+        self.asked = Some(progress);
+        self.pings += 1;
+        payload(self.pings)
+    }
+
+    /// A pong came; returns what has arrived, if it is the answer.
+    pub(super) fn confirmed(&mut self, pong: &[u8]) -> Option<Progress> {
+        if payload(self.pings) == pong {
+            mem::take(&mut self.asked)
+        } else {
+            None
         }
-        pending.asked = pending.sent;
-        pending.ping += 1;
-        Some((log, arrived, Some(payload(pending.ping))))
     }
 }
 
@@ -76,30 +72,38 @@ fn payload(ping: u64) -> Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::UserName;
     use crate::log::Epoch;
 
-    fn at(offset: u64) -> Position {
+    fn progress(offset: u64) -> Progress {
         let epoch = Epoch::new(1);
-        Position { epoch, offset }
+        vec![(LogName::broadcast(), Position { epoch, offset })]
     }
 
     #[test]
     fn one_ping_is_out_and_confirms_what_was_sent_before_it() {
-        let log = UserName::new("a").unwrap().log();
         let mut receipt = Receipt::default();
+        assert!(!receipt.is_due());
+        receipt.sent(true);
+        assert!(receipt.is_due());
+        let first = receipt.ask(progress(1));
+        receipt.sent(true);
+        assert!(!receipt.is_due(), "one is out");
         assert_eq!(receipt.confirmed(b"x"), None);
-        let first = receipt.sent(log.clone(), at(1)).unwrap();
-        assert_eq!(receipt.sent(log.clone(), at(2)), None);
-        assert_eq!(receipt.sent(log.clone(), at(3)), None);
-        let (_, arrived, second) = receipt.confirmed(&first).unwrap();
-        assert_eq!(arrived, at(1));
-        // An old pong again confirms nothing.
-        assert_eq!(receipt.confirmed(&first), None);
-        assert_eq!(
-            receipt.confirmed(&second.unwrap()),
-            Some((log, at(3), None))
-        );
-        assert_eq!(receipt.confirmed(&second.unwrap()), None);
+        assert_eq!(receipt.confirmed(&first), Some(progress(1)));
+        assert_eq!(receipt.confirmed(&first), None, "only once");
+        assert!(receipt.is_due(), "for what was sent meanwhile");
+        let second = receipt.ask(progress(2));
+        assert_eq!(receipt.confirmed(&first), None, "an old one");
+        assert_eq!(receipt.confirmed(&second), Some(progress(2)));
+        assert!(!receipt.is_due());
+    }
+
+    #[test]
+    fn what_is_not_urgent_is_confirmed_many_at_once() {
+        let mut receipt = Receipt::default();
+        (1..UNCONFIRMED_MAX).for_each(|_| receipt.sent(false));
+        assert!(!receipt.is_due());
+        receipt.sent(false);
+        assert!(receipt.is_due());
     }
 }

@@ -1,13 +1,25 @@
 //! Between bytes and the chat, without sockets: HTTP on the way in, where each address leads, and who
 //! follows which log.
 
+mod api;
 mod assets;
+mod cors;
+mod date;
 pub mod feeds;
 mod http;
+mod media;
 mod query;
 mod response;
 mod routes;
 
-pub(crate) use http::{Accepted, Http, HttpConfig};
-pub(crate) use response::overloaded_response;
+pub(crate) use api::{
+    Call, Download, History, Progress, Publish, Subscription, Upload, event_stream, file_problem,
+    history_page, members, polled, published, rooms, server_sent_event, server_sent_position,
+    uploaded,
+};
+pub(crate) use cors::Cors;
+pub use cors::{BadOrigin, Origin};
+pub(crate) use date::Date;
+pub(crate) use http::{Accepted, Event, Http, HttpConfig, Turn};
+pub(crate) use response::{Response, overloaded_response};
 pub(crate) use routes::Endpoint;

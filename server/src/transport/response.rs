@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
 use tidewire_protocol::handshake::head::HeadError;
 use tidewire_protocol::handshake::server::Refusal;
 
 use super::assets::Asset;
+use super::date::Date;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -14,64 +16,122 @@ const JSON: &str = "application/json";
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
+/// A header's name and value.
+pub(super) type Header = (&'static str, Cow<'static, str>);
+
 /// A response to be encoded.
 #[derive(Debug, Clone)]
-pub(super) struct Response {
+pub(crate) struct Response {
     status: u16,
     content_type: &'static str,
-    body: Cow<'static, [u8]>,
-    headers: Vec<(&'static str, &'static str)>,
+    content: Content,
+    headers: Vec<Header>,
     /// The last response of its connection.
     pub(super) closes: bool,
 }
 
+#[derive(Debug, Clone)]
+enum Content {
+    /// Not even a length: 204 and 304.
+    None,
+    Bytes(Cow<'static, [u8]>),
+    /// So many bytes, which follow the head piece by piece.
+    Stream(u64),
+    /// These bytes, and more as they come, until the connection ends.
+    Endless(Vec<u8>),
+}
+
+/// How a response is sent, beside what it says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner<'a> {
+    pub(super) keep_alive: bool,
+    /// It answers a HEAD request.
+    pub(super) head_only: bool,
+    /// Headers that the request, not the answer, brought about.
+    pub(super) headers: &'a [Header],
+    pub(super) date: &'a Date,
+}
+
 impl Response {
-    /// An answer in one sentence.
-    pub(super) fn sentence(status: u16, sentence: impl Into<String>) -> Self {
-        let body = sentence.into() + "\n";
+    fn new(status: u16, content_type: &'static str, content: Content) -> Self {
         Self {
             status,
-            content_type: TEXT,
-            body: Cow::Owned(body.into_bytes()),
+            content_type,
+            content,
             headers: Vec::new(),
             closes: false,
         }
     }
 
+    /// An answer in one sentence.
+    pub(super) fn sentence(status: u16, sentence: impl Into<String>) -> Self {
+        let body = sentence.into() + "\n";
+        Self::new(status, TEXT, Content::Bytes(body.into_bytes().into()))
+    }
+
+    /// An answer that is all in its head.
+    pub(super) fn empty(status: u16) -> Self {
+        Self::new(status, "", Content::None)
+    }
+
     /// A JSON document that is true now and not later.
     pub(super) fn json(document: String) -> Self {
-        let headers = vec![("Cache-Control", "no-store")];
+        Self::new(200, JSON, Content::Bytes(document.into_bytes().into()))
+            .with_header("Cache-Control", "no-store")
+    }
+
+    /// [`json`](Self::json) of a value, with a status.
+    pub(super) fn value(status: u16, value: &impl Serialize) -> Self {
+        // Strings, numbers and lists of them have no way to fail.
+        let document = serde_json::to_string(value).unwrap_or_default() + "\n";
         Self {
-            status: 200,
-            content_type: JSON,
-            body: Cow::Owned(document.into_bytes()),
-            headers,
-            closes: false,
+            status,
+            ..Self::json(document)
         }
+    }
+
+    /// An error of the API: `{"error":{"code","message"}}`; `code` is a stable word, `message` a sentence.
+    pub(crate) fn problem(status: u16, code: &'static str, message: impl AsRef<str>) -> Self {
+        let message = message.as_ref();
+        let error = serde_json::json!({"error": {"code": code, "message": message}});
+        let response = Self::value(status, &error);
+        match status {
+            503 => response.with_header("Retry-After", "5"),
+            _ => response,
+        }
+    }
+
+    /// So many bytes, which [`Http::send_body`](super::Http::send_body) brings later.
+    pub(super) fn stream(status: u16, content_type: &'static str, bytes: u64) -> Self {
+        Self::new(status, content_type, Content::Stream(bytes))
+    }
+
+    /// These bytes, and what [`Http::push`](super::Http::push) brings later, until the connection ends.
+    pub(super) fn endless(content_type: &'static str, first: Vec<u8>) -> Self {
+        Self::new(200, content_type, Content::Endless(first)).closing()
+    }
+
+    /// Whether more comes as long as the connection is there.
+    pub(super) const fn is_endless(&self) -> bool {
+        matches!(self.content, Content::Endless(_))
     }
 
     /// An embedded file; browsers ask again each time, since a newer server may have a newer one.
     pub(super) fn asset(asset: &Asset) -> Self {
-        let headers = vec![
-            ("Cache-Control", "no-cache"),
-            ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
-            ("Referrer-Policy", "no-referrer"),
-        ];
-        Self {
-            status: 200,
-            content_type: asset.content_type,
-            body: Cow::Borrowed(asset.body),
-            headers,
-            closes: false,
-        }
+        Self::new(200, asset.content_type, Content::Bytes(asset.body.into()))
+            .with_header("Cache-Control", "no-cache")
+            .with_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+            .with_header("Referrer-Policy", "no-referrer")
     }
 
     /// A handshake that does not become a WebSocket connection. A proxy may take it for one all the same and pass on
     /// whatever follows, so that nothing that follows is read as a request.
     pub(super) fn refusal(refusal: Refusal) -> Self {
-        let mut response = Self::sentence(refusal.status(), refusal.to_string());
-        response.headers.extend(refusal.headers());
-        response.closes = true;
+        let mut response = Self::sentence(refusal.status(), refusal.to_string()).closing();
+        let headers = refusal.headers().iter();
+        response
+            .headers
+            .extend(headers.map(|&(name, value)| (name, value.into())));
         response
     }
 
@@ -94,66 +154,124 @@ impl Response {
         Self::sentence(400, "This is not a well-formed HTTP/1.1 request.")
     }
 
-    pub(super) fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.push((name, value));
+    pub(super) fn with_header(
+        mut self,
+        name: &'static str,
+        value: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
-    /// Appends the bytes; `head_only` answers a HEAD request.
-    pub(super) fn encode(&self, keep_alive: bool, head_only: bool, out: &mut Vec<u8>) {
-        let reason = reason(self.status);
-        let (status, length, content_type) = (self.status, self.body.len(), self.content_type);
-        let head = format!(
-            "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
-             X-Content-Type-Options: nosniff\r\n"
-        );
-        out.extend_from_slice(head.as_bytes());
-        for (name, value) in &self.headers {
-            out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    /// Makes it the last one of its connection.
+    pub(super) const fn closing(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+
+    /// Bytes that are to follow the head, beyond those that [`encode`](Self::encode) writes.
+    pub(super) const fn stream_bytes(&self) -> u64 {
+        match self.content {
+            Content::Stream(bytes) => bytes,
+            Content::None | Content::Bytes(_) | Content::Endless(_) => 0,
         }
+    }
+
+    /// Appends the bytes, those of a stream apart.
+    pub(super) fn encode(&self, manner: Manner<'_>, out: &mut Vec<u8>) {
+        let (status, reason) = (self.status, reason(self.status));
+        out.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
+        let mut line = |name: &str, value: &str| {
+            for part in [name, ": ", value, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        };
+        line("Date", manner.date.as_str());
+        if !matches!(self.content, Content::None) {
+            line("Content-Type", self.content_type);
+            line("X-Content-Type-Options", "nosniff");
+        }
+        if let Some(bytes) = self.content_length() {
+            line("Content-Length", &bytes.to_string());
+        }
+        for (name, value) in self.headers.iter().chain(manner.headers) {
+            line(name, value);
+        }
+        line("Connection", self.connection(manner.keep_alive));
+        out.extend_from_slice(b"\r\n");
+        match &self.content {
+            Content::Bytes(body) if !manner.head_only => out.extend_from_slice(body),
+            Content::Endless(first) if !manner.head_only => out.extend_from_slice(first),
+            Content::None | Content::Stream(_) | Content::Bytes(_) | Content::Endless(_) => {}
+        }
+    }
+
+    const fn content_length(&self) -> Option<u64> {
+        match &self.content {
+            Content::None | Content::Endless(_) => None,
+            Content::Bytes(Cow::Borrowed(body)) => Some(body.len() as u64),
+            Content::Bytes(Cow::Owned(body)) => Some(body.len() as u64),
+            Content::Stream(bytes) => Some(*bytes),
+        }
+    }
+
+    /// "A sender that generates an Upgrade header field MUST also send an 'upgrade' connection option" (RFC 9110 §7.8).
+    fn connection(&self, keep_alive: bool) -> &'static str {
         let upgrade = self.headers.iter().any(|(name, _)| *name == "Upgrade");
-        // "A sender that generates an Upgrade header field MUST also send an 'upgrade' connection option" (RFC 9110 §7.8).
-        out.extend_from_slice(if upgrade {
-            b"Connection: Upgrade, "
-        } else {
-            b"Connection: "
-        });
-        out.extend_from_slice(if keep_alive {
-            b"keep-alive\r\n\r\n"
-        } else {
-            b"close\r\n\r\n"
-        });
-        if !head_only {
-            out.extend_from_slice(&self.body);
+        match (upgrade, keep_alive) {
+            (false, true) => "keep-alive",
+            (false, false) => "close",
+            (true, true) => "Upgrade, keep-alive",
+            (true, false) => "Upgrade, close",
         }
     }
 }
 
-/// All connections are taken.
+/// All connections are taken: "If the server does not wish to accept this connection, it MUST return an appropriate HTTP
+/// error code" (RFC 6455 §4.2.2). [6455-4.2.2-3]
 pub(super) fn overloaded() -> Response {
-    Response::sentence(503, "All connections are taken: try again in some seconds.")
-        .with_header("Retry-After", "5")
+    Response::sentence(503, OVERLOADED).with_header("Retry-After", "5")
 }
 
+/// What [`overloaded`] says.
+pub(super) const OVERLOADED: &str = "All connections are taken: try again in some seconds.";
+
 /// [`overloaded`] in bytes, for a socket that is closed at once.
-pub(crate) fn overloaded_response() -> Vec<u8> {
+pub(crate) fn overloaded_response(date: &Date) -> Vec<u8> {
+    let manner = Manner {
+        keep_alive: false,
+        head_only: false,
+        headers: &[],
+        date,
+    };
     let mut bytes = Vec::new();
-    overloaded().encode(false, false, &mut bytes);
+    overloaded().encode(manner, &mut bytes);
     bytes
 }
 
 const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        206 => "Partial Content",
+        304 => "Not Modified",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        411 => "Length Required",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        507 => "Insufficient Storage",
         _ => "Unknown",
     }
 }

@@ -2,7 +2,9 @@
 
 use tidewire_protocol::handshake::server::{Request, Upgrade};
 
-use super::response::Response;
+use super::api::{self, Call, JsonParser, Target};
+use super::http::Turn;
+use super::response::{Response, overloaded};
 use super::{assets, query};
 use crate::chat::Joiner;
 use crate::ids::{NameError, RoomName, Session, UserName};
@@ -38,19 +40,38 @@ pub(super) enum Route<'h> {
         protocol: Option<&'static str>,
         endpoint: Endpoint,
     },
+    /// To be carried out and then answered.
+    Call(Call),
+    /// A JSON body is to be read first, and then parsed.
+    Collect {
+        bytes: u64,
+        parse: JsonParser,
+        target: Target,
+    },
+    /// To be carried out with a body that is passed on as it comes.
+    Receive {
+        bytes: u64,
+        call: Call,
+    },
 }
 
-/// Decides; `status` is what `/health` tells.
-pub(super) fn route<'h>(request: &Request<'h>, status: &Status) -> Route<'h> {
+/// Decides. An overloaded server answers everybody the same.
+pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>) -> Route<'h> {
     let Ok((path, query)) = request.path_and_query() else {
         return Route::Respond(Response::malformed());
     };
+    if api::is_api(path) {
+        return api::route(request, path, query, turn.config, overloaded);
+    }
+    if let Some(response) = refuse(request, overloaded) {
+        return Route::Respond(response.closing());
+    }
     let endpoint = match path {
         "/" if Upgrade::is_asked_by(request) => chat(query),
         "/ws" | "/chat" => chat(query),
         "/echo" => Ok(Endpoint::Echo),
         "/relay" => relay(query),
-        _ => return Route::Respond(page(request, path, status)),
+        _ => return Route::Respond(page(request, path, turn.status)),
     };
     let upgrade = match Upgrade::from_request(request) {
         Ok(upgrade) => upgrade,
@@ -73,10 +94,27 @@ pub(super) fn route<'h>(request: &Request<'h>, status: &Status) -> Route<'h> {
     }
 }
 
+/// What no page is asked about: none takes a body, and an overloaded server answers nothing else.
+fn refuse(request: &Request<'_>, is_overloaded: bool) -> Option<Response> {
+    if is_overloaded {
+        return Some(overloaded());
+    }
+    match request.body_bytes() {
+        Ok(0) => None,
+        Ok(_) => Some(Response::sentence(413, "This address takes no body.")),
+        Err(_) => Some(Response::sentence(
+            400,
+            "The length of the body is not certain: give one Content-Length and no Transfer-Encoding.",
+        )),
+    }
+}
+
 fn page(request: &Request<'_>, path: &str, status: &Status) -> Response {
     let response = match (assets::find(path), path) {
         (Some(asset), _) => Response::asset(asset),
         (None, "/health") => Response::json(status.to_json()),
+        // "If the requested service is not available, the server MUST send an appropriate HTTP error code" (RFC 6455
+        // §4.2.2). [6455-4.2.2-5]
         (None, _) => return Response::sentence(404, "There is nothing at this address."),
     };
     match request.method {

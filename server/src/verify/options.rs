@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::time;
+use crate::config::values::time;
 
 /// Load a server and check that it loses, doubles and reorders nothing.
 ///

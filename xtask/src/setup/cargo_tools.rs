@@ -9,6 +9,9 @@ use crate::{exec, paths};
 
 const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
 
+/// What CI does not run, and is installed when it is asked for.
+const MORE_TOOLS: [(&str, &str); 1] = [("cargo-mutants", "27.1.0")];
+
 /// The program of a tool; [`ensure`] puts it there.
 pub(crate) fn binary(name: &str) -> PathBuf {
     paths::tools().join("bin").join(name)
@@ -23,7 +26,8 @@ pub(crate) fn ensure() -> Result<()> {
 
 /// Installs one of the tools unless it is there.
 pub(crate) fn ensure_one(wanted: &str) -> Result<()> {
-    let mut tools = TOOLS.iter().filter(|(name, _)| *name == wanted);
+    let tools = TOOLS.iter().chain(&MORE_TOOLS);
+    let mut tools = tools.filter(|(name, _)| *name == wanted);
     tools.try_for_each(|(name, version)| install(name, version))
 }
 
@@ -40,6 +44,8 @@ fn install(name: &str, version: &str) -> Result<()> {
 }
 
 fn installed(name: &str, version: &str) -> bool {
-    let said = exec::output(exec::command(binary(name)).arg("--version"));
+    // As cargo calls them, with the command's name in front: not all of them can do without.
+    let word = name.strip_prefix("cargo-").unwrap_or(name);
+    let said = exec::output(exec::command(binary(name)).args([word, "--version"]));
     said.is_ok_and(|said| said.split_whitespace().any(|word| word == version))
 }

@@ -5,7 +5,7 @@
 pub(crate) mod autobahn;
 pub(crate) mod cargo_tools;
 mod debian;
-mod node;
+pub(crate) mod node;
 pub(crate) mod python;
 mod stamp;
 

@@ -5,7 +5,8 @@ use anyhow::{Context, Result, bail};
 use super::{present, stamp};
 use crate::{exec, paths};
 
-pub(super) fn ensure() -> Result<()> {
+/// Installs the packages unless they are there and up to date.
+pub(crate) fn ensure() -> Result<()> {
     let tests = paths::root().join("tests");
     let modules = tests.join("node_modules");
     let lock = stamp::read(&tests.join("package-lock.json"))?;

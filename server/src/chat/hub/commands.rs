@@ -2,19 +2,20 @@
 
 use serde_json::value::RawValue;
 
-use super::Hub;
+use super::{Hub, Joined};
 use crate::chat::command::{Command, Refused, Request};
 use crate::chat::effect::{Append, Audience, Effect, Part, Reading};
 use crate::chat::event::Event;
+use crate::chat::parked::Place;
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, NameError, RoomName, Session, UserName};
 use crate::log::BadPosition;
 
 /// Messages in an answer to `history` that says no number.
-const HISTORY_DEFAULT: u64 = 100;
+pub const HISTORY_DEFAULT: u64 = 100;
 
 /// Messages in an answer to `history` at most.
-const HISTORY_MAX: u64 = 1000;
+pub const HISTORY_MAX: u64 = 1000;
 
 impl Hub {
     pub(super) fn handle(
@@ -83,6 +84,7 @@ impl Hub {
         }
     }
 
+    /// Says who one is. Who names a session that was here before is in its rooms again, behind what had arrived.
     fn hello(
         &mut self,
         conn: ConnId,
@@ -91,11 +93,10 @@ impl Hub {
         id: Option<&RawValue>,
         now: Now,
     ) -> Result<(), Refused> {
-        let Some(member) = self.members.get(&conn) else {
+        let Some(member) = self.members.get_mut(&conn) else {
             return Ok(());
         };
         let (old_user, old_session) = (member.user.clone(), member.session.clone());
-        let rooms = member.rooms.clone();
         let user = match user {
             Some(name) => UserName::new(name).map_err(|error| bad_name("user", error))?,
             None => old_user.clone(),
@@ -104,23 +105,44 @@ impl Hub {
             Some(name) => Session::new(name).map_err(|error| bad_name("session", error))?,
             None => old_session.clone(),
         };
+        let mut places = std::mem::take(&mut member.earlier);
         if (&user, &session) != (&old_user, &old_session) {
-            for room in rooms.iter().filter(|_| user != old_user) {
-                self.leave_room_as(conn, room, &old_user);
-                self.enter_room_as(conn, room, &user);
+            if user != old_user {
+                self.rename_in_rooms(conn, &old_user, &user);
             }
             self.people.remove(conn, &old_user, &old_session);
             if let Some(member) = self.members.get_mut(&conn) {
                 (member.user, member.session) = (user.clone(), session.clone());
             }
-            self.take_identity(conn, &user, &session);
+            places = self.take_identity(conn, &user, &session, now);
         }
         self.welcome(conn, id, now);
         if user != old_user {
             self.effects.push(Effect::Unfollow(conn, old_user.log()));
             self.follow_personal(conn, &user, None);
         }
+        self.enter_again(conn, places);
         Ok(())
+    }
+
+    fn rename_in_rooms(&mut self, conn: ConnId, old: &UserName, new: &UserName) {
+        let joined = self.members.get(&conn).map(|member| member.rooms.clone());
+        for Joined { room, .. } in joined.unwrap_or_default() {
+            self.leave_room_as(conn, &room, old);
+            self.enter_room_as(conn, &room, new);
+        }
+    }
+
+    /// Enters the rooms where the session was, apart from those where the connection is.
+    fn enter_again(&mut self, conn: ConnId, places: Vec<Place>) {
+        for (room, position) in places {
+            let has_room = self.members.get(&conn).is_some_and(|member| {
+                !member.is_in(&room) && member.rooms.len() < self.config.rooms_per_connection_max
+            });
+            if has_room {
+                self.enter(conn, &room, Some(&position.to_string()), None);
+            }
+        }
     }
 
     fn join(
@@ -134,9 +156,7 @@ impl Hub {
         let Some(member) = self.members.get(&conn) else {
             return Ok(());
         };
-        if member.rooms.len() >= self.config.rooms_per_connection_max
-            && !member.rooms.contains(&room)
-        {
+        if member.rooms.len() >= self.config.rooms_per_connection_max && !member.is_in(&room) {
             return Err(too_many_rooms(self.config.rooms_per_connection_max));
         }
         self.enter(conn, &room, since, id.map(ToOwned::to_owned));
@@ -148,7 +168,7 @@ impl Hub {
         let Some(member) = self.members.get_mut(&conn) else {
             return Ok(());
         };
-        member.rooms.retain(|joined| *joined != room);
+        member.rooms.retain(|joined| joined.room != room);
         let user = member.user.clone();
         self.effects.push(Effect::Unfollow(conn, room.log()));
         self.leave_room_as(conn, &room, &user);
@@ -250,8 +270,11 @@ impl Hub {
     }
 }
 
-/// What of a log is asked for.
-fn part_of(since: Option<&str>, before: Option<&str>) -> Result<Part, Refused> {
+/// What of a log is asked for: behind `since`, before `before`, or the newest.
+///
+/// # Errors
+/// One of them is no position, or both are given.
+pub fn part_of(since: Option<&str>, before: Option<&str>) -> Result<Part, Refused> {
     let bad = |field: &str| Refused {
         code: "bad_position",
         message: format!("\"{field}\" {BadPosition}."),

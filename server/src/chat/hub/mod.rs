@@ -1,23 +1,27 @@
 //! The hub: every connection that chats, every room, and what each command leads to.
 
+mod answers;
 mod commands;
+mod member;
 
 use std::collections::HashMap;
 
+pub use answers::{not_kept, not_read};
+pub use commands::{HISTORY_DEFAULT, HISTORY_MAX, part_of};
 use commands::{bad_name, too_many_rooms};
+use member::{Joined, Member};
 use serde_json::value::RawValue;
 
 use super::command::{BadCommand, Refused, Request};
-use super::effect::{Append, Audience, Effect, Follow, Joiner, Parting, Reading};
-use super::event::{Event, gap_text};
+use super::effect::{Audience, Effect, Follow, Joiner, Parting};
+use super::event::Event;
+use super::parked::{Parked, Place};
 use super::people::People;
 use super::room::Rooms;
 use crate::clock::Now;
 use crate::ids::{BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
 use crate::limit::{Rate, TokenBucket};
-use crate::log::{
-    AppendError, BadPosition, Page, Placed, Position, Positions, ReadFrom, Since, StoreError,
-};
+use crate::log::Positions;
 
 /// Limits and times of the chat.
 #[derive(Debug, Clone)]
@@ -55,20 +59,10 @@ impl Default for HubConfig {
 pub struct Hub {
     config: HubConfig,
     members: HashMap<ConnId, Member, foldhash::fast::RandomState>,
+    parked: Parked,
     rooms: Rooms,
     people: People,
     effects: Vec<Effect>,
-}
-
-#[derive(Debug)]
-struct Member {
-    user: UserName,
-    session: Session,
-    /// The room of the address.
-    home: Option<RoomName>,
-    rooms: Vec<RoomName>,
-    bad_messages: u8,
-    bucket: TokenBucket,
 }
 
 impl Hub {
@@ -78,6 +72,7 @@ impl Hub {
         Self {
             config,
             members: HashMap::default(),
+            parked: Parked::default(),
             rooms: Rooms::default(),
             people: People::new(seed),
             effects: Vec::new(),
@@ -99,6 +94,34 @@ impl Hub {
         }
     }
 
+    /// The rooms that somebody is in and how many users each has: the `max` with the most, largest first.
+    #[must_use]
+    pub fn rooms(&self, max: usize) -> Vec<(&str, usize)> {
+        self.rooms.largest(max)
+    }
+
+    /// The names of the users in a room, sorted: [`HubConfig::members_told_max`] at most, and none in an unknown room.
+    #[must_use]
+    pub fn members(&self, room: &RoomName) -> Vec<&str> {
+        self.members_of(room.as_str())
+    }
+
+    /// Who says something without being connected: a guest, in a session of its own, unless it says who it is. A user who
+    /// names no session is always in the same, so that a request that is sent again is known by its `seq`.
+    pub fn author(
+        &mut self,
+        user: Option<UserName>,
+        session: Option<Session>,
+    ) -> (UserName, Session) {
+        let session = match (&user, session) {
+            (_, Some(session)) => session,
+            (Some(_), None) => Session::http(),
+            (None, None) => self.people.random_session(),
+        };
+        let user = user.unwrap_or_else(|| self.people.guest(&session));
+        (user, session)
+    }
+
     /// A connection has come: it is welcomed and joins the rooms of its address.
     pub fn connect(&mut self, conn: ConnId, joiner: Joiner, now: Now) {
         let session = joiner
@@ -110,11 +133,15 @@ impl Hub {
             session: session.clone(),
             home: joiner.rooms.first().cloned(),
             rooms: Vec::new(),
+            earlier: Vec::new(),
             bad_messages: 0,
             bucket: TokenBucket::full(self.config.messages, now.instant),
         };
         self.members.insert(conn, member);
-        self.take_identity(conn, &user, &session);
+        let earlier = self.take_identity(conn, &user, &session, now);
+        if let Some(member) = self.members.get_mut(&conn) {
+            member.earlier = earlier;
+        }
         self.welcome(conn, None, now);
         let since = joiner.since.as_deref();
         self.follow_personal(conn, &user, since);
@@ -136,13 +163,18 @@ impl Hub {
     }
 
     /// A connection is gone.
-    pub fn disconnect(&mut self, conn: ConnId) {
+    pub fn disconnect(&mut self, conn: ConnId, now: Now) {
         let Some(member) = self.members.remove(&conn) else {
             return;
         };
-        for room in &member.rooms {
+        for Joined { room, .. } in &member.rooms {
             self.effects.push(Effect::Unfollow(conn, room.log()));
             self.leave_room_as(conn, room, &member.user);
+        }
+        if self.people.has_session(conn, &member.user, &member.session) {
+            let (user, session) = (member.user.clone(), member.session.clone());
+            self.parked
+                .park(user, session, member.places(), now.instant);
         }
         for log in [member.user.log(), LogName::broadcast()] {
             self.effects.push(Effect::Unfollow(conn, log));
@@ -172,78 +204,6 @@ impl Hub {
         }
     }
 
-    /// What became of a message: its sender hears of it, if it gave the message a number.
-    pub fn appended(&mut self, append: &Append, result: Result<&Placed, &AppendError>) {
-        let (seq, id) = (append.seq.as_deref(), append.id.as_deref());
-        let placed = match result {
-            Ok(placed) => placed,
-            Err(error) => return self.send_error(append.conn, &not_kept(error), seq, id),
-        };
-        let Some(seq) = seq else {
-            return;
-        };
-        let (time, dup) = match placed {
-            Placed::New(entry) => (entry.draft.time, false),
-            Placed::Duplicate { time, .. } => (*time, true),
-        };
-        let Position { epoch, offset } = placed.position();
-        let room_id = append.log.as_str();
-        self.send(
-            append.conn,
-            &Event::Ack {
-                seq,
-                room_id,
-                offset,
-                epoch,
-                time,
-                dup,
-                id,
-            },
-        );
-    }
-
-    /// The connection has been shown everything up to `position`, the head: who joined a room hears so, and who is there.
-    /// `whole` tells that nothing was missing.
-    pub fn followed(&mut self, follow: &Follow, position: Position, whole: bool) {
-        let Some(room) = &follow.room else {
-            return;
-        };
-        let room_id = room.as_str();
-        let text = Event::Joined {
-            room_id,
-            position,
-            recovered: follow.with_since && whole,
-            members: self.members_of(room_id),
-            id: follow.id.as_deref(),
-        }
-        .to_text();
-        self.effects.push(Effect::Send(follow.conn, text));
-    }
-
-    /// A page of history for who asked for it.
-    pub fn history_read(&mut self, reading: &Reading, page: Result<&Page, &StoreError>) {
-        let (conn, id) = (reading.conn, reading.id.as_deref());
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => return self.send_error(conn, &not_read(error), None, id),
-        };
-        let room_id = reading.log.as_str();
-        if let Some(gap) = &page.gap {
-            self.effects
-                .push(Effect::Send(conn, gap_text(&reading.log, None, gap)));
-        }
-        let entries = page.entries.iter();
-        let text = Event::History {
-            room_id,
-            messages: entries.map(|entry| Event::of_entry(entry)).collect(),
-            position: page.next,
-            more: reading.part.has_more(page),
-            id,
-        }
-        .to_text();
-        self.effects.push(Effect::Send(conn, text));
-    }
-
     // ---- rooms ----
 
     /// The room that is meant, if the connection is in it.
@@ -257,9 +217,10 @@ impl Hub {
                 .get(&conn)
                 .and_then(|member| member.home.as_ref())
         };
+        let mut joined = joined.iter().map(|joined| &joined.room);
         let found = match room {
-            Some(name) => joined.iter().find(|room| room.as_str() == name),
-            None => home().filter(|home| joined.contains(home)),
+            Some(name) => joined.find(|room| room.as_str() == name),
+            None => home().filter(|home| joined.any(|room| room == *home)),
         };
         let message = || match room {
             Some(name) => format!("You are not in the room {name:?}: join it first."),
@@ -285,8 +246,11 @@ impl Hub {
             return;
         };
         // Joining again only moves the cursor.
-        if !member.rooms.contains(room) {
-            member.rooms.push(room.clone());
+        if !member.is_in(room) {
+            member.rooms.push(Joined {
+                room: room.clone(),
+                arrived: None,
+            });
             let user = member.user.clone();
             self.enter_room_as(conn, room, &user);
         }
@@ -308,26 +272,10 @@ impl Hub {
         since: Option<&str>,
         id: Option<Box<RawValue>>,
     ) {
-        let parsed = since.map(str::parse::<Since>);
-        let bad_since = match (since, parsed) {
-            (Some(since), Some(Err(BadPosition))) => Some(since.chars().take(64).collect()),
-            _ => None,
-        };
-        let from = match parsed {
-            Some(Ok(since)) => ReadFrom::Since(since),
-            // Nobody knows what it missed: it gets all there is, behind a gap.
-            Some(Err(BadPosition)) => ReadFrom::Since(Since::Oldest),
-            None if log.as_str().starts_with('@') => ReadFrom::Mark,
-            None => ReadFrom::Since(Since::Now),
-        };
         self.effects.push(Effect::Follow(Box::new(Follow {
-            log,
-            conn,
-            from,
-            bad_since,
             room,
-            with_since: since.is_some(),
             id,
+            ..Follow::new(conn, log, since)
         })));
     }
 
@@ -373,10 +321,22 @@ impl Hub {
         self.rooms.members(room, self.config.members_told_max)
     }
 
-    /// Makes the connection one of the user's, and the session's only one.
-    fn take_identity(&mut self, conn: ConnId, user: &UserName, session: &Session) {
-        if let Some(older) = self.people.insert(conn, user, session) {
-            self.effects.push(Effect::Close(older, Parting::Replaced));
+    /// Makes the connection one of the user's, and the session's only one. Returns where the session was.
+    fn take_identity(
+        &mut self,
+        conn: ConnId,
+        user: &UserName,
+        session: &Session,
+        now: Now,
+    ) -> Vec<Place> {
+        match self.people.insert(conn, user, session) {
+            Some(older) => {
+                self.effects.push(Effect::Close(older, Parting::Replaced));
+                self.members
+                    .get(&older)
+                    .map_or_else(Vec::new, Member::places)
+            }
+            None => self.parked.take(user, session, now.instant),
         }
     }
 
@@ -442,27 +402,4 @@ fn named<'a>(since: Option<&'a str>, log: &str) -> Option<&'a str> {
     since
         .filter(|since| since.contains(':'))
         .and_then(|since| Positions::new(since).of(log))
-}
-
-/// Why a message has no place.
-fn not_kept(error: &AppendError) -> Refused {
-    let (code, why) = match error {
-        AppendError::LogsFull => (
-            "storage_full",
-            "there is no room for another log".to_owned(),
-        ),
-        AppendError::Store(error @ StoreError::Full) => ("storage_full", error.to_string()),
-        AppendError::Store(error @ StoreError::Failed(_)) => ("storage_failed", error.to_string()),
-    };
-    Refused {
-        code,
-        message: format!("The message was not kept: {why}."),
-    }
-}
-
-fn not_read(error: &StoreError) -> Refused {
-    Refused {
-        code: "storage_failed",
-        message: format!("The history cannot be read: {error}."),
-    }
 }

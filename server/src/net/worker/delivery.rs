@@ -7,13 +7,12 @@ use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use crate::chat::{Append, Effect, Follow, Part, Reading, gap_text};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, LogName};
 use crate::log::{
-    AppendError, Entry, Outlet, Page, PageMax, Placed, Position, ReadFrom, Reply, Request,
-    StoreError,
+    AppendError, Entry, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
-use crate::net::inbox::Sender;
-use crate::transport::feeds::{Read, Reader, Step};
+use crate::transport::feeds::{Read, Reader, Shared, Step};
+use crate::transport::published;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
 pub(super) const OUTBOX_BYTES_HIGH: usize = 256 << 10;
@@ -30,21 +29,14 @@ const PAGE_MAX: PageMax = PageMax {
 /// What one answer to `history` holds, in bytes of content.
 const HISTORY_BYTES_MAX: usize = 256 << 10;
 
-/// Answers of the log after which what is queued is written: a burst must not make followers seem slow.
-const REPLIES_PER_FLUSH: usize = 128;
-
 /// What the worker needs to go on with an answer of the log.
 #[derive(Debug)]
 pub(super) enum Context {
     Append(Append),
+    Publish(ConnId, LogName),
     Page(Reader),
     History(Box<Reading>),
-}
-
-impl Outlet<Context> for Sender<Reply<Context>> {
-    fn deliver(&self, replies: Vec<Reply<Context>>) {
-        self.send(replies);
-    }
+    HttpHistory(ConnId, Part),
 }
 
 impl Worker {
@@ -94,33 +86,34 @@ impl Worker {
         });
     }
 
-    fn ask(&mut self, request: Request<Context>) {
+    pub(super) fn ask(&mut self, request: Request<Context>) {
         self.asked += 1;
         self.broker.send(request);
     }
 
     // ---- what comes back ----
 
-    /// Handles what the log answered since the last turn.
-    pub(super) fn read_inbox(&mut self) {
-        let mut replies = self.inbox.take();
-        self.worked |= !replies.is_empty();
-        for (index, reply) in replies.drain(..).enumerate() {
-            self.answered += 1;
-            match reply {
-                Reply::Appended(result, Context::Append(append)) => self.appended(&append, &result),
-                Reply::Page(page, Context::Page(reader)) => self.page(reader, page),
-                Reply::Page(page, Context::History(reading)) => {
-                    self.hub.history_read(&reading, page.as_ref());
+    /// Handles an answer of the log.
+    pub(super) fn handle_reply(&mut self, reply: Reply<Context>) {
+        self.answered += 1;
+        match reply {
+            Reply::Appended(result, Context::Append(append)) => self.appended(&append, &result),
+            Reply::Appended(result, Context::Publish(conn, log)) => {
+                if let Ok(Placed::New(entry)) = &result {
+                    self.announce(entry, None);
                 }
-                Reply::Appended(..) | Reply::Page(..) => {}
+                self.respond(conn, &published(&log, &result));
             }
-            self.run_effects();
-            if (index + 1) % REPLIES_PER_FLUSH == 0 {
-                self.flush_dirty();
+            Reply::Page(page, Context::Page(reader)) => self.page(reader, page),
+            Reply::Page(page, Context::History(reading)) => {
+                self.hub.history_read(&reading, page.as_ref());
             }
+            Reply::Page(page, Context::HttpHistory(conn, part)) => {
+                self.history_read(conn, part, &page);
+            }
+            Reply::Appended(..) | Reply::Page(..) => {}
         }
-        self.inbox.give_back(replies);
+        self.run_effects();
     }
 
     fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
@@ -138,16 +131,27 @@ impl Worker {
             return;
         };
         for follower in live {
-            let unsent = self
-                .web_socket(follower)
-                .map(|web_socket| web_socket.connection.unsent_bytes());
-            if unsent.is_some_and(|unsent| unsent > OUTBOX_BYTES_HIGH) {
-                self.feeds.fall_behind(follower, entry, self.now.instant);
-                self.note_behind(follower);
+            let Some(conn) = self.table.get_mut(follower) else {
+                continue;
+            };
+            if conn.unsent_bytes() > OUTBOX_BYTES_HIGH {
+                match self.feeds.fall_behind(follower, entry, self.now.instant) {
+                    None => self.note_behind(follower),
+                    Some(position) => self.give_up(follower, Some(position)),
+                }
             } else {
-                self.send_prepared(follower, shared.frame());
-                self.note_private(follower, entry);
+                self.send_entry(follower, &shared);
             }
+        }
+    }
+
+    /// Queues an entry on a connection of either kind.
+    fn send_entry(&mut self, id: ConnId, shared: &Shared) {
+        if self.web_socket(id).is_some() {
+            self.send_prepared(id, shared.frame());
+            self.note_sent(id, &shared.entry);
+        } else {
+            self.give_entry(id, shared);
         }
     }
 
@@ -157,9 +161,14 @@ impl Worker {
                 let mut steps = Vec::new();
                 self.feeds.page(reader, page, &mut steps);
                 self.run_steps(reader.conn, steps);
-                self.serve(reader.conn);
+                // A poll is answered with what one page has.
+                if !self.is_poll(reader.conn) {
+                    self.serve(reader.conn);
+                }
+                self.note_behind(reader.conn);
             }
             Err(error) => {
+                self.end_stream(reader.conn);
                 self.close(reader.conn, CloseCode::INTERNAL_ERROR, &error.to_string());
             }
         }
@@ -172,8 +181,9 @@ impl Worker {
         let mut steps = Vec::new();
         while self.feeds.is_behind(id)
             && self
-                .web_socket(id)
-                .is_some_and(|web_socket| web_socket.connection.unsent_bytes() <= OUTBOX_BYTES_LOW)
+                .table
+                .get_mut(id)
+                .is_some_and(|conn| conn.unsent_bytes() <= OUTBOX_BYTES_LOW)
         {
             self.feeds.go_on(id, &mut steps);
             if steps.is_empty() {
@@ -187,11 +197,9 @@ impl Worker {
     fn run_steps(&mut self, id: ConnId, steps: Vec<Step>) {
         for step in steps {
             match step {
-                Step::Entry(shared) => {
-                    self.send_prepared(id, shared.frame());
-                    self.note_private(id, &shared.entry);
-                }
+                Step::Entry(shared) => self.send_entry(id, &shared),
                 Step::Gap { log, from, gap } => {
+                    self.give_gap(id, &log, from.as_deref(), &gap);
                     let text = gap_text(&log, from.as_deref(), &gap);
                     self.run_effect(Effect::Send(id, text));
                 }
@@ -199,35 +207,41 @@ impl Worker {
                     follow,
                     position,
                     whole,
-                } => self.hub.followed(&follow, position, whole),
+                } => {
+                    self.give_head(id, &follow.log, position);
+                    self.hub.followed(&follow, position, whole);
+                }
                 Step::Read(read) => self.read_page(read),
                 Step::OffTheLog { position } => self.give_up(id, Some(position)),
             }
         }
     }
 
-    /// Notes when a connection that is behind is to be given up.
-    fn note_behind(&mut self, id: ConnId) {
-        let is_behind = self.feeds.is_behind(id);
+    /// Notes whether a connection is behind, and when it is to be looked at.
+    pub(super) fn note_behind(&mut self, id: ConnId) {
+        let is_behind = self.feeds.is_behind(id) && !self.is_poll(id);
         let since = self.feeds.longest_behind(id).map(|(since, _, _)| since);
-        let lag_max = self.lag_max;
-        if let Some(web_socket) = self.web_socket(id) {
-            web_socket.is_behind = is_behind;
-            web_socket.give_up_at = since.map(|since| since + lag_max);
+        let give_up_at = since.map(|since| since + self.lag_max);
+        let wake_at = self.poll_until(id).or(give_up_at);
+        if let Some(conn) = self.table.get_mut(id)
+            && (conn.is_behind, conn.wake_at) != (is_behind, wake_at)
+        {
+            (conn.is_behind, conn.wake_at) = (is_behind, wake_at);
+            // Its deadline has moved.
+            self.mark_dirty(id);
         }
     }
 
     /// Closes a connection that has been behind for too long, and tells it where to go on.
     pub(super) fn close_if_slow(&mut self, id: ConnId) {
-        let now = self.now.instant;
-        let is_due = self
-            .web_socket(id)
-            .is_some_and(|web_socket| web_socket.give_up_at.is_some_and(|at| at <= now));
-        if !is_due {
-            return;
+        let deadline = self.now.instant - self.lag_max;
+        if let Some((_, _, at)) = self
+            .feeds
+            .longest_behind(id)
+            .filter(|(since, _, _)| *since <= deadline)
+        {
+            self.give_up(id, Some(at));
         }
-        let position = self.feeds.longest_behind(id).map(|(_, _, at)| at);
-        self.give_up(id, position);
     }
 
     fn give_up(&mut self, id: ConnId, position: Option<Position>) {
@@ -236,37 +250,63 @@ impl Worker {
             || "reads too slowly".to_owned(),
             |position| format!("reads too slowly: go on with since={position}"),
         );
+        self.end_stream(id);
         self.close_slow(id, &reason);
     }
 
-    // ---- private messages ----
+    /// Ends an event stream: an `EventSource` comes back by itself, and says where it was.
+    fn end_stream(&mut self, id: ConnId) {
+        self.with_http(id, |http, turn| http.end_stream(turn));
+        self.forget_call_if_over(id);
+        self.mark_dirty(id);
+    }
 
-    /// A private message is on its way: a ping behind it, whose answer tells that it has arrived.
-    fn note_private(&mut self, id: ConnId, entry: &Entry) {
-        if !entry.draft.log.as_str().starts_with('@') {
+    // ---- receipts ----
+
+    /// An entry was queued; a private message is to be confirmed at once, since it is sent again until it is.
+    fn note_sent(&mut self, id: ConnId, entry: &Entry) {
+        let is_urgent = entry.draft.log.as_str().starts_with('@');
+        if let Some(web_socket) = self.web_socket(id) {
+            web_socket.receipt.sent(is_urgent);
+        }
+        self.ask_for_receipt(id);
+    }
+
+    fn ask_for_receipt(&mut self, id: ConnId) {
+        if !self
+            .web_socket(id)
+            .is_some_and(|web_socket| web_socket.receipt.is_due())
+        {
             return;
         }
+        let feeds = &self.feeds;
+        let progress = self
+            .hub
+            .logs_of(id)
+            .filter_map(|log| feeds.position_of(id, &log).map(|position| (log, position)))
+            .collect();
         if let Some(web_socket) = self.web_socket(id) {
-            let (receipt, connection) = (&mut web_socket.receipt, &mut web_socket.connection);
-            if let Some(payload) = receipt.sent(entry.draft.log.clone(), entry.position) {
-                // Refused while closing: then it is sent again the next time.
-                let _ = connection.ping(&payload);
-            }
+            let ping = web_socket.receipt.ask(progress);
+            // Refused while closing: then it is sent again the next time.
+            let _ = web_socket.connection.ping(&ping);
         }
     }
 
     /// The answer to a ping: what was sent before it has arrived.
     pub(super) fn handle_pong(&mut self, id: ConnId, payload: &[u8]) {
-        let Some(web_socket) = self.web_socket(id) else {
+        let Some(progress) = self
+            .web_socket(id)
+            .and_then(|web_socket| web_socket.receipt.confirmed(payload))
+        else {
             return;
         };
-        let Some((log, position, next)) = web_socket.receipt.confirmed(payload) else {
-            return;
-        };
-        if let Some(payload) = next {
-            let _ = web_socket.connection.ping(&payload);
+        for (log, position) in progress {
+            self.hub.confirmed(id, &log, position);
+            if log.as_str().starts_with('@') {
+                // Not counted: nobody waits for an answer.
+                self.broker.send(Request::Mark(log, position));
+            }
         }
-        // Not counted: nobody waits for an answer.
-        self.broker.send(Request::Mark(log, position));
+        self.ask_for_receipt(id);
     }
 }

@@ -15,33 +15,17 @@ const REPLACED: u16 = 4003;
 const SLOW: u16 = 4008;
 
 impl Worker {
-    // ---- HTTP ----
-
-    pub(super) fn handle_http(&mut self, id: ConnId, bytes: &mut [u8]) {
-        let now = self.now.instant;
-        let Some(conn) = self.table.get_mut(id) else {
-            return;
-        };
-        let State::Http(http) = &mut conn.state else {
-            return;
-        };
-        let mut input = bytes;
-        if let Some(accepted) = http.handle_input(&mut input, &self.http, &self.status, now) {
-            self.upgrade(id, accepted, input);
-        }
-    }
-
     /// Goes on with requests or messages that waited until answers had left.
     pub(super) fn resume(&mut self, id: ConnId) {
-        let now = self.now.instant;
         let Some(conn) = self.table.get_mut(id).filter(|conn| conn.is_paused()) else {
             return;
         };
         match &mut conn.state {
             State::Http(http) => {
-                if let Some((accepted, mut behind)) = http.resume(&self.http, &self.status, now) {
-                    self.upgrade(id, accepted, &mut behind);
-                }
+                let Some(mut stash) = http.take_stash() else {
+                    return;
+                };
+                self.handle_http(id, &mut stash);
             }
             State::WebSocket(web_socket) => {
                 let mut stash = std::mem::take(&mut web_socket.stash);
@@ -52,7 +36,7 @@ impl Worker {
     }
 
     /// The connection speaks WebSocket from now on; `input` holds the frames that came behind the handshake.
-    fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
+    pub(super) fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
         let Accepted { endpoint, deflate } = accepted;
         let Some(conn) = self.table.get_mut(id) else {
             return;
@@ -176,6 +160,7 @@ impl Worker {
 
     /// After a change that came without input (the end of the transport, a timeout): tells of an end, if it was one.
     pub(super) fn after_silent_change(&mut self, id: ConnId) {
+        self.forget_call_if_over(id);
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
@@ -192,7 +177,7 @@ impl Worker {
         match std::mem::replace(&mut web_socket.app, App::Gone) {
             App::Relay { room, .. } => self.relay.leave(&room, id),
             App::Chat => {
-                self.hub.disconnect(id);
+                self.hub.disconnect(id, self.now);
                 self.run_effects();
             }
             App::Echo | App::Gone => {}

@@ -10,7 +10,7 @@ use crate::ids::ConnId;
 use crate::net::conn::{App, Conn, Flushed, State};
 use crate::net::listener::Accepted;
 use crate::net::table::token_of;
-use crate::transport::{Http, overloaded_response};
+use crate::transport::{Date, Http, overloaded_response};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
 const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -18,7 +18,7 @@ const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Reads of a connection in a turn; what is left waits for the next, behind everybody else.
 const READS_PER_TURN_MAX: usize = 4;
 
-/// What is read at once of a connection that speaks HTTP: no more than a head can have.
+/// What is read at once of a connection that speaks HTTP and sends no file: no more than a head can have.
 const HTTP_READ_BYTES: usize = 16 << 10;
 
 /// Unsent bytes, beside those of one message, above which a connection is closed as slow, if others write to it.
@@ -45,12 +45,12 @@ impl Worker {
                 Accepted::Stream(stream)
                     if self.table.len() >= self.status.connections_max + OVERLOADED_MAX =>
                 {
-                    refuse(stream);
+                    refuse(stream, &self.date);
                     self.status.refused += 1;
                 }
                 Accepted::Stream(stream) => self.admit(stream),
                 Accepted::OnReserve(stream) => {
-                    refuse(stream);
+                    refuse(stream, &self.date);
                     listener.restore_reserve();
                     self.status.refused += 1;
                 }
@@ -102,10 +102,9 @@ impl Worker {
                 // A paused one is read on when its unsent bytes have left.
                 break;
             }
-            let size = if matches!(conn.state, State::Http(_)) {
-                HTTP_READ_BYTES
-            } else {
-                buffer.len()
+            let size = match &conn.state {
+                State::Http(http) if !http.is_receiving() => HTTP_READ_BYTES,
+                State::Http(_) | State::WebSocket(_) => buffer.len(),
             };
             let (buffer, _) = buffer.split_at_mut(size);
             match conn.read(buffer) {
@@ -175,6 +174,7 @@ impl Worker {
     }
 
     fn flush(&mut self, id: ConnId) {
+        self.answer_poll(id);
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -200,7 +200,10 @@ impl Worker {
                         return self.kill(id);
                     }
                 }
-                Transport::Keep => self.resume(id),
+                Transport::Keep => {
+                    self.read_part(id);
+                    self.resume(id);
+                }
             },
         }
         self.serve_if_behind(id);
@@ -233,10 +236,7 @@ impl Worker {
 
     /// Who has taken what it got, and is behind, gets more.
     fn serve_if_behind(&mut self, id: ConnId) {
-        if self
-            .web_socket(id)
-            .is_some_and(|web_socket| web_socket.is_behind)
-        {
+        if self.table.get_mut(id).is_some_and(|conn| conn.is_behind) {
             self.serve(id);
             self.run_effects();
         }
@@ -255,6 +255,6 @@ impl Worker {
 }
 
 /// Tells a connection that there is no place for it, as far as one write can.
-fn refuse(mut stream: mio::net::TcpStream) {
-    let _ = stream.write(&overloaded_response());
+fn refuse(mut stream: mio::net::TcpStream, date: &Date) {
+    let _ = stream.write(&overloaded_response(date));
 }

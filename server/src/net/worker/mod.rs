@@ -1,11 +1,14 @@
 //! The worker: one thread, one `Poll`, its connections. [`Worker::turn`] is the loop's body and reads like the list of
 //! what happens in a turn.
 
+mod calls;
 mod delivery;
 mod dispatch;
 mod io;
+mod readers;
 mod start;
 
+use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
@@ -16,7 +19,10 @@ use mio::{Events, Poll, Token};
 use delivery::Context;
 pub use start::StartError;
 
+use self::calls::Transfer;
+use self::readers::Reader;
 use super::conn::State;
+use super::files::{Done, Files};
 use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
@@ -26,11 +32,12 @@ use crate::chat::{Effect, Hub, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
+use crate::log::disk::Recovery;
 use crate::log::{Broker, Reply};
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
-use crate::transport::HttpConfig;
 use crate::transport::feeds::Feeds;
+use crate::transport::{Date, HttpConfig, Turn};
 
 const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
 const SIGNALS: Token = Token(FIRST_RESERVED_TOKEN + 1);
@@ -38,6 +45,18 @@ const INBOX: Token = Token(FIRST_RESERVED_TOKEN + 2);
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN_MAX: usize = 1024;
+
+/// Messages of other threads after which what is queued is written: a burst must not make followers seem slow.
+const MAIL_PER_FLUSH: usize = 128;
+
+/// What other threads send to a worker.
+#[derive(Debug)]
+enum Mail {
+    /// A job with files is done.
+    Files(ConnId, Done),
+    /// The log answers.
+    Log(Reply<Context>),
+}
 
 /// A thread's loop and everything in it.
 pub struct Worker {
@@ -64,16 +83,25 @@ pub struct Worker {
     effects: Vec<Effect>,
     feeds: Feeds,
     broker: Broker<Context>,
-    inbox: Inbox<Reply<Context>>,
+    recovery: Option<Recovery>,
     /// What the log was asked, and what it answered.
     asked: u64,
     answered: u64,
     /// How long a connection may be behind.
     lag_max: Duration,
     relay: Relay,
+    inbox: Inbox<Mail>,
+    /// The inbox has something.
+    mail_came: bool,
+    files: Files,
+    /// Files on their way, by the connections that wait for them.
+    transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
+    /// Those who follow logs over HTTP.
+    readers: HashMap<ConnId, Reader, foldhash::fast::RandomState>,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
+    date: Date,
     now: Now,
     /// Something was done in this turn.
     worked: bool,
@@ -89,6 +117,12 @@ impl Worker {
             .as_ref()
             .ok_or_else(|| Error::from(ErrorKind::NotConnected))?
             .local_address()
+    }
+
+    /// What was found where the logs are kept; `None` if that is memory.
+    #[must_use]
+    pub const fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
     }
 
     /// Serves until told to stop by SIGTERM or SIGINT and all connections have ended, or their time is up.
@@ -108,11 +142,12 @@ impl Worker {
     fn turn(&mut self, events: &mut Events) -> Result<()> {
         self.wait_for_events(events)?;
         self.now = Now::read();
+        self.date.update(self.now.unix_ms);
         self.worked = false;
         self.note_events(events);
         self.accept();
         self.read_ready();
-        self.read_inbox();
+        self.take_inbox();
         self.stop_if_asked();
         self.expire_timers();
         self.flush_dirty();
@@ -173,8 +208,7 @@ impl Worker {
                     }
                 }
                 SIGNALS => self.signalled = true,
-                // Its messages are taken in each turn.
-                INBOX => {}
+                INBOX => self.mail_came = true,
                 token => {
                     let id = id_of(token);
                     let Some(conn) = self.table.get_mut(id) else {
@@ -194,6 +228,27 @@ impl Worker {
         }
     }
 
+    // ---- other threads ----
+
+    /// Takes what other threads have sent.
+    fn take_inbox(&mut self) {
+        if !mem::take(&mut self.mail_came) {
+            return;
+        }
+        let mut mail = self.inbox.take();
+        for (index, mail) in mail.drain(..).enumerate() {
+            self.worked = true;
+            match mail {
+                Mail::Files(id, done) => self.file_done(id, done),
+                Mail::Log(reply) => self.handle_reply(reply),
+            }
+            if (index + 1) % MAIL_PER_FLUSH == 0 {
+                self.flush_dirty();
+            }
+        }
+        self.inbox.give_back(mail);
+    }
+
     // ---- timers ----
 
     fn expire_timers(&mut self) {
@@ -210,13 +265,15 @@ impl Worker {
                 continue;
             };
             conn.scheduled = None;
-            if conn
-                .state
-                .deadline()
-                .is_some_and(|deadline| deadline <= now)
-            {
-                conn.state.handle_timeout(&self.http, now);
+            if conn.deadline().is_some_and(|deadline| deadline <= now) {
+                conn.state.handle_timeout(Turn {
+                    config: &self.http,
+                    status: &self.status,
+                    date: &self.date,
+                    now,
+                });
                 self.after_silent_change(id);
+                self.answer_poll(id);
                 self.close_if_slow(id);
             }
             self.mark_dirty(id);
@@ -229,7 +286,7 @@ impl Worker {
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
-        let Some(deadline) = conn.state.deadline() else {
+        let Some(deadline) = conn.deadline() else {
             return;
         };
         if conn
@@ -260,8 +317,9 @@ impl Worker {
     }
 
     fn free_dead(&mut self) {
-        for id in self.dead.drain(..) {
+        for id in mem::take(&mut self.dead) {
             self.table.remove(id);
+            self.forget_call(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();
             }

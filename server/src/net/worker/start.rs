@@ -1,24 +1,31 @@
 //! How a worker begins: the address, the descriptors, and why it may not start.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use mio::Poll;
 
 use super::io::OVERLOADED_MAX;
-use super::{INBOX, LISTENER, SIGNALS, Worker};
+use super::{INBOX, LISTENER, Mail, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
 use crate::clock::Now;
 use crate::config::Config;
-use crate::log::{Broker, Epoch, MemoryStore};
+use crate::files::FileStore;
+use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
+use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::Status;
+use crate::net::files::Files;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
 use crate::net::spares::Spares;
 use crate::net::table::Table;
 use crate::timer::Wheel;
+use crate::transport::Date;
 use crate::transport::feeds::Feeds;
 
 /// The buffer that all connections are read into.
@@ -33,6 +40,10 @@ const RESERVED_DESCRIPTORS: u64 = 32 + OVERLOADED_MAX as u64;
 pub enum StartError {
     /// The address cannot be listened on.
     Listen(SocketAddr, io::Error),
+    /// The logs cannot be opened.
+    Log(OpenError),
+    /// The directory of files cannot be used.
+    Files(PathBuf, io::Error),
     /// Too few files may be open to hold a connection.
     TooFewDescriptors(u64),
     /// The kernel refused something that a loop needs.
@@ -49,6 +60,10 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Log(error) => error.fmt(f),
+            Self::Files(directory, error) => {
+                write!(f, "cannot keep files in {}: {error}", directory.display())
+            }
             Self::TooFewDescriptors(limit) => write!(
                 f,
                 "only {limit} files may be open, and {RESERVED_DESCRIPTORS} are needed beside the connections: \
@@ -76,11 +91,14 @@ impl Worker {
             .map_err(listen)?;
         let shutdown = Shutdown::register(poll.registry(), SIGNALS).map_err(StartError::Loop)?;
         let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
-        let store = MemoryStore::new(Epoch::new(rand::random()), config.retention);
-        let broker = Broker::start(Box::new(store), Box::new(inbox.sender()), || {
-            Now::read().unix_ms
-        })
-        .map_err(StartError::Loop)?;
+        let sender = inbox.sender();
+        let answer = move |conn, done| sender.send([Mail::Files(conn, done)]);
+        let files = Files::start(file_store(config)?, answer).map_err(StartError::Loop)?;
+        let (store, recovery) = log_store(config)?;
+        let sender = inbox.sender();
+        let answer = move |replies: Vec<_>| sender.send(replies.into_iter().map(Mail::Log));
+        let clock = || Now::read().unix_ms;
+        let broker = Broker::start(store, answer, clock).map_err(StartError::Loop)?;
         let now = Now::read();
         Ok(Self {
             poll,
@@ -98,14 +116,19 @@ impl Worker {
             spares: Spares::default(),
             hub: Hub::new(config.hub(), rand::random()),
             effects: Vec::new(),
-            feeds: Feeds::default(),
+            feeds: Feeds::new(Arc::clone(&config.rules)),
             broker,
-            inbox,
+            recovery,
             asked: 0,
             answered: 0,
             lag_max: config.lag_max,
             stop_after: None,
             relay: Relay::default(),
+            inbox,
+            mail_came: false,
+            files,
+            transfers: HashMap::default(),
+            readers: HashMap::default(),
             web_sockets: config.web_sockets(),
             http: config.http(),
             status: Status {
@@ -114,10 +137,36 @@ impl Worker {
                 connections_max,
                 ..Status::default()
             },
+            date: Date::new(now.unix_ms),
             now,
             worked: false,
         })
     }
+}
+
+/// Where logs are kept, and what was found there.
+fn log_store(config: &Config) -> Result<(Box<dyn Store>, Option<Recovery>), StartError> {
+    let memory = MemoryStore::new(Epoch::new(rand::random()), Arc::clone(&config.rules));
+    let Some(data) = &config.data else {
+        return Ok((Box::new(memory), None));
+    };
+    let options = Options {
+        rules: Arc::clone(&config.rules),
+        ..Options::default()
+    };
+    let (disk, recovery) = DiskStore::open(data, &options).map_err(StartError::Log)?;
+    let store = RoutedStore::new(Arc::clone(&config.rules), Box::new(disk), memory);
+    Ok((Box::new(store), Some(recovery)))
+}
+
+/// Where files are kept: with the logs, or as long as the process runs.
+fn file_store(config: &Config) -> Result<FileStore, StartError> {
+    let Some(data) = &config.data else {
+        return Ok(FileStore::temporary(config.files_bytes_max));
+    };
+    let directory = data.join("files");
+    FileStore::open(&directory, config.files_bytes_max)
+        .map_err(|error| StartError::Files(directory, error))
 }
 
 /// How many connections fit, after raising the limit on open files as far as it goes.

@@ -18,14 +18,15 @@ pub use ring::Shared;
 
 use crate::chat::{Follow, Followers};
 use crate::ids::{ConnId, LogName};
-use crate::log::{Entry, Gap, Page, Position, ReadFrom, Since};
+use crate::log::{Entry, Gap, GapReason, Page, Position, ReadFrom, Rules, Since, Slow};
 
 /// Bytes of content that are handed out at once.
 const STEP_BYTES_MAX: usize = 64 << 10;
 
 /// All logs that somebody follows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Feeds {
+    rules: Arc<Rules>,
     feeds: HashMap<LogName, Feed, foldhash::fast::RandomState>,
     /// The cursors of connections that are behind somewhere.
     cursors: HashMap<ConnId, Vec<Cursor>, foldhash::fast::RandomState>,
@@ -56,6 +57,8 @@ struct Cursor {
     ticket: u32,
     /// Since when it has been behind; `None` while it reads what it missed before it came.
     fell_behind: Option<Instant>,
+    /// Where the ring does not reach back, it goes on at the newest.
+    jumps: bool,
     /// What to say once it is at the head for the first time.
     follow: Option<Box<Follow>>,
     /// Something was missing.
@@ -116,6 +119,17 @@ pub enum Step {
 }
 
 impl Feeds {
+    /// Nobody follows anything yet.
+    #[must_use]
+    pub fn new(rules: Arc<Rules>) -> Self {
+        Self {
+            rules,
+            feeds: HashMap::default(),
+            cursors: HashMap::default(),
+            ticket: 0,
+        }
+    }
+
     /// A connection follows a log from now on, or from another place; returns the first page to read.
     pub fn follow(&mut self, conn: ConnId, from: ReadFrom, follow: Box<Follow>) -> Read {
         let log = follow.log.clone();
@@ -128,6 +142,7 @@ impl Feeds {
             reading: true,
             ticket: reader.ticket,
             fell_behind: None,
+            jumps: false,
             gap: false,
             own: Vec::new(),
             follow: Some(follow),
@@ -177,14 +192,13 @@ impl Feeds {
         Some((shared, live))
     }
 
-    /// A follower at the head has no room for this entry: it goes on later, from a cursor before it.
-    pub fn fall_behind(&mut self, conn: ConnId, entry: &Entry, now: Instant) {
+    /// A follower at the head has no room for this entry: it goes on later, from a cursor before it. Returns where that is,
+    /// if it is to be closed instead.
+    pub fn fall_behind(&mut self, conn: ConnId, entry: &Entry, now: Instant) -> Option<Position> {
         let log = &entry.draft.log;
-        let Some(feed) = self.feeds.get_mut(log.as_str()) else {
-            return;
-        };
+        let feed = self.feeds.get_mut(log.as_str())?;
         if !feed.live.remove(conn) {
-            return;
+            return None;
         }
         feed.behind += 1;
         let Position { epoch, offset } = entry.position;
@@ -192,17 +206,33 @@ impl Feeds {
             epoch,
             offset: offset - 1,
         };
+        let slow = self.rules.of(log.as_str()).slow;
         let ticket = self.next_reader(conn).ticket;
         self.cursors.entry(conn).or_default().push(Cursor {
             log: log.clone(),
             after: Some(before),
             reading: false,
             ticket,
-            fell_behind: Some(now),
+            // Who jumps to the newest is never too far behind.
+            fell_behind: (slow != Slow::Latest).then_some(now),
+            jumps: slow == Slow::Latest,
             gap: false,
             own: Vec::new(),
             follow: None,
         });
+        (slow == Slow::Disconnect).then_some(before)
+    }
+
+    /// Up to where the connection was given a log that it follows.
+    #[must_use]
+    pub fn position_of(&self, conn: ConnId, log: &LogName) -> Option<Position> {
+        let feed = self.feeds.get(log.as_str())?;
+        if feed.live.contains(conn) {
+            return feed.head;
+        }
+        let cursors = self.cursors.get(&conn)?;
+        let cursor = cursors.iter().find(|cursor| cursor.log == *log)?;
+        cursor.after
     }
 
     /// Whether the connection is behind somewhere.
@@ -283,7 +313,20 @@ impl Feeds {
             if bytes >= STEP_BYTES_MAX {
                 break;
             }
-            if feed.head != Some(after) {
+            if cursor.jumps
+                && let Some(head) = feed.head.filter(|head| *head != after)
+            {
+                cursor.after = Some(head);
+                steps.push(Step::Gap {
+                    log: cursor.log.clone(),
+                    from: None,
+                    gap: Gap {
+                        from: after,
+                        to: head,
+                        reason: GapReason::Skipped,
+                    },
+                });
+            } else if feed.head != Some(after) {
                 // The ring does not reach back that far.
                 cursor.reading = true;
                 steps.push(Step::Read(Read {

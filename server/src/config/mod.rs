@@ -1,19 +1,30 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
+mod file;
+pub(crate) mod values;
+
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
+pub(crate) use file::ConfigFile;
+
 use crate::chat::HubConfig;
 use crate::limit::Rate;
-use crate::log::Retention;
-use crate::transport::HttpConfig;
+use crate::log::Rules;
+pub use crate::transport::{BadOrigin, Origin};
+use crate::transport::{Cors, HttpConfig};
 
 /// 4009: no answer to a ping.
 pub(crate) const HEARTBEAT_LOST: u16 = 4009;
+
+/// The time for an answer that needs the disk: far more than a healthy one takes, and less than the minute after which
+/// proxies give up.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -34,10 +45,18 @@ pub struct Config {
     pub close_timeout: Duration,
     /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
     pub messages_per_second: u32,
-    /// How long messages are kept. Default 10,000 in a room, 7 days, 64 MiB in a room.
-    pub retention: Retention,
+    /// What holds for which room: how long messages are kept, and what becomes of slow readers.
+    pub rules: Arc<Rules>,
     /// How long a connection may be behind in a room before it is closed as slow. Default 30 s.
     pub lag_max: Duration,
+    /// Where messages and files are kept; `None` keeps them as long as the process runs. Default `./tidewire-data`.
+    pub data: Option<PathBuf>,
+    /// The largest file that may be uploaded, in bytes. Default 16 MiB.
+    pub file_bytes_max: u64,
+    /// What all files may have together, in bytes. Default 1 GiB: strangers may upload, and the logs need the disk, too.
+    pub files_bytes_max: u64,
+    /// The origins whose pages may use the API. Default none: only our own pages may.
+    pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
 }
@@ -75,8 +94,12 @@ impl Default for Config {
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             messages_per_second: 100,
-            retention: Retention::default(),
+            rules: Arc::default(),
             lag_max: Duration::from_secs(30),
+            data: Some(PathBuf::from("./tidewire-data")),
+            file_bytes_max: 16 << 20,
+            files_bytes_max: 1 << 30,
+            cors_origins: Vec::new(),
             compression: Compression::On,
         }
     }
@@ -120,7 +143,10 @@ impl Config {
             request_timeout: self.handshake_timeout,
             keep_alive: self.keep_alive,
             close_timeout: self.close_timeout,
+            call_timeout: CALL_TIMEOUT,
             deflate: self.compression.deflate(),
+            file_bytes_max: self.file_bytes_max,
+            cors: Cors::new(&self.cors_origins),
         }
     }
 

@@ -9,14 +9,14 @@ use crate::paths;
 
 /// One file.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// From the root, with `/`.
-    pub(super) path: String,
-    pub(super) text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 /// Every `.rs` file under `folders`, in order.
-pub(super) fn read_all(folders: &[&str]) -> Result<Vec<Source>> {
+pub(crate) fn read_all(folders: &[&str]) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     for folder in folders {
         let folder = paths::root().join(folder);
@@ -56,13 +56,13 @@ fn walk(folder: &Path, sources: &mut Vec<Source>) -> Result<()> {
 
 impl Source {
     /// Whether the whole file is test code: `tests.rs`, `…_tests.rs` or anything in a folder `tests`.
-    pub(super) fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         let stem = self.path.trim_end_matches(".rs");
         stem.split('/').any(|part| part == "tests") || stem.ends_with("_tests")
     }
 
     /// Lines up to the first `#[cfg(test)]`; the house puts tests last.
-    pub(super) fn lines_before_tests(&self) -> usize {
+    pub(crate) fn lines_before_tests(&self) -> usize {
         match self.is_test() {
             true => 0,
             false => self
@@ -74,7 +74,7 @@ impl Source {
     }
 
     /// The file's module: `server/src/chat/hub.rs` is `["chat", "hub"]`.
-    pub(super) fn module(&self) -> Vec<&str> {
+    pub(crate) fn module(&self) -> Vec<&str> {
         let inside = self
             .path
             .split_once("/src/")

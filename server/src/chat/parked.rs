@@ -1,0 +1,138 @@
+//! Sessions whose connection is gone: in which rooms they were and how far they had come, for who comes back.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::ids::{RoomName, Session, UserName};
+use crate::log::Position;
+
+/// How long a session is remembered.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+
+/// How many are remembered, each with some 100 bytes a room.
+const SESSIONS_MAX: usize = 16_384;
+
+/// A room and the position up to which its messages have certainly arrived.
+pub(super) type Place = (RoomName, Position);
+
+/// Sessions without a connection, the one that ended first at the front.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    sessions: HashMap<(UserName, Session), Entry, foldhash::fast::RandomState>,
+    order: VecDeque<((UserName, Session), u64)>,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    places: Vec<Place>,
+    until: Instant,
+    number: u64,
+}
+
+impl Parked {
+    /// A connection is gone that was in these rooms.
+    pub(super) fn park(
+        &mut self,
+        user: UserName,
+        session: Session,
+        places: Vec<Place>,
+        now: Instant,
+    ) {
+        self.forget_old(now);
+        if places.is_empty() {
+            return;
+        }
+        self.count += 1;
+        let (key, number) = ((user, session), self.count);
+        self.order.push_back((key.clone(), number));
+        let until = now + KEPT_FOR;
+        self.sessions.insert(
+            key,
+            Entry {
+                places,
+                until,
+                number,
+            },
+        );
+    }
+
+    /// Takes out where a session was.
+    pub(super) fn take(&mut self, user: &UserName, session: &Session, now: Instant) -> Vec<Place> {
+        let key = (user.clone(), session.clone());
+        let entry = self.sessions.remove(&key);
+        entry
+            .filter(|entry| now < entry.until)
+            .map_or_else(Vec::new, |entry| entry.places)
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        while let Some((key, number)) = self.order.front() {
+            let entry = self
+                .sessions
+                .get(key)
+                .filter(|entry| entry.number == *number);
+            let is_kept = entry.is_some_and(|entry| now < entry.until);
+            if is_kept && self.order.len() < SESSIONS_MAX {
+                return;
+            }
+            if entry.is_some() {
+                self.sessions.remove(key);
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Epoch;
+
+    fn key(number: usize) -> (UserName, Session) {
+        let session = Session::new(&format!("s{number}")).unwrap();
+        (UserName::new("a").unwrap(), session)
+    }
+
+    fn place() -> Vec<Place> {
+        let position = Position {
+            epoch: Epoch::new(1),
+            offset: 7,
+        };
+        vec![(RoomName::new("r").unwrap(), position)]
+    }
+
+    #[test]
+    fn a_session_is_remembered_once_and_for_a_time() {
+        let (mut parked, now) = (Parked::default(), Instant::now());
+        let (user, session) = key(1);
+        parked.park(user.clone(), session.clone(), place(), now);
+        assert_eq!(parked.take(&user, &session, now), place());
+        assert_eq!(parked.take(&user, &session, now), []);
+        parked.park(user.clone(), session.clone(), place(), now);
+        assert_eq!(parked.take(&user, &session, now + KEPT_FOR), []);
+    }
+
+    #[test]
+    fn so_many_are_remembered_and_the_oldest_is_forgotten() {
+        let (mut parked, now) = (Parked::default(), Instant::now());
+        for number in 0..SESSIONS_MAX + 10 {
+            let (user, session) = key(number);
+            parked.park(user, session, place(), now);
+            assert!(parked.order.len() <= SESSIONS_MAX);
+        }
+        let (user, session) = key(5);
+        assert_eq!(parked.take(&user, &session, now), []);
+        let (user, session) = key(SESSIONS_MAX + 5);
+        assert_eq!(parked.take(&user, &session, now), place());
+        // Coming and going again and again leaves nothing behind.
+        for _ in 0..3 * SESSIONS_MAX {
+            parked.park(user.clone(), session.clone(), place(), now);
+            parked.take(&user, &session, now);
+        }
+        assert!(parked.order.len() <= SESSIONS_MAX && parked.sessions.len() <= SESSIONS_MAX);
+        let (user, session) = key(1);
+        parked.park(user, session, place(), now + 2 * KEPT_FOR);
+        assert_eq!((parked.order.len(), parked.sessions.len()), (1, 1));
+    }
+}

@@ -1,0 +1,178 @@
+//! What holds for which log: where it is kept, for how long, and what becomes of who reads it too slowly.
+
+use super::Retention;
+
+/// How a log is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// On the disk: what is acknowledged is there after a crash.
+    Durable,
+    /// As long as the process lasts.
+    Memory,
+    /// Not at all: who is there gets it.
+    Nothing,
+}
+
+/// What becomes of a follower that does not keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slow {
+    /// It goes on from the log, and is closed with its position when it is too far behind.
+    Resume,
+    /// It jumps to the newest, and is told of the gap.
+    Latest,
+    /// It is closed with its position at once.
+    Disconnect,
+}
+
+/// What holds for one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Where it is kept.
+    pub keep: Keep,
+    /// For how long.
+    pub retention: Retention,
+    /// What becomes of slow followers.
+    pub slow: Slow,
+}
+
+/// The rules of a server: the first whose pattern matches a log's name holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    patterns: Vec<(Pattern, Rule)>,
+    otherwise: Rule,
+}
+
+/// A name in which each `*` stands for any text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Rules {
+    /// The rule that holds where no other does.
+    #[must_use]
+    pub const fn new(otherwise: Rule) -> Self {
+        Self {
+            patterns: Vec::new(),
+            otherwise,
+        }
+    }
+
+    /// Adds a rule behind those that are there.
+    pub fn push(&mut self, pattern: Pattern, rule: Rule) {
+        self.patterns.push((pattern, rule));
+    }
+
+    /// The rule for a log.
+    #[must_use]
+    pub fn of(&self, log: &str) -> &Rule {
+        self.patterns
+            .iter()
+            .find(|(pattern, _)| pattern.matches(log))
+            .map_or(&self.otherwise, |(_, rule)| rule)
+    }
+
+    /// Whether any log is kept on the disk.
+    #[must_use]
+    pub fn any_durable(&self) -> bool {
+        let rules = self.patterns.iter().map(|(_, rule)| rule);
+        rules
+            .chain([&self.otherwise])
+            .any(|rule| rule.keep == Keep::Durable)
+    }
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            keep: Keep::Durable,
+            retention: Retention::default(),
+            slow: Slow::Resume,
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::new(Rule::default())
+    }
+}
+
+impl Pattern {
+    /// A pattern; every text is one.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Whether a name is one of those. The literal parts are looked for from left to right, each once: linear in the name
+    /// for each part.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        let Some((first, rest)) = self.0.split_once('*') else {
+            return self.0 == name;
+        };
+        let Some(mut left) = name.strip_prefix(first) else {
+            return false;
+        };
+        let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+        for part in middle.split('*') {
+            let Some(at) = left.find(part) else {
+                return false;
+            };
+            left = &left[at + part.len()..];
+        }
+        left.ends_with(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        let matches = |pattern: &str, name| Pattern::new(pattern.to_owned()).matches(name);
+        for (pattern, name) in [
+            ("*", ""),
+            ("*", "a"),
+            ("a", "a"),
+            ("game-*", "game-"),
+            ("game-*", "game-7"),
+            ("*-x", "a-x"),
+            ("a*b*c", "abc"),
+            ("a*b*c", "a1b2b3c"),
+            ("@*", "@alice"),
+            ("**", "x"),
+            ("a*a", "aa"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("a", "ab"),
+            ("", "a"),
+            ("game-*", "gam"),
+            ("a*a", "a"),
+            ("a*b*c", "acb"),
+            ("*ab", "b"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_holds() {
+        let rule = |keep| Rule {
+            keep,
+            ..Rule::default()
+        };
+        let mut rules = Rules::new(rule(Keep::Memory));
+        assert!(!rules.any_durable());
+        rules.push(Pattern::new("a-*".to_owned()), rule(Keep::Nothing));
+        rules.push(Pattern::new("a-b".to_owned()), rule(Keep::Durable));
+        let keep = |name| rules.of(name).keep;
+        assert_eq!(
+            [keep("a-b"), keep("b"), keep("a-")],
+            [Keep::Nothing, Keep::Memory, Keep::Nothing]
+        );
+        assert!(rules.any_durable());
+    }
+}
