@@ -99,7 +99,7 @@ fn after_a_loss_during_the_join() {
 
 #[test]
 fn after_a_kick_for_slowness() {
-    let server = start(&["--lag-max", "200ms", "--heartbeat", "1s"]);
+    let server = start(&["--lag-max", "200ms"]);
     for (index, missed) in MISSED.into_iter().enumerate() {
         let mut cell = Cell::new(&server, format!("slow-{index}"), missed, index % 2 == 0);
         // 32 KB each: what the server queues and the kernels take is passed soon.
