@@ -42,10 +42,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let seed = args.seed + index;
         let outcome = one(&binary, args, seed).with_context(|| format!("run with seed {seed}"))?;
         kills += outcome.kills;
-        let verdict = if outcome.is_clean {
-            "clean"
-        } else {
-            "NOT CLEAN"
+        // Whoever was ended by a signal has said nothing: that is no verdict, and no proof either.
+        let verdict = match outcome.status.code() {
+            Some(0) => "clean".to_owned(),
+            Some(1) => "NOT CLEAN".to_owned(),
+            Some(_) | None => format!("NO VERDICT, verify ended with {}", outcome.status),
         };
         println!(
             "   {:>4}/{} seed {seed}: {verdict}, {} kills, {:.1} s; {} not clean so far",
@@ -79,6 +80,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 struct Outcome {
     is_clean: bool,
+    /// How `verify` ended.
+    status: ExitStatus,
     kills: u64,
     took: Duration,
     /// What `verify` printed.
@@ -119,6 +122,7 @@ fn one(binary: &Path, args: &Args, seed: u64) -> Result<Outcome> {
     }
     Ok(Outcome {
         is_clean,
+        status,
         kills,
         took: started.elapsed(),
         report,
