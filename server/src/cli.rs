@@ -14,6 +14,7 @@ use crate::config::values::{long_time, size, time};
 use crate::config::{Compression, Config, ConfigFile, Origin};
 use crate::log::{Retention, Rule};
 use crate::tools::log::Log;
+use crate::verify;
 
 /// A chat and real-time messaging server that speaks WebSocket.
 #[derive(Debug, Parser)]
@@ -37,6 +38,8 @@ enum Command {
     Serve(Serve),
     /// Look into a data directory
     Log(Log),
+    /// Prove that a running server loses, doubles and reorders nothing
+    Verify(verify::Options),
 }
 
 /// Run the server
@@ -146,6 +149,8 @@ pub enum Task {
     Serve(Config),
     /// Look into a data directory.
     Log(Log),
+    /// Check a running server.
+    Verify(verify::Options),
 }
 
 impl Cli {
@@ -160,6 +165,7 @@ impl Cli {
         let cli = Self::try_parse_from(&words)?;
         let serve = match cli.command {
             Some(Command::Log(log)) => return Ok(Task::Log(log)),
+            Some(Command::Verify(options)) => return Ok(Task::Verify(options)),
             Some(Command::Serve(serve)) => serve,
             None => cli.serve,
         };
@@ -195,7 +201,7 @@ impl Cli {
         let cli = Self::from_arg_matches(&matches)?;
         let serve = match cli.command {
             Some(Command::Serve(serve)) => serve,
-            Some(Command::Log(_)) | None => cli.serve,
+            Some(Command::Log(_) | Command::Verify(_)) | None => cli.serve,
         };
         Ok(serve.into_config(&file))
     }

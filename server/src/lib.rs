@@ -13,6 +13,7 @@
 
 pub mod chat;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod files;
@@ -24,3 +25,4 @@ pub mod net;
 mod timer;
 pub mod tools;
 pub mod transport;
+pub mod verify;

@@ -8,6 +8,7 @@ use tidewire::clock::Now;
 use tidewire::config::Config;
 use tidewire::net::Worker;
 use tidewire::tools::log::Log;
+use tidewire::verify;
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let outcome = match task {
         Task::Serve(config) => serve(&config).map(|()| true),
         Task::Log(log) => look(&log),
+        Task::Verify(options) => verify::run(&options).map_err(Into::into),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -173,7 +173,7 @@ impl Chat {
                         lines.push(format!("{} < {}", conn.index, entry_text(&shared.entry)));
                     }
                     Step::Gap { log, from, gap } => {
-                        let text = gap_text(&log, from.as_deref(), &gap);
+                        let text = gap_text(&log, from.as_deref(), &gap, None);
                         lines.push(format!("{} < {text}", conn.index));
                     }
                     Step::AtHead {

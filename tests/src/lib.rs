@@ -10,6 +10,7 @@ pub mod directory;
 pub mod example;
 pub mod frame;
 pub mod http;
+pub mod proxy;
 pub mod script;
 pub mod server;
 pub mod wait;

@@ -1,5 +1,6 @@
 //! A Tidewire server as a real process: started on a free port, watched through `/proc`, ended by its own pid.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ const LOG_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Launch {
     listen: String,
+    data: PathBuf,
+    under: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, PathBuf)>,
     descriptors_max: Option<u32>,
@@ -28,6 +31,8 @@ impl Default for Launch {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:0".to_owned(),
+            data: "memory".into(),
+            under: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
             descriptors_max: None,
@@ -41,6 +46,20 @@ impl Launch {
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    /// With its logs in a directory, instead of in memory.
+    #[must_use]
+    pub fn data(mut self, directory: &Path) -> Self {
+        directory.clone_into(&mut self.data);
+        self
+    }
+
+    /// Started by another program, which becomes the server or lets it be our child: `strace -D …`.
+    #[must_use]
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under = words.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -70,18 +89,18 @@ impl Launch {
     #[must_use]
     #[track_caller]
     pub fn command(&self) -> Command {
-        let binary = binary();
-        let mut command = match self.descriptors_max {
-            None => Command::new(binary),
+        let mut words: Vec<OsString> = self.under.iter().map(OsString::from).collect();
+        if let Some(count) = self.descriptors_max {
             // prlimit becomes the server by exec, so the pid is the server's.
-            Some(count) => {
-                let mut command = Command::new("prlimit");
-                command.arg(format!("--nofile={count}:{count}")).arg(binary);
-                command
-            }
-        };
+            words.push("prlimit".into());
+            words.push(format!("--nofile={count}:{count}").into());
+        }
+        words.push(binary().into());
+        let mut command = Command::new(&words[0]);
         command
-            .args(["serve", "--listen", &self.listen, "--data", "memory"])
+            .args(&words[1..])
+            .args(["serve", "--listen", &self.listen, "--data"])
+            .arg(&self.data)
             .args(&self.arguments);
         // The caller's settings are not the test's.
         for (name, _) in

@@ -44,7 +44,8 @@ fn no_ack_leaves_before_its_message_is_on_the_disk() {
     let mut acked = 0;
     for seq in 1..=MESSAGES {
         let content = format!("<{seq}>");
-        speaker.send(&json!({"type": "room_msg", "roomId": "lobby", "content": content, "seq": seq}));
+        speaker
+            .send(&json!({"type": "room_msg", "roomId": "lobby", "content": content, "seq": seq}));
         if seq - acked == WINDOW || seq == MESSAGES {
             while acked < seq {
                 acked += 1;
@@ -128,7 +129,10 @@ fn an_early_ack_would_be_found() {
     found.line("1", r#"pwrite64(3, "..\"<1>\"..\"<2>\"", 9, 0) = 9"#);
     found.line("1", "fdatasync(3 <unfinished ...>");
     found.line("1", r#"pwrite64(3, "\"<3>\"", 9, 0) = 9"#);
-    found.line("2", r#"writev(9, [{iov_base="{\"type\":\"ack\",\"seq\":1,", iov_len=9}], 1) = 9"#);
+    found.line(
+        "2",
+        r#"writev(9, [{iov_base="{\"type\":\"ack\",\"seq\":1,", iov_len=9}], 1) = 9"#,
+    );
     found.line("1", "<... fdatasync resumed>) = 0");
     found.line("2", r#"writev(9, [{iov_base="{\"type\":\"ack\",\"seq\":2,..{\"type\":\"ack\",\"seq\":3,", iov_len=9}], 1) = 9"#);
     assert_eq!(found.early, [1, 3]);

@@ -46,14 +46,14 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
+    /// Kill the server under load, or join busy rooms, many times
+    Chaos(chaos::Args),
     /// Count what twice the size costs: heads, lists, segments, fragments
     Linear,
     /// Measure Tidewire beside its peers
     Bench(bench::Args),
     /// Compare the protocol crate with two other implementations on random sequences of frames
     Differential(differential::Args),
-    /// Break things on purpose: loss of power under the log
-    Chaos(chaos::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
     /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
@@ -78,10 +78,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::Linear => linear::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Differential(args) => differential::run(&args),
-        Command::Chaos(args) => chaos::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Rfc(args) => rfc::run(&args),
         Command::Mutants(args) => mutants::run(&args),

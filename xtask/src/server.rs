@@ -110,7 +110,7 @@ fn terminate(pid: u32) -> Result<()> {
 
 /// The server's first line. Its other output is read and dropped, so that it never blocks on a
 /// full pipe.
-fn first_line(stdout: ChildStdout) -> Result<String> {
+pub(crate) fn first_line(stdout: ChildStdout) -> Result<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -128,7 +128,8 @@ fn first_line(stdout: ChildStdout) -> Result<String> {
         })
 }
 
-fn address(line: &str) -> Result<String> {
+/// The address in a server's first line.
+pub(crate) fn address(line: &str) -> Result<String> {
     let address = line
         .strip_prefix("tidewire listening on http://")
         .with_context(|| {

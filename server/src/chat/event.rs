@@ -79,6 +79,8 @@ pub enum Event<'a> {
         from: &'a str,
         to: Position,
         reason: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
     },
     Left {
         room_id: &'a str,
@@ -132,15 +134,17 @@ pub fn entry_text(entry: &Entry) -> String {
     Event::of_entry(entry).to_text()
 }
 
-/// What a follower is told that it misses; `from` is what it said itself, where that is no position.
+/// What a follower is told that it misses; `from` is what it said itself, where that is no position, and `id` that of its
+/// request, if it asked for just this.
 #[must_use]
-pub fn gap_text(log: &LogName, from: Option<&str>, gap: &Gap) -> String {
+pub fn gap_text(log: &LogName, from: Option<&str>, gap: &Gap, id: Option<&RawValue>) -> String {
     let position = gap.from.to_string();
     Event::Gap {
         room_id: log.as_str(),
         from: from.unwrap_or(&position),
         to: gap.to,
         reason: gap.reason.as_str(),
+        id,
     }
     .to_text()
 }

@@ -1,4 +1,7 @@
-//! `cargo xtask chaos`: what goes wrong in a data center, on purpose and many times.
+//! `cargo xtask chaos`: what goes wrong in the field and in a data center, on purpose and many times.
+
+mod join;
+mod kill;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -13,6 +16,10 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Kill the server with SIGKILL under load, restart it, and check that nothing acknowledged is lost
+    Kill(kill::Args),
+    /// Join a room while others publish as fast as they can
+    Join(join::Args),
     /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
     Power {
         /// How many crashes
@@ -26,7 +33,9 @@ enum What {
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    match args.what {
+    match &args.what {
+        What::Kill(args) => kill::run(args),
+        What::Join(args) => join::run(args),
         What::Power { crashes, seed } => exec::run(
             exec::cargo("run --quiet --profile ci --package tidewire --features simulation")
                 .args(["--example", "power_loss", "--"])

@@ -93,7 +93,7 @@ impl Hub {
         let room_id = reading.log.as_str();
         if let Some(gap) = &page.gap {
             self.effects
-                .push(Effect::Send(conn, gap_text(&reading.log, None, gap)));
+                .push(Effect::Send(conn, gap_text(&reading.log, None, gap, id)));
         }
         let entries = page.entries.iter();
         let text = Event::History {

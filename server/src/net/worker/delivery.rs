@@ -161,8 +161,8 @@ impl Worker {
                 let mut steps = Vec::new();
                 self.feeds.page(reader, page, &mut steps);
                 self.run_steps(reader.conn, steps);
-                // A poll is answered with what one page has.
-                if !self.is_poll(reader.conn) {
+                // A poll is answered with what one page has; one that is empty may be older than what was announced since.
+                if !self.has_answer(reader.conn) {
                     self.serve(reader.conn);
                 }
                 self.note_behind(reader.conn);
@@ -200,7 +200,7 @@ impl Worker {
                 Step::Entry(shared) => self.send_entry(id, &shared),
                 Step::Gap { log, from, gap } => {
                     self.give_gap(id, &log, from.as_deref(), &gap);
-                    let text = gap_text(&log, from.as_deref(), &gap);
+                    let text = gap_text(&log, from.as_deref(), &gap, None);
                     self.run_effect(Effect::Send(id, text));
                 }
                 Step::AtHead {

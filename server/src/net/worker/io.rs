@@ -113,6 +113,7 @@ impl Worker {
                     conn.state.handle_eof(&self.http, self.now.instant);
                     self.worked = true;
                     self.after_silent_change(id);
+                    self.hurry_poll(id);
                 }
                 Ok(Some(read)) => {
                     // A short read has emptied the socket: edge-triggered readiness tells when there is more.

@@ -368,6 +368,7 @@ impl Worker {
 
     /// Tells a connection that the server stops, if it was told to.
     fn close_for_stop(&mut self, id: ConnId, stop: Stop) {
+        self.hurry_poll(id);
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };

@@ -32,6 +32,12 @@ struct Poll {
     gaps: Vec<String>,
 }
 
+impl Poll {
+    const fn has_something(&self) -> bool {
+        !(self.messages.is_empty() && self.gaps.is_empty())
+    }
+}
+
 impl Worker {
     // ---- calls ----
 
@@ -102,7 +108,7 @@ impl Worker {
     }
 
     pub(super) fn give_gap(&mut self, id: ConnId, log: &LogName, from: Option<&str>, gap: &Gap) {
-        self.give(id, log, gap.to, gap_text(log, from, gap), true);
+        self.give(id, log, gap.to, gap_text(log, from, gap, None), true);
     }
 
     fn give(&mut self, id: ConnId, log: &LogName, at: Position, text: String, is_gap: bool) {
@@ -145,7 +151,7 @@ impl Worker {
         let Some(poll) = &mut reader.poll else {
             return;
         };
-        let has_something = !(poll.messages.is_empty() && poll.gaps.is_empty());
+        let has_something = poll.has_something();
         // Before the first pages are there, an answer could not say where to go on.
         if let Some(token) = reader.progress.token()
             && (has_something || poll.until <= now)
@@ -163,7 +169,26 @@ impl Worker {
         Some(poll.until)
     }
 
-    /// Whether a poll has all it can answer with: it reads no second page.
+    /// Whether this is a poll that has something to answer with: it reads no second page.
+    pub(super) fn has_answer(&self, id: ConnId) -> bool {
+        let poll = self
+            .readers
+            .get(&id)
+            .and_then(|reader| reader.poll.as_ref());
+        poll.is_some_and(Poll::has_something)
+    }
+
+    /// Nobody waits for a poll's answer any more, or not for long: it is answered with what there is.
+    pub(super) fn hurry_poll(&mut self, id: ConnId) {
+        let now = self.now.instant;
+        let reader = self.readers.get_mut(&id);
+        if let Some(poll) = reader.and_then(|reader| reader.poll.as_mut()) {
+            poll.until = now;
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Whether it is a poll.
     pub(super) fn is_poll(&self, id: ConnId) -> bool {
         self.readers
             .get(&id)

@@ -1,0 +1,278 @@
+//! The server's JSON messages as a client reads them: one struct with every field, then the one that was meant.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::log::{Epoch, Position};
+
+/// What a server said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// The session is there.
+    Welcome,
+    /// A message has its place for good.
+    Ack {
+        /// Its number.
+        seq: u64,
+        /// The log.
+        room: String,
+        /// The place.
+        position: Position,
+        /// It had it already.
+        dup: bool,
+    },
+    /// An entry of a room.
+    Entry(Entry),
+    /// The client has everything up to here.
+    Joined {
+        /// The room.
+        room: String,
+        /// The head.
+        position: Position,
+    },
+    /// Something is missing.
+    Gap {
+        /// The room.
+        room: String,
+        /// Behind this, as the client had said it.
+        from: String,
+        /// Up to and with this.
+        to: Position,
+        /// Why.
+        reason: String,
+    },
+    /// A page of a room's log.
+    History {
+        /// The room.
+        room: String,
+        /// Oldest first.
+        entries: Vec<Entry>,
+        /// Where to read on.
+        position: Position,
+        /// There is more.
+        more: bool,
+    },
+    /// Something was refused.
+    Error {
+        /// A stable word.
+        code: String,
+        /// A sentence.
+        message: String,
+        /// The number of the message that was refused.
+        seq: Option<u64>,
+    },
+    /// Something that a client may pass over: who comes and goes, who types.
+    Other,
+}
+
+/// An entry of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The room.
+    pub room: String,
+    /// The place.
+    pub position: Position,
+    /// Who said it.
+    pub from: String,
+    /// What was said.
+    pub content: Content,
+}
+
+/// The content of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A string.
+    Text(String),
+    /// Other JSON, as it came.
+    Json(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(borrow)]
+    room_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    epoch: Option<Cow<'a, str>>,
+    offset: Option<u64>,
+    #[serde(borrow)]
+    from: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    seq: Option<&'a RawValue>,
+    #[serde(default)]
+    dup: bool,
+    #[serde(borrow)]
+    position: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    to: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    messages: Vec<Self>,
+    #[serde(default)]
+    more: bool,
+    #[serde(borrow)]
+    code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
+}
+
+impl Heard {
+    /// Reads a text message; `None` for what no server of this protocol says.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str::<Fields<'_>>(text).ok()?.into_heard()
+    }
+}
+
+impl Fields<'_> {
+    fn into_heard(self) -> Option<Heard> {
+        Some(match self.r#type.as_ref() {
+            "welcome" => Heard::Welcome,
+            "ack" => Heard::Ack {
+                seq: self.number()?,
+                position: self.place()?,
+                dup: self.dup,
+                room: self.room_id?.into_owned(),
+            },
+            "room_msg" => Heard::Entry(self.into_entry()?),
+            "joined" => Heard::Joined {
+                position: self.position?.parse().ok()?,
+                room: self.room_id?.into_owned(),
+            },
+            "gap" => Heard::Gap {
+                room: self.room_id?.into_owned(),
+                from: self.from?.into_owned(),
+                to: self.to?.parse().ok()?,
+                reason: self.reason?.into_owned(),
+            },
+            "history" => Heard::History {
+                room: self.room_id?.into_owned(),
+                entries: self
+                    .messages
+                    .into_iter()
+                    .map(Self::into_entry)
+                    .collect::<Option<_>>()?,
+                position: self.position?.parse().ok()?,
+                more: self.more,
+            },
+            "error" => Heard::Error {
+                seq: self.number(),
+                code: self.code?.into_owned(),
+                message: self.message?.into_owned(),
+            },
+            "system" | "typing" | "presence" | "heartbeat" | "left" | "private_msg"
+            | "broadcast" | "reconnect" => Heard::Other,
+            _ => return None,
+        })
+    }
+
+    fn into_entry(self) -> Option<Entry> {
+        Some(Entry {
+            position: self.place()?,
+            room: self.room_id?.into_owned(),
+            from: self.from?.into_owned(),
+            content: Content::of(self.content?),
+        })
+    }
+
+    fn place(&self) -> Option<Position> {
+        let epoch = self.epoch.as_deref()?;
+        let digits = epoch.len() == 8 && epoch.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Some(Position {
+            epoch: Epoch::new(u32::from_str_radix(epoch, 16).ok().filter(|_| digits)?),
+            offset: self.offset?,
+        })
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.seq?.get().parse().ok()
+    }
+}
+
+impl Content {
+    fn of(raw: &RawValue) -> Self {
+        serde_json::from_str(raw.get())
+            .map_or_else(|_| Self::Json(raw.get().to_owned()), Self::Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64) -> Position {
+        Position {
+            epoch: Epoch::new(0xabc),
+            offset,
+        }
+    }
+
+    #[test]
+    fn an_entry_is_read_with_its_place() {
+        let text = r#"{"type":"room_msg","roomId":"r","offset":3,"epoch":"00000abc","from":"a","content":"x\"y","time":1}"#;
+        let entry = Entry {
+            room: "r".to_owned(),
+            position: at(3),
+            from: "a".to_owned(),
+            content: Content::Text("x\"y".to_owned()),
+        };
+        assert_eq!(Heard::parse(text), Some(Heard::Entry(entry.clone())));
+        let page = format!(
+            r#"{{"type":"history","roomId":"r","messages":[{text}],"position":"00000abc-3","more":true}}"#
+        );
+        let history = Heard::History {
+            room: "r".to_owned(),
+            entries: vec![entry],
+            position: at(3),
+            more: true,
+        };
+        assert_eq!(Heard::parse(&page), Some(history));
+    }
+
+    #[test]
+    fn answers_are_read() {
+        let ack = r#"{"type":"ack","seq":7,"roomId":"r","offset":3,"epoch":"00000abc","time":1,"dup":true}"#;
+        let heard = Heard::Ack {
+            seq: 7,
+            room: "r".to_owned(),
+            position: at(3),
+            dup: true,
+        };
+        assert_eq!(Heard::parse(ack), Some(heard));
+        let gap = r#"{"type":"gap","roomId":"r","from":"x","to":"00000abc-3","reason":"expired"}"#;
+        let heard = Heard::Gap {
+            room: "r".to_owned(),
+            from: "x".to_owned(),
+            to: at(3),
+            reason: "expired".to_owned(),
+        };
+        assert_eq!(Heard::parse(gap), Some(heard));
+        let error = r#"{"type":"error","code":"rate_limited","message":"Slow.","seq":9}"#;
+        let heard = Heard::Error {
+            code: "rate_limited".to_owned(),
+            message: "Slow.".to_owned(),
+            seq: Some(9),
+        };
+        assert_eq!(Heard::parse(error), Some(heard));
+    }
+
+    #[test]
+    fn what_no_server_says_is_nothing() {
+        for text in [
+            "",
+            "[]",
+            r#"{"type":"no_such"}"#,
+            r#"{"type":"ack","seq":7,"roomId":"r","offset":3,"epoch":"xyz"}"#,
+            r#"{"type":"room_msg","roomId":"r","offset":3,"epoch":"00000abc"}"#,
+        ] {
+            assert_eq!(Heard::parse(text), None, "{text}");
+        }
+    }
+}

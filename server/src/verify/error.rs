@@ -1,0 +1,32 @@
+//! Why a run ends without a verdict.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::client::BadAddress;
+
+/// Why there is no verdict.
+#[derive(Debug)]
+pub enum VerifyError {
+    /// The address is none.
+    Address(BadAddress),
+    /// The system refused something.
+    Io(&'static str, io::Error),
+    /// The server was silent for too long, before there was anything to judge.
+    Silent(&'static str, Duration),
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Io(what, error) => write!(f, "cannot {what}: {error}"),
+            Self::Silent(what, time) => {
+                write!(f, "the server did not {what} for {} s", time.as_secs())
+            }
+        }
+    }
+}
+
+impl std::error::Error for VerifyError {}

@@ -1,0 +1,387 @@
+//! One run: the clients, the checker that hears everything they hear, and the four parts of a run.
+//!
+//! ```text
+//!   Load ──all sent and acknowledged──▶ Settle ──everybody has everything──▶ Read ──all pages──▶ Done
+//! ```
+
+mod parts;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use tidewire_protocol::Config;
+
+use super::checker::Checker;
+use super::error::VerifyError;
+use super::load::{Load, Publisher};
+use super::options::Options;
+use super::report::{Counts, Progress, table};
+use super::stamp::Stamp;
+use crate::client::{Address, Chat, Content, Entry, Identity, News};
+use crate::clock::Now;
+use crate::log::Position;
+
+/// Bytes that a client reads in a turn.
+const BUDGET: usize = 256 << 10;
+
+/// Bytes that a slow client reads every [`SLOW_EVERY`].
+const SLOW_BUDGET: usize = 4 << 10;
+
+/// How often a slow client reads.
+const SLOW_EVERY: Duration = Duration::from_millis(100);
+
+/// The longest wait between two tries to connect: a server that comes back is to be found soon.
+const RETRY_MAX: Duration = Duration::from_millis(500);
+
+/// The longest that the loop waits for anything.
+const TURN_MAX: Duration = Duration::from_millis(50);
+
+/// A half-open connection is given up after twice this.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Loads the server and prints what was found; whether it is clean.
+///
+/// # Errors
+/// There is nothing to judge: no such server, or its history cannot be read.
+pub fn run(options: &Options) -> Result<bool, VerifyError> {
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let mut run = Run::new(options, seed)?;
+    run.turn_until(Part::Done)?;
+    run.progress.clear();
+    let took = run.loaded.unwrap_or(run.now).duration_since(run.begin);
+    let found = run.checker.finish();
+    let is_clean = found.total() == 0;
+    let verdict = if is_clean { "clean" } else { "NOT CLEAN" };
+    println!("tidewire verify {}: {verdict} (seed {seed})", options.url);
+    print!("{}", table(&run.counts, took, &found));
+    Ok(is_clean)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Load,
+    Settle,
+    Read,
+    Done,
+}
+
+struct Run<'a> {
+    options: &'a Options,
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    now: Instant,
+    part: Part,
+    /// Unlike any other run's, so that rooms and numbers are.
+    id: String,
+    rooms: Vec<String>,
+    clients: Vec<Client>,
+    publishers: Vec<Publisher>,
+    load: Load,
+    checker: Checker,
+    counts: Counts,
+    progress: Progress,
+    begin: Instant,
+    loaded: Option<Instant>,
+    heard_at: Instant,
+    /// The room whose history is being read, and from where on.
+    reading: (usize, Option<Position>),
+}
+
+struct Client {
+    chat: Chat,
+    /// When it reads again, if it is a slow one.
+    slow: Option<Instant>,
+}
+
+impl<'a> Run<'a> {
+    fn new(options: &'a Options, seed: u64) -> Result<Self, VerifyError> {
+        let poll = Poll::new().map_err(|error| VerifyError::Io("wait for sockets", error))?;
+        let id = format!("{:08x}", rand::random::<u32>());
+        let rooms: Vec<_> = (0..options.rooms)
+            .map(|room| format!("verify-{id}-{room}"))
+            .collect();
+        let now = Now::read().instant;
+        let clients = options.publishers + options.subscribers + options.slow;
+        let mut run = Self {
+            options,
+            poll,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; 64 << 10],
+            now,
+            part: Part::Load,
+            id,
+            rooms,
+            clients: Vec::new(),
+            publishers: (0..options.publishers)
+                .map(|_| Publisher::new(options.window))
+                .collect(),
+            load: Load::new(options, seed, usize::from(clients), now),
+            checker: Checker::new(
+                options.publishers,
+                clients + 1,
+                options.rooms,
+                options.history_entries,
+            ),
+            counts: Counts::default(),
+            progress: Progress::new(),
+            begin: now,
+            loaded: None,
+            heard_at: now,
+            reading: (0, None),
+        };
+        for index in 0..clients {
+            let is_slow = index >= options.publishers + options.subscribers;
+            run.add_client(index, is_slow, seed)?;
+        }
+        Ok(run)
+    }
+
+    fn add_client(&mut self, index: u16, is_slow: bool, seed: u64) -> Result<(), VerifyError> {
+        let address = Address::parse(&self.options.url).map_err(VerifyError::Address)?;
+        let to = address
+            .resolve()
+            .map_err(|error| VerifyError::Io("find the server", error))?;
+        let identity = Identity {
+            user: user(index),
+            session: format!("verify-{}", self.id),
+            address,
+            to,
+        };
+        let config = Arc::new(Config {
+            ping_interval: Some(PING_INTERVAL),
+            pong_wait: PING_INTERVAL,
+            ..Config::default()
+        });
+        let token = Token(usize::from(index));
+        let seed = seed ^ u64::from(index) << 32;
+        let mut chat = Chat::new(identity, &self.rooms, token, config, RETRY_MAX, seed);
+        chat.read_slowly(is_slow);
+        let slow = is_slow.then_some(self.now);
+        self.clients.push(Client { chat, slow });
+        Ok(())
+    }
+
+    fn turn_until(&mut self, part: Part) -> Result<(), VerifyError> {
+        while self.part < part {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// One turn of the loop.
+    fn turn(&mut self) -> Result<(), VerifyError> {
+        let wait = self.wait();
+        match self.poll.poll(&mut self.events, Some(wait)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(VerifyError::Io("wait for sockets", error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        self.now = Now::read().instant;
+        for event in &self.events {
+            if let Some(client) = self.clients.get_mut(event.token().0) {
+                client
+                    .chat
+                    .note_ready(event.is_readable(), event.is_writable());
+            }
+        }
+        for index in 0..self.clients.len() {
+            self.pump(index);
+            self.hear(index);
+        }
+        if self.part == Part::Load {
+            self.send();
+            self.cut();
+        }
+        self.go_on()?;
+        self.show();
+        Ok(())
+    }
+
+    fn wait(&self) -> Duration {
+        let is_ready = |client: &Client| client.slow.is_none() && client.chat.is_readable();
+        if self.clients.iter().any(is_ready) {
+            return Duration::ZERO;
+        }
+        let due = self
+            .clients
+            .iter()
+            .filter_map(|client| client.chat.poll_timeout())
+            .min();
+        let paced = if self.options.rate.is_some() {
+            TURN_MAX / 10
+        } else {
+            TURN_MAX
+        };
+        due.map_or(paced, |due| {
+            due.saturating_duration_since(self.now).min(paced)
+        })
+    }
+
+    fn pump(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let budget = match &mut client.slow {
+            None => BUDGET,
+            Some(at) if *at <= self.now => {
+                *at = self.now + SLOW_EVERY;
+                SLOW_BUDGET
+            }
+            Some(_) => 0,
+        };
+        let registry = self.poll.registry();
+        client
+            .chat
+            .pump(registry, &mut self.buffer, budget, self.now);
+    }
+
+    // ---- what comes ----
+
+    fn hear(&mut self, index: usize) {
+        let follower = index as u16;
+        while let Some(news) = self.clients[index].chat.poll_news() {
+            // A server that cannot be reached says nothing, however often it is tried.
+            if !matches!(news, News::Lost(_)) {
+                self.heard_at = self.now;
+            }
+            match news {
+                News::Opened => self.opened(follower),
+                News::Following(room, since) => {
+                    self.checker.following(follower, room as u16, since)
+                }
+                News::Lost(_) => self.counts.reconnects += 1,
+                News::Joined(room, position) => {
+                    self.checker.joined(follower, room as u16, position)
+                }
+                News::Entry(room, entry) => {
+                    self.counts.deliveries += 1;
+                    let stamp = self.stamp(&entry);
+                    self.checker
+                        .delivered(follower, room as u16, entry.position, stamp);
+                }
+                News::Gap {
+                    room,
+                    from,
+                    to,
+                    reason,
+                } => {
+                    self.counts.gaps += 1;
+                    let room = room as u16;
+                    if follower == self.reader() {
+                        self.checker.history_gap(room, &from, to, &reason);
+                    } else {
+                        self.checker.gap(follower, room, &from, to, &reason);
+                    }
+                }
+                News::Ack {
+                    seq,
+                    room,
+                    position,
+                    dup,
+                } => {
+                    self.acknowledged(follower, seq, &room, position, dup);
+                }
+                News::Refused { seq, .. } => {
+                    self.counts.refused += 1;
+                    self.checker.refused(follower, seq);
+                    if let Some(publisher) = self.publishers.get_mut(index) {
+                        publisher.refused(seq, self.now);
+                    }
+                }
+                News::History {
+                    room,
+                    entries,
+                    position,
+                    more,
+                } => {
+                    self.page(room, &entries, position, more);
+                }
+                News::Nonsense(what) => self.checker.nonsense(follower, &what),
+            }
+        }
+    }
+
+    fn opened(&mut self, follower: u16) {
+        if follower == self.reader() {
+            return self.ask_history();
+        }
+        self.checker.opened(follower);
+        if let Some(publisher) = self.publishers.get_mut(usize::from(follower)) {
+            publisher.opened();
+        }
+    }
+
+    fn acknowledged(&mut self, follower: u16, seq: u64, room: &str, at: Position, dup: bool) {
+        let Some(room) = self.rooms.iter().position(|name| name == room) else {
+            return self
+                .checker
+                .nonsense(follower, &format!("an ack for the room {room}"));
+        };
+        self.checker.ack(follower, seq, room as u16, at);
+        self.counts.dups += u64::from(dup);
+        let publisher = self.publishers.get_mut(usize::from(follower));
+        if let Some(latency) = publisher.and_then(|publisher| publisher.acknowledged(seq, self.now))
+        {
+            self.counts.acks += 1;
+            self.counts.latencies.add(latency);
+        }
+    }
+
+    /// Which message an entry is; none where its sender is not who the message says.
+    fn stamp(&self, entry: &Entry) -> Option<Stamp> {
+        let Content::Text(text) = &entry.content else {
+            return None;
+        };
+        Stamp::read(&self.id, text).filter(|stamp| user(stamp.publisher) == entry.from)
+    }
+
+    // ---- what goes ----
+
+    /// Every publisher in turn sends one message, as long as anybody may.
+    fn send(&mut self) {
+        for index in 0..self.publishers.len() {
+            let refused = self.publishers[index].take_refused(self.now);
+            refused
+                .into_iter()
+                .for_each(|seq| self.clients[index].chat.resend(seq));
+        }
+        let mut went = true;
+        while went {
+            went = false;
+            for index in 0..self.publishers.len() {
+                let chat = &mut self.clients[index].chat;
+                if !chat.is_open() || !self.publishers[index].has_room(chat.pending()) {
+                    continue;
+                }
+                let Some(room) = self.load.next_room(self.now) else {
+                    break;
+                };
+                went = true;
+                let number = self.publishers[index].send(self.now);
+                let bytes = usize::from(self.options.bytes);
+                let (stamp, text) = Stamp::write(&self.id, index as u16, number, bytes);
+                self.checker.intent(stamp, room);
+                chat.say(usize::from(room), u64::from(number), &text);
+                self.counts.sent += 1;
+            }
+        }
+        let registry = self.poll.registry();
+        for client in self.clients.iter_mut().take(self.publishers.len()) {
+            client.chat.pump(registry, &mut self.buffer, 0, self.now);
+        }
+    }
+
+    fn cut(&mut self) {
+        for (index, client) in self.clients.iter_mut().enumerate() {
+            if let Some(how) = self.load.cut(index, self.now) {
+                client.chat.cut(how, self.now);
+            }
+        }
+    }
+}
+
+fn user(index: u16) -> String {
+    format!("verify-{index}")
+}
