@@ -149,6 +149,8 @@ const steps = {
   async 'a private message stays between two'() {
     const carol = await Person.arrive('Carol');
     await carol.enter(`${url}?room=${ROOM}`);
+    // Who comes later sees what was said before.
+    await carol.sees('Linus', 'Loud and clear. Two browsers, one log.');
     await ada.page.click('#people [data-user="Linus"] button');
     await ada.say('Between you and me.');
     await linus.page.waitForSelector('#private [data-conversation="@Ada"] .unread');
@@ -196,6 +198,20 @@ const steps = {
     await linus.sees('Ada', 'Are we back?');
     await linus.say('We are.');
     await ada.sees('Linus', 'We are.');
+    // Nothing was lost, and nothing is there twice.
+    for (const person of [ada, linus]) {
+      assert.equal(await person.page.locator('#log .note').getByText('not shown here').count(), 0);
+      for (const text of ['Hello Linus, can you read this?', 'Written while the server was away', 'We are.']) {
+        assert.equal(await person.count(text), 1, text);
+      }
+    }
+    const dan = await Person.arrive('Dan');
+    await dan.enter(`${url}?room=${ROOM}`);
+    await dan.sees('Ada', 'Hello Linus, can you read this?');
+    await dan.sees('Ada', 'Written while the server was away');
+    assert.deepEqual(dan.problems, []);
+    await dan.context.close();
+    await ada.seesNotInRoom('Dan');
   },
 
   async 'one leaves and the other sees it'() {

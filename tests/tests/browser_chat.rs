@@ -1,11 +1,11 @@
 //! Two real Chromium pages chat with each other, see each other come, type and go, and come back after the server
-//! was restarted on its port.
+//! was restarted on its port, to all that was said.
 
 use std::path::PathBuf;
 
 use tidewire_tests::script::{Script, tool};
 use tidewire_tests::server::target_directory;
-use tidewire_tests::{Launch, Server};
+use tidewire_tests::{Directory, Launch};
 
 #[test]
 fn two_browsers_chat_and_come_back_after_a_restart() {
@@ -14,7 +14,9 @@ fn two_browsers_chat_and_come_back_after_a_restart() {
         &["chromium", "chromium-browser", "google-chrome"],
         "install Chromium (Debian: `apt-get install chromium`)",
     );
-    let mut server = Server::start();
+    let data = Directory::new();
+    let launch = Launch::default().data(data.path());
+    let mut server = launch.start();
     let port = server.address().port();
     let directories: Vec<String> = screenshot_directories()
         .iter()
@@ -30,7 +32,7 @@ fn two_browsers_chat_and_come_back_after_a_restart() {
     assert_eq!(server.wait_for_exit().code(), Some(0));
     script.say("stopped");
     script.expect_line("start the server");
-    let restarted = Launch::default().on_port(port).start();
+    let restarted = launch.on_port(port).start();
     script.say("started");
     script.finish();
     drop(restarted);
