@@ -12,7 +12,7 @@ mod position;
 mod routed;
 mod rules;
 #[cfg(test)]
-mod store_tests;
+pub(crate) mod store_tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ fn log(name: &str) -> LogName {
     LogName::new(name).unwrap()
 }
 
-pub(super) fn draft(name: &str, content: &str) -> Draft {
+pub(crate) fn draft(name: &str, content: &str) -> Draft {
     Draft {
         log: log(name),
         from: UserName::new("alice").unwrap(),

@@ -389,3 +389,243 @@ impl Cursor {
         self.own.binary_search(&entry.position.offset).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::store_tests::draft;
+    use crate::log::{Epoch, MemoryStore, PageMax, Pattern, Placed, Rule, Store as _};
+
+    const CONN: ConnId = ConnId {
+        index: 1,
+        generation: 1,
+    };
+
+    /// A follower of the log `a`, which is appended to; what it gets is written down.
+    struct Follower {
+        feeds: Feeds,
+        store: MemoryStore,
+        heard: Vec<String>,
+        /// Pages that were asked for and have not come.
+        asked: Vec<Read>,
+    }
+
+    impl Follower {
+        fn new(slow: Slow) -> Self {
+            let mut rules = Rules::default();
+            let rule = Rule {
+                slow,
+                ..Rule::default()
+            };
+            rules.push(Pattern::new("*".to_owned()), rule);
+            let rules = Arc::new(rules);
+            Self {
+                feeds: Feeds::new(Arc::clone(&rules)),
+                store: MemoryStore::new(Epoch::new(7), rules),
+                heard: Vec::new(),
+                asked: Vec::new(),
+            }
+        }
+
+        fn follow(&mut self, since: Option<&str>) {
+            let follow = Follow::new(CONN, LogName::new("a").unwrap(), since);
+            let read = self.feeds.follow(CONN, follow.from, Box::new(follow));
+            self.asked.push(read);
+        }
+
+        /// Appends an entry without announcing it.
+        fn append(&mut self, number: u32) -> Arc<Entry> {
+            let placed = self.store.append(draft("a", &number.to_string())).unwrap();
+            self.store.commit().unwrap();
+            match placed {
+                Placed::New(entry) => entry,
+                Placed::Duplicate { .. } => panic!(),
+            }
+        }
+
+        /// Announces it; a follower without room falls behind.
+        fn announce(&mut self, entry: Arc<Entry>, has_room: bool) -> Option<Position> {
+            let (shared, live) = self.feeds.announce(entry, None).unwrap();
+            let mut closed_at = None;
+            for conn in live {
+                if has_room {
+                    self.hear(vec![Step::Entry(Arc::clone(&shared))]);
+                } else {
+                    closed_at = self.feeds.fall_behind(conn, &shared.entry, Instant::now());
+                }
+            }
+            closed_at
+        }
+
+        fn say(&mut self, numbers: std::ops::RangeInclusive<u32>, has_room: bool) {
+            for number in numbers {
+                let entry = self.append(number);
+                self.announce(entry, has_room);
+            }
+        }
+
+        /// The page for a read as it is now.
+        fn page_for(&self, read: &Read) -> Page {
+            let ReadFrom::Since(since) = read.from else {
+                panic!()
+            };
+            let max = PageMax {
+                entries: 100,
+                bytes: 1 << 20,
+            };
+            self.store.read(&read.log, &since, max).unwrap()
+        }
+
+        /// All pages come, and all that can be had is taken.
+        fn catch_up(&mut self) {
+            for _ in 0..1000 {
+                let mut steps = Vec::new();
+                for read in std::mem::take(&mut self.asked) {
+                    let page = self.page_for(&read);
+                    self.feeds.page(read.reader, page, &mut steps);
+                }
+                self.feeds.go_on(CONN, &mut steps);
+                if steps.is_empty() {
+                    return;
+                }
+                self.hear(steps);
+            }
+            panic!("it never comes to an end");
+        }
+
+        fn hear(&mut self, steps: Vec<Step>) {
+            for step in steps {
+                match step {
+                    Step::Entry(shared) => {
+                        self.heard.push(shared.entry.position.offset.to_string());
+                    }
+                    Step::Gap { gap, .. } => {
+                        let (from, to) = (gap.from.offset, gap.to.offset);
+                        self.heard
+                            .push(format!("{} {from}..{to}", gap.reason.as_str()));
+                    }
+                    Step::AtHead { position, .. } => {
+                        self.heard.push(format!("at {}", position.offset));
+                    }
+                    Step::Read(read) => self.asked.push(read),
+                    Step::OffTheLog { position } => {
+                        self.heard.push(format!("off behind {}", position.offset));
+                        self.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+                    }
+                }
+            }
+        }
+
+        fn heard(&mut self) -> String {
+            std::mem::take(&mut self.heard).join(" ")
+        }
+    }
+
+    #[test]
+    fn between_a_page_and_what_is_announced_is_no_seam() {
+        let mut reader = Follower::new(Slow::Resume);
+        for number in 1..=3 {
+            reader.append(number);
+        }
+        reader.follow(Some("00000007-1"));
+        // The page is read before the fourth is there, and comes after that was announced.
+        let read = reader.asked.pop().unwrap();
+        let page = reader.page_for(&read);
+        reader.say(4..=4, true);
+        let mut steps = Vec::new();
+        reader.feeds.page(read.reader, page, &mut steps);
+        reader.hear(steps);
+        assert_eq!(reader.heard(), "2 3");
+        reader.catch_up();
+        reader.say(5..=5, true);
+        assert_eq!(reader.heard(), "4 at 4 5");
+    }
+
+    #[test]
+    fn who_has_no_room_goes_on_from_the_ring_and_behind_that_from_the_log() {
+        let mut reader = Follower::new(Slow::Resume);
+        reader.follow(None);
+        reader.catch_up();
+        reader.say(1..=2, true);
+        reader.say(3..=10, false);
+        assert!(reader.feeds.is_behind(CONN));
+        reader.catch_up();
+        assert!(!reader.feeds.is_behind(CONN));
+        assert_eq!(reader.heard(), "at 0 1 2 3 4 5 6 7 8 9 10");
+        reader.say(11..=700, false);
+        reader.catch_up();
+        reader.say(701..=701, true);
+        let expected: Vec<String> = (11..=701).map(|offset| offset.to_string()).collect();
+        assert_eq!(reader.heard(), expected.join(" "));
+    }
+
+    #[test]
+    fn who_wants_the_newest_jumps_and_is_told() {
+        let mut reader = Follower::new(Slow::Latest);
+        reader.follow(None);
+        reader.catch_up();
+        reader.say(1..=700, false);
+        assert!(
+            reader.feeds.longest_behind(CONN).is_none(),
+            "never too slow"
+        );
+        reader.catch_up();
+        reader.say(701..=701, true);
+        assert_eq!(reader.heard(), "at 0 skipped 0..700 701");
+    }
+
+    #[test]
+    fn where_the_rule_says_so_the_slow_are_closed_at_once() {
+        let mut reader = Follower::new(Slow::Disconnect);
+        reader.follow(None);
+        reader.catch_up();
+        reader.say(1..=2, true);
+        let entry = reader.append(3);
+        let closed_at = reader.announce(entry, false).unwrap();
+        assert_eq!(closed_at.offset, 2);
+    }
+
+    #[test]
+    fn who_is_off_the_log_is_given_up() {
+        let mut reader = Follower::new(Slow::Resume);
+        reader.follow(None);
+        reader.catch_up();
+        reader.say(1..=20_000, false);
+        reader.catch_up();
+        assert_eq!(reader.heard(), "at 0 off behind 0");
+    }
+
+    #[test]
+    fn what_one_said_oneself_does_not_come_back_later() {
+        let mut reader = Follower::new(Slow::Resume);
+        reader.follow(None);
+        reader.catch_up();
+        reader.say(1..=1, false);
+        let own = reader.append(2);
+        let (_, live) = reader.feeds.announce(own, Some(CONN)).unwrap();
+        assert_eq!(live, []);
+        reader.say(3..=3, false);
+        reader.catch_up();
+        assert_eq!(reader.heard(), "at 0 1 3");
+    }
+
+    #[test]
+    fn a_page_for_who_has_left_finds_nobody_and_nothing_is_left_behind() {
+        let mut reader = Follower::new(Slow::Resume);
+        reader.append(1);
+        reader.follow(Some(""));
+        let read = reader.asked.pop().unwrap();
+        let page = reader.page_for(&read);
+        reader.follow(Some(""));
+        let mut steps = Vec::new();
+        reader.feeds.page(read.reader, page, &mut steps);
+        assert!(
+            steps.is_empty(),
+            "that was asked for by an earlier follower"
+        );
+        reader.catch_up();
+        assert_eq!(reader.heard(), "1 at 1");
+        reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+        assert!(reader.feeds.feeds.is_empty() && reader.feeds.cursors.is_empty());
+    }
+}
