@@ -10,8 +10,8 @@ use crate::log::{Draft, Request};
 use crate::net::conn::State;
 use crate::net::files::{Done, Job};
 use crate::transport::{
-    Call, Download, Event, Http, Publish, Response, Turn, Upload, file_problem, members, rooms,
-    uploaded,
+    Call, Download, Event, History, Http, Publish, Response, Turn, Upload, file_problem, members,
+    rooms, uploaded,
 };
 
 /// Rooms that are listed, the largest first.
@@ -65,7 +65,9 @@ impl Worker {
                 self.respond(id, &response);
             }
             Call::Publish(publish) => self.publish(id, publish),
-            Call::History(history) => self.read_part_of_log(id, history),
+            Call::History(History { log, part, limit }) => {
+                self.read_part_of_log(log, part, limit, Context::HttpHistory(id, part));
+            }
             Call::Events(subscription) => self.begin_events(id, subscription),
             Call::Poll(subscription, time) => self.begin_poll(id, subscription, time),
             Call::Upload(Upload(meta)) => {

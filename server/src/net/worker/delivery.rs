@@ -26,7 +26,7 @@ const PAGE_MAX: PageMax = PageMax {
     bytes: 64 << 10,
 };
 
-/// What one answer to `history` holds, in bytes of content.
+/// What one answer about history holds, in bytes of content.
 const HISTORY_BYTES_MAX: usize = 256 << 10;
 
 /// What the worker needs to go on with an answer of the log.
@@ -64,12 +64,22 @@ impl Worker {
     }
 
     pub(super) fn read_history(&mut self, reading: Box<Reading>) {
-        let (log, part) = (reading.log.clone(), reading.part);
+        let (log, part, limit) = (reading.log.clone(), reading.part, reading.limit);
+        self.read_part_of_log(log, part, limit, Context::History(reading));
+    }
+
+    /// Asks for what one answer holds of a log.
+    pub(super) fn read_part_of_log(
+        &mut self,
+        log: LogName,
+        part: Part,
+        limit: usize,
+        context: Context,
+    ) {
         let max = PageMax {
-            entries: reading.limit,
+            entries: limit,
             bytes: HISTORY_BYTES_MAX,
         };
-        let context = Context::History(reading);
         self.ask(match part {
             Part::Since(since) => Request::Read {
                 log,

@@ -4,18 +4,14 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use super::delivery::Context;
 use crate::chat::{Follow, Part, entry_text, gap_text};
 use crate::ids::{ConnId, LogName};
-use crate::log::{Gap, Page, PageMax, Position, Positions, ReadFrom, Request, StoreError};
+use crate::log::{Gap, Page, Position, Positions, StoreError};
 use crate::transport::feeds::Shared;
 use crate::transport::{
-    History, Progress, Subscription, event_stream, history_page, polled, server_sent_event,
+    Progress, Subscription, event_stream, history_page, polled, server_sent_event,
     server_sent_position,
 };
-
-/// What one answer holds, in bytes of content.
-const PAGE_BYTES_MAX: usize = 256 << 10;
 
 /// A connection that follows logs over HTTP.
 #[derive(Debug)]
@@ -40,29 +36,6 @@ impl Poll {
 
 impl Worker {
     // ---- calls ----
-
-    pub(super) fn read_part_of_log(&mut self, id: ConnId, history: History) {
-        let History { log, part, limit } = history;
-        let max = PageMax {
-            entries: limit,
-            bytes: PAGE_BYTES_MAX,
-        };
-        let context = Context::HttpHistory(id, part);
-        self.ask(match part {
-            Part::Since(since) => Request::Read {
-                log,
-                from: ReadFrom::Since(since),
-                max,
-                context,
-            },
-            Part::Before(before) => Request::ReadBefore {
-                log,
-                before,
-                max,
-                context,
-            },
-        });
-    }
 
     pub(super) fn history_read(&mut self, id: ConnId, part: Part, page: &Result<Page, StoreError>) {
         self.respond(id, &history_page(part, page));
