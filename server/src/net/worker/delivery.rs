@@ -244,11 +244,11 @@ impl Worker {
 
     /// Closes a connection that has been behind for too long, and tells it where to go on.
     pub(super) fn close_if_slow(&mut self, id: ConnId) {
-        let deadline = self.now.instant - self.lag_max;
+        let (now, lag_max) = (self.now.instant, self.lag_max);
         if let Some((_, _, at)) = self
             .feeds
             .longest_behind(id)
-            .filter(|(since, _, _)| *since <= deadline)
+            .filter(|(since, _, _)| *since + lag_max <= now)
         {
             self.give_up(id, Some(at));
         }
