@@ -339,3 +339,38 @@ fn write_until_blocked(wire: &Wire, bytes: &[u8]) -> usize {
     }
     written
 }
+
+#[test]
+fn a_client_that_asks_for_much_history_at_once_and_reads_late_gets_all_of_it_and_costs_no_memory() {
+    const QUESTIONS: u64 = 300;
+    let server = Server::start_with(&["--messages-per-second", "0"]);
+    let mut speaker = Chatter::enter(&server, "speaker", "lobby");
+    let content = "x".repeat(CONTENT_BYTES);
+    for seq in 1..=8 {
+        speaker.say_acked("lobby", &content, seq);
+    }
+    let mut asker = Chatter::over(Client::open_over(
+        Wire::open_narrow(server.address()),
+        "/ws?userId=asker",
+    ));
+    let before = server.usage().resident_bytes;
+    for id in 1..=QUESTIONS {
+        asker.send(&serde_json::json!({"type": "history", "roomId": "lobby", "id": id}));
+    }
+    // The server has read what it wants to.
+    speaker.say_acked("lobby", "now", 9);
+    let growth = server.usage().resident_bytes.saturating_sub(before);
+    assert!(
+        growth < GROWTH_BYTES_MAX,
+        "{QUESTIONS} answers of 256 KiB made the server grow by {growth} bytes"
+    );
+    for id in 1..=QUESTIONS {
+        let answer = asker.hear_of("history");
+        assert_eq!(answer["id"], id, "in order, and each");
+        assert!(
+            answer["messages"]
+                .as_array()
+                .is_some_and(|list| list.len() >= 7)
+        );
+    }
+}

@@ -70,6 +70,12 @@ pub struct Append {
 }
 
 impl Append {
+    /// The bytes of the content.
+    #[must_use]
+    pub fn content_bytes(&self) -> usize {
+        self.content.get().len()
+    }
+
     /// Whether the sender is to get it as others do: who writes to itself has no other copy.
     #[must_use]
     pub fn comes_back(&self) -> bool {
@@ -116,7 +122,8 @@ pub struct Reading {
     pub part: Part,
     /// How many entries at most.
     pub limit: usize,
-    pub(super) conn: ConnId,
+    /// Who asks.
+    pub conn: ConnId,
     pub(super) id: Option<Box<RawValue>>,
 }
 

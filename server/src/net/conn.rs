@@ -22,6 +22,9 @@ const WRITES_PER_TURN_MAX: usize = 32;
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
 
+/// Bytes on their way to the log and back above which a connection is not read: a slow disk must not fill the memory.
+const WAITING_BYTES_HIGH: usize = 512 << 10;
+
 /// A connection in the worker's table.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -62,8 +65,10 @@ pub(super) struct WebSocket {
     pub(super) app: App,
     /// What came behind a message whose answer made too much unsent.
     pub(super) stash: Vec<u8>,
-    /// What of the private messages has arrived.
+    /// What of the messages has arrived.
     pub(super) receipt: Receipt,
+    /// What it asked of the log and has no answer to yet, in bytes that the questions or the answers may have.
+    pub(super) waiting_bytes: usize,
 }
 
 /// What the messages of a WebSocket are for.
@@ -217,12 +222,14 @@ impl WebSocket {
             app,
             stash: Vec::new(),
             receipt: Receipt::default(),
+            waiting_bytes: 0,
         }
     }
 
-    /// Whether so much is unsent that nothing more is to be answered.
+    /// Whether so much is unsent, or on its way to the log and back, that nothing more is to be answered.
     pub(super) fn is_full(&self) -> bool {
-        self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
+        (self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
+            || self.waiting_bytes > WAITING_BYTES_HIGH)
             && self.connection.transport() == Transport::Keep
     }
 }

@@ -44,6 +44,7 @@ impl Worker {
 
     pub(super) fn append(&mut self, append: Append) {
         let draft = append.draft(self.now.unix_ms);
+        self.wait_more(append.conn, append_bytes(&append));
         self.ask(Request::Append(draft, Context::Append(append)));
     }
 
@@ -65,6 +66,7 @@ impl Worker {
 
     pub(super) fn read_history(&mut self, reading: Box<Reading>) {
         let (log, part, limit) = (reading.log.clone(), reading.part, reading.limit);
+        self.wait_more(reading.conn, HISTORY_BYTES_MAX);
         self.read_part_of_log(log, part, limit, Context::History(reading));
     }
 
@@ -101,13 +103,31 @@ impl Worker {
         self.broker.send(request);
     }
 
+    /// A connection waits for the log; too much of that, and it is not read.
+    fn wait_more(&mut self, id: ConnId, bytes: usize) {
+        if let Some(web_socket) = self.web_socket(id) {
+            web_socket.waiting_bytes += bytes;
+        }
+    }
+
+    fn wait_less(&mut self, id: ConnId, bytes: usize) {
+        if let Some(web_socket) = self.web_socket(id) {
+            web_socket.waiting_bytes -= bytes;
+            // It may be read on.
+            self.mark_dirty(id);
+        }
+    }
+
     // ---- what comes back ----
 
     /// Handles an answer of the log.
     pub(super) fn handle_reply(&mut self, reply: Reply<Context>) {
         self.answered += 1;
         match reply {
-            Reply::Appended(result, Context::Append(append)) => self.appended(&append, &result),
+            Reply::Appended(result, Context::Append(append)) => {
+                self.wait_less(append.conn, append_bytes(&append));
+                self.appended(&append, &result);
+            }
             Reply::Appended(result, Context::Publish(conn, log)) => {
                 if let Ok(Placed::New(entry)) = &result {
                     self.announce(entry, None);
@@ -116,6 +136,7 @@ impl Worker {
             }
             Reply::Page(page, Context::Page(reader)) => self.page(reader, page),
             Reply::Page(page, Context::History(reading)) => {
+                self.wait_less(reading.conn, HISTORY_BYTES_MAX);
                 self.hub.history_read(&reading, page.as_ref());
             }
             Reply::Page(page, Context::HttpHistory(conn, part)) => {
@@ -319,4 +340,9 @@ impl Worker {
         }
         self.ask_for_receipt(id);
     }
+}
+
+/// What a message takes on its way to the log, roughly.
+fn append_bytes(append: &Append) -> usize {
+    append.content_bytes() + 256
 }
