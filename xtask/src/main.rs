@@ -15,6 +15,7 @@ mod linear;
 mod mutants;
 mod paths;
 mod rfc;
+mod schema;
 mod server;
 mod setup;
 mod source;
@@ -46,6 +47,8 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
+    /// Test the HTTP API against its own description, with schemathesis
+    Schema(schema::Args),
     /// Count what twice the size costs: heads, lists, segments, fragments
     Linear,
     /// Measure Tidewire beside its peers
@@ -78,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Linear => linear::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Differential(args) => differential::run(&args),
