@@ -15,6 +15,7 @@ mod linear;
 mod mutants;
 mod paths;
 mod rfc;
+mod schema;
 mod server;
 mod setup;
 mod source;
@@ -48,6 +49,8 @@ enum Command {
     Autobahn(autobahn::Args),
     /// Kill the server under load, or join busy rooms, many times
     Chaos(chaos::Args),
+    /// Test the HTTP API against its own description, with schemathesis
+    Schema(schema::Args),
     /// Count what twice the size costs: heads, lists, segments, fragments
     Linear,
     /// Measure Tidewire beside its peers
@@ -79,6 +82,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Linear => linear::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Differential(args) => differential::run(&args),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, server, setup};
+use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -63,6 +63,11 @@ const STEPS: [Step; 15] = [
         name: "integration",
         about: "real processes, real clients",
         run: integration,
+    },
+    Step {
+        name: "schema",
+        about: "the HTTP API is as its description says",
+        run: schema::step,
     },
     Step {
         name: "linear",

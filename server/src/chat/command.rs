@@ -281,15 +281,25 @@ pub fn check_seq(seq: Option<&RawValue>) -> Result<(), Refused> {
     let Some(seq) = seq.map(RawValue::get) else {
         return Ok(());
     };
-    if seq.len() <= NAME_BYTES_MAX
-        && seq.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit())
-    {
+    let is_short = match seq.as_bytes() {
+        [b'"', inside @ .., b'"'] => inside.len() <= NAME_BYTES_MAX || is_short_string(seq),
+        [b'-' | b'0'..=b'9', ..] => seq.len() <= NAME_BYTES_MAX,
+        _ => false,
+    };
+    if is_short {
         return Ok(());
     }
     Err(Refused {
         code: "bad_field",
         message: "\"seq\" is a number or a short string.".to_owned(),
     })
+}
+
+/// Whether the string itself is short, however long its JSON text: many serializers write escapes for all but ASCII.
+fn is_short_string(text: &str) -> bool {
+    const ESCAPE_BYTES: usize = r"\u0000".len();
+    text.len() <= NAME_BYTES_MAX * ESCAPE_BYTES + 2
+        && serde_json::from_str(text).is_ok_and(|string: String| string.len() <= NAME_BYTES_MAX)
 }
 
 impl Refused {
@@ -425,7 +435,9 @@ mod tests {
             "{}",
             "[1]",
             "true",
-            "\"123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"",
+            &format!("\"{}\"", "x".repeat(129)),
+            &format!("\"{}\"", r"\u00e9".repeat(65)),
+            &"1".repeat(129),
         ] {
             assert_eq!(
                 code_of(&format!(
@@ -444,6 +456,19 @@ mod tests {
             r#"{"type":"private_msg","content":1}"#,
         ] {
             assert_eq!(code_of(text), "missing_field", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_seq_is_as_long_as_its_string_however_that_is_written() {
+        for seq in [
+            "-1.5e3".to_owned(),
+            format!("\"{}\"", "x".repeat(128)),
+            format!("\"{}\"", r"\u00e9".repeat(64)),
+            format!("\"{}\"", r"\u0001".repeat(128)),
+        ] {
+            let text = format!(r#"{{"type":"broadcast","content":1,"seq":{seq}}}"#);
+            assert!(Request::parse(&text).is_ok(), "{seq}");
         }
     }
 }

@@ -51,6 +51,12 @@ pub(super) fn safe_type(claimed: &str) -> &'static str {
         .unwrap_or(UNKNOWN)
 }
 
+/// All that [`safe_type`] gives.
+#[cfg(test)]
+pub(super) fn types() -> impl Iterator<Item = &'static str> {
+    INLINE.iter().chain(ATTACHED).copied().chain([UNKNOWN])
+}
+
 /// The value of Content-Disposition (RFC 6266) for a file of a type that [`safe_type`] gave.
 pub(super) fn disposition(content_type: &str, name: Option<&str>) -> Cow<'static, str> {
     let kind = if INLINE.contains(&content_type) {

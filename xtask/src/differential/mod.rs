@@ -42,7 +42,7 @@ pub(crate) struct Args {
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::node::ensure()?;
-    setup::python::ensure()?;
+    setup::python::CLIENTS.ensure()?;
     let peers = Kind::ALL.map(Peer::start).into_iter();
     let mut run = Run {
         peers: peers.collect::<Result<_>>()?,

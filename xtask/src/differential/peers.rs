@@ -35,7 +35,7 @@ impl Kind {
                 command
             }
             Self::Wsproto => {
-                let mut command = exec::command(setup::python::interpreter());
+                let mut command = exec::command(setup::python::CLIENTS.interpreter());
                 command.arg("tests/scripts/judge_wsproto.py");
                 command
             }

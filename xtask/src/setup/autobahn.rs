@@ -88,9 +88,9 @@ fn pyenv_versions() -> Option<Vec<PathBuf>> {
 }
 
 fn make_environment(python27: &Path, virtualenv: &Path) -> Result<()> {
-    python::ensure()?;
+    python::CLIENTS.ensure()?;
     let maker = paths::target().join("autobahn").join("virtualenv");
-    let mut pip = exec::command(python::interpreter());
+    let mut pip = exec::command(python::CLIENTS.interpreter());
     pip.args([
         "-m",
         "pip",
@@ -101,7 +101,7 @@ fn make_environment(python27: &Path, virtualenv: &Path) -> Result<()> {
         "--target",
     ]);
     exec::run(pip.arg(&maker).arg("-r").arg(virtualenv))?;
-    let mut make = exec::command(python::interpreter());
+    let mut make = exec::command(python::CLIENTS.interpreter());
     make.env("PYTHONPATH", &maker)
         .args(["-m", "virtualenv", "--quiet", "--clear", "--python"]);
     exec::run(make.arg(python27).arg(folder()))?;

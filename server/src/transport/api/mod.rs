@@ -5,6 +5,7 @@
 //! worker.
 
 mod files;
+mod openapi;
 mod readers;
 mod rooms;
 
@@ -108,6 +109,8 @@ pub(super) type JsonParser = fn(&Target, &[u8]) -> Result<Call, Problem>;
 
 /// What a method of a resource takes.
 enum Take {
+    /// No body, and the answer is always the same.
+    Known(fn() -> Response),
     /// No body.
     Nothing(fn(&Target, &Request<'_>) -> Result<Call, Problem>),
     /// A JSON body of at most [`JSON_BYTES_MAX`] bytes, which is read before the call is.
@@ -162,6 +165,10 @@ const RESOURCES: &[Resource] = &[
     Resource {
         path: "/files/{}",
         methods: &[("GET", Take::Nothing(files::download))],
+    },
+    Resource {
+        path: "/api/openapi.json",
+        methods: &[("GET", Take::Known(openapi::description))],
     },
 ];
 
@@ -248,6 +255,10 @@ impl Take {
         config: &HttpConfig,
     ) -> Result<Route<'static>, Problem> {
         match self {
+            Self::Known(answer) => {
+                no_body(request)?;
+                Ok(Route::Respond(answer()))
+            }
             Self::Nothing(read) => {
                 no_body(request)?;
                 read(&target, request).map(Route::Call)

@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_told_by_a_code() {
-        let long = format!(r#"{{"content":1,"seq":"{}"}}"#, "x".repeat(128));
+        let long = format!(r#"{{"content":1,"seq":"{}"}}"#, "x".repeat(129));
         for (body, code) in [
             ("", "bad_json"),
             ("{", "bad_json"),
