@@ -17,8 +17,9 @@ use crate::transport::published;
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
 pub(super) const OUTBOX_BYTES_HIGH: usize = 256 << 10;
 
-/// Unsent bytes below which a follower that is behind gets more.
-const OUTBOX_BYTES_LOW: usize = 64 << 10;
+/// Unsent bytes below which a follower that is behind gets more. The kernel has as much again and more to send while a page
+/// is read; and a page belongs to its reader alone, so that this is what a thousand slow readers cost a thousand times.
+const OUTBOX_BYTES_LOW: usize = 16 << 10;
 
 /// What is read of a log for one follower at once.
 const PAGE_MAX: PageMax = PageMax {
