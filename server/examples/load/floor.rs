@@ -27,16 +27,17 @@ pub(crate) fn run(args: &Args) -> Result<Value, Box<dyn Error>> {
     let mut options = OpenOptions::new();
     let mut file = options.append(true).create_new(true).open(&args.file)?;
     let block = vec![7; args.bytes];
-    let mut spread = Spread::default();
-    let end = Instant::now() + Duration::from_secs(args.seconds);
-    let mut begin = Instant::now();
+    let mut spreads: Vec<_> = (0..args.seconds).map(|_| Spread::default()).collect();
+    let started = Instant::now();
+    let end = started + Duration::from_secs(args.seconds);
+    let mut begin = started;
     while begin < end {
         file.write_all(&block)?;
         file.sync_data()?;
         let done = Instant::now();
-        spread.add(done - begin);
+        spreads[(begin - started).as_secs() as usize].add(done - begin);
         begin = done;
     }
     fs::remove_file(&args.file)?;
-    Ok(json!({ "milliseconds": spread.figures() }))
+    Ok(json!({ "milliseconds": Spread::figures_of_seconds(spreads) }))
 }

@@ -49,8 +49,10 @@ struct Load<'a> {
     started: Instant,
     /// Messages that were due so far, with a rate.
     due: u64,
-    spread: Spread,
-    shown: (u64, usize),
+    /// How long acks took, by the second in which they came.
+    spreads: Vec<Spread>,
+    acked: u64,
+    shown: (u64, u64),
 }
 
 pub(crate) fn run(args: &Args) -> Result<Value, Box<dyn Error>> {
@@ -67,11 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<Value, Box<dyn Error>> {
         load.send_due()?;
         load.show();
     }
-    let acked = load.spread.len();
     Ok(json!({
-        "acked": acked,
-        "perSecond": acked as f64 / args.seconds as f64,
-        "milliseconds": load.spread.figures(),
+        "acked": load.acked,
+        "perSecond": load.acked as f64 / args.seconds as f64,
+        "milliseconds": Spread::figures_of_seconds(load.spreads),
     }))
 }
 
@@ -99,7 +100,8 @@ impl<'a> Load<'a> {
             publishers,
             started,
             due: 0,
-            spread: Spread::default(),
+            spreads: (0..args.seconds).map(|_| Spread::default()).collect(),
+            acked: 0,
             shown: (0, 0),
         };
         while !load.publishers.iter().all(|publisher| publisher.joined) {
@@ -167,14 +169,17 @@ impl<'a> Load<'a> {
     fn read(&mut self, index: usize) -> Result<(), String> {
         let publisher = &mut self.publishers[index];
         let from = self.started + WARM_UP;
-        let (spread, mut wrong) = (&mut self.spread, None);
+        let (spreads, count, mut wrong) = (&mut self.spreads, &mut self.acked, None);
         let on_text = |text: &str| {
             let now = Instant::now();
             if text.starts_with(r#"{"type":"ack""#) {
                 let acked = behind(text, r#""seq":"#).and_then(number);
                 match publisher.waiting.pop_front() {
                     Some((seq, since)) if acked == Some(seq) => {
-                        if publisher.joined && now >= from {
+                        let second = now.checked_duration_since(from);
+                        let second = second.map(|after| after.as_secs() as usize);
+                        if let Some(spread) = second.and_then(|second| spreads.get_mut(second)) {
+                            *count += 1;
                             spread.add(now - since);
                         }
                     }
@@ -201,8 +206,8 @@ impl<'a> Load<'a> {
         let (second, before) = self.shown;
         let now = self.started.elapsed().as_secs();
         if now > second {
-            self.shown = (now, self.spread.len());
-            eprintln!("   {now} s: {} acks", self.spread.len() - before);
+            self.shown = (now, self.acked);
+            eprintln!("   {now} s: {} acks", self.acked - before);
         }
     }
 }

@@ -331,11 +331,10 @@ impl<'a> Room<'a> {
         let mut spreads = std::mem::take(&mut self.spreads).into_iter();
         for (index, name) in PHASES.iter().enumerate() {
             let seconds = self.args.seconds[index];
-            let mut each: Vec<_> = spreads.by_ref().take(seconds as usize).collect();
+            let each: Vec<_> = spreads.by_ref().take(seconds as usize).collect();
             let cpu = (self.cpu[index + 1] - self.cpu[index]).as_secs_f64() / seconds as f64;
             let figures = json!({
-                "p99OfSeconds": median(each.iter_mut().map(Spread::p99)),
-                "milliseconds": Spread::of_all(each).figures(),
+                "milliseconds": Spread::figures_of_seconds(each),
                 "cpu": cpu,
             });
             phases.insert((*name).to_owned(), figures);
@@ -347,11 +346,4 @@ impl<'a> Room<'a> {
             "residentBytes": self.resident,
         })
     }
-}
-
-/// The middle one: a second in which another process had the machine does not count for more than one.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -14,23 +14,19 @@ impl Spread {
             .push(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX));
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Several as one.
-    pub(crate) fn of_all(spreads: impl IntoIterator<Item = Self>) -> Self {
+    fn of_all(spreads: Vec<Self>) -> Self {
         Self(spreads.into_iter().flat_map(|spread| spread.0).collect())
     }
 
     /// What one in a hundred exceeds, in milliseconds.
-    pub(crate) fn p99(&mut self) -> f64 {
+    fn p99(&mut self) -> f64 {
         self.0.sort_unstable();
         self.quantile(0.99).unwrap_or(f64::NAN)
     }
 
     /// The quantiles that are reported, in milliseconds.
-    pub(crate) fn figures(&mut self) -> Value {
+    fn figures(&mut self) -> Value {
         self.0.sort_unstable();
         json!({
             "count": self.0.len(),
@@ -38,6 +34,17 @@ impl Spread {
             "p99": self.quantile(0.99),
             "max": self.quantile(1.0),
         })
+    }
+
+    /// The same of several, one for each second, and the middle one of the seconds' own p99: a second in which another
+    /// process had the machine does not count for more than one.
+    pub(crate) fn figures_of_seconds(mut seconds: Vec<Self>) -> Value {
+        let mut each: Vec<_> = seconds.iter_mut().map(Self::p99).collect();
+        each.sort_by(f64::total_cmp);
+        let middle = each.get(each.len() / 2).copied();
+        let mut figures = Self::of_all(seconds).figures();
+        figures["p99OfSeconds"] = json!(middle);
+        figures
     }
 
     fn quantile(&self, share: f64) -> Option<f64> {
