@@ -59,18 +59,7 @@ impl Hub {
                 let part = part_of(since.as_deref(), before.as_deref())?;
                 self.history(conn, room, part, *limit, id)
             }
-            Command::Presence { room } => {
-                let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
-                let members = self.members_of(room.as_str());
-                let text = Event::Presence {
-                    room_id: room.as_str(),
-                    members,
-                    id,
-                }
-                .to_text();
-                self.effects.push(Effect::Send(conn, text));
-                Ok(())
-            }
+            Command::Presence { room } => self.presence(conn, room, id),
             Command::Heartbeat => {
                 self.send(
                     conn,
@@ -210,6 +199,18 @@ impl Hub {
             conn,
             id: id.map(ToOwned::to_owned),
         }));
+        Ok(())
+    }
+
+    fn presence(&mut self, conn: ConnId, room: &str, id: Option<&RawValue>) -> Result<(), Refused> {
+        let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
+        let text = Event::Presence {
+            room_id: room.as_str(),
+            members: self.members_of(room.as_str()),
+            id,
+        }
+        .to_text();
+        self.effects.push(Effect::Send(conn, text));
         Ok(())
     }
 
