@@ -74,6 +74,8 @@ impl Socket {
             )
         })?;
         let mut stream = TcpStream::connect(to)?;
+        // Several short messages may be on their way at once; none waits for the answer to another (RFC 896).
+        stream.set_nodelay(true)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             stream,

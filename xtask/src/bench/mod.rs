@@ -1,7 +1,13 @@
-//! `cargo xtask bench codec`: Tidewire's codec beside those of its peers, on the same bytes in the same run, as a table in
-//! `bench/results/codec.md` and in the protocol crate's README.
+//! `cargo xtask bench`: what is claimed about speed, measured beside something else in the same run. Each of its commands
+//! writes a page in `bench/results/`.
+//!
+//! `codec` is Tidewire's codec beside those of its peers on the same bytes, also for the protocol crate's README; `publish` is
+//! the log on the disk beside the one in memory; `slow` is a room with slow readers beside the same room without them.
 
 mod codec;
+mod load;
+mod publish;
+mod slow;
 mod table;
 
 use std::fs;
@@ -23,6 +29,10 @@ pub(crate) struct Args {
 enum What {
     /// Tidewire, tungstenite, fastwebsockets and soketto in memory
     Codec(CodecArgs),
+    /// Publishing with logs on the disk and in memory
+    Publish(publish::Args),
+    /// A room with and without readers that hardly read
+    Slow,
 }
 
 #[derive(Debug, clap::Args)]
@@ -38,6 +48,11 @@ struct CodecArgs {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Codec(args) => run_codec(args),
+        What::Publish(args) => {
+            let body = publish::run(args)?;
+            write_page("publish.md", "What keeping a message costs", &body)
+        }
+        What::Slow => write_page("slow.md", "Slow readers", &slow::run()?),
     }
 }
 
@@ -77,6 +92,15 @@ fn write(rows: &[Row], table: &str) -> Result<()> {
     let readme = paths::root().join("protocol/README.md");
     let text = fs::read_to_string(&readme)?;
     save(&readme, &table::replaced(&text, &place)?)
+}
+
+/// Shows a page and puts it among the results.
+fn write_page(name: &str, title: &str, body: &str) -> Result<()> {
+    let page = format!("# {title}\n\n{body}\n{}\n", provenance()?);
+    println!("\n{page}");
+    let results = home().join("results");
+    fs::create_dir_all(&results).with_context(|| format!("cannot make {}", results.display()))?;
+    save(&results.join(name), &page)
 }
 
 fn save(path: &Path, text: &str) -> Result<()> {
