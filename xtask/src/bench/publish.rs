@@ -62,14 +62,7 @@ pub(super) fn run(args: &Args) -> Result<String> {
         let mut floor = load::load();
         floor.arg("floor").arg(disk.join("floor"));
         let floor = figures(&mut floor)?;
-        measured
-            .floor
-            .p50
-            .push(number(&floor, "/milliseconds/p50")?);
-        measured
-            .floor
-            .p99
-            .push(number(&floor, "/milliseconds/p99")?);
+        measured.floor.note_latency(&floor)?;
     }
     std::fs::remove_dir_all(&disk)?;
     Ok(page(&measured))
