@@ -9,8 +9,11 @@ use crate::log::Position;
 /// How long a session is remembered.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// How many are remembered, each with some 100 bytes a room.
+/// How many are remembered ...
 const SESSIONS_MAX: usize = 16_384;
+
+/// ... and in how many rooms they may have been together, each some 200 bytes.
+const PLACES_MAX: usize = 32_768;
 
 /// A room and the position up to which its messages have certainly arrived.
 pub(super) type Place = (RoomName, Position);
@@ -21,6 +24,7 @@ pub(super) struct Parked {
     sessions: HashMap<(UserName, Session), Entry, foldhash::fast::RandomState>,
     order: VecDeque<((UserName, Session), u64)>,
     count: u64,
+    places: usize,
 }
 
 #[derive(Debug)]
@@ -39,47 +43,57 @@ impl Parked {
         places: Vec<Place>,
         now: Instant,
     ) {
-        self.forget_old(now);
+        self.forget_old(places.len(), now);
         if places.is_empty() {
             return;
         }
+        self.places += places.len();
         self.count += 1;
         let (key, number) = ((user, session), self.count);
         self.order.push_back((key.clone(), number));
         let until = now + KEPT_FOR;
-        self.sessions.insert(
-            key,
-            Entry {
-                places,
-                until,
-                number,
-            },
-        );
+        let entry = Entry {
+            places,
+            until,
+            number,
+        };
+        if let Some(older) = self.sessions.insert(key, entry) {
+            self.places -= older.places.len();
+        }
     }
 
     /// Takes out where a session was.
     pub(super) fn take(&mut self, user: &UserName, session: &Session, now: Instant) -> Vec<Place> {
         let key = (user.clone(), session.clone());
-        let entry = self.sessions.remove(&key);
-        entry
+        self.remove(&key)
             .filter(|entry| now < entry.until)
             .map_or_else(Vec::new, |entry| entry.places)
     }
 
-    fn forget_old(&mut self, now: Instant) {
+    fn remove(&mut self, key: &(UserName, Session)) -> Option<Entry> {
+        let entry = self.sessions.remove(key)?;
+        self.places -= entry.places.len();
+        Some(entry)
+    }
+
+    /// Makes room for a session that was in so many rooms.
+    fn forget_old(&mut self, places: usize, now: Instant) {
         while let Some((key, number)) = self.order.front() {
             let entry = self
                 .sessions
                 .get(key)
                 .filter(|entry| entry.number == *number);
+            let is_there = entry.is_some();
             let is_kept = entry.is_some_and(|entry| now < entry.until);
-            if is_kept && self.order.len() < SESSIONS_MAX {
+            let has_room = self.order.len() < SESSIONS_MAX && self.places + places <= PLACES_MAX;
+            if is_kept && has_room {
                 return;
             }
-            if entry.is_some() {
-                self.sessions.remove(key);
+            if let Some((key, _)) = self.order.pop_front()
+                && is_there
+            {
+                self.remove(&key);
             }
-            self.order.pop_front();
         }
     }
 }
@@ -111,6 +125,22 @@ mod tests {
         assert_eq!(parked.take(&user, &session, now), []);
         parked.park(user.clone(), session.clone(), place(), now);
         assert_eq!(parked.take(&user, &session, now + KEPT_FOR), []);
+    }
+
+    #[test]
+    fn all_together_were_in_so_many_rooms() {
+        let (mut parked, now) = (Parked::default(), Instant::now());
+        let places: Vec<Place> = std::iter::repeat_n(place(), 128).flatten().collect();
+        for number in 0..1000 {
+            let (user, session) = key(number);
+            parked.park(user, session, places.clone(), now);
+            assert!(parked.places <= PLACES_MAX);
+        }
+        let (user, session) = key(999);
+        assert_eq!(parked.take(&user, &session, now).len(), 128);
+        let (user, session) = key(1);
+        parked.park(user, session, place(), now + 2 * KEPT_FOR);
+        assert_eq!(parked.places, 1);
     }
 
     #[test]
