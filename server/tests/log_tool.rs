@@ -5,10 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tidewire::ids::{LogName, Session, UserName};
-use tidewire::log::disk::Options;
+use tidewire::log::disk::{OpenError, Options};
 use tidewire::log::{DiskStore, Draft, Store as _};
 
 /// A directory that is removed with its value.
@@ -34,8 +35,15 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// Opens the store; a process that another test is just starting holds every lock of ours until it is itself.
 fn store(dir: &Path) -> DiskStore {
-    DiskStore::open(dir, &Options::default()).unwrap().0
+    for _ in 0..500 {
+        match DiskStore::open(dir, &Options::default()) {
+            Err(OpenError::InUse { .. }) => std::thread::sleep(Duration::from_millis(10)),
+            result => return result.unwrap().0,
+        }
+    }
+    panic!("{} stays in use", dir.display());
 }
 
 /// Three entries of the log `lobby` and one of `@bob`.
