@@ -179,11 +179,18 @@ impl Worker {
 
     /// Queues an entry on a connection of either kind.
     fn send_entry(&mut self, id: ConnId, shared: &Shared) {
-        if self.web_socket(id).is_some() {
-            self.send_prepared(id, shared.frame());
-            self.note_sent(id, &shared.entry);
-        } else {
-            self.give_entry(id, shared);
+        let Some(web_socket) = self.web_socket(id) else {
+            return self.give_entry(id, shared);
+        };
+        // Refused while closing: then nobody waits for it.
+        let _ = web_socket.connection.send_prepared(shared.frame());
+        // A private message is to be confirmed at once, since it is sent again until it is.
+        let is_urgent = shared.entry.draft.log.as_str().starts_with('@');
+        web_socket.receipt.sent(is_urgent);
+        let is_due = web_socket.receipt.is_due();
+        self.mark_dirty(id);
+        if is_due {
+            self.ask_for_receipt(id);
         }
     }
 
@@ -231,9 +238,12 @@ impl Worker {
             match step {
                 Step::Entry(shared) => self.send_entry(id, &shared),
                 Step::Gap { log, from, gap } => {
-                    self.give_gap(id, &log, from.as_deref(), &gap);
                     let text = gap_text(&log, from.as_deref(), &gap, None);
-                    self.run_effect(Effect::Send(id, text));
+                    if self.web_socket(id).is_some() {
+                        self.run_effect(Effect::Send(id, text));
+                    } else {
+                        self.give_gap(id, &log, gap.to, &text);
+                    }
                 }
                 Step::AtHead {
                     follow,
@@ -294,15 +304,6 @@ impl Worker {
     }
 
     // ---- receipts ----
-
-    /// An entry was queued; a private message is to be confirmed at once, since it is sent again until it is.
-    fn note_sent(&mut self, id: ConnId, entry: &Entry) {
-        let is_urgent = entry.draft.log.as_str().starts_with('@');
-        if let Some(web_socket) = self.web_socket(id) {
-            web_socket.receipt.sent(is_urgent);
-        }
-        self.ask_for_receipt(id);
-    }
 
     fn ask_for_receipt(&mut self, id: ConnId) {
         if !self

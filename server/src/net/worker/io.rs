@@ -175,7 +175,13 @@ impl Worker {
     }
 
     fn flush(&mut self, id: ConnId) {
-        self.answer_poll(id);
+        if self
+            .table
+            .get_mut(id)
+            .is_some_and(|conn| matches!(conn.state, State::Http(_)))
+        {
+            self.answer_poll(id);
+        }
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };

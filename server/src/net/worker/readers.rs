@@ -4,9 +4,9 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::chat::{Follow, Part, entry_text, gap_text};
+use crate::chat::{Follow, Part};
 use crate::ids::{ConnId, LogName};
-use crate::log::{Gap, Page, Position, Positions, StoreError};
+use crate::log::{Page, Position, Positions, StoreError};
 use crate::transport::feeds::Shared;
 use crate::transport::{
     Progress, Subscription, event_stream, history_page, polled, server_sent_event,
@@ -76,24 +76,24 @@ impl Worker {
     /// Gives an entry to a connection that reads over HTTP.
     pub(super) fn give_entry(&mut self, id: ConnId, shared: &Shared) {
         let entry = &shared.entry;
-        let text = entry_text(entry);
-        self.give(id, &entry.draft.log, entry.position, text, false);
+        self.give(id, &entry.draft.log, entry.position, shared.text(), false);
     }
 
-    pub(super) fn give_gap(&mut self, id: ConnId, log: &LogName, from: Option<&str>, gap: &Gap) {
-        self.give(id, log, gap.to, gap_text(log, from, gap, None), true);
+    /// Tells it of a gap up to `to`.
+    pub(super) fn give_gap(&mut self, id: ConnId, log: &LogName, to: Position, text: &str) {
+        self.give(id, log, to, text, true);
     }
 
-    fn give(&mut self, id: ConnId, log: &LogName, at: Position, text: String, is_gap: bool) {
+    fn give(&mut self, id: ConnId, log: &LogName, at: Position, text: &str, is_gap: bool) {
         let Some(reader) = self.readers.get_mut(&id) else {
             return;
         };
         reader.progress.set(log, at);
         match &mut reader.poll {
-            Some(poll) if is_gap => poll.gaps.push(text),
-            Some(poll) => poll.messages.push(text),
+            Some(poll) if is_gap => poll.gaps.push(text.to_owned()),
+            Some(poll) => poll.messages.push(text.to_owned()),
             None => {
-                let event = server_sent_event(reader.progress.token().as_deref(), &text);
+                let event = server_sent_event(reader.progress.token().as_deref(), text);
                 self.with_http(id, |http, _| http.push(&event));
             }
         }

@@ -20,6 +20,7 @@ pub struct Shared {
     /// The entry.
     pub entry: Arc<Entry>,
     frame: OnceLock<Prepared>,
+    text: OnceLock<String>,
 }
 
 impl Shared {
@@ -29,6 +30,7 @@ impl Shared {
         Self {
             entry,
             frame: OnceLock::new(),
+            text: OnceLock::new(),
         }
     }
 
@@ -36,6 +38,11 @@ impl Shared {
     pub fn frame(&self) -> &Prepared {
         self.frame
             .get_or_init(|| Prepared::new(&Message::text(&chat::entry_text(&self.entry))))
+    }
+
+    /// The JSON text, for those who read over HTTP.
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| chat::entry_text(&self.entry))
     }
 }
 
