@@ -12,6 +12,11 @@ use std::borrow::Cow;
 /// *arrived*, not with what a header announced.
 const FIRST_BUFFER_BYTES: usize = 4096;
 
+/// Once this much of a message in one frame has come, [`LARGE_FACTOR`] times as much is reserved as came: memory of this
+/// size is of pages that cost nothing before they are written.
+const LARGE_BYTES_MIN: usize = 32 << 10;
+const LARGE_FACTOR: usize = 16;
+
 /// The message so far.
 #[derive(Debug)]
 pub(crate) struct Assembly {
@@ -153,16 +158,21 @@ impl Assembly {
 }
 
 /// How much to reserve for `added` bytes: nothing if they fit, else twice what is there, so that a message in many small
-/// fragments is not copied for each of them; but not more than the message can still get, where that is known.
+/// fragments is not copied for each of them; of a large one more, so that it is hardly copied at all; but not more than the
+/// message can still get, where its last frame has told.
 fn growth(len: usize, capacity: usize, added: usize, to_come: Option<u64>) -> usize {
     if capacity - len >= added {
         return 0;
     }
+    let there = len.saturating_add(added);
+    let grown = match to_come {
+        Some(_) if there >= LARGE_BYTES_MIN => there.saturating_mul(LARGE_FACTOR),
+        _ => capacity.saturating_mul(2).max(FIRST_BUFFER_BYTES),
+    };
     let to_come = to_come.map_or(usize::MAX, |bytes| {
         usize::try_from(bytes).unwrap_or(usize::MAX)
     });
-    let doubled = capacity.saturating_mul(2).max(FIRST_BUFFER_BYTES) - len;
-    doubled.min(added.saturating_add(to_come)).max(added)
+    (grown - len).min(added.saturating_add(to_come)).max(added)
 }
 
 impl From<InvalidUtf8> for Error {

@@ -13,6 +13,9 @@ const RECLAIM_BYTES_MAX: usize = 4 << 10;
 /// unsent bytes, and a vectored write would carry next to nothing.
 const COPIED_BYTES_MAX: usize = 256;
 
+/// What one write is offered of the bytes that were queued before a message that is sent from where it lies.
+const OFFERED_SLICES_MAX: usize = 8;
+
 /// Empty lists of parts that a thread keeps: as many connections can be sent a shared frame in one turn without an
 /// allocation.
 const SPARE_LISTS_MAX: usize = 1024;
@@ -121,6 +124,22 @@ impl Outbox {
         }
         fill(own);
         filled
+    }
+
+    /// Offers `write` what is unsent, and `behind` it what is not queued; returns what it took.
+    pub(crate) fn offer(
+        &self,
+        behind: &[u8],
+        write: impl FnOnce(&[IoSlice<'_>]) -> usize,
+    ) -> usize {
+        let mut slices = [IoSlice::new(&[]); OFFERED_SLICES_MAX];
+        let mut count = self.slices(&mut slices);
+        // Where no slice is left for it, there is so much already that it does not matter where the rest waits.
+        if let Some(last) = slices.get_mut(count).filter(|_| !behind.is_empty()) {
+            *last = IoSlice::new(behind);
+            count += 1;
+        }
+        write(slices.split_at(count).0)
     }
 
     /// Takes note that the transport took the next `n` bytes.

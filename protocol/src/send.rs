@@ -89,6 +89,30 @@ impl Sender {
         }
     }
 
+    /// Offers `write` what is unsent and behind it a whole message from where it lies, and queues what it does not take.
+    pub(crate) fn through(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        write: impl FnOnce(&[IoSlice<'_>]) -> usize,
+    ) {
+        let as_it_lies = self.side == Side::Server && !self.is_worth_compressing(payload.len());
+        let behind = if as_it_lies {
+            let header = Header::unmasked(opcode, payload.len());
+            self.outbox.append(|out| header.encode(out));
+            payload
+        } else {
+            self.message(opcode, payload);
+            &[]
+        };
+        let queued = self.outbox.len();
+        let taken = self.outbox.offer(behind, write);
+        if let Some((_, rest)) = behind.split_at_checked(taken.saturating_sub(queued)) {
+            self.outbox.append(|out| out.extend_from_slice(rest));
+        }
+        self.transmitted(taken.min(queued));
+    }
+
     /// Queues one fragment of a message (§5.4), uncompressed: all are of one kind, and no other message is among them.
     /// [6455-5.4-3, 6455-5.4-10, 6455-6.1-6, 7692-7.2.1-2]
     pub(crate) fn fragment(
@@ -113,6 +137,11 @@ impl Sender {
             self.fragmented = None;
         }
         Ok(())
+    }
+
+    fn is_worth_compressing(&self, payload_len: usize) -> bool {
+        let compression = self.compression.as_ref();
+        compression.is_some_and(|compression| compression.is_worth_it(payload_len))
     }
 
     /// Whether another message may begin.
@@ -165,8 +194,7 @@ impl Sender {
     /// Queues a whole message with its memory, which is shared with whoever else has it.
     pub(crate) fn owned(&mut self, message: OwnedMessage) {
         let (opcode, payload) = (message.opcode(), message.into_bytes());
-        let compressed = self.compression.as_ref();
-        if compressed.is_some_and(|compression| compression.is_worth_it(payload.len())) {
+        if self.is_worth_compressing(payload.len()) {
             return self.message(opcode, &payload);
         }
         let header = Header::unmasked(opcode, payload.len());

@@ -1,4 +1,4 @@
-//! A message that is sent with its memory is what the plain path sends, without the copy.
+//! A message that is sent with its memory, or from where it lies, is what the plain path sends, without the copy.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -108,4 +108,140 @@ fn it_does_not_go_between_fragments() {
     server.connection.send_fragment(&fragment, false).unwrap();
     let refused = server.connection.send_owned("x".repeat(300));
     assert_eq!(refused, Err(Misuse::UnfinishedMessage));
+}
+
+/// Sends a message behind `queued` shared ones, through a transport that takes `bytes_max` bytes at once.
+fn sent_through(
+    mut scenario: Scenario,
+    queued: usize,
+    message: &Message<'_>,
+    bytes_max: usize,
+) -> Vec<u8> {
+    for _ in 0..queued {
+        scenario.connection.send_owned(vec![9; 300]).unwrap();
+    }
+    let (mut sent, mut calls) = (Vec::new(), 0);
+    let sending = scenario.connection.send_through(message, |slices| {
+        calls += 1;
+        sent = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        sent.truncate(bytes_max);
+        sent.len()
+    });
+    assert_eq!((sending, calls), (Ok(()), 1));
+    sent.extend(scenario.flush());
+    sent
+}
+
+#[test]
+fn a_message_sent_through_is_that_of_the_plain_path_whatever_the_transport_takes() {
+    for length in LENGTHS {
+        let text = "x".repeat(length);
+        let message = Message::text(&text);
+        for new in [Scenario::server, Scenario::client] {
+            // Without and with what waits before it, and with more of that than one write is offered.
+            for queued in [0, 1, 30] {
+                let mut plain = new();
+                for _ in 0..queued {
+                    plain.connection.send_owned(vec![9; 300]).unwrap();
+                }
+                plain.connection.send(&message).unwrap();
+                let plain = plain.flush();
+                for bytes_max in [0, 1, 5, 200, 304, 320, 310 * 30, usize::MAX] {
+                    let through = sent_through(new(), queued, &message, bytes_max);
+                    assert_eq!(
+                        through, plain,
+                        "{length} bytes behind {queued}, {bytes_max} taken"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_sent_through_is_written_from_where_it_lies() {
+    let mut server = Scenario::server();
+    let text = "x".repeat(70_000);
+    let sending = server
+        .connection
+        .send_through(&Message::text(&text), |slices| {
+            assert_eq!(slices.len(), 2);
+            assert_eq!(slices[1].as_ptr(), text.as_ptr(), "no copy");
+            slices.iter().map(|slice| slice.len()).sum()
+        });
+    assert_eq!(sending, Ok(()));
+    assert_eq!(server.connection.unsent_bytes(), 0);
+}
+
+#[test]
+fn a_message_sent_through_is_compressed_where_that_was_agreed_on() {
+    let message =
+        Message::text("a text that is worth it, a text that is worth it, a text that is worth it");
+    let compressing = || {
+        let mut server = Scenario::server();
+        let config = DeflateConfig {
+            compress_bytes_min: 1,
+            ..DeflateConfig::default()
+        };
+        server.connection.enable_deflate(
+            &config,
+            DeflateAgreement {
+                server_no_context_takeover: true,
+                client_no_context_takeover: true,
+                server_max_window_bits: 15,
+                client_max_window_bits: 15,
+            },
+        );
+        server
+    };
+    let mut plain = compressing();
+    plain.connection.send(&message).unwrap();
+    assert_eq!(sent_through(compressing(), 0, &message, 7), plain.flush());
+}
+
+#[test]
+fn a_pong_that_waited_goes_out_behind_a_message_that_was_taken_whole() {
+    let mut server = Scenario::server();
+    server.connection.ping(b"unread").unwrap();
+    server.connection.transmitted(0);
+    let mut ping = Frame::ping("?").masked([1, 2, 3, 4]);
+    let mut input = &mut ping[..];
+    assert!(
+        server
+            .connection
+            .handle_input(&mut input, std::time::Instant::now())
+            .is_some()
+    );
+    assert_eq!(
+        frames_in(&sent_through(
+            server,
+            0,
+            &Message::text("through"),
+            usize::MAX
+        )),
+        [
+            Frame::ping("unread"),
+            Frame::text("through"),
+            Frame::pong("?")
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_sent_through_a_closed_connection_or_between_fragments() {
+    let mut server = Scenario::server();
+    let never = |_: &[IoSlice<'_>]| -> usize { panic!("nothing is to be written") };
+    server
+        .connection
+        .send_fragment(&Message::text("first"), false)
+        .unwrap();
+    let sending = server
+        .connection
+        .send_through(&Message::text("other"), never);
+    assert_eq!(sending, Err(Misuse::UnfinishedMessage));
+    server.connection.handle_eof(std::time::Instant::now());
+    let sending = server
+        .connection
+        .send_through(&Message::text("late"), never);
+    assert_eq!(sending, Err(Misuse::Closed));
 }

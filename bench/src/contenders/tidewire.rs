@@ -67,7 +67,7 @@ pub(crate) fn receive(incoming: Incoming, deflate: bool) -> Job {
     })
 }
 
-/// Sends: small messages by reference, large ones with their memory.
+/// Sends: text that its caller keeps, binary messages with their memory.
 pub(crate) fn send(outgoing: Outgoing) -> Job {
     let text = workload::ascii(outgoing.bytes);
     let shared = Bytes::from(text.clone());
@@ -84,9 +84,13 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
     Box::new(move |messages| {
         let before = written.get();
         for _ in 0..messages / outgoing.per_write {
-            for _ in 0..outgoing.per_write {
+            for left in (0..outgoing.per_write).rev() {
                 let sent = if outgoing.binary {
                     connection.send_owned(black_box(&shared).clone())
+                } else if left == 0 {
+                    // The last one takes with it all that waits.
+                    let message = Message::text(black_box(&text));
+                    connection.send_through(&message, |slices| transport.write_vectored(slices))
                 } else {
                     connection.send(&Message::text(black_box(&text)))
                 };

@@ -183,6 +183,11 @@ impl Pair {
             _ => (&mut self.server, &mut self.client),
         };
         match step & 7 {
+            0 if length & 1 != 0 => {
+                let bytes_max = usize::from(length) << (7 - much);
+                let message = message(&repeated, flagged);
+                actor.send_through(&message, bytes_max, other, self.size, self.now);
+            }
             0 => actor.send(&message(&repeated, flagged), false),
             1 => actor.send(&message(&repeated, flagged), true),
             2 => actor.fragment(&message(content, much & 1 != 0), flagged),
@@ -261,20 +266,45 @@ impl End {
     }
 
     fn send(&mut self, message: &Message<'_>, prepared: bool) {
-        let expected = if !self.connection.is_open() {
-            Err(Misuse::Closed)
-        } else if self.unfinished.is_some() {
-            Err(Misuse::UnfinishedMessage)
-        } else {
-            self.sent.push(message.clone().into_owned());
-            Ok(())
-        };
+        let expected = self.about_to_send(message);
         let result = if prepared {
             self.connection.send_prepared(&Prepared::new(message))
         } else {
             self.connection.send(message)
         };
         assert_eq!(result, expected);
+    }
+
+    /// The transport takes at most `bytes_max` bytes of what is unsent and the message, and the other end reads them.
+    fn send_through(
+        &mut self,
+        message: &Message<'_>,
+        bytes_max: usize,
+        to: &mut Self,
+        size: usize,
+        now: Instant,
+    ) {
+        let expected = self.about_to_send(message);
+        let mut bytes = Vec::new();
+        let result = self.connection.send_through(message, |slices| {
+            bytes = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            bytes.truncate(bytes_max);
+            bytes.len()
+        });
+        assert_eq!(result, expected);
+        self.deliver(&mut bytes, to, size, now);
+    }
+
+    /// Takes note of a message if it can be sent now.
+    fn about_to_send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
+        if !self.connection.is_open() {
+            Err(Misuse::Closed)
+        } else if self.unfinished.is_some() {
+            Err(Misuse::UnfinishedMessage)
+        } else {
+            self.sent.push(message.clone().into_owned());
+            Ok(())
+        }
     }
 
     fn fragment(&mut self, fragment: &Message<'_>, last: bool) {
@@ -331,6 +361,12 @@ impl End {
     fn flow(&mut self, to: &mut Self, bytes_max: usize, size: usize, now: Instant) -> usize {
         let mut bytes = Vec::new();
         let taken = transport_takes(&mut self.connection, bytes_max, &mut bytes);
+        self.deliver(&mut bytes, to, size, now);
+        taken
+    }
+
+    /// What the transport took arrives.
+    fn deliver(&self, bytes: &mut [u8], to: &mut Self, size: usize, now: Instant) {
         if !to.eof {
             for piece in bytes.chunks_mut(size) {
                 let mut input = piece;
@@ -341,7 +377,6 @@ impl End {
                 assert!(input.is_empty(), "the connection left input behind");
             }
         }
-        taken
     }
 
     fn receive(&mut self, event: Event<'static>, from: &Self) {

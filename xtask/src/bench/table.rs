@@ -26,8 +26,10 @@ times as long the fastest peer takes as Tidewire: above 1 Tidewire is faster. `c
   for 16 KiB of binary; the fastest peer of a row is the same with either. Tidewire reads into 64 KiB, or 2 MiB in the rows
   of one read: its caller owns the buffer.
 * Tidewire was tuned on these rows. Short text is checked by std below 128 bytes, which is faster for ASCII, not for the rest.
-  \"Send binary\" hands over shared bytes (`send_owned`); \"text that the caller keeps\" is copied by `send`, where
-  fastwebsockets and soketto write from the caller's memory and copy nothing.
+  \"Send binary\" hands over shared bytes (`send_owned`); text is sent from where it lies (`send_through`), but for the
+  messages that wait for the last one of a write.
+* A message that several reads bring is copied once more than by fastwebsockets, which waits for all of it before it looks:
+  Tidewire checks text as it comes, to refuse what is not UTF-8 at its first wrong byte (Autobahn 6.4).
 * Deflate: each message by itself, zlib's level 1; tungstenite and fastwebsockets have none.";
 
 /// The whole table.

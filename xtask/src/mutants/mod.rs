@@ -29,7 +29,7 @@ const FILES: [&str; 14] = [
     "utf8.rs",
     "deflate/*.rs",
     "handshake/*.rs",
-    "connection.rs",
+    "connection/*.rs",
     "assembly.rs",
     "send.rs",
     "outbox.rs",

@@ -13,8 +13,9 @@
 //! ends its half of the transport, and the peer's bytes are thrown away, so that no reset destroys what is on its way to
 //! it.
 
+mod sending;
+
 use std::borrow::Cow;
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,12 +23,10 @@ use crate::Side;
 use crate::close::{CloseCode, CloseFrame};
 use crate::config::Config;
 use crate::deflate::{Compression, Decompression, DeflateAgreement, DeflateConfig};
-use crate::error::{Error, Misuse};
+use crate::error::Error;
 use crate::event::{Closed, Event, Initiator};
-use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
-use crate::message::{Message, Received, Receiver};
-use crate::owned::OwnedMessage;
-use crate::prepared::Prepared;
+use crate::frame::Opcode;
+use crate::message::{Received, Receiver};
 use crate::send::{Keys, Sender};
 use crate::transport::Transport;
 
@@ -202,95 +201,6 @@ impl Connection {
         }
     }
 
-    // ---- what the application does ----
-
-    /// Queues a message.
-    ///
-    /// # Errors
-    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
-    /// another message.
-    pub fn send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
-        self.check_open()?;
-        self.sender.check_between_messages()?;
-        self.sender.message(message.opcode(), message.payload());
-        Ok(())
-    }
-
-    /// Queues a large message with its memory: a server shares it, a client masks it in place if nobody else has it.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    pub fn send_owned(&mut self, message: impl Into<OwnedMessage>) -> Result<(), Misuse> {
-        self.check_open()?;
-        self.sender.check_between_messages()?;
-        self.sender.owned(message.into());
-        Ok(())
-    }
-
-    /// Queues a message that was encoded before; a server shares its bytes, unless they are few.
-    ///
-    /// # Errors
-    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
-    /// another message.
-    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Misuse> {
-        self.check_open()?;
-        self.sender.check_between_messages()?;
-        self.sender.prepared(prepared);
-        Ok(())
-    }
-
-    /// Queues a fragment of a message that is sent as it is made; `last` ends it. Each fragment of text is whole characters,
-    /// and fragments go out uncompressed. Pings may go between them, other messages not.
-    ///
-    /// # Errors
-    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::OtherKind`] for text inside a binary message
-    /// or the other way round.
-    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), Misuse> {
-        self.check_open()?;
-        self.sender
-            .fragment(fragment.opcode(), fragment.payload(), last)
-    }
-
-    /// Queues a ping; its answer comes as [`Event::Pong`].
-    ///
-    /// # Errors
-    /// [`Misuse::ControlTooLong`] for more than 125 bytes, [`Misuse::Closed`] once the connection is closing or closed.
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
-        self.check_open()?;
-        if payload.len() > CONTROL_PAYLOAD_MAX {
-            return Err(Misuse::ControlTooLong);
-        }
-        self.sender.frame(Opcode::Ping, payload);
-        Ok(())
-    }
-
-    /// Queues a Close frame and waits for the peer's, at most [`Config::close_timeout`].
-    ///
-    /// Messages that the peer sent before its Close still come. [`Event::Closed`] ends it.
-    ///
-    /// # Errors
-    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::ControlTooLong`] for a reason of more than
-    /// 123 bytes, [`Misuse::CloseCodeNotSendable`] for a code of the other side.
-    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), Misuse> {
-        self.check_open()?;
-        // "whose status code is set to /code/ and whose close reason is set to /reason/" (§7.1.2). [6455-7.1.2-1]
-        let frame = CloseFrame::new(code, reason);
-        frame.check_sendable_by(self.side)?;
-        self.sender.close(&frame);
-        self.phase = Phase::Closing {
-            sent: Box::new(frame),
-            deadline: now.checked_add(self.config.close_timeout),
-        };
-        Ok(())
-    }
-
-    /// Queues the response of the handshake in front of everything else, so that it leaves in one write with the first
-    /// messages. Call it once, before sending anything.
-    pub fn queue_handshake(&mut self, response: &[u8]) {
-        debug_assert!(self.unsent_bytes() == 0, "the handshake comes first");
-        self.sender.raw(response);
-    }
-
     /// Takes note that a transport that was full took bytes again: the peer acknowledged some, so that it lives, even
     /// where its answers to pings wait behind what we do not read yet.
     pub const fn handle_progress(&mut self, now: Instant) {
@@ -298,29 +208,11 @@ impl Connection {
         self.unanswered_ping = None;
     }
 
-    // ---- output ----
+    // ---- what there is to do ----
 
     /// The event that arose without input: the end, after `handle_eof` or `handle_timeout`.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         self.closed.take().map(|closed| Event::Closed(*closed))
-    }
-
-    /// Fills `slices` with the next bytes for the peer and returns how many slices there are; 0 when nothing is unsent.
-    ///
-    /// Hand them to one vectored write and tell [`transmitted`](Self::transmitted) what it took.
-    pub fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        self.sender.slices(slices)
-    }
-
-    /// Takes note that the transport took the next `bytes` bytes; 0 when it would block.
-    pub fn transmitted(&mut self, bytes: usize) {
-        self.sender.transmitted(bytes);
-    }
-
-    /// Bytes queued and not sent.
-    #[must_use]
-    pub fn unsent_bytes(&self) -> usize {
-        self.sender.unsent_bytes()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: never.
@@ -357,18 +249,6 @@ impl Connection {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
-    }
-
-    /// Lends memory for encoding: swapped in if the connection owns none, so that sending allocates nothing.
-    ///
-    /// A loop over many connections lends the same buffer to each in turn and takes it back after writing.
-    pub fn lend_buffer(&mut self, spare: &mut Vec<u8>) {
-        self.sender.lend(spare);
-    }
-
-    /// Takes the lent memory back into `spare`, if nothing much is unsent; else it stays until that is sent.
-    pub fn reclaim_buffer(&mut self, spare: &mut Vec<u8>) {
-        self.sender.reclaim(spare);
     }
 
     // ---- inside ----
@@ -486,15 +366,5 @@ impl Connection {
 
     const fn is_receiving(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Closing { .. })
-    }
-
-    /// "MUST ensure the WebSocket connection is in the OPEN state" (§6.1), and "MUST NOT send any more data frames after
-    /// sending a Close frame" (§5.5.1). [6455-6.1-1, 6455-6.1-2, 6455-6.1-3, 6455-5.5.1-3]
-    const fn check_open(&self) -> Result<(), Misuse> {
-        if self.is_open() {
-            Ok(())
-        } else {
-            Err(Misuse::Closed)
-        }
     }
 }

@@ -1,0 +1,179 @@
+//! What an application sends, and what leaves for the peer.
+
+use std::io::IoSlice;
+use std::time::Instant;
+
+use super::{Connection, Phase};
+use crate::close::{CloseCode, CloseFrame};
+use crate::error::Misuse;
+use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
+use crate::message::Message;
+use crate::owned::OwnedMessage;
+use crate::prepared::Prepared;
+
+impl Connection {
+    // ---- what the application does ----
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
+    /// another message.
+    pub fn send(&mut self, message: &Message<'_>) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender.message(message.opcode(), message.payload());
+        Ok(())
+    }
+
+    /// Sends a message from where it lies: `write` is called once, with what is unsent and this message behind it, and returns
+    /// how many bytes the transport took (0 when it would block). Only what it did not take is copied, and is sent like all
+    /// that is queued; so a server that writes large messages of its own to a transport with room copies nothing. Where the
+    /// bytes are others on the wire, because a client masks them or they are compressed, this is [`send`](Self::send) and a
+    /// write.
+    ///
+    /// ```
+    /// # use tidewire_protocol::{Config, Connection, Message};
+    /// # let mut connection = Connection::server(Config::default().into(), std::time::Instant::now());
+    /// # let mut socket = Vec::new();
+    /// use std::io::Write as _;
+    ///
+    /// let page = "a large text".repeat(10_000);
+    /// let mut outcome = Ok(0);
+    /// connection.send_through(&Message::text(&page), |slices| {
+    ///     outcome = socket.write_vectored(slices);
+    ///     *outcome.as_ref().unwrap_or(&0)
+    /// })?;
+    /// assert_eq!(connection.unsent_bytes(), 0);
+    /// # Ok::<(), tidewire_protocol::Misuse>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); nothing is written then.
+    pub fn send_through(
+        &mut self,
+        message: &Message<'_>,
+        write: impl FnOnce(&[IoSlice<'_>]) -> usize,
+    ) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender
+            .through(message.opcode(), message.payload(), write);
+        Ok(())
+    }
+
+    /// Queues a large message with its memory: a server shares it, a client masks it in place if nobody else has it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_owned(&mut self, message: impl Into<OwnedMessage>) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender.owned(message.into());
+        Ok(())
+    }
+
+    /// Queues a message that was encoded before; a server shares its bytes, unless they are few.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
+    /// another message.
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender.prepared(prepared);
+        Ok(())
+    }
+
+    /// Queues a fragment of a message that is sent as it is made; `last` ends it. Each fragment of text is whole characters,
+    /// and fragments go out uncompressed. Pings may go between them, other messages not.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::OtherKind`] for text inside a binary message
+    /// or the other way round.
+    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender
+            .fragment(fragment.opcode(), fragment.payload(), last)
+    }
+
+    /// Queues a ping; its answer comes as [`Event::Pong`].
+    ///
+    /// # Errors
+    /// [`Misuse::ControlTooLong`] for more than 125 bytes, [`Misuse::Closed`] once the connection is closing or closed.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
+        self.check_open()?;
+        if payload.len() > CONTROL_PAYLOAD_MAX {
+            return Err(Misuse::ControlTooLong);
+        }
+        self.sender.frame(Opcode::Ping, payload);
+        Ok(())
+    }
+
+    /// Queues a Close frame and waits for the peer's, at most [`Config::close_timeout`].
+    ///
+    /// Messages that the peer sent before its Close still come. [`Event::Closed`] ends it.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::ControlTooLong`] for a reason of more than
+    /// 123 bytes, [`Misuse::CloseCodeNotSendable`] for a code of the other side.
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), Misuse> {
+        self.check_open()?;
+        // "whose status code is set to /code/ and whose close reason is set to /reason/" (§7.1.2). [6455-7.1.2-1]
+        let frame = CloseFrame::new(code, reason);
+        frame.check_sendable_by(self.side)?;
+        self.sender.close(&frame);
+        self.phase = Phase::Closing {
+            sent: Box::new(frame),
+            deadline: now.checked_add(self.config.close_timeout),
+        };
+        Ok(())
+    }
+
+    /// Queues the response of the handshake in front of everything else, so that it leaves in one write with the first
+    /// messages. Call it once, before sending anything.
+    pub fn queue_handshake(&mut self, response: &[u8]) {
+        debug_assert!(self.unsent_bytes() == 0, "the handshake comes first");
+        self.sender.raw(response);
+    }
+
+    /// Fills `slices` with the next bytes for the peer and returns how many slices there are; 0 when nothing is unsent.
+    ///
+    /// Hand them to one vectored write and tell [`transmitted`](Self::transmitted) what it took.
+    pub fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.sender.slices(slices)
+    }
+
+    /// Takes note that the transport took the next `bytes` bytes; 0 when it would block.
+    pub fn transmitted(&mut self, bytes: usize) {
+        self.sender.transmitted(bytes);
+    }
+
+    /// Bytes queued and not sent.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        self.sender.unsent_bytes()
+    }
+
+    /// Lends memory for encoding: swapped in if the connection owns none, so that sending allocates nothing.
+    ///
+    /// A loop over many connections lends the same buffer to each in turn and takes it back after writing.
+    pub fn lend_buffer(&mut self, spare: &mut Vec<u8>) {
+        self.sender.lend(spare);
+    }
+
+    /// Takes the lent memory back into `spare`, if nothing much is unsent; else it stays until that is sent.
+    pub fn reclaim_buffer(&mut self, spare: &mut Vec<u8>) {
+        self.sender.reclaim(spare);
+    }
+
+    /// "MUST ensure the WebSocket connection is in the OPEN state" (§6.1), and "MUST NOT send any more data frames after
+    /// sending a Close frame" (§5.5.1). [6455-6.1-1, 6455-6.1-2, 6455-6.1-3, 6455-5.5.1-3]
+    const fn check_open(&self) -> Result<(), Misuse> {
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err(Misuse::Closed)
+        }
+    }
+}
