@@ -95,7 +95,7 @@
 //!
 //! # What it holds
 //!
-//! An idle connection owns no buffer for input, and none for output once [`Connection::reclaim_buffer`] took it. A message
+//! An idle connection owns no buffer: what it needs to send comes from its thread, and goes back there once it is sent. A message
 //! that lies whole in the input is lent from there; one that does not gets one contiguous buffer that grows with what
 //! arrived, never with what was announced. Bad input ends the connection, once, with the close code that §7.4 has for it,
 //! behind everything that was already owed.
@@ -134,6 +134,7 @@ mod event;
 pub mod fuzzing;
 mod message;
 mod outbox;
+mod output;
 mod owned;
 mod prepared;
 mod send;

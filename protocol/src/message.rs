@@ -79,17 +79,22 @@ pub(crate) enum Received<'a> {
 /// The receiving half of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
-    /// The beginning of a header that a read cut.
-    header: [u8; HEADER_BYTES_MAX],
-    header_len: u8,
-    /// The frame whose payload is on its way.
-    frame: Option<Frame>,
+    /// The frame that the end of the last input cut.
+    cut: Option<Box<Cut>>,
+    /// What there is of it, if it is a control frame.
+    control: Option<Box<Beginning<CONTROL_PAYLOAD_MAX>>>,
     /// The data message that is not whole yet.
     assembly: Option<Box<Assembly>>,
-    /// The control frame that a read cut.
-    control: Option<Box<CutControl>>,
     /// Where permessage-deflate was agreed on.
     decompression: Option<Box<Decompression>>,
+}
+
+/// A frame that is here in part.
+#[derive(Debug)]
+enum Cut {
+    Header(Beginning<HEADER_BYTES_MAX>),
+    /// Its payload is on its way.
+    Payload(Frame),
 }
 
 /// A frame behind its header.
@@ -103,10 +108,11 @@ struct Frame {
     remaining: u64,
 }
 
+/// The beginning of something that has `MAX` bytes at most.
 #[derive(Debug)]
-struct CutControl {
-    payload: [u8; CONTROL_PAYLOAD_MAX],
-    len: usize,
+struct Beginning<const MAX: usize> {
+    bytes: [u8; MAX],
+    len: u8,
 }
 
 impl Receiver {
@@ -139,12 +145,8 @@ impl Receiver {
             reserved_bits_allowed: self.reserved_bits_allowed(),
         };
         loop {
-            let frame = match self.frame.take() {
-                Some(frame) => frame,
-                None => match self.receive_header(input, rules)? {
-                    Some(header) => self.begin_frame(header, config)?,
-                    None => return Ok(None),
-                },
+            let Some(frame) = self.next_frame(input, rules, config)? else {
+                return Ok(None);
             };
             let there = self.bytes_at_once(&frame, input.len(), config);
             let whole = there as u64 >= frame.remaining;
@@ -155,6 +157,53 @@ impl Receiver {
             };
             if received.is_some() || (!whole && input.is_empty()) {
                 return Ok(received);
+            }
+        }
+    }
+
+    /// The frame that the next byte of the input belongs to; `None` when the input ends before that is known.
+    fn next_frame(
+        &mut self,
+        input: &mut &mut [u8],
+        rules: Rules,
+        config: &Config,
+    ) -> Result<Option<Frame>, Error> {
+        if self.cut.is_none()
+            && let Decoded::Complete { header, used } = Header::decode(input, rules)?
+        {
+            take(input, used);
+            return self.begin_frame(header, config).map(Some);
+        }
+        self.next_cut_frame(input, rules, config)
+    }
+
+    /// The same where the end of the last input cut the frame, or that of this one does.
+    fn next_cut_frame(
+        &mut self,
+        input: &mut &mut [u8],
+        rules: Rules,
+        config: &Config,
+    ) -> Result<Option<Frame>, Error> {
+        let mut beginning = match self.cut.take().map(|cut| *cut) {
+            Some(Cut::Payload(frame)) => return Ok(Some(frame)),
+            Some(Cut::Header(beginning)) => beginning,
+            None => Beginning::default(),
+        };
+        let kept = beginning.len();
+        beginning.push(input);
+        match Header::decode(beginning.bytes(), rules)? {
+            Decoded::Complete { header, used } => {
+                // An earlier part of the header was no whole one, so that `used` lies in the new bytes.
+                take(input, used - kept);
+                self.begin_frame(header, config).map(Some)
+            }
+            Decoded::Partial => {
+                // A header is not longer than this, so that all of the input belongs to it.
+                take(input, input.len());
+                if beginning.len() > 0 {
+                    self.cut = Some(Box::new(Cut::Header(beginning)));
+                }
+                Ok(None)
             }
         }
     }
@@ -173,79 +222,6 @@ impl Receiver {
     /// Whether a message has begun and not ended.
     pub(crate) const fn is_inside_message(&self) -> bool {
         self.assembly.is_some()
-    }
-
-    /// Decodes a header from the input, or from what an earlier read left and the input.
-    fn receive_header(
-        &mut self,
-        input: &mut &mut [u8],
-        rules: Rules,
-    ) -> Result<Option<Header>, Error> {
-        if self.header_len == 0
-            && let Decoded::Complete { header, used } = Header::decode(input, rules)?
-        {
-            take(input, used);
-            return Ok(Some(header));
-        }
-        self.receive_cut_header(input, rules)
-    }
-
-    fn receive_cut_header(
-        &mut self,
-        input: &mut &mut [u8],
-        rules: Rules,
-    ) -> Result<Option<Header>, Error> {
-        if self.header_len > 0 {
-            return self.receive_rest_of_header(input, rules);
-        }
-        match Header::decode(input, rules)? {
-            Decoded::Complete { header, used } => {
-                take(input, used);
-                Ok(Some(header))
-            }
-            Decoded::Partial => {
-                self.keep_header(input);
-                Ok(None)
-            }
-        }
-    }
-
-    /// The same where an earlier read brought the beginning.
-    fn receive_rest_of_header(
-        &mut self,
-        input: &mut &mut [u8],
-        rules: Rules,
-    ) -> Result<Option<Header>, Error> {
-        let kept = usize::from(self.header_len);
-        let mut bytes = self.header;
-        let (_, free) = bytes.split_at_mut(kept);
-        let added = free.len().min(input.len());
-        for (slot, byte) in free.iter_mut().zip(input.iter()) {
-            *slot = *byte;
-        }
-        let (there, _) = bytes.split_at(kept + added);
-        match Header::decode(there, rules)? {
-            Decoded::Complete { header, used } => {
-                // An earlier part of the header was no whole one, so that `used` lies in the new bytes.
-                take(input, used - kept);
-                self.header_len = 0;
-                Ok(Some(header))
-            }
-            Decoded::Partial => {
-                self.keep_header(input);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Keeps the beginning of a header, which all of `input` belongs to.
-    fn keep_header(&mut self, input: &mut &mut [u8]) {
-        let (_, free) = self.header.split_at_mut(usize::from(self.header_len));
-        let added = take(input, input.len());
-        for (slot, byte) in free.iter_mut().zip(added.iter()) {
-            *slot = *byte;
-        }
-        self.header_len += added.len() as u8;
     }
 
     /// Checks a header against the message in progress and the limits, before anything is allocated.
@@ -339,16 +315,14 @@ impl Receiver {
         let payload = take(input, there);
         if frame.opcode.is_control() {
             frame.unmask(payload);
-            self.control
-                .get_or_insert_with(|| Box::new(CutControl::new()))
-                .push(payload);
+            self.control.get_or_insert_default().push(payload);
         } else if there > 0 {
             // A payload of which nothing is here may yet come in one piece, and then needs no buffer.
             self.push(&mut frame, payload, config)?;
         }
         // What began a message has begun it: from here on this frame only continues the assembly.
         frame.remaining -= there as u64;
-        self.frame = Some(frame);
+        self.cut = Some(Box::new(Cut::Payload(frame)));
         match config.delivery {
             // Nothing, where a control frame was cut: what came before it was handed over.
             Delivery::Pieces => self.take_piece(false),
@@ -394,7 +368,7 @@ impl Receiver {
             None => Cow::Borrowed(payload),
             Some(mut control) => {
                 control.push(payload);
-                Cow::Owned(control.into_payload())
+                Cow::Owned(control.bytes().to_vec())
             }
         }
     }
@@ -428,24 +402,32 @@ impl Frame {
     }
 }
 
-impl CutControl {
-    const fn new() -> Self {
-        Self {
-            payload: [0; CONTROL_PAYLOAD_MAX],
-            len: 0,
-        }
+impl<const MAX: usize> Beginning<MAX> {
+    const fn len(&self) -> usize {
+        self.len as usize
     }
 
-    /// The header promised at most [`CONTROL_PAYLOAD_MAX`] bytes in all.
-    fn push(&mut self, piece: &[u8]) {
-        for (slot, byte) in self.payload.iter_mut().skip(self.len).zip(piece) {
+    fn bytes(&self) -> &[u8] {
+        self.bytes.split_at(self.len()).0
+    }
+
+    /// Appends what comes next, as far as there is room: the others are of something else.
+    fn push(&mut self, next: &[u8]) {
+        let (_, free) = self.bytes.split_at_mut(usize::from(self.len));
+        let added = free.len().min(next.len());
+        for (slot, byte) in free.iter_mut().zip(next) {
             *slot = *byte;
         }
-        self.len += piece.len();
+        self.len += added as u8;
     }
+}
 
-    fn into_payload(self) -> Vec<u8> {
-        self.payload.into_iter().take(self.len).collect()
+impl<const MAX: usize> Default for Beginning<MAX> {
+    fn default() -> Self {
+        Self {
+            bytes: [0; MAX],
+            len: 0,
+        }
     }
 }
 

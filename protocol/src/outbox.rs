@@ -1,13 +1,15 @@
 //! Bytes on their way out: small frames encoded one behind the other, and shared frames between them, in order.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::Bytes;
 
-/// Up to this many unsent bytes are moved to give a lent buffer back.
-const RECLAIM_BYTES_MAX: usize = 4 << 10;
+/// Up to this many unsent bytes are moved to give their memory to others.
+const MOVED_BYTES_MAX: usize = 4 << 10;
+
+/// Memory that a queue may have beside what it needs.
+const OWN_BYTES_KEPT: usize = 256;
 
 /// Shared bytes up to this many are copied. A list of tiny frames would own many times the memory that it counts as
 /// unsent bytes, and a vectored write would carry next to nothing.
@@ -16,16 +18,8 @@ const COPIED_BYTES_MAX: usize = 256;
 /// What one write is offered of the bytes that were queued before a message that is sent from where it lies.
 const OFFERED_SLICES_MAX: usize = 8;
 
-/// Empty lists of parts that a thread keeps: as many connections can be sent a shared frame in one turn without an
-/// allocation.
-const SPARE_LISTS_MAX: usize = 1024;
-
-/// A list that grew longer than this is not kept.
-const SPARE_LIST_PARTS_MAX: usize = 16;
-
-thread_local! {
-    static SPARE_LISTS: RefCell<Vec<VecDeque<Shared>>> = const { RefCell::new(Vec::new()) };
-}
+/// A list of parts that grew longer than this is not kept for others.
+const LIST_PARTS_KEPT_MAX: usize = 16;
 
 /// What was queued and not yet taken by the transport.
 #[derive(Debug, Default)]
@@ -83,10 +77,6 @@ impl Outbox {
     }
 
     fn share(&mut self, bytes: Bytes) {
-        if self.shared.capacity() == 0 {
-            let spare = SPARE_LISTS.with_borrow_mut(Vec::pop);
-            self.shared = spare.unwrap_or_default();
-        }
         let placed = if self.shared.is_empty() {
             self.own_sent
         } else {
@@ -178,45 +168,35 @@ impl Outbox {
         self.own_sent = 0;
     }
 
-    /// Forgets everything unsent and gives all memory back.
-    pub(crate) fn discard(&mut self) {
-        *self = Self::default();
+    /// Bytes that the memory for own frames has room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.own.capacity()
     }
 
-    /// Takes `spare` as memory for own frames, unless there is some already.
-    pub(crate) fn lend(&mut self, spare: &mut Vec<u8>) {
-        if self.own.capacity() == 0 {
-            std::mem::swap(&mut self.own, spare);
+    /// Gives back what is larger than the next one is likely to need, of one that is empty.
+    pub(crate) fn trim(&mut self) {
+        if self.shared.capacity() > LIST_PARTS_KEPT_MAX {
+            self.shared = VecDeque::new();
         }
     }
 
-    /// Gives the memory back through `spare` if nothing is unsent, or so little that moving it pays.
-    pub(crate) fn reclaim(&mut self, spare: &mut Vec<u8>) {
+    /// Moves the little that is unsent to memory of its size; returns the other, emptied. `None` where that would not pay.
+    pub(crate) fn split_off_memory(&mut self) -> Option<Self> {
         let (_, unsent) = self.own.split_at(self.own_sent);
-        if unsent.len() > RECLAIM_BYTES_MAX || self.own.capacity() < 2 * unsent.len() {
-            return;
+        if unsent.len() > MOVED_BYTES_MAX || self.own.capacity() < 2 * unsent.len() + OWN_BYTES_KEPT
+        {
+            return None;
         }
         let kept = unsent.to_vec();
-        let mut lent = std::mem::replace(&mut self.own, kept);
+        let mut own = std::mem::replace(&mut self.own, kept);
+        own.clear();
         self.own_placed = self.own_placed.saturating_sub(self.own_sent);
         self.own_sent = 0;
-        if self.shared.is_empty() && self.shared.capacity() > 0 {
-            keep(std::mem::take(&mut self.shared));
-        }
-        if lent.capacity() > spare.capacity() {
-            lent.clear();
-            *spare = lent;
-        }
+        Some(Self {
+            own,
+            ..Self::default()
+        })
     }
-}
-
-/// Keeps the memory of a list for the next connection of this thread.
-fn keep(list: VecDeque<Shared>) {
-    SPARE_LISTS.with_borrow_mut(|lists| {
-        if lists.len() < SPARE_LISTS_MAX && list.capacity() <= SPARE_LIST_PARTS_MAX {
-            lists.push(list);
-        }
-    });
 }
 
 #[cfg(test)]
@@ -238,7 +218,7 @@ mod tests {
         Own(Vec<u8>),
         Shared(Vec<u8>),
         Sent(usize),
-        LendAndReclaim,
+        MoveMemory,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -250,7 +230,7 @@ mod tests {
             bytes().prop_map(Step::Shared),
             larger.prop_map(Step::Shared),
             (0usize..300).prop_map(Step::Sent),
-            Just(Step::LendAndReclaim),
+            Just(Step::MoveMemory),
         ];
         proptest::collection::vec(step, 0..40)
     }
@@ -259,7 +239,7 @@ mod tests {
         /// [6455-5.4-2, 6455-6.1-8]
         #[test]
         fn bytes_leave_in_the_order_they_came(steps in steps()) {
-            let (mut outbox, mut expected, mut spare) = (Outbox::default(), Vec::new(), Vec::with_capacity(64));
+            let (mut outbox, mut expected) = (Outbox::default(), Vec::new());
             for step in steps {
                 match step {
                     Step::Own(bytes) => {
@@ -275,9 +255,9 @@ mod tests {
                         outbox.sent(n);
                         expected.drain(..n);
                     }
-                    Step::LendAndReclaim => {
-                        outbox.reclaim(&mut spare);
-                        outbox.lend(&mut spare);
+                    Step::MoveMemory => {
+                        let other = outbox.split_off_memory();
+                        prop_assert!(other.is_none_or(|other| other.is_empty()));
                     }
                 }
                 prop_assert_eq!(outbox.len(), expected.len());
@@ -287,14 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn reclaimed_memory_goes_back_and_the_outbox_owns_none() {
-        let (mut outbox, mut spare) = (Outbox::default(), Vec::with_capacity(1000));
-        outbox.lend(&mut spare);
-        assert_eq!(spare.capacity(), 0);
-        outbox.append(|out| out.extend_from_slice(b"frame"));
-        outbox.sent(5);
-        outbox.reclaim(&mut spare);
-        assert_eq!(spare.capacity(), 1000);
-        assert_eq!(outbox.own.capacity() + outbox.shared.capacity(), 0);
+    fn memory_of_which_little_is_used_is_given_away() {
+        let mut outbox = Outbox::default();
+        outbox.append(|out| out.resize(10_000, 7));
+        outbox.sent(9_000);
+        let other = outbox.split_off_memory().unwrap();
+        assert!(other.is_empty() && other.capacity() >= 10_000);
+        assert_eq!((unsent(&outbox), outbox.capacity()), (vec![7; 1000], 1000));
+        assert!(outbox.split_off_memory().is_none(), "it has what it needs");
     }
 }

@@ -14,6 +14,7 @@ use crate::error::Misuse;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
 use crate::mask::Mask;
 use crate::outbox::Outbox;
+use crate::output::Output;
 use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
 
@@ -21,11 +22,8 @@ use crate::prepared::Prepared;
 #[derive(Debug)]
 pub(crate) struct Sender {
     side: Side,
-    outbox: Outbox,
-    /// The transport has not taken all it was offered last: the peer does not read as fast as we write.
-    blocked: bool,
-    /// The newest ping's payload that came while blocked; answered when the peer reads again.
-    held_pong: Option<Box<[u8]>>,
+    /// There while something is unsent.
+    output: Option<Box<Output>>,
     keys: Keys,
     /// Where permessage-deflate was agreed on.
     compression: Option<Box<Compression>>,
@@ -33,25 +31,31 @@ pub(crate) struct Sender {
     fragmented: Option<Opcode>,
 }
 
+/// A source of masking keys.
+pub(crate) type GivenKeys = Box<dyn FnMut() -> [u8; 4] + Send>;
+
 /// Where a client's masking keys come from.
 pub(crate) enum Keys {
     /// The thread's generator: "derived from a strong source of entropy" (§5.3). [6455-5.3-3]
     Random,
     /// The caller.
-    Given(Box<dyn FnMut() -> [u8; 4] + Send>),
+    Given(Box<GivenKeys>),
 }
 
 impl Sender {
     pub(crate) fn new(side: Side, keys: Keys) -> Self {
         Self {
             side,
-            outbox: Outbox::default(),
-            blocked: false,
-            held_pong: None,
+            output: None,
             keys,
             compression: None,
             fragmented: None,
         }
+    }
+
+    /// Whose frames these are.
+    pub(crate) const fn side(&self) -> Side {
+        self.side
     }
 
     /// From now on messages may be compressed.
@@ -61,7 +65,7 @@ impl Sender {
 
     /// Queues bytes that are no frame: the response of the handshake.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        self.outbox.append(|out| out.extend_from_slice(bytes));
+        self.outbox().append(|out| out.extend_from_slice(bytes));
     }
 
     /// Queues a whole message, compressed if that is agreed on and worth it.
@@ -99,16 +103,17 @@ impl Sender {
         let as_it_lies = self.side == Side::Server && !self.is_worth_compressing(payload.len());
         let behind = if as_it_lies {
             let header = Header::unmasked(opcode, payload.len());
-            self.outbox.append(|out| header.encode(out));
+            self.outbox().append(|out| header.encode(out));
             payload
         } else {
             self.message(opcode, payload);
             &[]
         };
-        let queued = self.outbox.len();
-        let taken = self.outbox.offer(behind, write);
+        let outbox = self.outbox();
+        let queued = outbox.len();
+        let taken = outbox.offer(behind, write);
         if let Some((_, rest)) = behind.split_at_checked(taken.saturating_sub(queued)) {
-            self.outbox.append(|out| out.extend_from_slice(rest));
+            outbox.append(|out| out.extend_from_slice(rest));
         }
         self.transmitted(taken.min(queued));
     }
@@ -167,7 +172,7 @@ impl Sender {
             Side::Client => Some(self.keys.next()),
         };
         let header = Header { mask, ..header };
-        self.outbox.append(|out| {
+        self.outbox().append(|out| {
             header.encode(out);
             match mask {
                 None => out.extend_from_slice(payload),
@@ -182,13 +187,12 @@ impl Sender {
 
     /// Queues a frame that was encoded before; a server shares its bytes.
     pub(crate) fn prepared(&mut self, prepared: &Prepared) {
-        match (self.side, &self.compression) {
-            (Side::Server, None) => self.outbox.append_shared(prepared.frame()),
-            (Side::Server, Some(compression)) => {
-                self.outbox.append_shared(prepared.frame_for(compression));
-            }
-            (Side::Client, _) => self.message(prepared.opcode(), prepared.payload()),
-        }
+        let frame = match (self.side, &self.compression) {
+            (Side::Server, None) => prepared.frame(),
+            (Side::Server, Some(compression)) => prepared.frame_for(compression),
+            (Side::Client, _) => return self.message(prepared.opcode(), prepared.payload()),
+        };
+        self.outbox().append_shared(frame);
     }
 
     /// Queues a whole message with its memory, which is shared with whoever else has it.
@@ -221,19 +225,20 @@ impl Sender {
 
     /// Queues a header and behind it a payload that is masked already, if it has to be.
     fn push_owned(&mut self, header: Header, payload: Bytes) {
-        self.outbox.append(|out| header.encode(out));
-        self.outbox.append_owned(payload);
+        let outbox = self.outbox();
+        outbox.append(|out| header.encode(out));
+        outbox.append_owned(payload);
     }
 
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
     /// frame" (§5.5.2), also behind our own Close, with "identical 'Application data'" (§5.5.3).
     /// [6455-5.5.2-1, 6455-5.5.2-2]
     pub(crate) fn pong(&mut self, payload: &[u8]) {
-        if self.blocked {
+        if let Some(output) = self.output.as_mut().filter(|output| output.blocked) {
             // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
             // frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
             // (§5.5.3).
-            self.held_pong = Some(payload.into());
+            output.held_pong = Some(payload.into());
         } else {
             self.frame(Opcode::Pong, payload);
         }
@@ -249,45 +254,58 @@ impl Sender {
 
     /// Forgets a pong that is not owed any more: the peer sent its Close, or is gone.
     pub(crate) fn drop_pong(&mut self) {
-        self.held_pong = None;
+        if let Some(output) = &mut self.output {
+            output.held_pong = None;
+        }
     }
 
     fn release_pong(&mut self) {
-        if let Some(payload) = self.held_pong.take() {
+        let held = self
+            .output
+            .as_mut()
+            .and_then(|output| output.held_pong.take());
+        if let Some(payload) = held {
             self.frame(Opcode::Pong, &payload);
         }
     }
 
     /// Fills `slices` with the next unsent bytes; returns how many slices there are.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        self.outbox.slices(slices)
+        let output = self.output.as_ref();
+        output.map_or(0, |output| output.outbox.slices(slices))
     }
 
     /// The transport took the next `bytes` bytes.
     pub(crate) fn transmitted(&mut self, bytes: usize) {
-        self.outbox.sent(bytes);
-        self.blocked = !self.outbox.is_empty();
-        if !self.blocked {
-            self.release_pong();
+        let Some(output) = &mut self.output else {
+            return;
+        };
+        output.outbox.sent(bytes);
+        output.blocked = !output.outbox.is_empty();
+        if output.blocked {
+            return output.shrink();
+        }
+        self.release_pong();
+        if self.unsent_bytes() == 0
+            && let Some(output) = self.output.take()
+        {
+            output.give();
         }
     }
 
     /// Bytes queued and not sent.
     pub(crate) fn unsent_bytes(&self) -> usize {
-        self.outbox.len()
+        let output = self.output.as_ref();
+        output.map_or(0, |output| output.outbox.len())
     }
 
     /// Forgets everything unsent.
     pub(crate) fn discard(&mut self) {
-        self.outbox.discard();
+        self.output = None;
     }
 
-    pub(crate) fn lend(&mut self, spare: &mut Vec<u8>) {
-        self.outbox.lend(spare);
-    }
-
-    pub(crate) fn reclaim(&mut self, spare: &mut Vec<u8>) {
-        self.outbox.reclaim(spare);
+    fn outbox(&mut self) -> &mut Outbox {
+        &mut self.output.get_or_insert_with(Output::take).outbox
     }
 }
 

@@ -106,7 +106,8 @@ fn a_large_message_is_moved_but_once_or_twice_and_reserves_sixteen_times_what_ar
                 receive(&mut connection, read, now);
             }
         });
-        assert_eq!(measured.calls, 1, "{measured:?}");
+        // The buffer, and for each read a few bytes that say what it cut.
+        assert_eq!(measured.calls, 1 + 25, "{measured:?}");
         assert!(measured.kept_bytes <= MIB as isize, "{measured:?}");
     }
 }
@@ -195,19 +196,22 @@ fn a_head_that_comes_byte_by_byte_is_not_copied_for_each() {
 
 #[test]
 fn the_beginning_of_a_message_is_given_back_at_the_end_of_the_connection() {
-    let now = Instant::now();
-    let mut connection = server();
-    let mut begun = Frame::binary([0; 10_000]).more().masked(KEY);
-    let mut close = Frame::close_without_code().masked(KEY);
-    let mut spare = Vec::new();
-    let (_, measured) = measure(|| {
-        receive(&mut connection, &mut begun, now);
-        let mut input = &mut close[..];
-        while connection.handle_input(&mut input, now).is_some() {}
-        connection.transmitted(connection.unsent_bytes());
-        connection.reclaim_buffer(&mut spare);
-        spare = Vec::new();
-    });
+    let begin_and_close = || {
+        let now = Instant::now();
+        let mut connection = server();
+        let mut begun = Frame::binary([0; 10_000]).more().masked(KEY);
+        let mut close = Frame::close_without_code().masked(KEY);
+        let (_, measured) = measure(|| {
+            receive(&mut connection, &mut begun, now);
+            let mut input = &mut close[..];
+            while connection.handle_input(&mut input, now).is_some() {}
+            connection.transmitted(connection.unsent_bytes());
+        });
+        measured
+    };
+    // What the thread keeps for the next connection is there after the first.
+    begin_and_close();
+    let measured = begin_and_close();
     assert!(measured.peak_bytes >= 10_000, "{measured:?}");
     assert_eq!(measured.kept_bytes, 0);
 }

@@ -34,29 +34,27 @@ use crate::transport::Transport;
 #[derive(Debug)]
 pub struct Connection {
     config: Arc<Config>,
-    side: Side,
     phase: Phase,
+    /// From when on we wait: for anything to come, for an answer to our ping, for the peer's Close, for its end.
+    waiting_since: Instant,
     receiver: Receiver,
     sender: Sender,
     /// The end, not told yet.
     closed: Option<Box<Closed>>,
-    last_input: Instant,
-    /// When the ping was sent that nothing has come back for.
-    unanswered_ping: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum Phase {
-    Open,
+    Open {
+        /// A ping was sent, and nothing has come since.
+        pinged: bool,
+    },
     /// We sent a Close frame and wait for the peer's.
     Closing {
         sent: Box<CloseFrame>,
-        /// `None` where the wait is longer than time can count: it never comes.
-        deadline: Option<Instant>,
     },
     /// Over, but for bytes still to be sent and the peer's end of the transport.
     Draining {
-        deadline: Option<Instant>,
         lingered_bytes: u64,
         eof: bool,
     },
@@ -83,19 +81,22 @@ impl Connection {
         now: Instant,
         keys: impl FnMut() -> [u8; 4] + Send + 'static,
     ) -> Self {
-        Self::new(Side::Client, Keys::Given(Box::new(keys)), config, now)
+        Self::new(
+            Side::Client,
+            Keys::Given(Box::new(Box::new(keys))),
+            config,
+            now,
+        )
     }
 
     fn new(side: Side, keys: Keys, config: Arc<Config>, now: Instant) -> Self {
         Self {
             config,
-            side,
-            phase: Phase::Open,
+            phase: Phase::Open { pinged: false },
+            waiting_since: now,
             receiver: Receiver::default(),
             sender: Sender::new(side, keys),
             closed: None,
-            last_input: now,
-            unanswered_ping: None,
         }
     }
 
@@ -110,7 +111,7 @@ impl Connection {
             agreement.client_max_window_bits,
             !agreement.client_no_context_takeover,
         );
-        let (ours, theirs) = match self.side {
+        let (ours, theirs) = match self.side() {
             Side::Server => (server, client),
             Side::Client => (client, server),
         };
@@ -132,8 +133,7 @@ impl Connection {
     ) -> Option<Event<'b>> {
         if !input.is_empty() {
             // Any byte is a sign of life, not only a pong.
-            self.last_input = now;
-            self.unanswered_ping = None;
+            self.handle_progress(now);
         }
         loop {
             if let Some(event) = self.poll_event() {
@@ -143,7 +143,7 @@ impl Connection {
                 self.throw_away(input);
                 return None;
             }
-            match self.receiver.receive(input, !self.side, &self.config) {
+            match self.receiver.receive(input, !self.side(), &self.config) {
                 Ok(None) => return None,
                 Ok(Some(Received::Message(message))) => return Some(Event::Message(message)),
                 Ok(Some(Received::Piece(piece))) => return Some(Event::Piece(piece)),
@@ -164,7 +164,7 @@ impl Connection {
     pub fn handle_eof(&mut self, now: Instant) {
         match &mut self.phase {
             // "the underlying transport layer connection is unexpectedly lost" (§7.2.1). [6455-7.2.1-2]
-            Phase::Open => self.end(Initiator::Transport, None, None, None, now),
+            Phase::Open { .. } => self.end(Initiator::Transport, None, None, None, now),
             Phase::Closing { sent, .. } => {
                 let sent = Some(std::mem::take(&mut **sent));
                 self.end(Initiator::Local, sent, None, None, now);
@@ -185,11 +185,12 @@ impl Connection {
         }
         match &mut self.phase {
             // Nothing else closes unasked (§7.1.7). [6455-7.1.7-6, 6455-7.2.1-3, 6455-7.3-1]
-            Phase::Open if self.unanswered_ping.is_some() => {
+            Phase::Open { pinged: true } => {
                 self.fail(Error::PongTimeout(self.config.pong_timeout_code), now);
             }
-            Phase::Open => {
-                self.unanswered_ping = Some(now);
+            Phase::Open { pinged } => {
+                *pinged = true;
+                self.waiting_since = now;
                 self.sender.frame(Opcode::Ping, &[]);
             }
             Phase::Closing { sent, .. } => {
@@ -204,8 +205,10 @@ impl Connection {
     /// Takes note that a transport that was full took bytes again: the peer acknowledged some, so that it lives, even
     /// where its answers to pings wait behind what we do not read yet.
     pub const fn handle_progress(&mut self, now: Instant) {
-        self.last_input = now;
-        self.unanswered_ping = None;
+        if let Phase::Open { pinged } = &mut self.phase {
+            *pinged = false;
+            self.waiting_since = now;
+        }
     }
 
     // ---- what there is to do ----
@@ -221,21 +224,21 @@ impl Connection {
     /// earlier once it ends: `close_timeout` is shorter than `ping_interval`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Open => match self.unanswered_ping {
-                Some(sent) => sent.checked_add(self.config.pong_wait),
-                None => self.last_input.checked_add(self.config.ping_interval?),
-            },
-            Phase::Closing { deadline, .. } | Phase::Draining { deadline, .. } => *deadline,
-            Phase::Done => None,
-        }
+        let wait = match &self.phase {
+            Phase::Open { pinged: true } => self.config.pong_wait,
+            Phase::Open { pinged: false } => self.config.ping_interval?,
+            Phase::Closing { .. } | Phase::Draining { .. } => self.config.close_timeout,
+            Phase::Done => return None,
+        };
+        // What is longer than time can count never comes.
+        self.waiting_since.checked_add(wait)
     }
 
     /// What to do with the transport once everything is sent.
     #[must_use]
     pub const fn transport(&self) -> Transport {
-        match (&self.phase, self.side) {
-            (Phase::Open | Phase::Closing { .. }, _) => Transport::Keep,
+        match (&self.phase, self.side()) {
+            (Phase::Open { .. } | Phase::Closing { .. }, _) => Transport::Keep,
             // "when a server is instructed to _Close the WebSocket Connection_ it SHOULD initiate a TCP Close immediately,
             // and when a client is instructed to do the same, it SHOULD wait for a TCP Close from the server" (§7.1.1).
             // [6455-7.1.1-2, 6455-7.1.1-3, 6455-7.1.1-4, 6455-5.5.1-7, 6455-5.5.1-8]
@@ -248,16 +251,20 @@ impl Connection {
     /// Whether messages can be sent.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open)
+        matches!(self.phase, Phase::Open { .. })
     }
 
     // ---- inside ----
+
+    const fn side(&self) -> Side {
+        self.sender.side()
+    }
 
     /// "Fail the WebSocket Connection" (§7.1.7): a Close frame with the right code behind what is owed, then the end.
     /// [6455-7.1.7-1, 6455-7.1.7-2, 6455-7.1.7-4, 6455-10.7-2]
     fn fail(&mut self, error: Error, now: Instant) {
         let sent = match &mut self.phase {
-            Phase::Open => {
+            Phase::Open { .. } => {
                 let frame = CloseFrame::new(error.close_code(), &error.to_string());
                 self.sender.close(&frame);
                 Some(frame)
@@ -295,11 +302,11 @@ impl Connection {
 
     fn handle_close(&mut self, received: CloseFrame, now: Instant) {
         match &mut self.phase {
-            Phase::Open => {
+            Phase::Open { .. } => {
                 // "MUST send a Close frame in response" and "typically echos the status code it received" (§5.5.1); where
                 // this side may not send that code, 1000. [6455-5.5.1-4, 6455-5.5.1-5]
                 let code = received.code.map(|code| {
-                    if code.may_be_sent_by(self.side) {
+                    if code.may_be_sent_by(self.side()) {
                         code
                     } else {
                         CloseCode::NORMAL
@@ -336,8 +343,8 @@ impl Connection {
             received,
             error,
         }));
+        self.waiting_since = now;
         self.phase = Phase::Draining {
-            deadline: now.checked_add(self.config.close_timeout),
             lingered_bytes: 0,
             eof: false,
         };
@@ -365,6 +372,6 @@ impl Connection {
     }
 
     const fn is_receiving(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Closing { .. })
+        matches!(self.phase, Phase::Open { .. } | Phase::Closing { .. })
     }
 }

@@ -121,11 +121,11 @@ impl Connection {
         self.check_open()?;
         // "whose status code is set to /code/ and whose close reason is set to /reason/" (§7.1.2). [6455-7.1.2-1]
         let frame = CloseFrame::new(code, reason);
-        frame.check_sendable_by(self.side)?;
+        frame.check_sendable_by(self.side())?;
         self.sender.close(&frame);
+        self.waiting_since = now;
         self.phase = Phase::Closing {
             sent: Box::new(frame),
-            deadline: now.checked_add(self.config.close_timeout),
         };
         Ok(())
     }
@@ -153,18 +153,6 @@ impl Connection {
     #[must_use]
     pub fn unsent_bytes(&self) -> usize {
         self.sender.unsent_bytes()
-    }
-
-    /// Lends memory for encoding: swapped in if the connection owns none, so that sending allocates nothing.
-    ///
-    /// A loop over many connections lends the same buffer to each in turn and takes it back after writing.
-    pub fn lend_buffer(&mut self, spare: &mut Vec<u8>) {
-        self.sender.lend(spare);
-    }
-
-    /// Takes the lent memory back into `spare`, if nothing much is unsent; else it stays until that is sent.
-    pub fn reclaim_buffer(&mut self, spare: &mut Vec<u8>) {
-        self.sender.reclaim(spare);
     }
 
     /// "MUST ensure the WebSocket connection is in the OPEN state" (§6.1), and "MUST NOT send any more data frames after

@@ -152,7 +152,6 @@ struct End {
     begun: Option<Message<'static>>,
     closed: Option<Closed>,
     eof: bool,
-    spare: Vec<u8>,
 }
 
 impl Pair {
@@ -261,7 +260,6 @@ impl End {
             begun: None,
             closed: None,
             eof: false,
-            spare: Vec::new(),
         }
     }
 
@@ -425,12 +423,10 @@ impl End {
         }
     }
 
-    /// What a shell does with a connection: its memory, its progress, the end of its transport.
+    /// What a shell does with a connection: its progress, the end of its transport.
     fn be_handled(&mut self, how: u8, now: Instant) {
         match how & 3 {
-            0 => self.connection.lend_buffer(&mut self.spare),
-            1 => self.connection.reclaim_buffer(&mut self.spare),
-            2 => self.connection.handle_progress(now),
+            0..=2 => self.connection.handle_progress(now),
             _ => {
                 self.eof = true;
                 self.connection.handle_eof(now);

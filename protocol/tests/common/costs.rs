@@ -18,9 +18,6 @@ use super::allocations::measure;
 /// A message that is worth compressing.
 const SAMPLE: [u8; 1000] = [b'x'; 1000];
 
-/// What a loop lends a connection for a turn.
-const LENT_BYTES: usize = 64 << 10;
-
 /// Messages over which allocations are counted.
 const MESSAGES: usize = 100;
 
@@ -101,7 +98,6 @@ pub(crate) fn states() -> Vec<(&'static str, isize)> {
     vec![
         (FRESH, heap(|| server(Off))),
         (AFTER_MESSAGES, heap(|| used(Off))),
-        ("... that is lent no memory for output", heap(lent_nothing)),
         (
             "a header that a read cut",
             heap(|| cut(&Message::text("x"), 3)),
@@ -187,13 +183,6 @@ fn after_input(deflate: Deflate) -> Connection {
     let mut connection = server(deflate);
     let message = Message::binary(&SAMPLE);
     receive(&mut connection, &mut from_client(deflate, &message));
-    connection
-}
-
-fn lent_nothing() -> Connection {
-    let mut connection = server(Deflate::Off);
-    send(&mut connection, &SAMPLE);
-    connection.transmitted(connection.unsent_bytes());
     connection
 }
 
@@ -301,7 +290,7 @@ fn incoming(deflate: Deflate, message: &Message<'_>, read: usize) -> f64 {
     per_message(measure(|| receive_all(measured)).1.calls)
 }
 
-/// Allocations of a server that does `act` in each turn, with the memory of the loop.
+/// Allocations of a server that does `act` in each turn.
 fn outgoing(deflate: Deflate, act: impl Fn(&mut Connection)) -> f64 {
     turns(server(deflate), act)
 }
@@ -313,10 +302,9 @@ fn sent_by_client() -> f64 {
 }
 
 fn turns(mut connection: Connection, act: impl Fn(&mut Connection)) -> f64 {
-    let mut spare = Vec::with_capacity(LENT_BYTES);
     let mut all = || {
         for _ in 0..MESSAGES {
-            turn_with(&mut connection, &mut spare, &act);
+            turn(&mut connection, &act);
         }
     };
     all();
@@ -372,16 +360,10 @@ fn receive(connection: &mut Connection, mut input: &mut [u8]) {
     assert!(connection.is_open(), "what a client of ours sends is legal");
 }
 
-/// A turn of the loop: memory is lent, something is done, everything is written, the memory is taken back.
+/// A turn of the loop: something is done, and everything is written.
 fn turn(connection: &mut Connection, act: impl FnOnce(&mut Connection)) {
-    turn_with(connection, &mut Vec::with_capacity(LENT_BYTES), act);
-}
-
-fn turn_with(connection: &mut Connection, spare: &mut Vec<u8>, act: impl FnOnce(&mut Connection)) {
-    connection.lend_buffer(spare);
     act(connection);
     connection.transmitted(connection.unsent_bytes());
-    connection.reclaim_buffer(spare);
 }
 
 /// Everything that the connection has to write.

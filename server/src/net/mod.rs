@@ -6,7 +6,6 @@ mod inbox;
 mod listener;
 mod receipt;
 mod shutdown;
-mod spares;
 mod table;
 mod worker;
 

@@ -136,14 +136,9 @@ impl Worker {
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
-        match &mut conn.state {
+        match &conn.state {
             State::Http(_) => self.handle_http(id, bytes),
-            State::WebSocket(web_socket) => {
-                let mut spare = self.spares.take();
-                web_socket.connection.lend_buffer(&mut spare);
-                self.spares.give(spare);
-                self.handle_web_socket(id, bytes);
-            }
+            State::WebSocket(_) => self.handle_web_socket(id, bytes),
         }
     }
 
@@ -214,7 +209,6 @@ impl Worker {
             },
         }
         self.serve_if_behind(id);
-        self.reclaim(id);
         self.requeue_if_readable(id);
         self.schedule(id);
     }
@@ -246,17 +240,6 @@ impl Worker {
         if self.table.get_mut(id).is_some_and(|conn| conn.is_behind) {
             self.serve(id);
             self.run_effects();
-        }
-    }
-
-    fn reclaim(&mut self, id: ConnId) {
-        let Some(conn) = self.table.get_mut(id) else {
-            return;
-        };
-        if let State::WebSocket(web_socket) = &mut conn.state {
-            let mut spare = Vec::new();
-            web_socket.connection.reclaim_buffer(&mut spare);
-            self.spares.give(spare);
         }
     }
 }

@@ -26,7 +26,6 @@ use super::files::{Done, Files};
 use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
-use super::spares::Spares;
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use crate::chat::{Effect, Hub, Relay};
 use crate::clock::Now;
@@ -78,7 +77,6 @@ pub struct Worker {
     dead: Vec<ConnId>,
     due: Vec<(ConnId, Tick)>,
     read_buffer: Box<[u8]>,
-    spares: Spares,
     hub: Hub,
     effects: Vec<Effect>,
     feeds: Feeds,

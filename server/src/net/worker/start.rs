@@ -22,7 +22,6 @@ use crate::net::files::Files;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
-use crate::net::spares::Spares;
 use crate::net::table::Table;
 use crate::timer::Wheel;
 use crate::transport::Date;
@@ -113,7 +112,6 @@ impl Worker {
             dead: Vec::new(),
             due: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_BYTES].into(),
-            spares: Spares::default(),
             hub: Hub::new(config.hub(), rand::random()),
             effects: Vec::new(),
             feeds: Feeds::new(Arc::clone(&config.rules)),
