@@ -7,6 +7,7 @@
 
 pub mod chat;
 pub mod directory;
+pub mod event_stream;
 pub mod example;
 pub mod frame;
 pub mod http;
@@ -19,6 +20,7 @@ pub mod wire;
 
 pub use chat::Chatter;
 pub use directory::Directory;
+pub use event_stream::EventStream;
 pub use example::Example;
 pub use frame::Frame;
 pub use server::{Launch, Server};

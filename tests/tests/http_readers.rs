@@ -2,76 +2,7 @@
 
 use serde_json::{Value, json};
 use tidewire_tests::http::{HttpConnection, assert_problem, get, send};
-use tidewire_tests::{Chatter, Server};
-
-/// An event stream that is read event by event.
-struct EventStream {
-    http: HttpConnection,
-    text: String,
-}
-
-/// One event: its id, if it has one, and its data, if it has some.
-type Event = (Option<String>, Option<Value>);
-
-impl EventStream {
-    #[track_caller]
-    fn open(server: &Server, target: &str, headers: &str) -> Self {
-        let mut http = HttpConnection::open(server.address());
-        http.request("GET", target, headers);
-        let mut stream = Self {
-            http,
-            text: String::new(),
-        };
-        let head = stream.block("\r\n\r\n").to_ascii_lowercase();
-        assert!(head.starts_with("http/1.1 200 "), "{head}");
-        assert!(head.contains("content-type: text/event-stream"), "{head}");
-        assert!(head.contains("cache-control: no-store"), "{head}");
-        assert_eq!(stream.block("\n\n"), "retry: 2000");
-        stream
-    }
-
-    /// The next text up to `end`, which is taken as well.
-    #[track_caller]
-    fn block(&mut self, end: &str) -> String {
-        loop {
-            if let Some(at) = self.text.find(end) {
-                let block = self.text[..at].to_owned();
-                self.text.drain(..at + end.len());
-                return block;
-            }
-            let unread = self.http.wire.receive().expect("the stream goes on");
-            let bytes = self.http.wire.take(unread);
-            self.text
-                .push_str(std::str::from_utf8(&bytes).expect("events are UTF-8"));
-        }
-    }
-
-    #[track_caller]
-    fn event(&mut self) -> Event {
-        let block = self.block("\n\n");
-        let (mut id, mut data) = (None, None);
-        for line in block.lines() {
-            match line.split_once(": ") {
-                Some(("id", value)) => id = Some(value.to_owned()),
-                Some(("data", value)) => {
-                    data = Some(serde_json::from_str(value).expect("data is JSON"));
-                }
-                _ => assert!(line.starts_with(':'), "{line:?}"),
-            }
-        }
-        (id, data)
-    }
-
-    /// The next message, passing over positions and comments.
-    #[track_caller]
-    fn message(&mut self) -> (Option<String>, Value) {
-        loop {
-            if let (id, Some(data)) = self.event() {
-                return (id, data);
-            }
-        }
-    }
-}
+use tidewire_tests::{Chatter, EventStream, Server};
 
 #[track_caller]
 fn publish(server: &Server, room: &str, body: &Value) -> Value {
@@ -107,7 +38,7 @@ fn offsets(messages: &Value) -> Vec<u64> {
 fn what_one_transport_sends_all_get_at_the_same_place() {
     let server = Server::start();
     let mut alice = Chatter::enter(&server, "alice", "a");
-    let mut stream = EventStream::open(&server, "/sse?room=a", "");
+    let mut stream = EventStream::open(server.address(), "/sse?room=a", "");
     let (start, nothing) = stream.event();
     assert_eq!(nothing, None);
     let position = start.expect("a stream says where it begins");
@@ -149,7 +80,7 @@ fn a_stream_resumes_behind_the_last_event_id() {
     for number in 1..=5 {
         publish(&server, "a", &json!({"content": number}));
     }
-    let mut stream = EventStream::open(&server, "/sse?room=a&since=", "");
+    let mut stream = EventStream::open(server.address(), "/sse?room=a&since=", "");
     let ids: Vec<String> = (1..=5)
         .map(|number| {
             let (id, message) = stream.message();
@@ -159,14 +90,14 @@ fn a_stream_resumes_behind_the_last_event_id() {
         .collect();
     let last = format!("Last-Event-ID: {}\r\n", ids[2]);
     // The address still says where it began; what came last knows better.
-    let mut again = EventStream::open(&server, "/sse?room=a&since=", &last);
+    let mut again = EventStream::open(server.address(), "/sse?room=a&since=", &last);
     for number in [4, 5] {
         assert_eq!(again.message().1["content"], number);
     }
     publish(&server, "a", &json!({"content": 6}));
     assert_eq!(again.message().1["content"], 6);
     let unknown = "Last-Event-ID: 00000000-3\r\n";
-    let mut gap = EventStream::open(&server, "/sse?room=a", unknown);
+    let mut gap = EventStream::open(server.address(), "/sse?room=a", unknown);
     let (_, told) = gap.message();
     assert_eq!(
         (&told["type"], &told["from"]),
@@ -179,7 +110,7 @@ fn a_stream_resumes_behind_the_last_event_id() {
 fn a_stream_of_several_rooms_has_ids_that_name_them() {
     let server = Server::start();
     publish(&server, "a", &json!({"content": "a1"}));
-    let mut stream = EventStream::open(&server, "/sse?room=a&room=b%2C&since=", "");
+    let mut stream = EventStream::open(server.address(), "/sse?room=a&room=b%2C&since=", "");
     let mut heard = vec![stream.message().1];
     publish(&server, "b%2C", &json!({"content": "b1"}));
     let (id, message) = stream.message();
@@ -190,7 +121,7 @@ fn a_stream_of_several_rooms_has_ids_that_name_them() {
     assert!(id.starts_with("a:") && id.contains(",b%2C:"), "{id}");
     publish(&server, "a", &json!({"content": "a2"}));
     let resumed = format!("Last-Event-ID: {id}\r\n");
-    let mut again = EventStream::open(&server, "/sse?room=a&room=b%2C&since=", &resumed);
+    let mut again = EventStream::open(server.address(), "/sse?room=a&room=b%2C&since=", &resumed);
     assert_eq!(again.message().1["content"], "a2");
     publish(&server, "b%2C", &json!({"content": "b2"}));
     assert_eq!(again.message().1["content"], "b2");
@@ -209,7 +140,7 @@ fn a_stream_of_many_messages_comes_in_pages_without_a_hole() {
         }
     }
     let sent = MESSAGES + MESSAGES / 50;
-    let mut stream = EventStream::open(&server, "/sse?room=a&since=", "");
+    let mut stream = EventStream::open(server.address(), "/sse?room=a&since=", "");
     for offset in 1..=sent {
         assert_eq!(stream.message().1["offset"], offset);
     }
@@ -386,7 +317,7 @@ fn readers_that_go_away_leave_nothing_behind() {
     let server = Server::start();
     let before = server.usage().descriptors;
     for _ in 0..50 {
-        let stream = EventStream::open(&server, "/sse?room=a&room=b", "");
+        let stream = EventStream::open(server.address(), "/sse?room=a&room=b", "");
         let mut poll = HttpConnection::open(server.address());
         poll.request("GET", "/poll?room=a&timeout=60", "");
         drop((stream, poll));
