@@ -9,7 +9,7 @@ use crate::outbox::Outbox;
 const SPARES_MAX: usize = 4 << 10;
 
 /// The most memory that all that are kept have together.
-const SPARES_BYTES_MAX: usize = 16 << 20;
+const SPARES_BYTES_MAX: usize = 4 << 20;
 
 /// The most that one keeps: what a single large message needed is not kept.
 const SPARE_BYTES_MAX: usize = 1 << 20;

@@ -1,6 +1,7 @@
 //! A hashed timer wheel (Varghese and Lauck, scheme 6), used lazily: a deadline that moves later, as one does with every
 //! byte that arrives, costs nothing until its old slot comes up; then the owner is asked and slotted again.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::ids::ConnId;
@@ -11,19 +12,19 @@ const TICK: Duration = Duration::from_millis(50);
 /// How far ahead the wheel reaches (51 s); what is due later comes up there and is slotted again.
 const SLOTS: usize = 1024;
 
-/// A number of ticks since the wheel was made.
-pub(crate) type Tick = u64;
+/// A tick of the wheel: they are counted from 1.
+pub(crate) type Tick = NonZeroU64;
 
 /// Who is to be asked when.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     start: Instant,
     /// All slots before this tick are empty.
-    current: Tick,
+    current: u64,
     slots: Box<[Vec<Entry>]>,
     entries: usize,
     /// All slots from `current` to before this tick are empty, too.
-    next: Tick,
+    next: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,20 +37,21 @@ impl Wheel {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             start: now,
-            current: 0,
+            current: 1,
             slots: vec![Vec::new(); SLOTS].into(),
             entries: 0,
-            next: 0,
+            next: 1,
         }
     }
 
     /// Slots `owner` at `deadline` and returns the tick: the owner keeps it, to know its newest slot from older ones.
     pub(crate) fn insert(&mut self, owner: ConnId, deadline: Instant) -> Tick {
-        let latest = self.current + SLOTS as Tick - 1;
-        let tick = self.tick_of(deadline).clamp(self.current, latest);
-        self.slots[slot(tick)].push(Entry { tick, owner });
+        let latest = self.current + SLOTS as u64 - 1;
+        let number = self.tick_of(deadline).get().clamp(self.current, latest);
+        let tick = NonZeroU64::new(number).unwrap_or(Tick::MIN);
+        self.slots[slot(number)].push(Entry { tick, owner });
         self.entries += 1;
-        self.next = self.next.min(tick);
+        self.next = self.next.min(number);
         tick
     }
 
@@ -59,13 +61,13 @@ impl Wheel {
             .saturating_duration_since(self.start)
             .as_nanos()
             .div_ceil(TICK.as_nanos());
-        Tick::try_from(ticks).unwrap_or(Tick::MAX)
+        Tick::MIN.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
 
     /// Appends to `due` everybody whose slot has come up at `now`, with its tick.
     pub(crate) fn expire(&mut self, now: Instant, due: &mut Vec<(ConnId, Tick)>) {
         let passed = now.saturating_duration_since(self.start).as_nanos() / TICK.as_nanos();
-        let passed = Tick::try_from(passed).unwrap_or(Tick::MAX);
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX).saturating_add(1);
         while self.current <= passed {
             if self.entries == 0 {
                 self.current = passed + 1;
@@ -75,7 +77,7 @@ impl Wheel {
             self.entries -= slot.len();
             due.extend(slot.drain(..).map(|entry| (entry.owner, entry.tick)));
             // A slot that was crowded once, by a wave of connections, does not keep that memory for ever.
-            slot.shrink_to(64);
+            slot.shrink_to(4);
             self.current += 1;
         }
         self.next = self.next.max(self.current);
@@ -90,13 +92,13 @@ impl Wheel {
         while self.slots[slot(self.next)].is_empty() {
             self.next += 1;
         }
-        let ticks = u32::try_from(self.next).unwrap_or(u32::MAX);
+        let ticks = u32::try_from(self.next - 1).unwrap_or(u32::MAX);
         Some((self.start + TICK * ticks).saturating_duration_since(now))
     }
 }
 
-const fn slot(tick: Tick) -> usize {
-    (tick % SLOTS as Tick) as usize
+const fn slot(tick: u64) -> usize {
+    (tick % SLOTS as u64) as usize
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One connection: its socket, and what it speaks at the moment.
 
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::mem;
 use std::net::Shutdown;
 use std::time::Instant;
 
@@ -23,14 +24,15 @@ const WRITES_PER_TURN_MAX: usize = 32;
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
 
 /// Bytes on their way to the log and back above which a connection is not read: a slow disk must not fill the memory.
-const WAITING_BYTES_HIGH: usize = 512 << 10;
+const WAITING_BYTES_HIGH: u32 = 512 << 10;
 
-/// A connection in the worker's table.
+/// A connection in the worker's table. There are tens of thousands: what few have, and not for long, is in `rare`.
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) generation: u32,
     stream: TcpStream,
     pub(super) state: State,
+    rare: Option<Box<Rare>>,
     /// There may be more to read: mio tells of new bytes only once.
     pub(super) readable: bool,
     /// The peer ended its half, or the socket failed: read on to the end, however short a read was.
@@ -45,17 +47,24 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It follows a log that it has not been shown up to the head.
     pub(super) is_behind: bool,
-    /// When the worker wants to look at it: it has been behind, or has waited, for long enough.
-    pub(super) wake_at: Option<Instant>,
     /// Its newest slot in the timer wheel.
     pub(super) scheduled: Option<Tick>,
 }
 
-/// What a connection speaks.
+/// What few connections have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// When the worker wants to look at it: it has been behind, or has waited, for long enough.
+    wake_at: Option<Instant>,
+    /// What came behind a message whose answer made too much unsent.
+    stash: Vec<u8>,
+}
+
+/// What a connection speaks: nearly all are WebSockets.
 #[derive(Debug)]
 pub(super) enum State {
     Http(Box<Http>),
-    WebSocket(Box<WebSocket>),
+    WebSocket(WebSocket),
 }
 
 /// A WebSocket and what it is for.
@@ -63,25 +72,28 @@ pub(super) enum State {
 pub(super) struct WebSocket {
     pub(super) connection: Connection,
     pub(super) app: App,
-    /// What came behind a message whose answer made too much unsent.
-    pub(super) stash: Vec<u8>,
     /// What of the messages has arrived.
     pub(super) receipt: Receipt,
     /// What it asked of the log and has no answer to yet, in bytes that the questions or the answers may have.
-    pub(super) waiting_bytes: usize,
+    pub(super) waiting_bytes: u32,
 }
 
 /// What the messages of a WebSocket are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum App {
     Echo,
-    Relay {
-        room: RoomName,
-        include_sender: bool,
-    },
+    Relay(Box<RelayPlace>),
     Chat,
     /// It has ended; nobody is told about it any more.
     Gone,
+}
+
+/// Where a connection of the relay is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RelayPlace {
+    pub(super) room: RoomName,
+    /// It gets its own messages, too.
+    pub(super) include_sender: bool,
 }
 
 /// What became of writing.
@@ -111,7 +123,7 @@ impl Conn {
             half_closed: false,
             dead: false,
             is_behind: false,
-            wake_at: None,
+            rare: None,
             scheduled: None,
         }
     }
@@ -138,15 +150,53 @@ impl Conn {
             State::Http(http) => http.is_paused(),
             State::WebSocket(web_socket) => {
                 web_socket.is_full()
-                    || !web_socket.stash.is_empty()
-                        && web_socket.connection.transport() == Transport::Keep
+                    || self.has_stash() && web_socket.connection.transport() == Transport::Keep
             }
+        }
+    }
+
+    fn has_stash(&self) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| !rare.stash.is_empty())
+    }
+
+    /// Keeps bytes that are to be handled when unsent ones have left.
+    pub(super) fn stash(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let rare = self.rare.get_or_insert_default();
+            rare.stash.extend_from_slice(bytes);
+        }
+    }
+
+    pub(super) fn take_stash(&mut self) -> Vec<u8> {
+        let rare = self.rare.as_mut();
+        let stash = rare.map_or_else(Vec::new, |rare| mem::take(&mut rare.stash));
+        self.drop_rare();
+        stash
+    }
+
+    /// When the worker wants to look at it.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.rare.as_ref()?.wake_at
+    }
+
+    pub(super) fn set_wake_at(&mut self, at: Option<Instant>) {
+        if at.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().wake_at = at;
+            self.drop_rare();
+        }
+    }
+
+    fn drop_rare(&mut self) {
+        let rare = self.rare.as_ref();
+        if rare.is_some_and(|rare| rare.wake_at.is_none() && rare.stash.is_empty()) {
+            self.rare = None;
         }
     }
 
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.state.deadline(), self.wake_at];
+        let deadlines = [self.state.deadline(), self.wake_at()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -220,7 +270,6 @@ impl WebSocket {
         Self {
             connection,
             app,
-            stash: Vec::new(),
             receipt: Receipt::default(),
             waiting_bytes: 0,
         }

@@ -1,8 +1,6 @@
 //! What of a connection's messages has arrived. A WebSocket peer answers a ping only after it has read whatever came before
 //! it, so that a ping behind messages is a receipt for them that every client gives without knowing.
 
-use std::mem;
-
 use crate::ids::LogName;
 use crate::log::Position;
 
@@ -14,7 +12,7 @@ const PREFIX: &[u8; 3] = b"tw:";
 const UNCONFIRMED_MAX: u32 = 256;
 
 /// A ping's payload.
-pub(super) type Payload = [u8; 11];
+pub(super) type Payload = [u8; 7];
 
 /// How far a connection has come in logs.
 pub(super) type Progress = Vec<(LogName, Position)>;
@@ -26,9 +24,9 @@ pub(super) struct Receipt {
     unconfirmed: u32,
     /// One of them is to be confirmed at once.
     is_urgent: bool,
-    /// The ping that is out, and what its answer will confirm.
-    asked: Option<Progress>,
-    pings: u64,
+    /// What the answer to the ping that is out will confirm.
+    asked: Option<Box<Progress>>,
+    pings: u32,
 }
 
 impl Receipt {
@@ -46,23 +44,23 @@ impl Receipt {
     /// The ping to queue behind the messages; `progress` is what they come to.
     pub(super) fn ask(&mut self, progress: Progress) -> Payload {
         (self.unconfirmed, self.is_urgent) = (0, false);
-        self.asked = Some(progress);
-        self.pings += 1;
+        self.asked = Some(Box::new(progress));
+        self.pings = self.pings.wrapping_add(1);
         payload(self.pings)
     }
 
     /// A pong came; returns what has arrived, if it is the answer.
     pub(super) fn confirmed(&mut self, pong: &[u8]) -> Option<Progress> {
         if payload(self.pings) == pong {
-            mem::take(&mut self.asked)
+            self.asked.take().map(|progress| *progress)
         } else {
             None
         }
     }
 }
 
-fn payload(ping: u64) -> Payload {
-    let mut payload = [0; 11];
+fn payload(ping: u32) -> Payload {
+    let mut payload = [0; 7];
     let (prefix, number) = payload.split_at_mut(PREFIX.len());
     prefix.copy_from_slice(PREFIX);
     number.copy_from_slice(&ping.to_be_bytes());

@@ -107,13 +107,13 @@ impl Worker {
     /// A connection waits for the log; too much of that, and it is not read.
     fn wait_more(&mut self, id: ConnId, bytes: usize) {
         if let Some(web_socket) = self.web_socket(id) {
-            web_socket.waiting_bytes += bytes;
+            web_socket.waiting_bytes += bytes as u32;
         }
     }
 
     fn wait_less(&mut self, id: ConnId, bytes: usize) {
         if let Some(web_socket) = self.web_socket(id) {
-            web_socket.waiting_bytes -= bytes;
+            web_socket.waiting_bytes -= bytes as u32;
             // It may be read on.
             self.mark_dirty(id);
         }
@@ -266,9 +266,10 @@ impl Worker {
         let give_up_at = since.map(|since| since + self.lag_max);
         let wake_at = self.poll_until(id).or(give_up_at);
         if let Some(conn) = self.table.get_mut(id)
-            && (conn.is_behind, conn.wake_at) != (is_behind, wake_at)
+            && (conn.is_behind, conn.wake_at()) != (is_behind, wake_at)
         {
-            (conn.is_behind, conn.wake_at) = (is_behind, wake_at);
+            conn.is_behind = is_behind;
+            conn.set_wake_at(wake_at);
             // Its deadline has moved.
             self.mark_dirty(id);
         }

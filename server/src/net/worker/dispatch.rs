@@ -6,7 +6,7 @@ use super::Worker;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use crate::chat::{Audience, Effect, Parting};
 use crate::ids::{ConnId, RoomName};
-use crate::net::conn::{App, State, WebSocket};
+use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::transport::{Accepted, Endpoint};
 
 /// 4003: a newer connection has the session.
@@ -27,8 +27,8 @@ impl Worker {
                 };
                 self.handle_http(id, &mut stash);
             }
-            State::WebSocket(web_socket) => {
-                let mut stash = std::mem::take(&mut web_socket.stash);
+            State::WebSocket(_) => {
+                let mut stash = conn.take_stash();
                 self.handle_web_socket(id, &mut stash);
             }
         }
@@ -50,14 +50,11 @@ impl Worker {
                 room,
                 include_sender,
             } => {
-                let (room, include_sender) = (room.clone(), *include_sender);
-                (
-                    &self.web_sockets.relay,
-                    App::Relay {
-                        room,
-                        include_sender,
-                    },
-                )
+                let place = RelayPlace {
+                    room: room.clone(),
+                    include_sender: *include_sender,
+                };
+                (&self.web_sockets.relay, App::Relay(Box::new(place)))
             }
             Endpoint::Chat(_) => (&self.web_sockets.chat, App::Chat),
         };
@@ -66,7 +63,7 @@ impl Worker {
         if let (Some(config), Some(agreement)) = (&self.http.deflate, deflate) {
             connection.enable_deflate(config, agreement);
         }
-        conn.state = State::WebSocket(Box::new(WebSocket::new(connection, app)));
+        conn.state = State::WebSocket(WebSocket::new(connection, app));
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
@@ -95,8 +92,7 @@ impl Worker {
             };
             if web_socket.is_full() {
                 // One read can hold a thousand requests, and one answer can have 100 KiB.
-                web_socket.stash.extend_from_slice(input);
-                return;
+                return conn.stash(input);
             }
             match web_socket.connection.handle_input(&mut input, now) {
                 None => return,
@@ -121,14 +117,8 @@ impl Worker {
             return;
         };
         match (&web_socket.app, message) {
-            (
-                App::Relay {
-                    room,
-                    include_sender,
-                },
-                _,
-            ) => {
-                let (room, include_sender) = (room.clone(), *include_sender);
+            (App::Relay(place), _) => {
+                let (room, include_sender) = (place.room.clone(), place.include_sender);
                 self.pass_on(id, &room, include_sender, message);
             }
             (App::Chat, Message::Text(text)) => {
@@ -175,7 +165,7 @@ impl Worker {
             return;
         };
         match std::mem::replace(&mut web_socket.app, App::Gone) {
-            App::Relay { room, .. } => self.relay.leave(&room, id),
+            App::Relay(place) => self.relay.leave(&place.room, id),
             App::Chat => {
                 self.hub.disconnect(id, self.now);
                 self.run_effects();

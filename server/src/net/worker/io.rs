@@ -222,7 +222,7 @@ impl Worker {
             return;
         };
         // Nobody else writes to the others, or in the chat, as much as there is room for.
-        if !matches!(web_socket.app, App::Relay { .. }) {
+        if !matches!(web_socket.app, App::Relay(_)) {
             return;
         }
         // However fast it reads, a large message does not leave at once.
