@@ -23,6 +23,10 @@ const LENGTH: u8 = 0x7f;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 
+/// The first bytes of messages in one frame.
+const TEXT: u8 = FIN | Opcode::Text as u8;
+const BINARY: u8 = FIN | Opcode::Binary as u8;
+
 /// What a frame carries (§5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -185,6 +189,55 @@ impl Header {
     }
 }
 
+/// The header of a final frame of data, without reserved bits, of less than 64 KiB: what nearly all frames have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlainHeader {
+    pub(crate) opcode: Opcode,
+    pub(crate) key: Option<[u8; 4]>,
+    /// Bytes of the payload.
+    pub(crate) length: usize,
+    /// Bytes of the header.
+    pub(crate) bytes: usize,
+}
+
+impl PlainHeader {
+    /// Reads one; `None` where the frame has another header, or an illegal one, or not all of it is there.
+    #[inline]
+    pub(crate) fn read(bytes: &[u8], sender: Side) -> Option<Self> {
+        let (&[first, second], rest) = bytes.split_first_chunk::<2>()?;
+        let opcode = match first {
+            TEXT => Opcode::Text,
+            BINARY => Opcode::Binary,
+            _ => return None,
+        };
+        let masked = second & MASKED != 0;
+        if masked != (sender == Side::Client) {
+            return None;
+        }
+        let (length, rest) = match second & LENGTH {
+            LENGTH_64 => return None,
+            LENGTH_16 => {
+                let (length, rest) = rest.split_first_chunk::<2>()?;
+                let length = u16::from_be_bytes(*length);
+                (usize::from(length).checked_sub(126)? + 126, rest)
+            }
+            short => (usize::from(short), rest),
+        };
+        let (key, rest) = if masked {
+            let (key, rest) = rest.split_first_chunk::<4>()?;
+            (Some(*key), rest)
+        } else {
+            (None, rest)
+        };
+        Some(Self {
+            opcode,
+            key,
+            length,
+            bytes: bytes.len() - rest.len(),
+        })
+    }
+}
+
 fn check_first_byte(first: u8, rules: Rules) -> Result<Opcode, PeerError> {
     // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_" (§5.2).
     // [6455-5.2-3]
@@ -281,6 +334,30 @@ mod tests {
         sender: Side::Server,
         reserved_bits_allowed: 0,
     };
+
+    proptest! {
+        /// The short way sees what the long way sees, or nothing.
+        #[test]
+        fn a_plain_header_is_what_decode_says(
+            first in prop_oneof![Just(TEXT), Just(BINARY), any::<u8>()], rest: Vec<u8>, from_client: bool,
+        ) {
+            let bytes = [&[first][..], &rest].concat();
+            let rules = if from_client { FROM_CLIENT } else { FROM_SERVER };
+            let decoded = Header::decode(&bytes, rules);
+            match PlainHeader::read(&bytes, rules.sender) {
+                Some(plain) => {
+                    let header = Header { mask: plain.key, ..Header::unmasked(plain.opcode, plain.length) };
+                    prop_assert_eq!(decoded, Ok(Decoded::Complete { header, used: plain.bytes }));
+                }
+                None => {
+                    let is_plain = matches!(decoded, Ok(Decoded::Complete { header, .. })
+                        if header.fin && header.reserved_bits == 0 && header.length <= 0xffff
+                            && matches!(header.opcode, Opcode::Text | Opcode::Binary));
+                    prop_assert!(!is_plain);
+                }
+            }
+        }
+    }
 
     fn complete(bytes: &[u8], rules: Rules) -> (Header, usize) {
         match Header::decode(bytes, rules) {

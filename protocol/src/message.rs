@@ -11,7 +11,9 @@ use crate::config::{Config, Delivery};
 use crate::deflate::Decompression;
 use crate::error::{Error, LimitError, PeerError};
 use crate::event::Piece;
-use crate::frame::{CONTROL_PAYLOAD_MAX, Decoded, HEADER_BYTES_MAX, Header, Opcode, RSV1, Rules};
+use crate::frame::{
+    CONTROL_PAYLOAD_MAX, Decoded, HEADER_BYTES_MAX, Header, Opcode, PlainHeader, RSV1, Rules,
+};
 use crate::mask::{CACHED_BYTES, Mask};
 use crate::utf8;
 
@@ -140,6 +142,9 @@ impl Receiver {
         sender: Side,
         config: &Config,
     ) -> Result<Option<Received<'b>>, Error> {
+        if let Some((opcode, payload)) = self.take_plain_message(input, sender, config) {
+            return Ok(Some(Received::Message(lend(opcode, payload)?)));
+        }
         let rules = Rules {
             sender,
             reserved_bits_allowed: self.reserved_bits_allowed(),
@@ -159,6 +164,33 @@ impl Receiver {
                 return Ok(received);
             }
         }
+    }
+
+    /// The short way of nearly all messages, and the only other one: a final frame of data without reserved bits, of less than
+    /// 64 KiB, that lies whole in the input where nothing was cut. It is a third of the work, and leaves whatever is not
+    /// like that, or not legal, untouched to the long way.
+    fn take_plain_message<'b>(
+        &self,
+        input: &mut &'b mut [u8],
+        sender: Side,
+        config: &Config,
+    ) -> Option<(Opcode, &'b mut [u8])> {
+        if self.cut.is_some() || self.assembly.is_some() {
+            return None;
+        }
+        let header = PlainHeader::read(input, sender)?;
+        let length = header.length as u64;
+        if length > config.frame_bytes_max.min(config.message_bytes_max)
+            || header.bytes + header.length > input.len()
+        {
+            return None;
+        }
+        let frame = take(input, header.bytes + header.length);
+        let (_, payload) = frame.split_at_mut(header.bytes);
+        if let Some(key) = header.key {
+            Mask::new(key).apply(payload);
+        }
+        Some((header.opcode, payload))
     }
 
     /// The frame that the next byte of the input belongs to; `None` when the input ends before that is known.

@@ -70,27 +70,20 @@ impl Sender {
 
     /// Queues a whole message, compressed if that is agreed on and worth it.
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
+        if !self.is_worth_compressing(payload.len()) {
+            return self.frame(opcode, payload);
+        }
         // A compressed message (RFC 7692 §6.1) is one frame, so that RSV1 is never on another than the first, nor on a
         // control frame. [7692-6.1-1, 7692-6.1-2, 7692-6.1-3]
-        match self.compression.take() {
-            Some(mut compression) if compression.is_worth_it(payload.len()) => {
-                with_output_buffer(|compressed| {
-                    if compression.compress(payload, compressed) {
-                        self.push(
-                            Header::unmasked(opcode, compressed.len()).with_rsv1(),
-                            compressed,
-                        );
-                    } else {
-                        self.frame(opcode, payload);
-                    }
-                });
-                self.compression = Some(compression);
-            }
-            compression => {
-                self.compression = compression;
+        with_output_buffer(|compressed| {
+            let compression = self.compression.as_mut();
+            if compression.is_some_and(|compression| compression.compress(payload, compressed)) {
+                let header = Header::unmasked(opcode, compressed.len()).with_rsv1();
+                self.push(header, compressed);
+            } else {
                 self.frame(opcode, payload);
             }
-        }
+        });
     }
 
     /// Offers `write` what is unsent and behind it a whole message from where it lies, and queues what it does not take.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use tidewire_protocol::{Connection, Transport};
+use tidewire_protocol::{Connection, Event, Transport};
 
 use super::receipt::Receipt;
 use crate::ids::RoomName;
@@ -230,12 +230,10 @@ impl Conn {
 
     fn write_unsent(&mut self, now: Instant) -> Flushed {
         for _ in 0..WRITES_PER_TURN_MAX {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let filled = self.state.poll_transmit(&mut slices);
-            if filled == 0 {
+            if self.unsent_bytes() == 0 {
                 return Flushed::All;
             }
-            match self.stream.write_vectored(&slices[..filled]) {
+            match self.write() {
                 Ok(0) => return Flushed::Failed,
                 Ok(written) => {
                     if self.writable_interest {
@@ -251,7 +249,24 @@ impl Conn {
                 Err(_) => return Flushed::Failed,
             }
         }
-        Flushed::Budget
+        if self.unsent_bytes() == 0 {
+            Flushed::All
+        } else {
+            Flushed::Budget
+        }
+    }
+
+    /// Writes once. Nearly always there is but one slice, which the kernel takes faster by itself than in a list.
+    fn write(&mut self) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); 2];
+        match self.state.poll_transmit(&mut slices) {
+            0 | 1 => self.stream.write(&slices[0]),
+            _ => {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let filled = self.state.poll_transmit(&mut slices);
+                self.stream.write_vectored(&slices[..filled])
+            }
+        }
     }
 
     /// Ends our half of the socket, once.
@@ -273,6 +288,26 @@ impl WebSocket {
             receipt: Receipt::default(),
             waiting_bytes: 0,
         }
+    }
+
+    /// Takes from `input` up to the next event that the worker has to handle: who is only echoed is answered here. `None` when
+    /// the input is used up, or with the rest of it when nothing more is to be answered.
+    pub(super) fn next_event<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        now: Instant,
+    ) -> Option<Event<'b>> {
+        // One read can hold a thousand requests, and one answer can have 100 KiB.
+        while !self.is_full() {
+            match self.connection.handle_input(input, now) {
+                Some(Event::Message(message)) if self.app == App::Echo => {
+                    // Refused while closing: then nobody waits for it.
+                    let _ = self.connection.send(&message);
+                }
+                event => return event,
+            }
+        }
+        None
     }
 
     /// Whether so much is unsent, or on its way to the log and back, that nothing more is to be answered.

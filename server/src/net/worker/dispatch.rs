@@ -90,16 +90,8 @@ impl Worker {
             let State::WebSocket(web_socket) = &mut conn.state else {
                 return;
             };
-            if web_socket.is_full() {
-                // One read can hold a thousand requests, and one answer can have 100 KiB.
-                return conn.stash(input);
-            }
-            match web_socket.connection.handle_input(&mut input, now) {
-                None => return,
-                Some(Event::Message(message)) if web_socket.app == App::Echo => {
-                    // Refused while closing: then nobody waits for it.
-                    let _ = web_socket.connection.send(&message);
-                }
+            match web_socket.next_event(&mut input, now) {
+                None => return conn.stash(input),
                 Some(Event::Message(message)) => self.handle_message(id, &message),
                 Some(Event::Pong(payload)) => {
                     let payload = payload.to_vec();
