@@ -169,7 +169,11 @@ impl Worker {
 
     pub(super) fn flush_dirty(&mut self) {
         // What becomes dirty by flushing (a slow one is closed, its room hears of it) is flushed in the next turn.
-        for id in mem::take(&mut self.dirty) {
+        let (behind, others): (Vec<_>, Vec<_>) = mem::take(&mut self.dirty)
+            .into_iter()
+            .partition(|id| self.table.get_mut(*id).is_some_and(|conn| conn.is_behind));
+        // Who keeps up does not wait for who does not.
+        for id in others.into_iter().chain(behind) {
             self.flush(id);
         }
     }
@@ -208,12 +212,14 @@ impl Worker {
                     }
                 }
                 Transport::Keep => {
+                    if conn.is_behind {
+                        self.serve_later(id);
+                    }
                     self.read_part(id);
                     self.resume(id);
                 }
             },
         }
-        self.serve_if_behind(id);
         self.reclaim(id);
         self.requeue_if_readable(id);
         self.schedule(id);
@@ -238,14 +244,6 @@ impl Worker {
         {
             self.status.slow += 1;
             self.close_slow(id, "reads too slowly");
-        }
-    }
-
-    /// Who has taken what it got, and is behind, gets more.
-    fn serve_if_behind(&mut self, id: ConnId) {
-        if self.table.get_mut(id).is_some_and(|conn| conn.is_behind) {
-            self.serve(id);
-            self.run_effects();
         }
     }
 

@@ -8,7 +8,7 @@ mod io;
 mod readers;
 mod start;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
@@ -75,6 +75,8 @@ pub struct Worker {
     ready: Vec<ConnId>,
     /// Connections with something to write, or whose deadline may have moved.
     dirty: Vec<ConnId>,
+    /// Followers that are behind, and can be given more.
+    laggards: VecDeque<ConnId>,
     dead: Vec<ConnId>,
     due: Vec<(ConnId, Tick)>,
     read_buffer: Box<[u8]>,
@@ -150,6 +152,7 @@ impl Worker {
         self.take_inbox();
         self.stop_if_asked();
         self.expire_timers();
+        self.serve_laggards();
         self.flush_dirty();
         self.free_dead();
         self.count();
@@ -183,7 +186,9 @@ impl Worker {
             .listener
             .as_ref()
             .is_some_and(|listener| listener.is_ready(now));
-        if accepting || !self.ready.is_empty() || !self.dirty.is_empty() {
+        let has_work =
+            !(self.ready.is_empty() && self.dirty.is_empty() && self.laggards.is_empty());
+        if accepting || has_work {
             return Some(Duration::ZERO);
         }
         let retry = self.listener.as_ref().and_then(Listener::retry_at);

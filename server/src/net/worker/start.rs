@@ -1,6 +1,6 @@
 //! How a worker begins: the address, the descriptors, and why it may not start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -110,6 +110,7 @@ impl Worker {
             wheel: Wheel::new(now.instant),
             ready: Vec::new(),
             dirty: Vec::new(),
+            laggards: VecDeque::new(),
             dead: Vec::new(),
             due: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_BYTES].into(),
