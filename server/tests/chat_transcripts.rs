@@ -155,11 +155,14 @@ impl Chat {
 
     /// Reads pages until the connection is at the head.
     fn read_on(&mut self, read: &Read) -> Vec<String> {
-        let since = match read.from {
+        let since = match read.place.from {
             ReadFrom::Since(since) => since,
-            ReadFrom::Mark => self.log.mark(&read.log).map_or(Since::Oldest, Since::After),
+            ReadFrom::Mark => self
+                .log
+                .mark(&read.place.log)
+                .map_or(Since::Oldest, Since::After),
         };
-        let page = self.log.read(&read.log, &since, PAGE_MAX).unwrap();
+        let page = self.log.read(&read.place.log, &since, PAGE_MAX).unwrap();
         let (mut steps, mut lines) = (Vec::new(), Vec::new());
         let waiting = self.feeds.arrived(read, Some(&page));
         let Some(reader) = waiting.first().copied() else {

@@ -63,10 +63,15 @@ impl Worker {
     }
 
     fn read_page(&mut self, read: Read) {
+        let entries = if read.is_short { 1 } else { PAGE_MAX.entries };
+        let max = PageMax {
+            entries,
+            ..PAGE_MAX
+        };
         self.ask(Request::Read {
-            log: read.log.clone(),
-            from: read.from,
-            max: PAGE_MAX,
+            log: read.place.log.clone(),
+            from: read.place.from,
+            max,
             context: Context::Page(read),
         });
     }

@@ -42,8 +42,10 @@ pub struct Feeds {
 }
 
 /// A log that somebody follows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Feed {
+    /// Tells it from an earlier one of the same log, which may have known what this one does not.
+    number: u32,
     ring: Ring,
     /// The newest position that was announced; unknown before the first page.
     head: Option<Position>,
@@ -61,15 +63,24 @@ pub struct Reader {
     ticket: u32,
 }
 
-/// A page to be read; to be given back with it.
+/// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Read {
+pub struct Place {
     /// The log.
     pub log: LogName,
     /// From where on.
     pub from: ReadFrom,
-    /// Whose page it is by itself.
-    only_for: Option<u32>,
+    /// Who can share it: the followers that know the same announcements.
+    of: u32,
+}
+
+/// A page to be read; to be given back with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Where it begins.
+    pub place: Place,
+    /// One entry is enough: so many are being read.
+    pub is_short: bool,
 }
 
 /// What is to be done for a follower.
@@ -122,10 +133,13 @@ impl Feeds {
     pub fn follow(&mut self, conn: ConnId, from: ReadFrom, follow: Box<Follow>) -> Option<Read> {
         let log = follow.log.clone();
         self.unfollow(conn, &log);
-        self.feeds.entry(log.clone()).or_default().behind += 1;
         let reader = self.next_reader(conn);
+        let feed = self.feeds.entry(log.clone());
+        let feed = feed.or_insert_with(|| Feed::new(reader.ticket));
+        feed.behind += 1;
+        let place = Place::new(log.clone(), from, feed, reader);
         self.cursors.entry(conn).or_default().push(Cursor {
-            log: log.clone(),
+            log,
             after: None,
             reading: true,
             ticket: reader.ticket,
@@ -135,7 +149,7 @@ impl Feeds {
             own: Vec::new(),
             follow: Some(follow),
         });
-        self.reads.want(Read::new(log, from, reader), reader)
+        self.reads.want_first(place, reader)
     }
 
     /// A connection follows a log no more.
@@ -255,10 +269,13 @@ impl Feeds {
         let mut readers = self.reads.came(read);
         readers.retain(|reader| self.waits(*reader));
         if let Some(page) = page.filter(|_| !readers.is_empty()) {
-            let ring = self.feeds.get(read.log.as_str()).map(|feed| &feed.ring);
+            let ring = self
+                .feeds
+                .get(read.place.log.as_str())
+                .map(|feed| &feed.ring);
             let is_in_ring = |entry: &Entry| ring.is_some_and(|ring| ring.holds(entry.position));
             let entries = page.entries.iter().filter(|entry| !is_in_ring(entry));
-            self.kept.add(&read.log, entries);
+            self.kept.add(&read.place.log, entries);
         }
         readers
     }
@@ -345,8 +362,8 @@ impl Feeds {
             {
                 let ticket = cursor.ticket;
                 let reader = Reader { conn, ticket };
-                let read = Read::new(cursor.log.clone(), from, reader);
-                steps.extend(self.reads.want(read, reader).map(Step::Read));
+                let place = Place::new(cursor.log.clone(), from, feed, reader);
+                steps.extend(self.reads.want(place, reader).map(Step::Read));
             }
         }
         self.settle(conn, steps);
@@ -403,15 +420,33 @@ fn cursor_of(
     cursors.iter().find(|cursor| cursor.ticket == reader.ticket)
 }
 
-impl Read {
-    /// What an owner has seen changes with what it confirms, so that a page from there is for one follower.
-    fn new(log: LogName, from: ReadFrom, reader: Reader) -> Self {
-        let only_for = (from == ReadFrom::Mark).then_some(reader.ticket);
+impl Feed {
+    fn new(number: u32) -> Self {
         Self {
-            log,
-            from,
-            only_for,
+            number,
+            ring: Ring::default(),
+            head: None,
+            live: Followers::default(),
+            behind: 0,
         }
+    }
+}
+
+impl Place {
+    /// What an owner has seen changes with what it confirms, so that a page from there is for one follower.
+    fn new(log: LogName, from: ReadFrom, feed: &Feed, reader: Reader) -> Self {
+        let of = match from {
+            ReadFrom::Since(_) => feed.number,
+            ReadFrom::Mark => reader.ticket,
+        };
+        Self { log, from, of }
+    }
+}
+
+impl Read {
+    const fn whole(place: Place) -> Self {
+        let is_short = false;
+        Self { place, is_short }
     }
 }
 
@@ -494,14 +529,14 @@ mod tests {
 
         /// The page for a read as it is now.
         fn page_for(&self, read: &Read) -> Page {
-            let ReadFrom::Since(since) = read.from else {
+            let ReadFrom::Since(since) = read.place.from else {
                 panic!()
             };
             let max = PageMax {
                 entries: 100,
                 bytes: 1 << 20,
             };
-            self.store.read(&read.log, &since, max).unwrap()
+            self.store.read(&read.place.log, &since, max).unwrap()
         }
 
         /// A page comes.
@@ -733,8 +768,36 @@ mod tests {
             panic!("{steps:?}")
         };
         let since = Since::After(page.entries[0].position);
-        assert_eq!(read.from, ReadFrom::Since(since));
+        assert_eq!(read.place.from, ReadFrom::Since(since));
         assert!(!reader.feeds.can_go_on(waiting.conn), "it waits");
         assert_eq!(entries(steps).len(), 1);
+    }
+
+    #[test]
+    fn who_comes_after_all_have_left_does_not_take_a_page_that_is_older_than_what_they_heard() {
+        let mut reader = Follower::new(Slow::Resume);
+        reader.follow(Some(""));
+        let old = reader.asked.pop().unwrap();
+        let page = reader.page_for(&old);
+        reader.say(1..=1, true);
+        reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+        reader.follow(Some(""));
+        assert_eq!(reader.asked.len(), 1, "another page");
+        let mut steps = Vec::new();
+        reader.give(&old, &page, &mut steps);
+        assert!(steps.is_empty());
+        reader.catch_up();
+        assert_eq!(reader.heard(), "1 at 1");
+    }
+
+    #[test]
+    fn what_the_owner_has_seen_is_read_for_each_by_itself() {
+        let mut feeds = Follower::new(Slow::Resume).feeds;
+        let reads = (0..2).filter_map(|index| {
+            let conn = ConnId { index, ..CONN };
+            let follow = Follow::new(conn, LogName::new("@a").unwrap(), None);
+            feeds.follow(conn, ReadFrom::Mark, Box::new(follow))
+        });
+        assert_eq!(reads.count(), 2);
     }
 }
