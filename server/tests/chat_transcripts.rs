@@ -108,7 +108,7 @@ impl Chat {
                     Effect::Follow(follow) => {
                         let (conn, from) = (follow.conn, follow.from);
                         let read = self.feeds.follow(conn, from, follow);
-                        lines.extend(self.read_on(read));
+                        lines.extend(self.read_on(&read.expect("nothing is on its way")));
                     }
                     Effect::Unfollow(conn, log) => self.feeds.unfollow(conn, &log),
                     Effect::Read(reading) => {
@@ -154,18 +154,22 @@ impl Chat {
     }
 
     /// Reads pages until the connection is at the head.
-    fn read_on(&mut self, read: Read) -> Vec<String> {
-        let ReadFrom::Since(since) = read.from else {
-            let since = self.log.mark(&read.log).map_or(Since::Oldest, Since::After);
-            return self.read_on(Read {
-                from: ReadFrom::Since(since),
-                ..read
-            });
+    fn read_on(&mut self, read: &Read) -> Vec<String> {
+        let since = match read.place.from {
+            ReadFrom::Since(since) => since,
+            ReadFrom::Mark => self
+                .log
+                .mark(&read.place.log)
+                .map_or(Since::Oldest, Since::After),
         };
-        let conn = read.reader.conn;
-        let page = self.log.read(&read.log, &since, PAGE_MAX).unwrap();
+        let page = self.log.read(&read.place.log, &since, PAGE_MAX).unwrap();
         let (mut steps, mut lines) = (Vec::new(), Vec::new());
-        self.feeds.page(read.reader, page, &mut steps);
+        let waiting = self.feeds.arrived(read, Some(&page));
+        let Some(reader) = waiting.first().copied() else {
+            return lines;
+        };
+        let conn = reader.conn;
+        self.feeds.page(reader, &page, PAGE_MAX.bytes, &mut steps);
         while !steps.is_empty() {
             for step in std::mem::take(&mut steps) {
                 match step {
@@ -181,13 +185,13 @@ impl Chat {
                         position,
                         whole,
                     } => self.hub.followed(&follow, position, whole),
-                    Step::Read(read) => lines.extend(self.read_on(read)),
+                    Step::Read(read) => lines.extend(self.read_on(&read)),
                     Step::OffTheLog { position } => {
                         lines.push(format!("{} is off the log behind {position}", conn.index));
                     }
                 }
             }
-            self.feeds.go_on(conn, &mut steps);
+            self.feeds.go_on(conn, PAGE_MAX.bytes, &mut steps);
         }
         lines.extend(self.transcript());
         lines

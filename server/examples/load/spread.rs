@@ -36,14 +36,16 @@ impl Spread {
         })
     }
 
-    /// The same of several, one for each second, and the middle one of the seconds' own p99: a second in which another
+    /// The same of several, one for each second, the seconds' own p99, and the middle one of those: a second in which another
     /// process had the machine does not count for more than one.
     pub(crate) fn figures_of_seconds(mut seconds: Vec<Self>) -> Value {
-        let mut each: Vec<_> = seconds.iter_mut().map(Self::p99).collect();
-        each.sort_by(f64::total_cmp);
-        let middle = each.get(each.len() / 2).copied();
+        let each: Vec<_> = seconds.iter_mut().map(Self::p99).collect();
+        let mut sorted = each.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.get(sorted.len() / 2).copied();
         let mut figures = Self::of_all(seconds).figures();
         figures["p99OfSeconds"] = json!(middle);
+        figures["p99BySecond"] = json!(each);
         figures
     }
 

@@ -47,7 +47,7 @@ pub enum Request<C> {
 }
 
 /// Where reading begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadFrom {
     /// At a place that the reader names.
     Since(Since),

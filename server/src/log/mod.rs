@@ -158,13 +158,19 @@ pub struct Page {
 }
 
 impl Page {
+    /// Where its entries begin: behind this is the first of them; without one, [`next`](Self::next).
+    #[must_use]
+    pub fn begin(&self) -> Position {
+        self.entries.first().map_or(self.next, |first| Position {
+            epoch: first.position.epoch,
+            offset: first.position.offset - 1,
+        })
+    }
+
     /// For a reader that came from nobody knows where: all that was before this page.
     #[must_use]
     pub fn whole_gap(&self) -> Gap {
-        let before = self.entries.first().map_or(self.next, |first| Position {
-            epoch: first.position.epoch,
-            offset: first.position.offset - 1,
-        });
+        let before = self.begin();
         Gap {
             from: before,
             to: before,

@@ -37,7 +37,7 @@ impl Serialize for Epoch {
 }
 
 /// A place in a log: that of an entry, or of the head, behind which is what comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The life of the log in which the offset holds.
     pub epoch: Epoch,
@@ -89,7 +89,7 @@ impl FromStr for Position {
 }
 
 /// Where reading begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Since {
     /// At the oldest entry that is kept.
     Oldest,

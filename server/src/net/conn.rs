@@ -41,6 +41,8 @@ pub(super) struct Conn {
     pub(super) in_ready: bool,
     /// In the worker's list of connections to flush.
     pub(super) in_dirty: bool,
+    /// In the worker's list of followers to be given more.
+    pub(super) in_laggards: bool,
     writable_interest: bool,
     half_closed: bool,
     /// To be freed at the end of the turn.
@@ -119,6 +121,7 @@ impl Conn {
             read_closed: false,
             in_ready: false,
             in_dirty: false,
+            in_laggards: false,
             writable_interest: false,
             half_closed: false,
             dead: false,

@@ -8,5 +8,6 @@ mod receipt;
 mod shutdown;
 mod table;
 mod worker;
+mod worklist;
 
 pub use worker::{StartError, Worker};

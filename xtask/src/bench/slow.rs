@@ -55,10 +55,17 @@ fn page(figures: &Value) -> Result<String> {
     let resident = figures["residentBytes"].as_array();
     let resident = resident.into_iter().flatten().filter_map(Value::as_u64);
     let resident: Vec<_> = resident.map(|bytes| (bytes >> 20).to_string()).collect();
+    let by_second = PHASES.iter().filter_map(|(phase, _)| {
+        let path = format!("/phases/{phase}/milliseconds/p99BySecond");
+        figures.pointer(&path)?.as_array()
+    });
+    let by_second = by_second.flatten().filter_map(Value::as_f64);
+    let by_second: Vec<_> = by_second.map(|p99| format!("{p99:.0}")).collect();
     Ok(format!(
-        "{INTRODUCTION}\n\n{}\n\nThe server's resident memory in MiB, second by second: {}. {:.0} messages were published, each \
+        "{INTRODUCTION}\n\n{}\n\np99 in ms, second by second: {}.\n\nThe server's resident memory in MiB, second by second: {}. {:.0} messages were published, each \
          was read by each of the 1,000; slow readers left {:.0} times.\n",
         lines.join("\n"),
+        by_second.join(" "),
         resident.join(" "),
         number(figures, "/published")?,
         number(figures, "/left")?,
@@ -71,7 +78,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_to_the_time_without_them() {
-        let phase = |p99: f64| serde_json::json!({"milliseconds": {"p50": 1.0, "p99": p99, "p99OfSeconds": p99}, "cpu": 0.5});
+        let phase = |p99: f64| serde_json::json!({"milliseconds": {"p50": 1.0, "p99": p99, "p99OfSeconds": p99, "p99BySecond": [p99]}, "cpu": 0.5});
         let figures = serde_json::json!({
             "phases": {"before": phase(2.0), "coming": phase(4.0), "with": phase(3.0), "after": phase(2.0)},
             "residentBytes": [3 << 20, 4 << 20], "published": 5, "left": 6,
@@ -79,6 +86,7 @@ mod tests {
         let page = page(&figures).expect("all figures are there");
         let expected = "| with them | 1.0 ms | 3.0 ms | 3.0 ms | 1.50 | 50 % |";
         assert!(page.contains(expected), "{page}");
-        assert!(page.contains("second by second: 3 4."), "{page}");
+        assert!(page.contains("in MiB, second by second: 3 4."), "{page}");
+        assert!(page.contains("in ms, second by second: 2 4 3 2."), "{page}");
     }
 }

@@ -1,6 +1,7 @@
 //! Between the log's thread and the connections: what is to be appended and read goes out, what was comes back, and
 //! everybody who follows gets it.
 
+use std::mem;
 use std::sync::Arc;
 
 use tidewire_protocol::CloseCode;
@@ -11,17 +12,21 @@ use crate::ids::{ConnId, LogName};
 use crate::log::{
     AppendError, Entry, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
-use crate::transport::feeds::{Read, Reader, Shared, Step};
+use crate::transport::feeds::{Read, Shared, Step};
 use crate::transport::published;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
 pub(super) const OUTBOX_BYTES_HIGH: usize = 256 << 10;
 
-/// Unsent bytes below which a follower that is behind gets more. The kernel has as much again and more to send while a page
-/// is read; and a page belongs to its reader alone, so that this is what a thousand slow readers cost a thousand times.
+/// Unsent bytes up to which a follower that is behind gets more, and as many as it gets at once. What it does not take is the
+/// memory that it costs beside its cursor; the kernel has several times as much to send meanwhile.
 const OUTBOX_BYTES_LOW: usize = 16 << 10;
 
-/// What is read of a log for one follower at once.
+/// Followers that are behind and are served in a turn; the others are served in the next ones, behind what came for those at
+/// the head.
+const LAGGARDS_PER_TURN_MAX: usize = 32;
+
+/// What is read of a log at once.
 const PAGE_MAX: PageMax = PageMax {
     entries: 256,
     bytes: 64 << 10,
@@ -35,7 +40,7 @@ const HISTORY_BYTES_MAX: usize = 256 << 10;
 pub(super) enum Context {
     Append(Append),
     Publish(ConnId, LogName),
-    Page(Reader),
+    Page(Read),
     History(Box<Reading>),
     HttpHistory(ConnId, Part),
 }
@@ -51,17 +56,23 @@ impl Worker {
 
     pub(super) fn follow(&mut self, follow: Box<Follow>) {
         let (conn, from) = (follow.conn, follow.from);
-        let read = self.feeds.follow(conn, from, follow);
-        self.read_page(read);
+        if let Some(read) = self.feeds.follow(conn, from, follow) {
+            self.read_page(read);
+        }
         self.note_behind(conn);
     }
 
     fn read_page(&mut self, read: Read) {
+        let entries = if read.is_short { 1 } else { PAGE_MAX.entries };
+        let max = PageMax {
+            entries,
+            ..PAGE_MAX
+        };
         self.ask(Request::Read {
-            log: read.log,
-            from: read.from,
-            max: PAGE_MAX,
-            context: Context::Page(read.reader),
+            log: read.place.log.clone(),
+            from: read.place.from,
+            max,
+            context: Context::Page(read),
         });
     }
 
@@ -135,7 +146,7 @@ impl Worker {
                 }
                 self.respond(conn, &published(&log, &result));
             }
-            Reply::Page(page, Context::Page(reader)) => self.page(reader, page),
+            Reply::Page(page, Context::Page(read)) => self.page(&read, page),
             Reply::Page(page, Context::History(reading)) => {
                 self.wait_less(reading.conn, HISTORY_BYTES_MAX);
                 self.hub.history_read(&reading, page.as_ref());
@@ -194,43 +205,86 @@ impl Worker {
         }
     }
 
-    fn page(&mut self, reader: Reader, page: Result<Page, StoreError>) {
-        match page {
-            Ok(page) => {
-                let mut steps = Vec::new();
-                self.feeds.page(reader, page, &mut steps);
-                self.run_steps(reader.conn, steps);
-                // A poll is answered with what one page has; one that is empty may be older than what was announced since.
-                if !self.has_answer(reader.conn) {
-                    self.serve(reader.conn);
+    /// A page goes to all who wait for it. The first takes of it at once, so that it was not read in vain whatever comes
+    /// meanwhile; the others have their turns.
+    fn page(&mut self, read: &Read, page: Result<Page, StoreError>) {
+        let readers = self.feeds.arrived(read, page.as_ref().ok());
+        while let Some(next) = self.feeds.next_read() {
+            self.read_page(next);
+        }
+        for (index, reader) in readers.into_iter().enumerate() {
+            let id = reader.conn;
+            match &page {
+                Ok(page) => {
+                    // A poll must hear of every log that it follows, and gets one page of each.
+                    let room = match index {
+                        _ if self.is_poll(id) => PAGE_MAX.bytes,
+                        0 => self.room_of(id),
+                        _ => 0,
+                    };
+                    let mut steps = Vec::new();
+                    self.feeds.page(reader, page, room, &mut steps);
+                    self.run_steps(id, steps);
+                    self.note_behind(id);
+                    self.serve_later(id);
                 }
-                self.note_behind(reader.conn);
-            }
-            Err(error) => {
-                self.end_stream(reader.conn);
-                self.close(reader.conn, CloseCode::INTERNAL_ERROR, &error.to_string());
+                Err(error) => {
+                    self.end_stream(id);
+                    self.close(id, CloseCode::INTERNAL_ERROR, &error.to_string());
+                }
             }
         }
     }
 
     // ---- those who are behind ----
 
-    /// A connection that is behind somewhere gets more, as far as it has room.
-    pub(super) fn serve(&mut self, id: ConnId) {
-        let mut steps = Vec::new();
-        while self.feeds.is_behind(id)
-            && self
-                .table
-                .get_mut(id)
-                .is_some_and(|conn| conn.unsent_bytes() <= OUTBOX_BYTES_LOW)
+    /// A connection that is behind somewhere, and whose page is there, waits for its turn.
+    pub(super) fn serve_later(&mut self, id: ConnId) {
+        if self.feeds.can_go_on(id)
+            && let Some(conn) = self.table.get_mut(id)
+            && !mem::replace(&mut conn.in_laggards, true)
         {
-            self.feeds.go_on(id, &mut steps);
-            if steps.is_empty() {
-                break;
-            }
-            self.run_steps(id, std::mem::take(&mut steps));
+            self.laggards.push_back(id);
         }
+    }
+
+    /// So many of those that wait get more.
+    pub(super) fn serve_laggards(&mut self) {
+        for _ in 0..LAGGARDS_PER_TURN_MAX {
+            let Some(id) = self.laggards.pop_front() else {
+                return;
+            };
+            if let Some(conn) = self.table.get_mut(id) {
+                conn.in_laggards = false;
+                self.serve(id);
+                self.run_effects();
+            }
+        }
+    }
+
+    /// A connection that is behind gets more, if it has room.
+    fn serve(&mut self, id: ConnId) {
+        let room = self.room_of(id);
+        if room == 0 {
+            // It is served when it has taken what it got.
+            return;
+        }
+        let mut steps = Vec::new();
+        self.feeds.go_on(id, room, &mut steps);
+        self.worked |= !steps.is_empty();
+        self.run_steps(id, steps);
         self.note_behind(id);
+    }
+
+    /// Bytes that a connection that is behind may get now.
+    fn room_of(&mut self, id: ConnId) -> usize {
+        let Some(conn) = self.table.get_mut(id) else {
+            return 0;
+        };
+        if conn.unsent_bytes() > OUTBOX_BYTES_LOW || self.has_answer(id) {
+            return 0;
+        }
+        OUTBOX_BYTES_LOW
     }
 
     fn run_steps(&mut self, id: ConnId, steps: Vec<Step>) {

@@ -83,9 +83,11 @@ impl Worker {
 
     pub(super) fn read_ready(&mut self) {
         let mut buffer = mem::take(&mut self.read_buffer);
-        for id in mem::take(&mut self.ready) {
+        let ready = self.ready.take();
+        for &id in &ready {
             self.read(id, &mut buffer);
         }
+        self.ready.give_back(ready);
         self.read_buffer = buffer;
     }
 
@@ -164,9 +166,19 @@ impl Worker {
 
     pub(super) fn flush_dirty(&mut self) {
         // What becomes dirty by flushing (a slow one is closed, its room hears of it) is flushed in the next turn.
-        for id in mem::take(&mut self.dirty) {
+        let mut dirty = self.dirty.take();
+        // Who keeps up does not wait for who does not.
+        dirty.retain(|&id| {
+            let is_behind = self.table.get_mut(id).is_some_and(|conn| conn.is_behind);
+            if !is_behind {
+                self.flush(id);
+            }
+            is_behind
+        });
+        for &id in &dirty {
             self.flush(id);
         }
+        self.dirty.give_back(dirty);
     }
 
     fn flush(&mut self, id: ConnId) {
@@ -203,12 +215,14 @@ impl Worker {
                     }
                 }
                 Transport::Keep => {
+                    if conn.is_behind {
+                        self.serve_later(id);
+                    }
                     self.read_part(id);
                     self.resume(id);
                 }
             },
         }
-        self.serve_if_behind(id);
         self.requeue_if_readable(id);
         self.schedule(id);
     }
@@ -232,14 +246,6 @@ impl Worker {
         {
             self.status.slow += 1;
             self.close_slow(id, "reads too slowly");
-        }
-    }
-
-    /// Who has taken what it got, and is behind, gets more.
-    fn serve_if_behind(&mut self, id: ConnId) {
-        if self.table.get_mut(id).is_some_and(|conn| conn.is_behind) {
-            self.serve(id);
-            self.run_effects();
         }
     }
 }

@@ -8,7 +8,7 @@ mod io;
 mod readers;
 mod start;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
@@ -27,6 +27,7 @@ use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
+use super::worklist::Worklist;
 use crate::chat::{Effect, Hub, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
@@ -71,10 +72,12 @@ pub struct Worker {
     table: Table,
     wheel: Wheel,
     /// Connections with something to read.
-    ready: Vec<ConnId>,
+    ready: Worklist,
     /// Connections with something to write, or whose deadline may have moved.
-    dirty: Vec<ConnId>,
-    dead: Vec<ConnId>,
+    dirty: Worklist,
+    /// Followers that are behind, and can be given more.
+    laggards: VecDeque<ConnId>,
+    dead: Worklist,
     due: Vec<(ConnId, Tick)>,
     read_buffer: Box<[u8]>,
     hub: Hub,
@@ -148,6 +151,7 @@ impl Worker {
         self.take_inbox();
         self.stop_if_asked();
         self.expire_timers();
+        self.serve_laggards();
         self.flush_dirty();
         self.free_dead();
         self.count();
@@ -181,7 +185,9 @@ impl Worker {
             .listener
             .as_ref()
             .is_some_and(|listener| listener.is_ready(now));
-        if accepting || !self.ready.is_empty() || !self.dirty.is_empty() {
+        let has_work =
+            !(self.ready.is_empty() && self.dirty.is_empty() && self.laggards.is_empty());
+        if accepting || has_work {
             return Some(Duration::ZERO);
         }
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
@@ -315,13 +321,15 @@ impl Worker {
     }
 
     fn free_dead(&mut self) {
-        for id in mem::take(&mut self.dead) {
+        let dead = self.dead.take();
+        for &id in &dead {
             self.table.remove(id);
             self.forget_call(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();
             }
         }
+        self.dead.give_back(dead);
     }
 
     fn count(&mut self) {

@@ -1,6 +1,6 @@
 //! How a worker begins: the address, the descriptors, and why it may not start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
 use crate::net::table::Table;
+use crate::net::worklist::Worklist;
 use crate::timer::Wheel;
 use crate::transport::Date;
 use crate::transport::feeds::Feeds;
@@ -107,9 +108,10 @@ impl Worker {
             stopping: None,
             table: Table::default(),
             wheel: Wheel::new(now.instant),
-            ready: Vec::new(),
-            dirty: Vec::new(),
-            dead: Vec::new(),
+            ready: Worklist::default(),
+            dirty: Worklist::default(),
+            laggards: VecDeque::new(),
+            dead: Worklist::default(),
             due: Vec::new(),
             read_buffer: vec![0; READ_BUFFER_BYTES].into(),
             hub: Hub::new(config.hub(), rand::random()),

@@ -3,25 +3,29 @@
 //! A follower that is at the head of its log has no cursor of its own: what comes is sent to it at once. One that is behind
 //! (it just came and reads what it missed, or it does not read fast enough) has a cursor, which is served from the ring
 //! as far as that reaches back, and else from the log in pages, whenever the follower has taken what it got before. So a
-//! slow reader costs a number, not a queue that grows.
+//! slow reader costs a number, not a queue that grows. A page is nobody's: its entries are kept, as long as there is room, for
+//! all who come to that place, and who has no room now finds them later or reads them again.
 //!
 //! Pure: it says what to send and what to read, as [`Step`]s in order.
 
+mod cursor;
+mod kept;
+mod reads;
 mod ring;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cursor::Cursor;
+use kept::Kept;
+use reads::Reads;
 use ring::Ring;
 pub use ring::Shared;
 
 use crate::chat::{Follow, Followers};
 use crate::ids::{ConnId, LogName};
-use crate::log::{Entry, Gap, GapReason, Page, Position, ReadFrom, Rules, Since, Slow};
-
-/// Bytes of content that are handed out at once.
-const STEP_BYTES_MAX: usize = 64 << 10;
+use crate::log::{Entry, Gap, Page, Position, ReadFrom, Rules, Slow};
 
 /// All logs that somebody follows.
 #[derive(Debug)]
@@ -30,12 +34,18 @@ pub struct Feeds {
     feeds: HashMap<LogName, Feed, foldhash::fast::RandomState>,
     /// The cursors of connections that are behind somewhere.
     cursors: HashMap<ConnId, Vec<Cursor>, foldhash::fast::RandomState>,
+    /// What was read for them.
+    kept: Kept,
+    /// What is being read for them.
+    reads: Reads,
     ticket: u32,
 }
 
 /// A log that somebody follows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Feed {
+    /// Tells it from an earlier one of the same log, which may have known what this one does not.
+    number: u32,
     ring: Ring,
     /// The newest position that was announced; unknown before the first page.
     head: Option<Position>,
@@ -43,28 +53,6 @@ struct Feed {
     live: Followers,
     /// How many have a cursor.
     behind: usize,
-}
-
-/// How far a follower has come that is not at the head.
-#[derive(Debug)]
-struct Cursor {
-    log: LogName,
-    /// It goes on behind this; unknown before the first page.
-    after: Option<Position>,
-    /// Its page is on the way.
-    reading: bool,
-    /// Tells its page from one that was asked for earlier.
-    ticket: u32,
-    /// Since when it has been behind; `None` while it reads what it missed before it came.
-    fell_behind: Option<Instant>,
-    /// Where the ring does not reach back, it goes on at the newest.
-    jumps: bool,
-    /// What to say once it is at the head for the first time.
-    follow: Option<Box<Follow>>,
-    /// Something was missing.
-    gap: bool,
-    /// Entries that it sent itself while it was behind: their acks were its copies.
-    own: Vec<u64>,
 }
 
 /// Whose page it is.
@@ -75,15 +63,24 @@ pub struct Reader {
     ticket: u32,
 }
 
-/// A page to be read.
-#[derive(Debug)]
-pub struct Read {
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
     /// The log.
     pub log: LogName,
     /// From where on.
     pub from: ReadFrom,
-    /// To be given back with the page.
-    pub reader: Reader,
+    /// Who can share it: the followers that know the same announcements.
+    of: u32,
+}
+
+/// A page to be read; to be given back with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Where it begins.
+    pub place: Place,
+    /// One entry is enough: so many are being read.
+    pub is_short: bool,
 }
 
 /// What is to be done for a follower.
@@ -126,18 +123,23 @@ impl Feeds {
             rules,
             feeds: HashMap::default(),
             cursors: HashMap::default(),
+            kept: Kept::default(),
+            reads: Reads::default(),
             ticket: 0,
         }
     }
 
-    /// A connection follows a log from now on, or from another place; returns the first page to read.
-    pub fn follow(&mut self, conn: ConnId, from: ReadFrom, follow: Box<Follow>) -> Read {
+    /// A connection follows a log from now on, or from another place; returns the page to read, if it is not on its way.
+    pub fn follow(&mut self, conn: ConnId, from: ReadFrom, follow: Box<Follow>) -> Option<Read> {
         let log = follow.log.clone();
         self.unfollow(conn, &log);
-        self.feeds.entry(log.clone()).or_default().behind += 1;
         let reader = self.next_reader(conn);
+        let feed = self.feeds.entry(log.clone());
+        let feed = feed.or_insert_with(|| Feed::new(reader.ticket));
+        feed.behind += 1;
+        let place = Place::new(log.clone(), from, feed, reader);
         self.cursors.entry(conn).or_default().push(Cursor {
-            log: log.clone(),
+            log,
             after: None,
             reading: true,
             ticket: reader.ticket,
@@ -147,7 +149,7 @@ impl Feeds {
             own: Vec::new(),
             follow: Some(follow),
         });
-        Read { log, from, reader }
+        self.reads.want_first(place, reader)
     }
 
     /// A connection follows a log no more.
@@ -162,11 +164,23 @@ impl Feeds {
             cursors.retain(|cursor| cursor.log != *log);
             feed.behind -= before - cursors.len();
             if cursors.is_empty() {
-                self.cursors.remove(&conn);
+                self.forget_cursors(conn);
             }
         }
-        if feed.live.is_empty() && feed.behind == 0 {
+        if self
+            .feeds
+            .get(log.as_str())
+            .is_some_and(|feed| feed.live.is_empty() && feed.behind == 0)
+        {
             self.feeds.remove(log.as_str());
+        }
+    }
+
+    /// A connection is behind nowhere; once none is, nothing that was read is worth its memory.
+    fn forget_cursors(&mut self, conn: ConnId) {
+        self.cursors.remove(&conn);
+        if self.cursors.is_empty() {
+            self.kept.clear();
         }
     }
 
@@ -250,12 +264,39 @@ impl Feeds {
             .min_by_key(|(since, _, _)| *since)
     }
 
-    /// A page has come.
-    pub fn page(&mut self, reader: Reader, page: Page, steps: &mut Vec<Step>) {
-        let Some(cursor) = self.cursors.get_mut(&reader.conn).and_then(|cursors| {
-            cursors
-                .iter_mut()
-                .find(|cursor| cursor.ticket == reader.ticket)
+    /// A page has come, or could not be read; returns who waited for it.
+    pub fn arrived(&mut self, read: &Read, page: Option<&Page>) -> Vec<Reader> {
+        let mut readers = self.reads.came(read);
+        readers.retain(|reader| self.waits(*reader));
+        if let Some(page) = page.filter(|_| !readers.is_empty()) {
+            let ring = self
+                .feeds
+                .get(read.place.log.as_str())
+                .map(|feed| &feed.ring);
+            let is_in_ring = |entry: &Entry| ring.is_some_and(|ring| ring.holds(entry.position));
+            let entries = page.entries.iter().filter(|entry| !is_in_ring(entry));
+            self.kept.add(&read.place.log, entries);
+        }
+        readers
+    }
+
+    /// The page that is to be read next, if one has waited until so many were not on their way any more.
+    pub fn next_read(&mut self) -> Option<Read> {
+        let cursors = &self.cursors;
+        self.reads
+            .next(|reader| cursor_of(cursors, reader).is_some())
+    }
+
+    fn waits(&self, reader: Reader) -> bool {
+        cursor_of(&self.cursors, reader).is_some()
+    }
+
+    /// Gives a follower what it has room for of the page that it waited for; the rest comes with [`go_on`](Self::go_on).
+    pub fn page(&mut self, reader: Reader, page: &Page, bytes_max: usize, steps: &mut Vec<Step>) {
+        let cursors = self.cursors.get_mut(&reader.conn);
+        let Some(cursor) = cursors.and_then(|cursors| {
+            let mut cursors = cursors.iter_mut();
+            cursors.find(|cursor| cursor.ticket == reader.ticket)
         }) else {
             return;
         };
@@ -263,7 +304,7 @@ impl Feeds {
         if let (Some(gap), true) = (&page.gap, cursor.fell_behind.is_some()) {
             return steps.push(Step::OffTheLog { position: gap.from });
         }
-        cursor.after = Some(page.next);
+        cursor.after = Some(page.begin());
         let from = cursor
             .follow
             .as_mut()
@@ -271,72 +312,58 @@ impl Feeds {
         let gap = if from.is_some() {
             Some(page.whole_gap())
         } else {
-            page.gap
+            page.gap.clone()
         };
         if let Some(gap) = gap {
             cursor.gap = true;
             let log = cursor.log.clone();
             steps.push(Step::Gap { log, from, gap });
         }
-        let shown = page
-            .entries
-            .into_iter()
-            .filter(|entry| !cursor.is_own(entry));
-        steps.extend(shown.map(|entry| Step::Entry(Arc::new(Shared::new(entry)))));
         if let Some(feed) = self.feeds.get_mut(cursor.log.as_str()) {
             feed.head.get_or_insert(page.head);
         }
-        self.settle(reader.conn, steps);
+        self.advance(reader.conn, Some(reader.ticket), bytes_max, steps);
     }
 
-    /// The connection has room for more.
-    pub fn go_on(&mut self, conn: ConnId, steps: &mut Vec<Step>) {
+    /// Whether the connection is behind somewhere and its page is not on its way.
+    pub fn can_go_on(&self, conn: ConnId) -> bool {
+        let cursors = self.cursors.get(&conn);
+        cursors.is_some_and(|cursors| cursors.iter().any(|cursor| !cursor.reading))
+    }
+
+    /// The connection has room for `bytes_max`, and gets so much, and the rest of the message that goes beyond that.
+    pub fn go_on(&mut self, conn: ConnId, bytes_max: usize, steps: &mut Vec<Step>) {
+        self.advance(conn, None, bytes_max, steps);
+    }
+
+    /// Moves cursors of a connection on, all or only one.
+    fn advance(
+        &mut self,
+        conn: ConnId,
+        ticket: Option<u32>,
+        bytes_max: usize,
+        steps: &mut Vec<Step>,
+    ) {
         let Some(cursors) = self.cursors.get_mut(&conn) else {
             return;
         };
+        let is_meant = |cursor: &Cursor| ticket.is_none_or(|ticket| cursor.ticket == ticket);
         let mut bytes = 0;
-        for cursor in cursors.iter_mut().filter(|cursor| !cursor.reading) {
-            let (Some(feed), Some(mut after)) = (self.feeds.get(cursor.log.as_str()), cursor.after)
-            else {
-                continue;
-            };
-            while bytes < STEP_BYTES_MAX
-                && let Some(shared) = feed.ring.behind(after)
-            {
-                after = shared.entry.position;
-                if !cursor.is_own(&shared.entry) {
-                    bytes += shared.entry.draft.content.get().len();
-                    steps.push(Step::Entry(Arc::clone(shared)));
-                }
-            }
-            cursor.after = Some(after);
-            if bytes >= STEP_BYTES_MAX {
+        for cursor in cursors.iter_mut().filter(|cursor| is_meant(cursor)) {
+            if bytes >= bytes_max {
                 break;
             }
-            if cursor.jumps
-                && let Some(head) = feed.head.filter(|head| *head != after)
+            let Some(feed) = self.feeds.get(cursor.log.as_str()) else {
+                continue;
+            };
+            bytes += cursor.take(feed, &self.kept, bytes_max - bytes, steps);
+            if bytes < bytes_max
+                && let Some(from) = cursor.leave_memory(feed, steps)
             {
-                cursor.after = Some(head);
-                steps.push(Step::Gap {
-                    log: cursor.log.clone(),
-                    from: None,
-                    gap: Gap {
-                        from: after,
-                        to: head,
-                        reason: GapReason::Skipped,
-                    },
-                });
-            } else if feed.head != Some(after) {
-                // The ring does not reach back that far.
-                cursor.reading = true;
-                steps.push(Step::Read(Read {
-                    log: cursor.log.clone(),
-                    from: ReadFrom::Since(Since::After(after)),
-                    reader: Reader {
-                        conn,
-                        ticket: cursor.ticket,
-                    },
-                }));
+                let ticket = cursor.ticket;
+                let reader = Reader { conn, ticket };
+                let place = Place::new(cursor.log.clone(), from, feed, reader);
+                steps.extend(self.reads.want(place, reader).map(Step::Read));
             }
         }
         self.settle(conn, steps);
@@ -368,7 +395,7 @@ impl Feeds {
             false
         });
         if cursors.is_empty() {
-            self.cursors.remove(&conn);
+            self.forget_cursors(conn);
         }
     }
 
@@ -384,9 +411,42 @@ impl Feeds {
     }
 }
 
-impl Cursor {
-    fn is_own(&self, entry: &Entry) -> bool {
-        self.own.binary_search(&entry.position.offset).is_ok()
+/// Who waits for a page, unless it follows that log no more or from another place.
+fn cursor_of(
+    cursors: &HashMap<ConnId, Vec<Cursor>, foldhash::fast::RandomState>,
+    reader: Reader,
+) -> Option<&Cursor> {
+    let cursors = cursors.get(&reader.conn)?;
+    cursors.iter().find(|cursor| cursor.ticket == reader.ticket)
+}
+
+impl Feed {
+    fn new(number: u32) -> Self {
+        Self {
+            number,
+            ring: Ring::default(),
+            head: None,
+            live: Followers::default(),
+            behind: 0,
+        }
+    }
+}
+
+impl Place {
+    /// What an owner has seen changes with what it confirms, so that a page from there is for one follower.
+    fn new(log: LogName, from: ReadFrom, feed: &Feed, reader: Reader) -> Self {
+        let of = match from {
+            ReadFrom::Since(_) => feed.number,
+            ReadFrom::Mark => reader.ticket,
+        };
+        Self { log, from, of }
+    }
+}
+
+impl Read {
+    const fn whole(place: Place) -> Self {
+        let is_short = false;
+        Self { place, is_short }
     }
 }
 
@@ -394,12 +454,15 @@ impl Cursor {
 mod tests {
     use super::*;
     use crate::log::store_tests::draft;
-    use crate::log::{Epoch, MemoryStore, PageMax, Pattern, Placed, Rule, Store as _};
+    use crate::log::{Epoch, MemoryStore, PageMax, Pattern, Placed, Rule, Since, Store as _};
 
     const CONN: ConnId = ConnId {
         index: 1,
         generation: 1,
     };
+
+    /// What it has room for at once.
+    const ROOM: usize = 16 << 10;
 
     /// A follower of the log `a`, which is appended to; what it gets is written down.
     struct Follower {
@@ -430,7 +493,7 @@ mod tests {
         fn follow(&mut self, since: Option<&str>) {
             let follow = Follow::new(CONN, LogName::new("a").unwrap(), since);
             let read = self.feeds.follow(CONN, follow.from, Box::new(follow));
-            self.asked.push(read);
+            self.asked.extend(read);
         }
 
         /// Appends an entry without announcing it.
@@ -466,14 +529,21 @@ mod tests {
 
         /// The page for a read as it is now.
         fn page_for(&self, read: &Read) -> Page {
-            let ReadFrom::Since(since) = read.from else {
+            let ReadFrom::Since(since) = read.place.from else {
                 panic!()
             };
             let max = PageMax {
                 entries: 100,
                 bytes: 1 << 20,
             };
-            self.store.read(&read.log, &since, max).unwrap()
+            self.store.read(&read.place.log, &since, max).unwrap()
+        }
+
+        /// A page comes.
+        fn give(&mut self, read: &Read, page: &Page, steps: &mut Vec<Step>) {
+            for reader in self.feeds.arrived(read, Some(page)) {
+                self.feeds.page(reader, page, ROOM, steps);
+            }
         }
 
         /// All pages come, and all that can be had is taken.
@@ -482,9 +552,9 @@ mod tests {
                 let mut steps = Vec::new();
                 for read in std::mem::take(&mut self.asked) {
                     let page = self.page_for(&read);
-                    self.feeds.page(read.reader, page, &mut steps);
+                    self.give(&read, &page, &mut steps);
                 }
-                self.feeds.go_on(CONN, &mut steps);
+                self.feeds.go_on(CONN, ROOM, &mut steps);
                 if steps.is_empty() {
                     return;
                 }
@@ -533,12 +603,11 @@ mod tests {
         let page = reader.page_for(&read);
         reader.say(4..=4, true);
         let mut steps = Vec::new();
-        reader.feeds.page(read.reader, page, &mut steps);
+        reader.give(&read, &page, &mut steps);
         reader.hear(steps);
-        assert_eq!(reader.heard(), "2 3");
-        reader.catch_up();
+        assert_eq!(reader.heard(), "2 3 4 at 4");
         reader.say(5..=5, true);
-        assert_eq!(reader.heard(), "4 at 4 5");
+        assert_eq!(reader.heard(), "5");
     }
 
     #[test]
@@ -616,9 +685,9 @@ mod tests {
         reader.follow(Some(""));
         let read = reader.asked.pop().unwrap();
         let page = reader.page_for(&read);
-        reader.follow(Some(""));
+        reader.follow(Some("00000007-0"));
         let mut steps = Vec::new();
-        reader.feeds.page(read.reader, page, &mut steps);
+        reader.give(&read, &page, &mut steps);
         assert!(
             steps.is_empty(),
             "that was asked for by an earlier follower"
@@ -627,5 +696,108 @@ mod tests {
         assert_eq!(reader.heard(), "1 at 1");
         reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
         assert!(reader.feeds.feeds.is_empty() && reader.feeds.cursors.is_empty());
+    }
+
+    /// Followers of the log `a` who come one after the other and want all of it; returns the pages that were asked for.
+    fn come(reader: &mut Follower, conns: std::ops::Range<u32>) -> Vec<Read> {
+        let follow = |index| {
+            let conn = ConnId { index, ..CONN };
+            let follow = Follow::new(conn, LogName::new("a").unwrap(), Some(""));
+            let from = follow.from;
+            reader.feeds.follow(conn, from, Box::new(follow))
+        };
+        conns.filter_map(follow).collect()
+    }
+
+    fn entries(steps: Vec<Step>) -> Vec<Arc<Shared>> {
+        let entry = |step| match step {
+            Step::Entry(shared) => Some(shared),
+            _ => None,
+        };
+        steps.into_iter().filter_map(entry).collect()
+    }
+
+    #[test]
+    fn a_page_is_read_once_for_all_who_wait_and_kept_for_who_has_no_room_yet() {
+        let mut reader = Follower::new(Slow::Resume);
+        (1..=50).for_each(|number| drop(reader.append(number)));
+        let reads = come(&mut reader, 0..3);
+        assert_eq!(reads.len(), 1, "one for all three");
+        let page = reader.page_for(&reads[0]);
+        let waiting = reader.feeds.arrived(&reads[0], Some(&page));
+        let mut given = Vec::new();
+        for (waiting, room) in waiting.into_iter().zip([ROOM, 1, 0]) {
+            let mut steps = Vec::new();
+            reader.feeds.page(waiting, &page, room, &mut steps);
+            given.push(entries(steps));
+        }
+        let counts: Vec<usize> = given.iter().map(Vec::len).collect();
+        assert_eq!(counts, [50, 1, 0], "as much as there was room for");
+        for index in 1..3 {
+            let conn = ConnId { index, ..CONN };
+            assert!(reader.feeds.can_go_on(conn));
+            let mut steps = Vec::new();
+            reader.feeds.go_on(conn, ROOM, &mut steps);
+            let shared = entries(steps);
+            let of_first = &given[0][50 - shared.len()..];
+            let same = shared.iter().zip(of_first);
+            assert!(same.clone().all(|(a, b)| Arc::ptr_eq(a, b)), "one copy");
+            assert_eq!(same.count(), 48 + index as usize);
+        }
+        assert!(reader.feeds.cursors.is_empty());
+        let log = LogName::new("a").unwrap();
+        let begin = page.begin();
+        assert!(
+            reader.feeds.kept.behind(&log, begin).is_none(),
+            "for nobody"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_no_more_is_read_again() {
+        let mut reader = Follower::new(Slow::Resume);
+        (1..=50).for_each(|number| drop(reader.append(number)));
+        let reads = come(&mut reader, 0..1);
+        let page = reader.page_for(&reads[0]);
+        let waiting = reader.feeds.arrived(&reads[0], Some(&page))[0];
+        let mut steps = Vec::new();
+        reader.feeds.page(waiting, &page, 1, &mut steps);
+        reader.feeds.kept.clear();
+        reader.feeds.go_on(waiting.conn, ROOM, &mut steps);
+        let Some(Step::Read(read)) = steps.pop() else {
+            panic!("{steps:?}")
+        };
+        let since = Since::After(page.entries[0].position);
+        assert_eq!(read.place.from, ReadFrom::Since(since));
+        assert!(!reader.feeds.can_go_on(waiting.conn), "it waits");
+        assert_eq!(entries(steps).len(), 1);
+    }
+
+    #[test]
+    fn who_comes_after_all_have_left_does_not_take_a_page_that_is_older_than_what_they_heard() {
+        let mut reader = Follower::new(Slow::Resume);
+        reader.follow(Some(""));
+        let old = reader.asked.pop().unwrap();
+        let page = reader.page_for(&old);
+        reader.say(1..=1, true);
+        reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+        reader.follow(Some(""));
+        assert_eq!(reader.asked.len(), 1, "another page");
+        let mut steps = Vec::new();
+        reader.give(&old, &page, &mut steps);
+        assert!(steps.is_empty());
+        reader.catch_up();
+        assert_eq!(reader.heard(), "1 at 1");
+    }
+
+    #[test]
+    fn what_the_owner_has_seen_is_read_for_each_by_itself() {
+        let mut feeds = Follower::new(Slow::Resume).feeds;
+        let reads = (0..2).filter_map(|index| {
+            let conn = ConnId { index, ..CONN };
+            let follow = Follow::new(conn, LogName::new("@a").unwrap(), None);
+            feeds.follow(conn, ReadFrom::Mark, Box::new(follow))
+        });
+        assert_eq!(reads.count(), 2);
     }
 }

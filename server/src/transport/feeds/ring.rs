@@ -74,6 +74,12 @@ impl Ring {
         }
     }
 
+    /// Whether an entry of this position is there.
+    pub(super) fn holds(&self, position: Position) -> bool {
+        let before = position.offset.checked_sub(1);
+        before.is_some_and(|offset| self.behind(Position { offset, ..position }).is_some())
+    }
+
     /// The entry behind a position, if the ring reaches back that far.
     pub(super) fn behind(&self, position: Position) -> Option<&Arc<Shared>> {
         let first = self.entries.front()?.entry.position;
