@@ -97,7 +97,7 @@ impl Connection {
             .fragment(fragment.opcode(), fragment.payload(), last)
     }
 
-    /// Queues a ping; its answer comes as [`Event::Pong`].
+    /// Queues a ping; its answer comes as [`Event::Pong`](crate::Event::Pong).
     ///
     /// # Errors
     /// [`Misuse::ControlTooLong`] for more than 125 bytes, [`Misuse::Closed`] once the connection is closing or closed.
@@ -110,9 +110,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues a Close frame and waits for the peer's, at most [`Config::close_timeout`].
+    /// Queues a Close frame and waits for the peer's, at most [`Config::close_timeout`](crate::Config::close_timeout).
     ///
-    /// Messages that the peer sent before its Close still come. [`Event::Closed`] ends it.
+    /// Messages that the peer sent before its Close still come. [`Event::Closed`](crate::Event::Closed) ends it.
     ///
     /// # Errors
     /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::ControlTooLong`] for a reason of more than
