@@ -19,7 +19,7 @@ const COPIED_BYTES_MAX: usize = 256;
 const OFFERED_SLICES_MAX: usize = 8;
 
 /// A list of parts that grew longer than this is not kept for others.
-const LIST_PARTS_KEPT_MAX: usize = 16;
+const LIST_PARTS_KEPT_MAX: usize = 64;
 
 /// What was queued and not yet taken by the transport.
 #[derive(Debug, Default)]
@@ -168,9 +168,9 @@ impl Outbox {
         self.own_sent = 0;
     }
 
-    /// Bytes that the memory for own frames has room for.
+    /// Bytes of memory that it owns.
     pub(crate) fn capacity(&self) -> usize {
-        self.own.capacity()
+        self.own.capacity() + self.shared.capacity() * size_of::<Shared>()
     }
 
     /// Gives back what is larger than the next one is likely to need, of one that is empty.
