@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,11 +30,24 @@ struct Run {
     artifact: Option<String>,
 }
 
+/// How a run ended that found nothing certain.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The budget is spent.
+    Done,
+    /// An input took longer than it may, in time that the machine may have spent elsewhere.
+    Slow {
+        input: PathBuf,
+        /// Inputs that were run.
+        executed: u64,
+    },
+}
+
 /// Runs `command`, the binary of `target`, to its end.
 ///
 /// # Errors
 /// When an input fails, or the run ends without its statistics.
-pub(super) fn run(target: &str, command: &mut Command) -> Result<()> {
+pub(super) fn run(target: &str, command: &mut Command) -> Result<Outcome> {
     println!("   $ {}", exec::line(command));
     command.env("ASAN_OPTIONS", SANITIZER);
     let mut child = command
@@ -44,12 +58,16 @@ pub(super) fn run(target: &str, command: &mut Command) -> Result<()> {
     let stderr = child.stderr.take().expect("stderr was piped a line above");
     let run = follow(target, BufReader::new(stderr))?;
     let status = child.wait()?;
+    if let Some(slow) = run.slow() {
+        return Ok(slow);
+    }
     if !status.success() {
         return Err(run
             .failure(target)
             .context(format!("{target} ended with {status}")));
     }
-    run.print_summary(target)
+    run.print_summary(target)?;
+    Ok(Outcome::Done)
 }
 
 /// Reads to the end; keeps a full log.
@@ -93,6 +111,15 @@ impl Run {
             value("exec/s"),
             value("cov")
         )
+    }
+
+    /// The input that took too long, if that is why the run ended.
+    fn slow(&self) -> Option<Outcome> {
+        let input = PathBuf::from(self.artifact.as_ref()?);
+        let name = input.file_name()?.to_str()?;
+        let executed = self.stats.get("number_of_executed_units")?.parse().ok()?;
+        name.starts_with("timeout-")
+            .then_some(Outcome::Slow { input, executed })
     }
 
     fn print_summary(&self, target: &str) -> Result<()> {
@@ -163,6 +190,22 @@ mod tests {
             "#4096\tpulse  cov: 31 ft: 44 corp: 9/61b lim: 4 exec/s: 2048 rss: 44Mb".to_owned(),
         );
         assert_eq!(run.progress(), "4096 execs, 2048 execs/s, coverage 31");
+    }
+
+    #[test]
+    fn only_a_timeout_is_slow() {
+        for (name, is_slow) in [("timeout-1", true), ("crash-1", false)] {
+            let mut run = Run::default();
+            run.take(format!(
+                "artifact_prefix='a/'; Test unit written to a/{name}"
+            ));
+            run.take("stat::number_of_executed_units: 12".to_owned());
+            let slow = run.slow().map(|slow| match slow {
+                Outcome::Slow { input, executed } => (input, executed),
+                Outcome::Done => panic!(),
+            });
+            assert_eq!(slow, is_slow.then(|| (PathBuf::from("a/timeout-1"), 12)));
+        }
     }
 
     #[test]

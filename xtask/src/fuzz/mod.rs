@@ -8,9 +8,11 @@ mod seeds;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use self::libfuzzer::Outcome;
 use crate::{exec, paths, setup};
 
 /// What an input may cost: a limit that is missed shows as a finding here.
@@ -68,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build(args.target.as_deref(), args.sanitizer)?;
     chosen.iter().try_for_each(|target| match &args.input {
         Some(input) => replay(target, input),
-        None => explore(target, &budget(args)),
+        None => explore(target, Budget::of(args)),
     })
 }
 
@@ -80,10 +82,37 @@ pub(crate) fn step() -> Result<()> {
     })
 }
 
-fn budget(args: &Args) -> String {
-    match args.runs {
-        Some(runs) => format!("-runs={runs}"),
-        None => format!("-max_total_time={}", args.seconds),
+/// How much a target is run.
+#[derive(Debug, Clone, Copy)]
+enum Budget {
+    Runs(u64),
+    Seconds(u64),
+}
+
+impl Budget {
+    fn of(args: &Args) -> Self {
+        args.runs.map_or(Self::Seconds(args.seconds), Self::Runs)
+    }
+
+    fn argument(self) -> String {
+        match self {
+            Self::Runs(runs) => format!("-runs={runs}"),
+            Self::Seconds(seconds) => format!("-max_total_time={seconds}"),
+        }
+    }
+
+    /// What is left of it; `None` where that is nothing.
+    fn less(self, executed: u64, took: Duration) -> Option<Self> {
+        match self {
+            Self::Runs(runs) => runs
+                .checked_sub(executed)
+                .filter(|&left| left > 0)
+                .map(Self::Runs),
+            Self::Seconds(seconds) => seconds
+                .checked_sub(took.as_secs())
+                .filter(|&left| left > 0)
+                .map(Self::Seconds),
+        }
     }
 }
 
@@ -148,7 +177,33 @@ fn nightly(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-fn explore(target: &str, budget: &str) -> Result<()> {
+/// Runs a target until its budget is spent.
+///
+/// The limit of time is one of the clock's: on a machine that does something else for a second, an input may miss it that
+/// takes a millisecond. One that passes three times when it is run again is not a finding, and the rest of the budget is
+/// run behind it.
+fn explore(target: &str, budget: Budget) -> Result<()> {
+    let mut left = Some(budget);
+    while let Some(budget) = left {
+        let started = Instant::now();
+        left = match libfuzzer::run(target, &mut fuzzer(target, budget)?)? {
+            Outcome::Done => None,
+            Outcome::Slow { input, executed } => {
+                for _ in 0..3 {
+                    replay(target, &input).context("an input takes longer than it may")?;
+                }
+                println!(
+                    "   {target}: a timeout after {executed} execs that does not come again: the machine's"
+                );
+                budget.less(executed, started.elapsed())
+            }
+        };
+    }
+    Ok(())
+}
+
+/// The command that fuzzes a target.
+fn fuzzer(target: &str, budget: Budget) -> Result<Command> {
     let corpus = home().join("corpus").join(target);
     let artifacts = home().join("artifacts").join(target);
     for folder in [&corpus, &artifacts] {
@@ -156,14 +211,15 @@ fn explore(target: &str, budget: &str) -> Result<()> {
     }
     let seeds = seeds::expand(target)?;
     let mut command = exec::command(binary(target)?);
-    command.args([budget, MEMORY_LIMIT, TIME_LIMIT, LENGTH_LIMIT]);
+    command.args([&budget.argument(), MEMORY_LIMIT, TIME_LIMIT, LENGTH_LIMIT]);
     command.arg("-print_final_stats=1");
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
     let dictionary = home().join("dictionaries").join(format!("{target}.dict"));
     if dictionary.exists() {
         command.arg(format!("-dict={}", dictionary.display()));
     }
-    libfuzzer::run(target, command.arg(corpus).arg(seeds))
+    command.arg(corpus).arg(seeds);
+    Ok(command)
 }
 
 fn replay(target: &str, input: &Path) -> Result<()> {
