@@ -56,6 +56,10 @@ impl Worker {
 
     pub(super) fn follow(&mut self, follow: Box<Follow>) {
         let (conn, from) = (follow.conn, follow.from);
+        if self.table.get_mut(conn).is_none() {
+            // Nobody would say that it follows no more.
+            return;
+        }
         if let Some(read) = self.feeds.follow(conn, from, follow) {
             self.read_page(read);
         }

@@ -218,7 +218,9 @@ impl Worker {
     /// Tells what is not kept. Who is behind has enough to read, and is not told.
     fn tell(&mut self, to: &Audience, except: Option<ConnId>, text: &str) {
         let prepared = Prepared::new(&Message::text(text));
-        for follower in self.hub.audience(to).to_vec() {
+        // A list of its own, because queueing marks connections of this worker.
+        let followers: Vec<ConnId> = self.hub.audience(to).iter().copied().collect();
+        for follower in followers {
             if Some(follower) != except {
                 self.send_prepared_if_room(follower, &prepared);
             }
