@@ -187,9 +187,8 @@ impl Worker {
     pub(super) fn run_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Send(to, text) => {
-                if let Some(web_socket) = self.web_socket(to) {
-                    // Refused while closing: then nobody waits for it.
-                    let _ = web_socket.connection.send(&Message::text(&text));
+                if let Some(conn) = self.table.get_mut(to) {
+                    conn.send_text(&text);
                     self.mark_dirty(to);
                 }
             }
