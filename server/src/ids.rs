@@ -162,6 +162,12 @@ impl RoomName {
 }
 
 impl Session {
+    /// The session of a random number: its 32 hexadecimal digits.
+    #[must_use]
+    pub fn random(number: u128) -> Self {
+        Self(arcstr::format!("{number:032x}"))
+    }
+
     /// The session of who publishes over HTTP and names none.
     #[must_use]
     pub fn http() -> Self {

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::conn_set::ConnSet;
-use super::member::Member;
+use super::member::{Member, SessionKey};
 use crate::ids::{ConnId, Session, UserName};
 
 /// Everybody. The tables hold indexes of members, whose names are not written down twice.
@@ -158,7 +158,7 @@ impl People {
     }
 
     fn has_connected(&self, user: &UserName, session: &Session) -> bool {
-        let key = Some((user, session));
+        let key = Some((user, SessionKey::of(session)));
         let has_key = |index: &u32| key_of(&self.members, *index) == key;
         self.sessions
             .find(self.hasher.hash_one(key), has_key)
@@ -170,10 +170,10 @@ impl People {
     pub(super) fn guest(&mut self, session: &Session) -> UserName {
         let mut number = fingerprint(session.as_str()) >> 32;
         loop {
-            if let Ok(user) = UserName::new(&format!("guest-{number:08x}")) {
-                if !self.is_connected(&user) || self.has_connected(&user, session) {
-                    return user;
-                }
+            if let Ok(user) = UserName::new(&format!("guest-{number:08x}"))
+                && (!self.is_connected(&user) || self.has_connected(&user, session))
+            {
+                return user;
             }
             number = u64::from(self.random.random::<u32>());
         }
@@ -181,11 +181,7 @@ impl People {
 
     /// A session that nobody guesses.
     pub(super) fn random_session(&mut self) -> Session {
-        loop {
-            if let Ok(session) = Session::new(&format!("{:032x}", self.random.random::<u128>())) {
-                return session;
-            }
-        }
+        Session::random(self.random.random())
     }
 }
 
@@ -195,9 +191,9 @@ fn user_of(members: &[Option<Member>], index: u32) -> Option<&UserName> {
 }
 
 /// What a session is known by.
-fn key_of(members: &[Option<Member>], index: u32) -> Option<(&UserName, &Session)> {
+fn key_of(members: &[Option<Member>], index: u32) -> Option<(&UserName, SessionKey<'_>)> {
     let member = members.get(index as usize)?.as_ref()?;
-    Some((&member.user, &member.session))
+    Some((&member.user, member.session.key()))
 }
 
 fn is_user<'a>(members: &'a [Option<Member>], user: &'a UserName) -> impl Fn(&u32) -> bool + 'a {

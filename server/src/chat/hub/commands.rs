@@ -6,7 +6,7 @@ use super::Hub;
 use crate::chat::command::{Command, Refused, Request};
 use crate::chat::effect::{Append, Audience, Effect, Part, Reading};
 use crate::chat::event::Event;
-use crate::chat::member::Joined;
+use crate::chat::member::{Joined, KeptSession};
 use crate::chat::parked::Place;
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, NameError, RoomName, Session, UserName};
@@ -86,7 +86,7 @@ impl Hub {
         let Some(member) = self.people.get(conn) else {
             return Ok(());
         };
-        let (old_user, old_session) = (member.user.clone(), member.session.clone());
+        let (old_user, old_session) = (member.user.clone(), member.session.get());
         let user = match user {
             Some(name) => UserName::new(name).map_err(|error| bad_name("user", error))?,
             None => old_user.clone(),
@@ -102,7 +102,7 @@ impl Hub {
             }
             self.people.remove_identity(conn);
             if let Some(member) = self.people.get_mut(conn) {
-                (member.user, member.session) = (user.clone(), session);
+                (member.user, member.session) = (user.clone(), KeptSession::new(session));
             }
             places = self.take_identity(conn, now);
         }
@@ -241,14 +241,14 @@ impl Hub {
         seq: Option<&RawValue>,
         id: Option<&RawValue>,
     ) {
-        let Some(member) = self.people.get(conn) else {
+        let Some(member) = self.people.get_mut(conn) else {
             return;
         };
         self.effects.push(Effect::Append(Append {
             log,
             conn,
             from: member.user.clone(),
-            session: member.session.clone(),
+            session: member.session.keep_text(),
             content: content.to_owned(),
             seq: seq.map(ToOwned::to_owned),
             id: id.map(ToOwned::to_owned),

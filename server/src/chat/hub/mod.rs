@@ -17,7 +17,7 @@ use super::command::{BadCommand, Refused, Request};
 use super::conn_set::ConnSet;
 use super::effect::{Audience, Effect, Follow, Joiner, Parting};
 use super::event::Event;
-use super::member::{Joined, Member};
+use super::member::{Joined, KeptSession, Member};
 use super::parked::{Parked, Place};
 use super::people::People;
 use super::room::Rooms;
@@ -154,7 +154,7 @@ impl Hub {
         self.people.insert(Member {
             conn,
             user: user.clone(),
-            session,
+            session: KeptSession::new(session),
             home: joiner.rooms.first().map(|home| self.rooms.known(home)),
             rooms: SmallVec::new(),
             bad_messages: 0,
@@ -191,7 +191,7 @@ impl Hub {
         };
         let places = member.places();
         let rooms = mem::take(&mut member.rooms);
-        let (user, session) = (member.user.clone(), member.session.clone());
+        let (user, session) = (member.user.clone(), member.session.get());
         self.earlier.remove(&conn);
         for Joined { room, .. } in &rooms {
             self.effects.push(Effect::Unfollow(conn, room.log()));
@@ -354,7 +354,7 @@ impl Hub {
         }
         let member = self.people.get(conn);
         member.map_or_else(Vec::new, |Member { user, session, .. }| {
-            self.parked.take(user, session, now.instant)
+            self.parked.take(user, &session.get(), now.instant)
         })
     }
 
@@ -364,12 +364,12 @@ impl Hub {
         let Some(member) = self.people.get(conn) else {
             return;
         };
-        let (session, user) = (member.session.as_str(), member.user.as_str());
+        let (session, user) = (member.session.get(), member.user.as_str());
         let msg = format!("Welcome, {user}.");
         let heartbeat = self.config.heartbeat_seconds;
         let time = now.unix_ms;
         let text = Event::Welcome {
-            session,
+            session: session.as_str(),
             user,
             msg: &msg,
             heartbeat,
