@@ -229,6 +229,8 @@ impl Worker {
                     let mut steps = Vec::new();
                     self.feeds.page(reader, page, room, &mut steps);
                     self.run_steps(id, steps);
+                    // At once: hundreds may have waited, and each is told who is there.
+                    self.run_effects();
                     self.note_behind(id);
                     self.serve_later(id);
                 }

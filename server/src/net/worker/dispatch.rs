@@ -219,6 +219,7 @@ impl Worker {
         let prepared = Prepared::new(&Message::text(text));
         // A list of its own, because queueing marks connections of this worker.
         let followers: Vec<ConnId> = self.hub.audience(to).iter().copied().collect();
+        self.told_bytes += prepared.frame().len() * followers.len();
         for follower in followers {
             if Some(follower) != except {
                 self.send_prepared_if_room(follower, &prepared);
