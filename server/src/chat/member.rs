@@ -18,7 +18,6 @@ pub(super) struct Member {
     pub(super) home: Option<RoomName>,
     pub(super) rooms: SmallVec<[Joined; 1]>,
     pub(super) bucket: TokenBucket,
-    pub(super) bad_messages: u8,
 }
 
 /// A session as it is kept: a random one as its number, until its text is needed for a message. Who only listens never says
@@ -132,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_member_is_small() {
-        assert_eq!(size_of::<Option<Member>>(), 96);
+        assert_eq!(size_of::<Option<Member>>(), 88);
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub struct Hub {
     parked: Parked,
     /// Where the sessions of connections were before, until those say `hello`.
     earlier: HashMap<ConnId, Vec<Place>, foldhash::fast::RandomState>,
+    /// Messages in a row that were no command, of those whose last was none.
+    bad_messages: HashMap<ConnId, u8, foldhash::fast::RandomState>,
     effects: Vec<Effect>,
     /// When the first connection came.
     start: Option<Instant>,
@@ -96,6 +98,7 @@ impl Hub {
             rooms: Rooms::default(),
             parked: Parked::default(),
             earlier: HashMap::default(),
+            bad_messages: HashMap::default(),
             effects: Vec::new(),
             start: None,
         }
@@ -157,7 +160,6 @@ impl Hub {
             session: KeptSession::new(session),
             home: joiner.rooms.first().map(|home| self.rooms.known(home)),
             rooms: SmallVec::new(),
-            bad_messages: 0,
             bucket: TokenBucket::full(self.config.messages, since_start),
         });
         let earlier = self.take_identity(conn, now);
@@ -193,6 +195,7 @@ impl Hub {
         let rooms = mem::take(&mut member.rooms);
         let (user, session) = (member.user.clone(), member.session.get());
         self.earlier.remove(&conn);
+        self.bad_messages.remove(&conn);
         for Joined { room, .. } in &rooms {
             self.effects.push(Effect::Unfollow(conn, room.log()));
             self.leave_room_as(conn, room, &user);
@@ -223,7 +226,7 @@ impl Hub {
             Ok(request) => request,
             Err(error) => return self.bad_message(conn, &error),
         };
-        member.bad_messages = 0;
+        self.bad_messages.remove(&conn);
         if !member.bucket.take(self.config.messages, since_start) {
             let refused = Refused {
                 code: "rate_limited",
@@ -382,11 +385,9 @@ impl Hub {
 
     fn bad_message(&mut self, conn: ConnId, bad: &BadCommand<'_>) {
         self.send_error(conn, &bad.refused, bad.seq, bad.id);
-        let Some(member) = self.people.get_mut(conn) else {
-            return;
-        };
-        member.bad_messages += 1;
-        if member.bad_messages >= self.config.bad_messages_max {
+        let in_a_row = self.bad_messages.entry(conn).or_insert(0);
+        *in_a_row = in_a_row.saturating_add(1);
+        if *in_a_row >= self.config.bad_messages_max {
             self.effects.push(Effect::Close(conn, Parting::BadMessages));
         }
     }

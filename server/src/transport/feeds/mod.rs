@@ -9,6 +9,7 @@
 //! Pure: it says what to send and what to read, as [`Step`]s in order.
 
 mod cursor;
+mod feed;
 mod kept;
 mod quiet;
 mod reads;
@@ -19,13 +20,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cursor::Cursor;
+use feed::Feed;
 use kept::Kept;
 use quiet::{QuietLog, QuietLogs};
 use reads::Reads;
-use ring::Ring;
 pub use ring::Shared;
 
-use crate::chat::{ConnSet, Follow};
+use crate::chat::Follow;
 use crate::ids::{ConnId, LogName};
 use crate::log::{Entry, Gap, Page, Position, ReadFrom, Rules, Slow};
 
@@ -45,20 +46,6 @@ pub struct Feeds {
     /// What is being read for them.
     reads: Reads,
     ticket: u32,
-}
-
-/// A log that somebody follows.
-#[derive(Debug)]
-struct Feed {
-    /// Tells it from an earlier one of the same log, which may have known what this one does not.
-    number: u32,
-    ring: Ring,
-    /// The newest position that was announced; unknown before the first page.
-    head: Option<Position>,
-    /// Followers at the head.
-    live: ConnSet,
-    /// How many have a cursor.
-    behind: usize,
 }
 
 /// Whose page it is.
@@ -471,23 +458,6 @@ fn cursor_of(
 ) -> Option<&Cursor> {
     let cursors = cursors.get(&reader.conn)?;
     cursors.iter().find(|cursor| cursor.ticket == reader.ticket)
-}
-
-impl Feed {
-    fn new(number: u32) -> Self {
-        Self {
-            number,
-            ring: Ring::default(),
-            head: None,
-            live: ConnSet::default(),
-            behind: 0,
-        }
-    }
-
-    /// One follower that is at the head, and nothing in memory.
-    fn is_quiet(&self) -> bool {
-        self.behind == 0 && self.live.len() == 1 && self.ring.is_empty()
-    }
 }
 
 impl Place {
