@@ -14,8 +14,12 @@ const SPARES_BYTES_MAX: usize = 4 << 20;
 /// The most that one keeps: what a single large message needed is not kept.
 const SPARE_BYTES_MAX: usize = 1 << 20;
 
+/// After so many are taken, those that nobody has needed meanwhile are given back: a crowd that has left must not keep memory.
+/// No fewer than are kept: who has something for each of so many, time after time, takes the last of them in between.
+const TAKEN_PER_REVIEW: usize = SPARES_MAX;
+
 thread_local! {
-    static SPARES: RefCell<Spares> = const { RefCell::new(Spares { outputs: Vec::new(), bytes: 0 }) };
+    static SPARES: RefCell<Spares> = const { RefCell::new(Spares::new()) };
 }
 
 /// Bytes on their way, and what waits until they are gone.
@@ -36,16 +40,47 @@ struct Spares {
     )]
     outputs: Vec<Box<Output>>,
     bytes: usize,
+    /// How many were taken since the last review.
+    taken: usize,
+    /// The fewest that were left meanwhile.
+    unused: usize,
+}
+
+impl Spares {
+    const fn new() -> Self {
+        Self {
+            outputs: Vec::new(),
+            bytes: 0,
+            taken: 0,
+            unused: 0,
+        }
+    }
+
+    fn take(&mut self) -> Box<Output> {
+        let output = self.outputs.pop().unwrap_or_default();
+        self.bytes -= output.outbox.capacity();
+        self.unused = self.unused.min(self.outputs.len());
+        self.taken += 1;
+        if self.taken == TAKEN_PER_REVIEW {
+            self.review();
+        }
+        output
+    }
+
+    /// Frees those that were not needed. The list is taken from at its end: they are at its beginning.
+    fn review(&mut self) {
+        for unused in self.outputs.drain(..self.unused) {
+            self.bytes -= unused.outbox.capacity();
+        }
+        self.outputs.shrink_to(2 * self.outputs.len());
+        (self.taken, self.unused) = (0, self.outputs.len());
+    }
 }
 
 impl Output {
     /// One with nothing in it.
     pub(crate) fn take() -> Box<Self> {
-        SPARES.with_borrow_mut(|spares| {
-            let output = spares.outputs.pop().unwrap_or_default();
-            spares.bytes -= output.outbox.capacity();
-            output
-        })
+        SPARES.with_borrow_mut(Spares::take)
     }
 
     /// Keeps it for the next connection of this thread; nothing is unsent in it.
@@ -101,6 +136,23 @@ mod tests {
             assert_eq!(Output::take().outbox.capacity(), 8);
         }
         assert_eq!((Output::take().outbox.capacity(), kept()), (0, (0, 0)));
+    }
+
+    #[test]
+    fn what_a_crowd_needed_is_given_back_when_it_has_left() {
+        let turn = |crowd: usize| {
+            let taken: Vec<_> = (0..crowd).map(|_| Output::take()).collect();
+            taken.into_iter().for_each(Output::give);
+            kept().0
+        };
+        assert_eq!(turn(1000), 1000);
+        for _ in 0..2 * TAKEN_PER_REVIEW / 1000 {
+            assert_eq!(turn(1000), 1000, "all are needed");
+        }
+        for _ in 0..2 * TAKEN_PER_REVIEW {
+            turn(1);
+        }
+        assert_eq!(kept().0, 1);
     }
 
     #[test]

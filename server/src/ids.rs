@@ -2,13 +2,17 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+
+use arcstr::{ArcStr, literal};
 
 /// The longest room, user or session name, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
 
 /// The log that everyone follows.
 pub const BROADCAST_LOG: &str = "*";
+
+const BROADCAST_TEXT: ArcStr = literal!("*");
 
 /// A connection: its place in the table, and a number that no connection at that place had before, so that a stale
 /// event finds nobody.
@@ -55,53 +59,69 @@ fn check_name(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Makes a type of shared, immutable text that is found in a map by its `str`.
+/// Makes a type of shared, immutable text that is found in a map by its `str`. The text in memory may have something in front
+/// of the name, so that another name can share it.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, behind $prefix:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(ArcStr);
 
         impl $name {
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                let prefix: &str = $prefix;
+                &self.0[prefix.len()..]
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.as_str().hash(state);
             }
         }
 
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
-                &self.0
+                self.as_str()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name))
+                    .field(&self.as_str())
+                    .finish()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
     };
 }
 
 name! {
-    /// A user.
-    UserName
+    /// A user. It shares the text of its log.
+    UserName, behind "@"
 }
 
 name! {
     /// A room that users join.
-    RoomName
+    RoomName, behind ""
 }
 
 name! {
     /// What a client calls one run of itself; with the user and `seq` it is the idempotency key of a message.
-    Session
+    Session, behind ""
 }
 
 name! {
     /// A log: a room's, a user's (`@name`) or the broadcast's (`*`).
-    LogName
+    LogName, behind ""
 }
 
 impl UserName {
@@ -111,13 +131,13 @@ impl UserName {
     /// It is empty, too long or has a control character.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check_name(name)?;
-        Ok(Self(name.into()))
+        Ok(Self(arcstr::format!("@{name}")))
     }
 
     /// The log of what is sent to this user.
     #[must_use]
     pub fn log(&self) -> LogName {
-        LogName(format!("@{}", self.0).into())
+        LogName(self.0.clone())
     }
 }
 
@@ -137,15 +157,21 @@ impl RoomName {
     /// The room's log.
     #[must_use]
     pub fn log(&self) -> LogName {
-        LogName(Arc::clone(&self.0))
+        LogName(self.0.clone())
     }
 }
 
 impl Session {
+    /// The session of a random number: its 32 hexadecimal digits.
+    #[must_use]
+    pub fn random(number: u128) -> Self {
+        Self(arcstr::format!("{number:032x}"))
+    }
+
     /// The session of who publishes over HTTP and names none.
     #[must_use]
     pub fn http() -> Self {
-        Self("http".into())
+        Self(literal!("http"))
     }
 
     /// Checks a name.
@@ -174,7 +200,7 @@ impl LogName {
     /// The log that everyone follows.
     #[must_use]
     pub fn broadcast() -> Self {
-        Self(BROADCAST_LOG.into())
+        Self(BROADCAST_TEXT)
     }
 }
 
@@ -198,5 +224,15 @@ mod tests {
         assert_eq!(RoomName::new("@alice").err(), Some(NameError::Reserved));
         assert_eq!(RoomName::new("*").err(), Some(NameError::Reserved));
         assert_eq!(UserName::new("alice").unwrap().log().as_str(), "@alice");
+    }
+
+    #[test]
+    fn a_name_is_found_by_its_text() {
+        use std::collections::{BTreeSet, HashSet};
+        let names = || ["b", "a"].map(|name| UserName::new(name).unwrap());
+        assert!(HashSet::from(names()).contains("a"));
+        let sorted = BTreeSet::from(names());
+        assert_eq!(sorted.first().map(UserName::as_str), Some("a"));
+        assert!(sorted.contains("b") && !sorted.contains("@b"));
     }
 }

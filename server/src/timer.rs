@@ -1,7 +1,7 @@
 //! A hashed timer wheel (Varghese and Lauck, scheme 6), used lazily: a deadline that moves later, as one does with every
 //! byte that arrives, costs nothing until its old slot comes up; then the owner is asked and slotted again.
 
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::ids::ConnId;
@@ -12,19 +12,19 @@ const TICK: Duration = Duration::from_millis(50);
 /// How far ahead the wheel reaches (51 s); what is due later comes up there and is slotted again.
 const SLOTS: usize = 1024;
 
-/// A tick of the wheel: they are counted from 1.
-pub(crate) type Tick = NonZeroU64;
+/// A tick of the wheel: they are counted from 1, for six years.
+pub(crate) type Tick = NonZeroU32;
 
 /// Who is to be asked when.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     start: Instant,
     /// All slots before this tick are empty.
-    current: u64,
+    current: u32,
     slots: Box<[Vec<Entry>]>,
     entries: usize,
     /// All slots from `current` to before this tick are empty, too.
-    next: u64,
+    next: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +46,9 @@ impl Wheel {
 
     /// Slots `owner` at `deadline` and returns the tick: the owner keeps it, to know its newest slot from older ones.
     pub(crate) fn insert(&mut self, owner: ConnId, deadline: Instant) -> Tick {
-        let latest = self.current + SLOTS as u64 - 1;
+        let latest = self.current + SLOTS as u32 - 1;
         let number = self.tick_of(deadline).get().clamp(self.current, latest);
-        let tick = NonZeroU64::new(number).unwrap_or(Tick::MIN);
+        let tick = Tick::new(number).unwrap_or(Tick::MIN);
         self.slots[slot(number)].push(Entry { tick, owner });
         self.entries += 1;
         self.next = self.next.min(number);
@@ -61,13 +61,13 @@ impl Wheel {
             .saturating_duration_since(self.start)
             .as_nanos()
             .div_ceil(TICK.as_nanos());
-        Tick::MIN.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+        Tick::MIN.saturating_add(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 
     /// Appends to `due` everybody whose slot has come up at `now`, with its tick.
     pub(crate) fn expire(&mut self, now: Instant, due: &mut Vec<(ConnId, Tick)>) {
         let passed = now.saturating_duration_since(self.start).as_nanos() / TICK.as_nanos();
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX).saturating_add(1);
+        let passed = u32::try_from(passed + 1).unwrap_or(u32::MAX - 1);
         while self.current <= passed {
             if self.entries == 0 {
                 self.current = passed + 1;
@@ -92,13 +92,13 @@ impl Wheel {
         while self.slots[slot(self.next)].is_empty() {
             self.next += 1;
         }
-        let ticks = u32::try_from(self.next - 1).unwrap_or(u32::MAX);
+        let ticks = self.next - 1;
         Some((self.start + TICK * ticks).saturating_duration_since(now))
     }
 }
 
-const fn slot(tick: u64) -> usize {
-    (tick % SLOTS as u64) as usize
+const fn slot(tick: u32) -> usize {
+    tick as usize % SLOTS
 }
 
 #[cfg(test)]

@@ -49,10 +49,6 @@ pub enum Effect {
 pub enum Audience {
     /// Those in a room.
     Room(RoomName),
-    /// Those of a user.
-    User(UserName),
-    /// All that chat.
-    Everyone,
 }
 
 /// A message on its way into a log.

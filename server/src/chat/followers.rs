@@ -6,14 +6,14 @@ use crate::ids::ConnId;
 
 /// Connections in no particular order.
 #[derive(Debug, Default)]
-pub struct Followers {
+pub(super) struct Followers {
     list: Vec<ConnId>,
     places: HashMap<ConnId, u32, foldhash::fast::RandomState>,
 }
 
 impl Followers {
     /// Adds a connection; `false` if it is there already.
-    pub fn insert(&mut self, conn: ConnId) -> bool {
+    pub(super) fn insert(&mut self, conn: ConnId) -> bool {
         let place = self.list.len() as u32;
         if self.places.contains_key(&conn) {
             return false;
@@ -24,7 +24,7 @@ impl Followers {
     }
 
     /// Takes a connection out; `false` if it is not there.
-    pub fn remove(&mut self, conn: ConnId) -> bool {
+    pub(super) fn remove(&mut self, conn: ConnId) -> bool {
         let Some(place) = self.places.remove(&conn) else {
             return false;
         };
@@ -40,20 +40,12 @@ impl Followers {
     }
 
     /// All of them.
-    #[must_use]
-    pub fn as_slice(&self) -> &[ConnId] {
+    pub(super) fn as_slice(&self) -> &[ConnId] {
         &self.list
     }
 
-    /// Whether this connection is among them.
-    #[must_use]
-    pub fn contains(&self, conn: ConnId) -> bool {
-        self.places.contains_key(&conn)
-    }
-
     /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 }
@@ -81,6 +73,9 @@ mod tests {
             left,
             (0..100).filter(|index| index % 3 != 0).collect::<Vec<_>>()
         );
-        assert!(left.iter().all(|&index| followers.contains(id(index))));
+        assert!(
+            left.iter()
+                .all(|&index| followers.places.contains_key(&id(index)))
+        );
     }
 }

@@ -4,10 +4,12 @@
 //! place in its log is, the log says: the hub asks for it by [`Effect::Append`] and hears of it in [`Hub::appended`].
 
 mod command;
+mod conn_set;
 mod effect;
 mod event;
 mod followers;
 mod hub;
+mod member;
 mod parked;
 mod people;
 mod relay;
@@ -15,8 +17,8 @@ mod room;
 
 pub use command::check_seq;
 pub use command::{BadCommand, Command, Refused, Request};
+pub use conn_set::ConnSet;
 pub use effect::{Append, Audience, Effect, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, entry_text, gap_text};
-pub use followers::Followers;
-pub use hub::{HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, not_kept, not_read, part_of};
+pub use hub::{Crowd, HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, not_kept, not_read, part_of};
 pub use relay::Relay;

@@ -1,19 +1,28 @@
-//! Who is connected: the connections of each user, and the one connection of each session.
+//! Who is connected: the members, the users that they are, and the one connection of each session.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 
+use hashbrown::HashTable;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::followers::Followers;
+use super::conn_set::ConnSet;
+use super::member::{Member, SessionKey};
 use crate::ids::{ConnId, Session, UserName};
 
-/// Everybody.
+/// Everybody. The tables hold indexes of members, whose names are not written down twice.
 #[derive(Debug)]
 pub(super) struct People {
-    everyone: Followers,
-    users: HashMap<UserName, Followers, foldhash::fast::RandomState>,
-    sessions: HashMap<(UserName, Session), ConnId, foldhash::fast::RandomState>,
+    /// By the connection's index.
+    members: Vec<Option<Member>>,
+    /// One connection of each user.
+    users: HashTable<u32>,
+    /// All connections of the users that have several.
+    several: HashMap<UserName, ConnSet, foldhash::fast::RandomState>,
+    /// The connection of each session: the newest that came with it.
+    sessions: HashTable<u32>,
+    hasher: foldhash::fast::RandomState,
     random: StdRng,
 }
 
@@ -21,57 +30,139 @@ impl People {
     /// Nobody yet; `seed` names guests and sessions.
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            everyone: Followers::default(),
-            users: HashMap::default(),
-            sessions: HashMap::default(),
+            members: Vec::new(),
+            users: HashTable::new(),
+            several: HashMap::default(),
+            sessions: HashTable::new(),
+            hasher: foldhash::fast::RandomState::default(),
             random: StdRng::seed_from_u64(seed),
         }
     }
 
-    /// All connections.
-    pub(super) fn everyone(&self) -> &[ConnId] {
-        self.everyone.as_slice()
+    // ---- members ----
+
+    /// Adds a member, which has no identity yet.
+    pub(super) fn insert(&mut self, member: Member) {
+        let index = member.conn.index as usize;
+        if index >= self.members.len() {
+            self.members.resize_with(index + 1, || None);
+        }
+        self.members[index] = Some(member);
     }
 
-    /// The connections of a user.
-    pub(super) fn connections_of(&self, user: &UserName) -> &[ConnId] {
-        self.users
-            .get(user.as_str())
-            .map_or(&[], Followers::as_slice)
+    /// Takes a member out, whose identity was [taken](Self::remove_identity) from it.
+    pub(super) fn remove(&mut self, conn: ConnId) {
+        if self.get(conn).is_some() {
+            self.members[conn.index as usize] = None;
+        }
+        while matches!(self.members.last(), Some(None)) {
+            self.members.pop();
+        }
     }
 
-    /// Makes the connection one of the user's, and the session's only one; returns the one that had the session.
-    pub(super) fn insert(
-        &mut self,
-        conn: ConnId,
-        user: &UserName,
-        session: &Session,
-    ) -> Option<ConnId> {
-        self.everyone.insert(conn);
-        self.users.entry(user.clone()).or_default().insert(conn);
-        self.sessions
-            .insert((user.clone(), session.clone()), conn)
-            .filter(|older| *older != conn)
+    /// The member of a connection.
+    pub(super) fn get(&self, conn: ConnId) -> Option<&Member> {
+        let member = self.at(conn.index)?;
+        (member.conn == conn).then_some(member)
     }
 
-    /// Whether the session is this connection's, and not a newer one's.
-    pub(super) fn has_session(&self, conn: ConnId, user: &UserName, session: &Session) -> bool {
-        self.sessions.get(&(user.clone(), session.clone())) == Some(&conn)
+    /// The same, to be changed; its names only while it has no identity.
+    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Member> {
+        let member = self.members.get_mut(conn.index as usize)?;
+        member.as_mut().filter(|member| member.conn == conn)
     }
 
-    /// Takes the connection out; the session stays with a newer one that has it.
-    pub(super) fn remove(&mut self, conn: ConnId, user: &UserName, session: &Session) {
-        self.everyone.remove(conn);
-        if let Some(connections) = self.users.get_mut(user.as_str()) {
-            connections.remove(conn);
-            if connections.is_empty() {
-                self.users.remove(user.as_str());
+    /// The member with this index.
+    pub(super) fn at(&self, index: u32) -> Option<&Member> {
+        self.members.get(index as usize)?.as_ref()
+    }
+
+    // ---- users and sessions ----
+
+    /// Makes a member one of its user's connections, and its session's only one; returns the one that had the session.
+    pub(super) fn add_identity(&mut self, conn: ConnId) -> Option<ConnId> {
+        let index = conn.index;
+        let user = self.get(conn)?.user.clone();
+        let (members, hasher) = (&self.members, &self.hasher);
+        match self
+            .users
+            .find(hasher.hash_one(Some(&user)), is_user(members, &user))
+        {
+            Some(&other) => {
+                let connections = self.several.entry(user).or_default();
+                connections.insert(other);
+                connections.insert(index);
+            }
+            None => {
+                let hash = |index: &u32| hasher.hash_one(user_of(members, *index));
+                self.users.insert_unique(hash(&index), index, hash);
             }
         }
-        let key = (user.clone(), session.clone());
-        if self.sessions.get(&key) == Some(&conn) {
-            self.sessions.remove(&key);
+        let (members, hasher) = (&self.members, &self.hasher);
+        let key = key_of(members, index);
+        let hash = |index: &u32| hasher.hash_one(key_of(members, *index));
+        let has_key = |other: &u32| key_of(members, *other) == key;
+        match self.sessions.find_mut(hash(&index), has_key) {
+            Some(holder) => {
+                let older = std::mem::replace(holder, index);
+                self.at(older).map(|older| older.conn)
+            }
+            None => {
+                self.sessions.insert_unique(hash(&index), index, hash);
+                None
+            }
         }
+    }
+
+    /// Whether the session is this member's, and not a newer one's.
+    pub(super) fn has_session(&self, conn: ConnId) -> bool {
+        let key = key_of(&self.members, conn.index);
+        let is_it = |index: &u32| *index == conn.index;
+        let hash = self.hasher.hash_one(key);
+        self.get(conn).is_some() && self.sessions.find(hash, is_it).is_some()
+    }
+
+    /// Takes its identity from a member; the session stays with a newer one that has it.
+    pub(super) fn remove_identity(&mut self, conn: ConnId) {
+        let index = conn.index;
+        let Some(user) = self.get(conn).map(|member| member.user.clone()) else {
+            return;
+        };
+        let hash = self.hasher.hash_one(key_of(&self.members, index));
+        if let Ok(found) = self.sessions.find_entry(hash, |other| *other == index) {
+            found.remove();
+        }
+        let hash = self.hasher.hash_one(Some(&user));
+        let is_it = is_user(&self.members, &user);
+        let Ok(mut found) = self.users.find_entry(hash, is_it) else {
+            return;
+        };
+        let Some(connections) = self.several.get_mut(&user) else {
+            found.remove();
+            return;
+        };
+        connections.remove(index);
+        if let Some(other) = connections.iter().next() {
+            *found.get_mut() = other;
+        }
+        if connections.len() == 1 {
+            self.several.remove(&user);
+        }
+    }
+
+    fn is_connected(&self, user: &UserName) -> bool {
+        let hash = self.hasher.hash_one(Some(user));
+        self.users
+            .find(hash, is_user(&self.members, user))
+            .is_some()
+    }
+
+    fn has_connected(&self, user: &UserName, session: &Session) -> bool {
+        let key = Some((user, SessionKey::of(session)));
+        let has_key = |index: &u32| key_of(&self.members, *index) == key;
+        self.sessions
+            .find(self.hasher.hash_one(key), has_key)
+            .is_some()
     }
 
     /// A guest's name. It follows from the session, so that who comes back with its session is the same guest; if
@@ -79,12 +170,10 @@ impl People {
     pub(super) fn guest(&mut self, session: &Session) -> UserName {
         let mut number = fingerprint(session.as_str()) >> 32;
         loop {
-            if let Ok(user) = UserName::new(&format!("guest-{number:08x}")) {
-                let is_free = !self.users.contains_key(user.as_str());
-                let key = (user, session.clone());
-                if is_free || self.sessions.contains_key(&key) {
-                    return key.0;
-                }
+            if let Ok(user) = UserName::new(&format!("guest-{number:08x}"))
+                && (!self.is_connected(&user) || self.has_connected(&user, session))
+            {
+                return user;
             }
             number = u64::from(self.random.random::<u32>());
         }
@@ -92,12 +181,23 @@ impl People {
 
     /// A session that nobody guesses.
     pub(super) fn random_session(&mut self) -> Session {
-        loop {
-            if let Ok(session) = Session::new(&format!("{:032x}", self.random.random::<u128>())) {
-                return session;
-            }
-        }
+        Session::random(self.random.random())
     }
+}
+
+fn user_of(members: &[Option<Member>], index: u32) -> Option<&UserName> {
+    let member = members.get(index as usize)?.as_ref()?;
+    Some(&member.user)
+}
+
+/// What a session is known by.
+fn key_of(members: &[Option<Member>], index: u32) -> Option<(&UserName, SessionKey<'_>)> {
+    let member = members.get(index as usize)?.as_ref()?;
+    Some((&member.user, member.session.key()))
+}
+
+fn is_user<'a>(members: &'a [Option<Member>], user: &'a UserName) -> impl Fn(&u32) -> bool + 'a {
+    move |index| user_of(members, *index) == Some(user)
 }
 
 /// FNV-1a: the same in each run, and nothing that a secret hangs on.

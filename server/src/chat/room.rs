@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-use super::followers::Followers;
+use super::conn_set::ConnSet;
 use crate::ids::{ConnId, RoomName, UserName};
 
 /// All rooms that somebody is in.
@@ -12,16 +12,22 @@ pub(super) struct Rooms(HashMap<RoomName, Room, foldhash::fast::RandomState>);
 
 #[derive(Debug, Default)]
 struct Room {
-    followers: Followers,
+    followers: ConnSet,
     /// Connections of each user, in the order of names: that is how members are listed.
     users: BTreeMap<UserName, u32>,
 }
 
 impl Rooms {
+    /// The name as it is in memory already, if somebody is in the room.
+    pub(super) fn known(&self, name: &RoomName) -> RoomName {
+        let known = self.0.get_key_value(name);
+        known.map_or(name, |(name, _)| name).clone()
+    }
+
     /// Adds a connection of a user; `true` if it is the user's first there.
     pub(super) fn enter(&mut self, name: &RoomName, conn: ConnId, user: &UserName) -> bool {
         let room = self.0.entry(name.clone()).or_default();
-        room.followers.insert(conn);
+        room.followers.insert(conn.index);
         let connections = room.users.entry(user.clone()).or_insert(0);
         *connections += 1;
         *connections == 1
@@ -32,7 +38,7 @@ impl Rooms {
         let Some(room) = self.0.get_mut(name.as_str()) else {
             return false;
         };
-        room.followers.remove(conn);
+        room.followers.remove(conn.index);
         let last = match room.users.get_mut(user.as_str()) {
             Some(connections) if *connections > 1 => {
                 *connections -= 1;
@@ -48,10 +54,8 @@ impl Rooms {
     }
 
     /// The connections in a room.
-    pub(super) fn followers(&self, name: &RoomName) -> &[ConnId] {
-        self.0
-            .get(name.as_str())
-            .map_or(&[], |room| room.followers.as_slice())
+    pub(super) fn followers(&self, name: &RoomName) -> Option<&ConnSet> {
+        self.0.get(name.as_str()).map(|room| &room.followers)
     }
 
     /// The names of the first users in a room, sorted: `max` of them at most.

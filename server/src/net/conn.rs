@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use tidewire_protocol::{Connection, Event, Transport};
+use tidewire_protocol::{Connection, Event, Message, Transport};
 
 use super::receipt::Receipt;
 use crate::ids::RoomName;
@@ -19,6 +19,9 @@ const SLICES_MAX: usize = 64;
 
 /// Vectored writes of a connection in a turn; what is left goes out in the next.
 const WRITES_PER_TURN_MAX: usize = 32;
+
+/// A text from this size on is written from where it lies.
+const LARGE_TEXT_BYTES: usize = 4 << 10;
 
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
@@ -208,6 +211,25 @@ impl Conn {
             State::Http(http) => http.unsent_bytes(),
             State::WebSocket(web_socket) => web_socket.connection.unsent_bytes(),
         }
+    }
+
+    /// Sends a text if it is a WebSocket that is open. What the socket takes of a large one at once is not copied: hundreds may
+    /// get one in a turn.
+    pub(super) fn send_text(&mut self, text: &str) {
+        let State::WebSocket(web_socket) = &mut self.state else {
+            return;
+        };
+        let (connection, message) = (&mut web_socket.connection, Message::text(text));
+        // Refused while closing: then nobody waits for it.
+        let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest {
+            connection.send(&message)
+        } else {
+            // A broken socket is found out by the flush.
+            let mut stream = &self.stream;
+            connection.send_through(&message, |slices| {
+                stream.write_vectored(slices).unwrap_or(0)
+            })
+        };
     }
 
     /// Writes what is unsent, and asks for an event when the socket takes no more.

@@ -9,7 +9,7 @@ const PREFIX: &[u8; 3] = b"tw:";
 
 /// Messages after which a receipt is asked for. What is not confirmed is sent again to who resumes a session, so that this
 /// is how many it may get twice; and a ping for so many messages is cheap.
-const UNCONFIRMED_MAX: u32 = 256;
+const UNCONFIRMED_MAX: u16 = 256;
 
 /// A ping's payload.
 pub(super) type Payload = [u8; 7];
@@ -21,7 +21,7 @@ pub(super) type Progress = Vec<(LogName, Position)>;
 #[derive(Debug, Default)]
 pub(super) struct Receipt {
     /// Messages since the last ping.
-    unconfirmed: u32,
+    unconfirmed: u16,
     /// One of them is to be confirmed at once.
     is_urgent: bool,
     /// What the answer to the ping that is out will confirm.

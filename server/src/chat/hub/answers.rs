@@ -1,9 +1,10 @@
 //! What the log answered, for who asked: acknowledgements, rooms that are joined, history.
 
-use super::{Hub, Member};
+use super::Hub;
 use crate::chat::command::Refused;
 use crate::chat::effect::{Append, Effect, Follow, Reading};
 use crate::chat::event::{Event, gap_text};
+use crate::chat::member::Member;
 use crate::ids::{ConnId, LogName};
 use crate::log::{AppendError, Page, Placed, Position, StoreError};
 
@@ -59,13 +60,13 @@ impl Hub {
 
     /// What the connection was given of a log up to `position` has arrived, or it never asked for what was before that.
     pub fn confirmed(&mut self, conn: ConnId, log: &LogName, position: Position) {
-        if let Some(member) = self.members.get_mut(&conn)
+        if let Some(member) = self.people.get_mut(conn)
             && let Some(joined) = member
                 .rooms
                 .iter_mut()
                 .find(|joined| joined.room.as_str() == log.as_str())
         {
-            joined.arrived = Some(position);
+            joined.set_arrived(position);
         }
     }
 
@@ -77,8 +78,8 @@ impl Hub {
                 .chain([member.user.log(), LogName::broadcast()])
                 .collect()
         };
-        self.members
-            .get(&conn)
+        self.people
+            .get(conn)
             .map_or_else(Vec::new, rooms)
             .into_iter()
     }

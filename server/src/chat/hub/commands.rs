@@ -2,10 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::{Hub, Joined};
+use super::Hub;
 use crate::chat::command::{Command, Refused, Request};
 use crate::chat::effect::{Append, Audience, Effect, Part, Reading};
 use crate::chat::event::Event;
+use crate::chat::member::{Joined, KeptSession};
 use crate::chat::parked::Place;
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, NameError, RoomName, Session, UserName};
@@ -82,10 +83,10 @@ impl Hub {
         id: Option<&RawValue>,
         now: Now,
     ) -> Result<(), Refused> {
-        let Some(member) = self.members.get_mut(&conn) else {
+        let Some(member) = self.people.get(conn) else {
             return Ok(());
         };
-        let (old_user, old_session) = (member.user.clone(), member.session.clone());
+        let (old_user, old_session) = (member.user.clone(), member.session.get());
         let user = match user {
             Some(name) => UserName::new(name).map_err(|error| bad_name("user", error))?,
             None => old_user.clone(),
@@ -94,16 +95,16 @@ impl Hub {
             Some(name) => Session::new(name).map_err(|error| bad_name("session", error))?,
             None => old_session.clone(),
         };
-        let mut places = std::mem::take(&mut member.earlier);
+        let mut places = self.earlier.remove(&conn).unwrap_or_default();
         if (&user, &session) != (&old_user, &old_session) {
             if user != old_user {
                 self.rename_in_rooms(conn, &old_user, &user);
             }
-            self.people.remove(conn, &old_user, &old_session);
-            if let Some(member) = self.members.get_mut(&conn) {
-                (member.user, member.session) = (user.clone(), session.clone());
+            self.people.remove_identity(conn);
+            if let Some(member) = self.people.get_mut(conn) {
+                (member.user, member.session) = (user.clone(), KeptSession::new(session));
             }
-            places = self.take_identity(conn, &user, &session, now);
+            places = self.take_identity(conn, now);
         }
         self.welcome(conn, id, now);
         if user != old_user {
@@ -115,7 +116,7 @@ impl Hub {
     }
 
     fn rename_in_rooms(&mut self, conn: ConnId, old: &UserName, new: &UserName) {
-        let joined = self.members.get(&conn).map(|member| member.rooms.clone());
+        let joined = self.people.get(conn).map(|member| member.rooms.clone());
         for Joined { room, .. } in joined.unwrap_or_default() {
             self.leave_room_as(conn, &room, old);
             self.enter_room_as(conn, &room, new);
@@ -125,7 +126,7 @@ impl Hub {
     /// Enters the rooms where the session was, apart from those where the connection is.
     fn enter_again(&mut self, conn: ConnId, places: Vec<Place>) {
         for (room, position) in places {
-            let has_room = self.members.get(&conn).is_some_and(|member| {
+            let has_room = self.people.get(conn).is_some_and(|member| {
                 !member.is_in(&room) && member.rooms.len() < self.config.rooms_per_connection_max
             });
             if has_room {
@@ -142,7 +143,7 @@ impl Hub {
         id: Option<&RawValue>,
     ) -> Result<(), Refused> {
         let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
-        let Some(member) = self.members.get(&conn) else {
+        let Some(member) = self.people.get(conn) else {
             return Ok(());
         };
         if member.rooms.len() >= self.config.rooms_per_connection_max && !member.is_in(&room) {
@@ -154,7 +155,7 @@ impl Hub {
 
     fn leave(&mut self, conn: ConnId, room: &str, id: Option<&RawValue>) -> Result<(), Refused> {
         let room = self.room_of(conn, Some(room))?;
-        let Some(member) = self.members.get_mut(&conn) else {
+        let Some(member) = self.people.get_mut(conn) else {
             return Ok(());
         };
         member.rooms.retain(|joined| joined.room != room);
@@ -182,8 +183,8 @@ impl Hub {
     ) -> Result<(), Refused> {
         let log = LogName::new(room).map_err(|error| bad_name("roomId", error))?;
         let own = self
-            .members
-            .get(&conn)
+            .people
+            .get(conn)
             .is_some_and(|member| room.strip_prefix('@') == Some(member.user.as_str()));
         if room.starts_with('@') && !own {
             return Err(Refused {
@@ -216,7 +217,7 @@ impl Hub {
 
     fn typing(&mut self, conn: ConnId, room: &str) -> Result<(), Refused> {
         let room = self.room_of(conn, Some(room))?;
-        let Some(member) = self.members.get(&conn) else {
+        let Some(member) = self.people.get(conn) else {
             return Ok(());
         };
         let text = Event::Typing {
@@ -240,14 +241,14 @@ impl Hub {
         seq: Option<&RawValue>,
         id: Option<&RawValue>,
     ) {
-        let Some(member) = self.members.get(&conn) else {
+        let Some(member) = self.people.get_mut(conn) else {
             return;
         };
         self.effects.push(Effect::Append(Append {
             log,
             conn,
             from: member.user.clone(),
-            session: member.session.clone(),
+            session: member.session.keep_text(),
             content: content.to_owned(),
             seq: seq.map(ToOwned::to_owned),
             id: id.map(ToOwned::to_owned),

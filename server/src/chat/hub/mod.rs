@@ -2,19 +2,22 @@
 
 mod answers;
 mod commands;
-mod member;
 
 use std::collections::HashMap;
+use std::mem;
+use std::time::{Duration, Instant};
 
 pub use answers::{not_kept, not_read};
 pub use commands::{HISTORY_DEFAULT, HISTORY_MAX, part_of};
 use commands::{bad_name, too_many_rooms};
-use member::{Joined, Member};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::command::{BadCommand, Refused, Request};
+use super::conn_set::ConnSet;
 use super::effect::{Audience, Effect, Follow, Joiner, Parting};
 use super::event::Event;
+use super::member::{Joined, KeptSession, Member};
 use super::parked::{Parked, Place};
 use super::people::People;
 use super::room::Rooms;
@@ -54,15 +57,35 @@ impl Default for HubConfig {
     }
 }
 
+/// Some of the connections that chat.
+#[derive(Debug, Clone, Copy)]
+pub struct Crowd<'a> {
+    people: &'a People,
+    who: Option<&'a ConnSet>,
+}
+
+impl<'a> Crowd<'a> {
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = &'a ConnId> {
+        let indexes = self.who.into_iter().flat_map(ConnSet::iter);
+        indexes.filter_map(move |index| Some(&self.people.at(index)?.conn))
+    }
+}
+
 /// The state of the chat.
 #[derive(Debug)]
 pub struct Hub {
     config: HubConfig,
-    members: HashMap<ConnId, Member, foldhash::fast::RandomState>,
-    parked: Parked,
-    rooms: Rooms,
     people: People,
+    rooms: Rooms,
+    parked: Parked,
+    /// Where the sessions of connections were before, until those say `hello`.
+    earlier: HashMap<ConnId, Vec<Place>, foldhash::fast::RandomState>,
+    /// Messages in a row that were no command, of those whose last was none.
+    bad_messages: HashMap<ConnId, u8, foldhash::fast::RandomState>,
     effects: Vec<Effect>,
+    /// When the first connection came.
+    start: Option<Instant>,
 }
 
 impl Hub {
@@ -71,11 +94,13 @@ impl Hub {
     pub fn new(config: HubConfig, seed: u64) -> Self {
         Self {
             config,
-            members: HashMap::default(),
-            parked: Parked::default(),
-            rooms: Rooms::default(),
             people: People::new(seed),
+            rooms: Rooms::default(),
+            parked: Parked::default(),
+            earlier: HashMap::default(),
+            bad_messages: HashMap::default(),
             effects: Vec::new(),
+            start: None,
         }
     }
 
@@ -86,11 +111,11 @@ impl Hub {
 
     /// The connections of an audience.
     #[must_use]
-    pub fn audience(&self, audience: &Audience) -> &[ConnId] {
-        match audience {
-            Audience::Room(room) => self.rooms.followers(room),
-            Audience::User(user) => self.people.connections_of(user),
-            Audience::Everyone => self.people.everyone(),
+    pub fn audience(&self, audience: &Audience) -> Crowd<'_> {
+        let Audience::Room(room) = audience;
+        Crowd {
+            people: &self.people,
+            who: self.rooms.followers(room),
         }
     }
 
@@ -128,19 +153,18 @@ impl Hub {
             .session
             .unwrap_or_else(|| self.people.random_session());
         let user = joiner.user.unwrap_or_else(|| self.people.guest(&session));
-        let member = Member {
+        let since_start = self.since_start(now);
+        self.people.insert(Member {
+            conn,
             user: user.clone(),
-            session: session.clone(),
-            home: joiner.rooms.first().cloned(),
-            rooms: Vec::new(),
-            earlier: Vec::new(),
-            bad_messages: 0,
-            bucket: TokenBucket::full(self.config.messages, now.instant),
-        };
-        self.members.insert(conn, member);
-        let earlier = self.take_identity(conn, &user, &session, now);
-        if let Some(member) = self.members.get_mut(&conn) {
-            member.earlier = earlier;
+            session: KeptSession::new(session),
+            home: joiner.rooms.first().map(|home| self.rooms.known(home)),
+            rooms: SmallVec::new(),
+            bucket: TokenBucket::full(self.config.messages, since_start),
+        });
+        let earlier = self.take_identity(conn, now);
+        if !earlier.is_empty() {
+            self.earlier.insert(conn, earlier);
         }
         self.welcome(conn, None, now);
         let since = joiner.since.as_deref();
@@ -164,35 +188,46 @@ impl Hub {
 
     /// A connection is gone.
     pub fn disconnect(&mut self, conn: ConnId, now: Now) {
-        let Some(member) = self.members.remove(&conn) else {
+        let Some(member) = self.people.get_mut(conn) else {
             return;
         };
-        for Joined { room, .. } in &member.rooms {
+        let places = member.places();
+        let rooms = mem::take(&mut member.rooms);
+        let (user, session) = (member.user.clone(), member.session.get());
+        self.earlier.remove(&conn);
+        self.bad_messages.remove(&conn);
+        for Joined { room, .. } in &rooms {
             self.effects.push(Effect::Unfollow(conn, room.log()));
-            self.leave_room_as(conn, room, &member.user);
+            self.leave_room_as(conn, room, &user);
         }
-        if self.people.has_session(conn, &member.user, &member.session) {
-            let (user, session) = (member.user.clone(), member.session.clone());
-            self.parked
-                .park(user, session, member.places(), now.instant);
-        }
-        for log in [member.user.log(), LogName::broadcast()] {
+        for log in [user.log(), LogName::broadcast()] {
             self.effects.push(Effect::Unfollow(conn, log));
         }
-        self.people.remove(conn, &member.user, &member.session);
+        if self.people.has_session(conn) {
+            self.parked.park(user, session, places, now.instant);
+        }
+        self.people.remove_identity(conn);
+        self.people.remove(conn);
+    }
+
+    /// The time since the first connection came.
+    fn since_start(&mut self, now: Now) -> Duration {
+        let start = *self.start.get_or_insert(now.instant);
+        now.instant.saturating_duration_since(start)
     }
 
     /// A connection says something.
     pub fn handle_text(&mut self, conn: ConnId, text: &str, now: Now) {
-        let Some(member) = self.members.get_mut(&conn) else {
+        let since_start = self.since_start(now);
+        let Some(member) = self.people.get_mut(conn) else {
             return;
         };
         let request = match Request::parse(text) {
             Ok(request) => request,
             Err(error) => return self.bad_message(conn, &error),
         };
-        member.bad_messages = 0;
-        if !member.bucket.take(self.config.messages, now.instant) {
+        self.bad_messages.remove(&conn);
+        if !member.bucket.take(self.config.messages, since_start) {
             let refused = Refused {
                 code: "rate_limited",
                 message: "Too many messages: this one was dropped.".to_owned(),
@@ -208,15 +243,9 @@ impl Hub {
 
     /// The room that is meant, if the connection is in it.
     fn room_of(&self, conn: ConnId, room: Option<&str>) -> Result<RoomName, Refused> {
-        let joined = self
-            .members
-            .get(&conn)
-            .map_or(&[][..], |member| &member.rooms);
-        let home = || {
-            self.members
-                .get(&conn)
-                .and_then(|member| member.home.as_ref())
-        };
+        let member = self.people.get(conn);
+        let joined = member.map_or(&[][..], |member| &member.rooms);
+        let home = || member?.home.as_ref();
         let mut joined = joined.iter().map(|joined| &joined.room);
         let found = match room {
             Some(name) => joined.find(|room| room.as_str() == name),
@@ -242,15 +271,12 @@ impl Hub {
         since: Option<&str>,
         id: Option<Box<RawValue>>,
     ) {
-        let Some(member) = self.members.get_mut(&conn) else {
+        let Some(member) = self.people.get_mut(conn) else {
             return;
         };
         // Joining again only moves the cursor.
         if !member.is_in(room) {
-            member.rooms.push(Joined {
-                room: room.clone(),
-                arrived: None,
-            });
+            member.rooms.push(Joined::new(self.rooms.known(room)));
             let user = member.user.clone();
             self.enter_room_as(conn, room, &user);
         }
@@ -299,7 +325,8 @@ impl Hub {
         event: &str,
         content: &str,
     ) {
-        if self.rooms.followers(room).len() <= self.config.members_told_max {
+        let followers = self.rooms.followers(room).map_or(0, ConnSet::len);
+        if followers <= self.config.members_told_max {
             let (room_id, user) = (room.as_str(), user.as_str());
             let text = Event::System {
                 room_id,
@@ -321,37 +348,31 @@ impl Hub {
         self.rooms.members(room, self.config.members_told_max)
     }
 
-    /// Makes the connection one of the user's, and the session's only one. Returns where the session was.
-    fn take_identity(
-        &mut self,
-        conn: ConnId,
-        user: &UserName,
-        session: &Session,
-        now: Now,
-    ) -> Vec<Place> {
-        match self.people.insert(conn, user, session) {
-            Some(older) => {
-                self.effects.push(Effect::Close(older, Parting::Replaced));
-                self.members
-                    .get(&older)
-                    .map_or_else(Vec::new, Member::places)
-            }
-            None => self.parked.take(user, session, now.instant),
+    /// Makes the connection one of its user's, and its session's only one. Returns where the session was.
+    fn take_identity(&mut self, conn: ConnId, now: Now) -> Vec<Place> {
+        if let Some(older) = self.people.add_identity(conn) {
+            self.effects.push(Effect::Close(older, Parting::Replaced));
+            let older = self.people.get(older);
+            return older.map_or_else(Vec::new, Member::places);
         }
+        let member = self.people.get(conn);
+        member.map_or_else(Vec::new, |Member { user, session, .. }| {
+            self.parked.take(user, &session.get(), now.instant)
+        })
     }
 
     // ---- answers ----
 
     fn welcome(&mut self, conn: ConnId, id: Option<&RawValue>, now: Now) {
-        let Some(member) = self.members.get(&conn) else {
+        let Some(member) = self.people.get(conn) else {
             return;
         };
-        let (session, user) = (member.session.as_str(), member.user.as_str());
+        let (session, user) = (member.session.get(), member.user.as_str());
         let msg = format!("Welcome, {user}.");
         let heartbeat = self.config.heartbeat_seconds;
         let time = now.unix_ms;
         let text = Event::Welcome {
-            session,
+            session: session.as_str(),
             user,
             msg: &msg,
             heartbeat,
@@ -364,11 +385,9 @@ impl Hub {
 
     fn bad_message(&mut self, conn: ConnId, bad: &BadCommand<'_>) {
         self.send_error(conn, &bad.refused, bad.seq, bad.id);
-        let Some(member) = self.members.get_mut(&conn) else {
-            return;
-        };
-        member.bad_messages += 1;
-        if member.bad_messages >= self.config.bad_messages_max {
+        let in_a_row = self.bad_messages.entry(conn).or_insert(0);
+        *in_a_row = in_a_row.saturating_add(1);
+        if *in_a_row >= self.config.bad_messages_max {
             self.effects.push(Effect::Close(conn, Parting::BadMessages));
         }
     }

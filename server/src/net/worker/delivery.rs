@@ -56,6 +56,10 @@ impl Worker {
 
     pub(super) fn follow(&mut self, follow: Box<Follow>) {
         let (conn, from) = (follow.conn, follow.from);
+        if self.table.get_mut(conn).is_none() {
+            // Nobody would say that it follows no more.
+            return;
+        }
         if let Some(read) = self.feeds.follow(conn, from, follow) {
             self.read_page(read);
         }
@@ -225,6 +229,8 @@ impl Worker {
                     let mut steps = Vec::new();
                     self.feeds.page(reader, page, room, &mut steps);
                     self.run_steps(id, steps);
+                    // At once: hundreds may have waited, and each is told who is there.
+                    self.run_effects();
                     self.note_behind(id);
                     self.serve_later(id);
                 }

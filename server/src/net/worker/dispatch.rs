@@ -187,9 +187,8 @@ impl Worker {
     pub(super) fn run_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Send(to, text) => {
-                if let Some(web_socket) = self.web_socket(to) {
-                    // Refused while closing: then nobody waits for it.
-                    let _ = web_socket.connection.send(&Message::text(&text));
+                if let Some(conn) = self.table.get_mut(to) {
+                    conn.send_text(&text);
                     self.mark_dirty(to);
                 }
             }
@@ -218,7 +217,10 @@ impl Worker {
     /// Tells what is not kept. Who is behind has enough to read, and is not told.
     fn tell(&mut self, to: &Audience, except: Option<ConnId>, text: &str) {
         let prepared = Prepared::new(&Message::text(text));
-        for follower in self.hub.audience(to).to_vec() {
+        // A list of its own, because queueing marks connections of this worker.
+        let followers: Vec<ConnId> = self.hub.audience(to).iter().copied().collect();
+        self.told_bytes += prepared.frame().len() * followers.len();
+        for follower in followers {
             if Some(follower) != except {
                 self.send_prepared_if_room(follower, &prepared);
             }

@@ -5,7 +5,7 @@ use std::mem;
 
 use tidewire_protocol::Transport;
 
-use super::Worker;
+use super::{TOLD_BYTES_PER_FLUSH, Worker};
 use crate::ids::ConnId;
 use crate::net::conn::{App, Conn, Flushed, State};
 use crate::net::listener::Accepted;
@@ -86,6 +86,9 @@ impl Worker {
         let ready = self.ready.take();
         for &id in &ready {
             self.read(id, &mut buffer);
+            if self.told_bytes > TOLD_BYTES_PER_FLUSH {
+                self.flush_dirty();
+            }
         }
         self.ready.give_back(ready);
         self.read_buffer = buffer;
@@ -166,6 +169,7 @@ impl Worker {
 
     pub(super) fn flush_dirty(&mut self) {
         // What becomes dirty by flushing (a slow one is closed, its room hears of it) is flushed in the next turn.
+        self.told_bytes = 0;
         let mut dirty = self.dirty.take();
         // Who keeps up does not wait for who does not.
         dirty.retain(|&id| {

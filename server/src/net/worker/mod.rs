@@ -49,6 +49,10 @@ const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Messages of other threads after which what is queued is written: a burst must not make followers seem slow.
 const MAIL_PER_FLUSH: usize = 128;
 
+/// Bytes that followers are told of who comes and goes, after which what is queued is written: that grows with the square of a
+/// crowd, and need not be in memory at once.
+const TOLD_BYTES_PER_FLUSH: usize = 1 << 20;
+
 /// What other threads send to a worker.
 #[derive(Debug)]
 enum Mail {
@@ -90,6 +94,8 @@ pub struct Worker {
     answered: u64,
     /// How long a connection may be behind.
     lag_max: Duration,
+    /// What followers were told since the last flush, and is not kept.
+    told_bytes: usize,
     relay: Relay,
     inbox: Inbox<Mail>,
     /// The inbox has something.
@@ -246,7 +252,7 @@ impl Worker {
                 Mail::Files(id, done) => self.file_done(id, done),
                 Mail::Log(reply) => self.handle_reply(reply),
             }
-            if (index + 1) % MAIL_PER_FLUSH == 0 {
+            if (index + 1) % MAIL_PER_FLUSH == 0 || self.told_bytes > TOLD_BYTES_PER_FLUSH {
                 self.flush_dirty();
             }
         }

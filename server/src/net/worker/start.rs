@@ -123,6 +123,7 @@ impl Worker {
             answered: 0,
             lag_max: config.lag_max,
             stop_after: None,
+            told_bytes: 0,
             relay: Relay::default(),
             inbox,
             mail_came: false,

@@ -9,7 +9,9 @@
 //! Pure: it says what to send and what to read, as [`Step`]s in order.
 
 mod cursor;
+mod feed;
 mod kept;
+mod quiet;
 mod reads;
 mod ring;
 
@@ -18,12 +20,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cursor::Cursor;
+use feed::Feed;
 use kept::Kept;
+use quiet::{QuietLog, QuietLogs};
 use reads::Reads;
-use ring::Ring;
 pub use ring::Shared;
 
-use crate::chat::{Follow, Followers};
+use crate::chat::Follow;
 use crate::ids::{ConnId, LogName};
 use crate::log::{Entry, Gap, Page, Position, ReadFrom, Rules, Slow};
 
@@ -32,6 +35,10 @@ use crate::log::{Entry, Gap, Page, Position, ReadFrom, Rules, Slow};
 pub struct Feeds {
     rules: Arc<Rules>,
     feeds: HashMap<LogName, Feed, foldhash::fast::RandomState>,
+    /// Those that one connection follows and nobody writes to.
+    quiet: QuietLogs,
+    /// The generation of each connection that follows something, by its index.
+    generations: Vec<u32>,
     /// The cursors of connections that are behind somewhere.
     cursors: HashMap<ConnId, Vec<Cursor>, foldhash::fast::RandomState>,
     /// What was read for them.
@@ -39,20 +46,6 @@ pub struct Feeds {
     /// What is being read for them.
     reads: Reads,
     ticket: u32,
-}
-
-/// A log that somebody follows.
-#[derive(Debug)]
-struct Feed {
-    /// Tells it from an earlier one of the same log, which may have known what this one does not.
-    number: u32,
-    ring: Ring,
-    /// The newest position that was announced; unknown before the first page.
-    head: Option<Position>,
-    /// Followers at the head.
-    live: Followers,
-    /// How many have a cursor.
-    behind: usize,
 }
 
 /// Whose page it is.
@@ -122,6 +115,8 @@ impl Feeds {
         Self {
             rules,
             feeds: HashMap::default(),
+            quiet: QuietLogs::default(),
+            generations: Vec::new(),
             cursors: HashMap::default(),
             kept: Kept::default(),
             reads: Reads::default(),
@@ -134,6 +129,8 @@ impl Feeds {
         let log = follow.log.clone();
         self.unfollow(conn, &log);
         let reader = self.next_reader(conn);
+        self.note_generation(conn);
+        self.wake(&log);
         let feed = self.feeds.entry(log.clone());
         let feed = feed.or_insert_with(|| Feed::new(reader.ticket));
         feed.behind += 1;
@@ -154,10 +151,17 @@ impl Feeds {
 
     /// A connection follows a log no more.
     pub fn unfollow(&mut self, conn: ConnId, log: &LogName) {
+        if self
+            .quiet
+            .get(log.as_str())
+            .is_some_and(|quiet| quiet.follower == conn)
+        {
+            self.quiet.take(log.as_str());
+        }
         let Some(feed) = self.feeds.get_mut(log.as_str()) else {
             return;
         };
-        if !feed.live.remove(conn)
+        if !feed.live.remove(conn.index)
             && let Some(cursors) = self.cursors.get_mut(&conn)
         {
             let before = cursors.len();
@@ -190,18 +194,27 @@ impl Feeds {
         entry: Arc<Entry>,
         sender: Option<ConnId>,
     ) -> Option<(Arc<Shared>, Vec<ConnId>)> {
-        let feed = self.feeds.get_mut(entry.draft.log.as_str())?;
         let (log, position) = (entry.draft.log.clone(), entry.position);
+        self.wake(&log);
+        let feed = self.feeds.get_mut(log.as_str())?;
         let shared = Arc::new(Shared::new(entry));
         feed.ring.push(Arc::clone(&shared));
         feed.head = Some(position);
-        let mut live = feed.live.as_slice().to_vec();
-        if let Some(sender) = sender {
-            if feed.live.contains(sender) {
-                live.retain(|conn| *conn != sender);
-            } else if let Some(cursor) = self.cursor_in(sender, &log) {
-                cursor.own.push(position.offset);
-            }
+        let is_live = sender.filter(|sender| feed.live.contains(sender.index));
+        let mut live = Vec::with_capacity(feed.live.len());
+        let generations = &self.generations;
+        let others = feed.live.iter().filter(|&index| match is_live {
+            Some(sender) => sender.index != index,
+            None => true,
+        });
+        live.extend(others.map(|index| ConnId {
+            index,
+            generation: generations[index as usize],
+        }));
+        if let (Some(sender), None) = (sender, is_live)
+            && let Some(cursor) = self.cursor_in(sender, &log)
+        {
+            cursor.own.push(position.offset);
         }
         Some((shared, live))
     }
@@ -211,7 +224,7 @@ impl Feeds {
     pub fn fall_behind(&mut self, conn: ConnId, entry: &Entry, now: Instant) -> Option<Position> {
         let log = &entry.draft.log;
         let feed = self.feeds.get_mut(log.as_str())?;
-        if !feed.live.remove(conn) {
+        if !feed.live.remove(conn.index) {
             return None;
         }
         feed.behind += 1;
@@ -240,8 +253,11 @@ impl Feeds {
     /// Up to where the connection was given a log that it follows.
     #[must_use]
     pub fn position_of(&self, conn: ConnId, log: &LogName) -> Option<Position> {
+        if let Some(quiet) = self.quiet.get(log.as_str()) {
+            return (quiet.follower == conn).then(|| quiet.head());
+        }
         let feed = self.feeds.get(log.as_str())?;
-        if feed.live.contains(conn) {
+        if feed.live.contains(conn.index) {
             return feed.head;
         }
         let cursors = self.cursors.get(&conn)?;
@@ -374,7 +390,7 @@ impl Feeds {
         let Some(cursors) = self.cursors.get_mut(&conn) else {
             return;
         };
-        let feeds = &mut self.feeds;
+        let (feeds, quiet) = (&mut self.feeds, &mut self.quiet);
         cursors.retain_mut(|cursor| {
             let Some(feed) = feeds.get_mut(cursor.log.as_str()) else {
                 return false;
@@ -386,7 +402,13 @@ impl Feeds {
                 return true;
             }
             feed.behind -= 1;
-            feed.live.insert(conn);
+            feed.live.insert(conn.index);
+            if feed.is_quiet() {
+                let number = feed.number;
+                feeds.remove(cursor.log.as_str());
+                let log = cursor.log.clone();
+                quiet.insert(QuietLog::new(log, conn, number, position));
+            }
             steps.extend(cursor.follow.take().map(|follow| Step::AtHead {
                 follow,
                 position,
@@ -404,6 +426,24 @@ impl Feeds {
         cursors.iter_mut().find(|cursor| cursor.log == *log)
     }
 
+    /// A quiet log is a feed again: something happens to it.
+    fn wake(&mut self, log: &LogName) {
+        if let Some(quiet) = self.quiet.take(log.as_str()) {
+            let mut feed = Feed::new(quiet.number);
+            feed.head = Some(quiet.head());
+            feed.live.insert(quiet.follower.index);
+            self.feeds.insert(quiet.log, feed);
+        }
+    }
+
+    fn note_generation(&mut self, conn: ConnId) {
+        let index = conn.index as usize;
+        if index >= self.generations.len() {
+            self.generations.resize(index + 1, 0);
+        }
+        self.generations[index] = conn.generation;
+    }
+
     fn next_reader(&mut self, conn: ConnId) -> Reader {
         self.ticket = self.ticket.wrapping_add(1);
         let ticket = self.ticket;
@@ -418,18 +458,6 @@ fn cursor_of(
 ) -> Option<&Cursor> {
     let cursors = cursors.get(&reader.conn)?;
     cursors.iter().find(|cursor| cursor.ticket == reader.ticket)
-}
-
-impl Feed {
-    fn new(number: u32) -> Self {
-        Self {
-            number,
-            ring: Ring::default(),
-            head: None,
-            live: Followers::default(),
-            behind: 0,
-        }
-    }
 }
 
 impl Place {
@@ -695,7 +723,8 @@ mod tests {
         reader.catch_up();
         assert_eq!(reader.heard(), "1 at 1");
         reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
-        assert!(reader.feeds.feeds.is_empty() && reader.feeds.cursors.is_empty());
+        assert!(reader.feeds.feeds.is_empty() && reader.feeds.quiet.is_empty());
+        assert!(reader.feeds.cursors.is_empty());
     }
 
     /// Followers of the log `a` who come one after the other and want all of it; returns the pages that were asked for.

@@ -74,6 +74,11 @@ impl Ring {
         }
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether an entry of this position is there.
     pub(super) fn holds(&self, position: Position) -> bool {
         let before = position.offset.checked_sub(1);

@@ -1,0 +1,36 @@
+//! A log that is followed and talked about: what is in memory of it, and who is at its head.
+
+use super::ring::Ring;
+use crate::chat::ConnSet;
+use crate::log::Position;
+
+/// A log that somebody follows.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// Tells it from an earlier one of the same log, which may have known what this one does not.
+    pub(super) number: u32,
+    pub(super) ring: Ring,
+    /// The newest position that was announced; unknown before the first page.
+    pub(super) head: Option<Position>,
+    /// Followers at the head.
+    pub(super) live: ConnSet,
+    /// How many have a cursor.
+    pub(super) behind: usize,
+}
+
+impl Feed {
+    pub(super) fn new(number: u32) -> Self {
+        Self {
+            number,
+            ring: Ring::default(),
+            head: None,
+            live: ConnSet::default(),
+            behind: 0,
+        }
+    }
+
+    /// One follower that is at the head, and nothing in memory.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.behind == 0 && self.live.len() == 1 && self.ring.is_empty()
+    }
+}
