@@ -1,5 +1,6 @@
 //! One connection: its socket, and what it speaks at the moment.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::mem;
 use std::net::Shutdown;
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use tidewire_protocol::{Connection, Event, Message, Transport};
+use tidewire_protocol::{Connection, Event, Message, Misuse, Transport};
 
 use super::receipt::Receipt;
 use crate::ids::RoomName;
@@ -22,6 +23,10 @@ const WRITES_PER_TURN_MAX: usize = 32;
 
 /// A text from this size on is written from where it lies.
 const LARGE_TEXT_BYTES: usize = 4 << 10;
+
+/// A message from this size on is sent back from where it lies, or with its memory. Below it one write for all that a read
+/// brought costs less than the copy does.
+const LARGE_ECHO_BYTES: usize = 16 << 10;
 
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
@@ -213,6 +218,29 @@ impl Conn {
         }
     }
 
+    /// Takes from `input` up to the next event of a WebSocket that the worker has to handle: who is only echoed is answered here.
+    /// `None` when the input is used up, or with the rest of it when nothing more is to be answered.
+    pub(super) fn next_event<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        now: Instant,
+    ) -> Option<Event<'b>> {
+        let State::WebSocket(web_socket) = &mut self.state else {
+            return None;
+        };
+        let stream = (!self.writable_interest).then_some(&self.stream);
+        // One read can hold a thousand requests, and one answer can have 100 KiB.
+        while !web_socket.is_full() {
+            match web_socket.connection.handle_input(input, now) {
+                Some(Event::Message(message)) if web_socket.app == App::Echo => {
+                    echo(&mut web_socket.connection, message, stream);
+                }
+                event => return event,
+            }
+        }
+        None
+    }
+
     /// Sends a text if it is a WebSocket that is open. What the socket takes of a large one at once is not copied: hundreds may
     /// get one in a turn.
     pub(super) fn send_text(&mut self, text: &str) {
@@ -224,11 +252,7 @@ impl Conn {
         let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest {
             connection.send(&message)
         } else {
-            // A broken socket is found out by the flush.
-            let mut stream = &self.stream;
-            connection.send_through(&message, |slices| {
-                stream.write_vectored(slices).unwrap_or(0)
-            })
+            send_through(connection, &message, &self.stream)
         };
     }
 
@@ -304,6 +328,29 @@ impl Conn {
     }
 }
 
+/// Sends a message back: a large one from where it lies, or with its memory.
+fn echo(connection: &mut Connection, message: Message<'_>, stream: Option<&TcpStream>) {
+    let is_large = message.payload().len() >= LARGE_ECHO_BYTES;
+    // Refused while closing: then nobody waits for it.
+    let _ = match (message, stream) {
+        (message, _) if !is_large => connection.send(&message),
+        (
+            message @ (Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_))),
+            Some(stream),
+        ) => send_through(connection, &message, stream),
+        (message, _) => connection.send_owned(message),
+    };
+}
+
+/// Sends a message and writes what the socket takes of it; one that is broken is found out by the flush.
+fn send_through(
+    connection: &mut Connection,
+    message: &Message<'_>,
+    mut stream: &TcpStream,
+) -> Result<(), Misuse> {
+    connection.send_through(message, |slices| stream.write_vectored(slices).unwrap_or(0))
+}
+
 impl WebSocket {
     /// A new one.
     pub(super) fn new(connection: Connection, app: App) -> Self {
@@ -313,26 +360,6 @@ impl WebSocket {
             receipt: Receipt::default(),
             waiting_bytes: 0,
         }
-    }
-
-    /// Takes from `input` up to the next event that the worker has to handle: who is only echoed is answered here. `None` when
-    /// the input is used up, or with the rest of it when nothing more is to be answered.
-    pub(super) fn next_event<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-        now: Instant,
-    ) -> Option<Event<'b>> {
-        // One read can hold a thousand requests, and one answer can have 100 KiB.
-        while !self.is_full() {
-            match self.connection.handle_input(input, now) {
-                Some(Event::Message(message)) if self.app == App::Echo => {
-                    // Refused while closing: then nobody waits for it.
-                    let _ = self.connection.send(&message);
-                }
-                event => return event,
-            }
-        }
-        None
     }
 
     /// Whether so much is unsent, or on its way to the log and back, that nothing more is to be answered.

@@ -87,10 +87,7 @@ impl Worker {
             let Some(conn) = self.table.get_mut(id) else {
                 return;
             };
-            let State::WebSocket(web_socket) = &mut conn.state else {
-                return;
-            };
-            match web_socket.next_event(&mut input, now) {
+            match conn.next_event(&mut input, now) {
                 None => return conn.stash(input),
                 Some(Event::Message(message)) => self.handle_message(id, &message),
                 Some(Event::Pong(payload)) => {
