@@ -124,7 +124,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn fmt() -> Result<()> {
     exec::run(&mut exec::cargo("fmt --all --check"))?;
     for apart in ["fuzz", "bench"] {
-        let words = format!("fmt --manifest-path {apart}/Cargo.toml --check");
+        let words = format!("fmt --all --manifest-path {apart}/Cargo.toml --check");
         exec::run(&mut exec::cargo(&words))?;
     }
     Ok(())

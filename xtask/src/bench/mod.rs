@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: what is claimed about speed, measured beside something else in the same run. Each of its commands
 //! writes a page in `bench/results/`.
 //!
-//! `codec` is Tidewire's codec beside those of its peers on the same bytes, also for the protocol crate's README; `publish` is
-//! the log on the disk beside the one in memory; `slow` is a room with slow readers beside the same room without them.
+//! `servers` is the server beside others and the physical limit; `codec` is Tidewire's codec beside those of its peers on the
+//! same bytes, also for the protocol crate's README; `publish` is the log on the disk beside the one in memory; `slow` is a
+//! room with slow readers beside the same room without them. `instructions` compares the server with itself.
 
 mod codec;
 mod load;
 mod publish;
+mod servers;
 mod slow;
 mod table;
 
@@ -27,6 +29,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// The server, other servers and the physical limit: processor time for each message
+    Servers(servers::Args),
     /// Tidewire, tungstenite, fastwebsockets and soketto in memory
     Codec(CodecArgs),
     /// Publishing with logs on the disk and in memory
@@ -47,6 +51,7 @@ struct CodecArgs {
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
+        What::Servers(args) => servers::run(args),
         What::Codec(args) => run_codec(args),
         What::Publish(args) => {
             let body = publish::run(args)?;
@@ -60,7 +65,7 @@ fn run_codec(args: &CodecArgs) -> Result<()> {
     ensure!(args.passes > 0, "at least one pass is needed");
     callgrind::ensure()?;
     exec::run(&mut exec::cargo(
-        "build --release --manifest-path bench/Cargo.toml --target-dir bench/target",
+        "build --release --manifest-path bench/Cargo.toml --target-dir bench/target --package tidewire-bench",
     ))?;
     let mut rows = codec::measure(args.passes, &args.rows, binary)?;
     codec::count_instructions(&mut rows, binary)?;
