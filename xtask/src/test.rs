@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::bench::instructions;
 use crate::steps::{self, Step};
 use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -73,6 +74,11 @@ const STEPS: [Step; 16] = [
         name: "linear",
         about: "twice the size costs at most 2.3 times the instructions",
         run: linear::run,
+    },
+    Step {
+        name: "instructions",
+        about: "a message costs the server no more instructions than it did",
+        run: instructions::step,
     },
     Step {
         name: "autobahn",

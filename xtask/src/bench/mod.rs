@@ -6,6 +6,7 @@
 //! room with slow readers beside the same room without them. `instructions` compares the server with itself.
 
 mod codec;
+pub(crate) mod instructions;
 mod load;
 mod publish;
 mod servers;
@@ -33,6 +34,8 @@ enum What {
     Servers(servers::Args),
     /// Tidewire, tungstenite, fastwebsockets and soketto in memory
     Codec(CodecArgs),
+    /// The server's instructions for a message beside those that were accepted: more than 3 % above fails
+    Instructions(instructions::Args),
     /// Publishing with logs on the disk and in memory
     Publish(publish::Args),
     /// A room with and without readers that hardly read
@@ -52,6 +55,7 @@ struct CodecArgs {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Servers(args) => servers::run(args),
+        What::Instructions(args) => instructions::run(args),
         What::Codec(args) => run_codec(args),
         What::Publish(args) => {
             let body = publish::run(args)?;
@@ -123,14 +127,21 @@ fn provenance() -> Result<String> {
     };
     let date = said("date", &["--utc", "+%Y-%m-%d"])?;
     let commit = said("git", &["rev-parse", "--short=10", "HEAD"])?;
-    let compiler = said("rustc", &["--version"])?;
-    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let processor = processor
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown", |(_, name)| name)
-        .to_owned();
+    let (compiler, processor) = (compiler()?, processor());
     Ok(format!(
         "Measured on {date} at commit {commit} with {compiler} for the default x86-64 target, on: {processor}."
     ))
+}
+
+fn compiler() -> Result<String> {
+    let said = exec::output(exec::command("rustc").arg("--version"))?;
+    Ok(said.trim().to_owned())
+}
+
+fn processor() -> String {
+    let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = about
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("unknown", |(_, name)| name).to_owned()
 }

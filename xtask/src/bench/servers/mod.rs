@@ -152,7 +152,7 @@ fn versions(subjects: &[Subject]) -> Result<String> {
         let named =
             |package: &&toml::Value| package.get("name").and_then(|n| n.as_str()) == Some(name);
         // The newest: an older one is some peer's own.
-        let package = packages.iter().filter(named).next_back()?;
+        let package = packages.iter().rfind(named)?;
         Some(format!("{name} {}", package.get("version")?.as_str()?))
     };
     let all = subjects

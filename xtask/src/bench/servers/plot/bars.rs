@@ -49,23 +49,37 @@ fn panel(line: &Line) -> (String, f64) {
         "<text class=\"head\" x=\"20\" y=\"20\">{}</text>\n",
         line.cell.name
     );
+    let place = |row: usize| 32.0 + row as f64 * ROW;
     for (row, (subject, value)) in bars.iter().enumerate() {
-        let y = 32.0 + row as f64 * ROW;
-        text.push_str(&bar(line, *subject, *value, end, y));
+        text.push_str(&bar(*subject, *value, end, place(row)));
     }
-    let bottom = 32.0 + bars.len() as f64 * ROW;
+    let bottom = place(bars.len());
     if let Some(limit) = line.limit() {
         let x = LEFT + LENGTH * limit / end;
         text.push_str(&format!(
             "<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"28\" y2=\"{bottom:.0}\"/>\n"
         ));
     }
+    for (row, (subject, value)) in bars.iter().enumerate() {
+        text.push_str(&words(line, *subject, *value, end, place(row)));
+    }
     (text, bottom + 16.0)
 }
 
-fn bar(line: &Line, subject: Subject, value: f64, end: f64, y: f64) -> String {
-    let (name, class) = (subject.name(), class(subject));
-    let length = LENGTH * (value / end).min(1.0);
+fn length(value: f64, end: f64) -> f64 {
+    LENGTH * (value / end).min(1.0)
+}
+
+fn bar(subject: Subject, value: f64, end: f64, y: f64) -> String {
+    let (class, length) = (class(subject), length(value, end));
+    format!(
+        "<rect class=\"{class}\" x=\"{LEFT}\" y=\"{y:.0}\" width=\"{length:.1}\" height=\"14\" rx=\"2\"/>\n"
+    )
+}
+
+/// The name before the bar and the figure behind it, on top of the line of the limit.
+fn words(line: &Line, subject: Subject, value: f64, end: f64, y: f64) -> String {
+    let name = subject.name();
     let weight = if name.starts_with("tidewire") {
         "ours"
     } else {
@@ -73,16 +87,12 @@ fn bar(line: &Line, subject: Subject, value: f64, end: f64, y: f64) -> String {
     };
     let ratio = line.limit().filter(|_| subject != Subject::LimitA);
     let ratio = ratio.map_or_else(String::new, |limit| format!(" · {:.2}×", value / limit));
-    let cut = if value > end * 1.001 { " »" } else { "" };
+    let cut = if value > end * 1.001 { "» " } else { "" };
+    let (before, behind) = (LEFT - 8.0, LEFT + length(value, end) + 6.0);
+    let base = y + 11.0;
     format!(
-        "<text class=\"{weight}\" x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{name}</text>\
-         <rect class=\"{class}\" x=\"{LEFT}\" y=\"{:.0}\" width=\"{length:.1}\" height=\"14\" rx=\"2\"/>\
-         <text class=\"{weight}\" x=\"{:.1}\" y=\"{:.0}\">{cut} {}{ratio}</text>\n",
-        LEFT - 8.0,
-        y + 11.0,
-        y,
-        LEFT + length + 4.0,
-        y + 11.0,
+        "<text class=\"{weight}\" x=\"{before:.0}\" y=\"{base:.0}\" text-anchor=\"end\">{name}</text>\
+         <text class=\"{weight}\" x=\"{behind:.1}\" y=\"{base:.0}\">{cut}{}{ratio}</text>\n",
         short(value)
     )
 }

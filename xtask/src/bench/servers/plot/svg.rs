@@ -18,13 +18,13 @@ pub(super) fn page(title: &str, picture: Picture) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" width=\"{WIDTH}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{title}\">\n\
          <style>\n\
-         text {{ font: 12px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328; }}\n\
+         text {{ font: 12px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328; stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round; paint-order: stroke; }}\n\
          .title {{ font-size: 16px; font-weight: 600; }} .head {{ font-weight: 600; }} .soft {{ fill: #59636e; }} .ours {{ font-weight: 600; }}\n\
          .page {{ fill: #ffffff; }} .grid {{ stroke: #d1d9e0; fill: none; }} .mark {{ stroke: #59636e; stroke-dasharray: 3 3; }}\n\
          .curve {{ fill: none; stroke-width: 1.75; }} .thick {{ stroke-width: 3.5; }} .dashed {{ stroke-dasharray: 6 4; }}\n\
          {light}\
          @media (prefers-color-scheme: dark) {{\n\
-         text {{ fill: #f0f6fc; }} .soft {{ fill: #9198a1; }} .page {{ fill: #0d1117; }} .grid {{ stroke: #30363d; }} .mark {{ stroke: #9198a1; }}\n\
+         text {{ fill: #f0f6fc; stroke: #0d1117; }} .soft {{ fill: #9198a1; }} .page {{ fill: #0d1117; }} .grid {{ stroke: #30363d; }} .mark {{ stroke: #9198a1; }}\n\
          {dark}}}\n\
          </style>\n\
          <rect class=\"page\" width=\"{WIDTH}\" height=\"{height:.0}\" rx=\"6\"/>\n\
