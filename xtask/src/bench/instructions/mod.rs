@@ -21,8 +21,7 @@ use crate::{callgrind, exec, paths, server};
 /// A figure may be so much above the accepted one.
 const RATIO_MAX: f64 = 1.03;
 
-/// How many messages or deliveries are counted, and how many come before, so that what is made once is not among them.
-const COUNTED: u64 = 10_000;
+/// How many messages or deliveries come before those that are counted, so that what is made once is not among them.
 const BEFORE: u64 = 2_000;
 
 /// How long the server may take to end, under valgrind.
@@ -65,9 +64,9 @@ fn count() -> Result<BTreeMap<String, f64>> {
     ))?;
     let mut counted = BTreeMap::new();
     for way in Way::ALL {
-        let more = instructions(way, BEFORE + COUNTED)?;
+        let more = instructions(way, BEFORE + way.count())?;
         let less = instructions(way, BEFORE)?;
-        let each = (more as f64 - less as f64) / COUNTED as f64;
+        let each = (more as f64 - less as f64) / way.count() as f64;
         println!("   {:8} {each:>8.1} instructions each", way.name());
         counted.insert(way.name().to_owned(), (each * 10.0).round() / 10.0);
     }
@@ -166,7 +165,7 @@ fn accept(counted: &BTreeMap<String, f64>) -> Result<()> {
         .map(|(name, each)| format!("{name} = {each:?}\n"))
         .collect();
     let text = format!(
-        "# Instructions of the server for each message of 125 B (echo) or delivery of one (relay, chat), counted by callgrind.\n\
+        "# Instructions of the server for each message of 125 B (single, echo) or delivery of one (relay, chat), counted by callgrind.\n\
          # Written by `cargo xtask bench instructions --accept`; `cargo xtask test` fails when one is more than 3 % above.\n\
          compiler = {:?}\nprocessor = {:?}\n\n[instructions]\n{lines}",
         accepted.compiler, accepted.processor
