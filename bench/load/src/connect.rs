@@ -80,7 +80,7 @@ impl Connect<'_> {
         let mut buffer = vec![0; 4096];
         let mut seen = 0;
         loop {
-            match window.phase(self.complete != seen)? {
+            match window.phase(self.complete != seen, true)? {
                 Phase::WarmUp | Phase::Measured => {}
                 Phase::Begins => {
                     self.complete = 0;

@@ -142,7 +142,7 @@ impl Echo {
         }
         let mut seen = 0;
         loop {
-            match window.phase(self.answered != seen)? {
+            match window.phase(self.answered != seen, true)? {
                 Phase::WarmUp | Phase::Measured => {}
                 Phase::Begins => {
                     self.answered = 0;

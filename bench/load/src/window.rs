@@ -57,18 +57,19 @@ impl Window {
         }
     }
 
-    /// Looks at the time: once a turn, before its events. `has_progress` says whether something came in the last turn.
+    /// Looks at the time: once a turn, before its events. `has_progress` says whether something came in the last turn,
+    /// `is_between` whether this is a moment to begin or to end: between two messages, where there are few.
     ///
     /// # Errors
     /// Nothing has come for a long time.
-    pub(crate) fn phase(&mut self, has_progress: bool) -> Result<Phase> {
+    pub(crate) fn phase(&mut self, has_progress: bool, is_between: bool) -> Result<Phase> {
         let now = meter::now();
         if has_progress {
             self.progress = now;
         }
         ensure!(now < self.progress + STALLED, "no reply for ten seconds");
         if self.is_measuring {
-            let is_over = now >= self.begin + self.length;
+            let is_over = is_between && now >= self.begin + self.length;
             return Ok(if is_over {
                 Phase::Over
             } else {
@@ -76,7 +77,7 @@ impl Window {
             });
         }
         // Who is not running yet is not measured: the first replies open the window.
-        if now < self.begin || !has_progress {
+        if now < self.begin || !has_progress || !is_between {
             return Ok(Phase::WarmUp);
         }
         self.is_measuring = true;

@@ -146,36 +146,29 @@ pub(super) fn short(value: f64) -> String {
 fn verdict(lines: &[Line]) -> String {
     let mut text = String::new();
     for (subject, what) in [(Tidewire, "Tidewire"), (Chat, "The chat")] {
-        let with_peer = lines.iter().filter_map(|line| {
+        // At a fixed rate the cost says how often a server woke up.
+        let costs = lines
+            .iter()
+            .filter(|line| line.cell.group != Group::Latency);
+        let ratios = costs.filter_map(|line| {
             let peer = line.best_peer()?;
-            Some((
-                line,
-                line.median(subject)? / peer.median?,
-                peer.subject.name(),
-            ))
+            let ratio = line.median(subject)? / peer.median?;
+            Some((ratio, line, peer.subject.name()))
         });
-        let with_peer: Vec<_> = with_peer.collect();
-        if with_peer.is_empty() {
+        let (dearer, cheaper): (Vec<_>, Vec<_>) = ratios.partition(|(ratio, _, _)| *ratio > 1.0);
+        let all = dearer.len() + cheaper.len();
+        if all == 0 {
             continue;
         }
-        let dearer: Vec<_> = with_peer
-            .iter()
-            .filter(|(_, ratio, _)| *ratio > 1.0)
-            .collect();
-        let named = dearer
-            .iter()
-            .map(|(line, ratio, peer)| format!("{} ({ratio:.2} of {peer})", line.cell.name));
-        let named: Vec<_> = named.collect();
+        let count = cheaper.len();
         text.push_str(&format!(
-            "* {what} is cheaper than every peer in {} of {} cells. Dearer: {}.\n",
-            with_peer.len() - dearer.len(),
-            with_peer.len(),
-            if named.is_empty() {
-                "none".to_owned()
-            } else {
-                named.join("; ")
-            }
+            "* {what} is at least as cheap as the best peer in {count} of {all} cells.{}\n",
+            if dearer.is_empty() { "" } else { " Dearer:" }
         ));
+        for (ratio, line, peer) in dearer {
+            let name = &line.cell.name;
+            text.push_str(&format!("  * {name}: {ratio:.2} of {peer}\n"));
+        }
     }
     text
 }
@@ -237,7 +230,7 @@ mod tests {
             "{page}"
         );
         assert!(
-            page.contains("cheaper than every peer in 1 of 1 cells. Dearer: none."),
+            page.contains("as the best peer in 1 of 1 cells.\n"),
             "{page}"
         );
         assert!(page.contains("node-ws: it broke"), "{page}");
@@ -249,7 +242,7 @@ mod tests {
         line.entries[2].median = Some(8.8);
         assert!(
             verdict(&[line])
-                .contains("Dearer: echo 125 B binary, 50 connections, 1 in flight (1.10 of axum)")
+                .contains("* echo 125 B binary, 50 connections, 1 in flight: 1.10 of axum")
         );
     }
 }
