@@ -67,6 +67,20 @@ pub(crate) fn own_run_time() -> Duration {
     since_zero(ClockId::ProcessCPUTime)
 }
 
+/// How long all processors have been busy since the machine began, with whatever it was; in steps of a hundredth of a second.
+pub(crate) fn machine_run_time() -> Duration {
+    let page = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = page.lines().next().unwrap_or_default();
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .skip(1)
+        .map(|ticks| ticks.parse().unwrap_or(0))
+        .collect();
+    // user, nice, system, then idle and iowait, then irq, softirq and steal.
+    let busy = ticks.iter().take(3).chain(ticks.iter().skip(5).take(3));
+    Duration::from_millis(busy.sum::<u64>() * 10)
+}
+
 /// Nanoseconds of the monotonic clock.
 pub(crate) fn now() -> u64 {
     since_zero(ClockId::Monotonic).as_nanos() as u64

@@ -40,6 +40,7 @@ pub(crate) struct Window {
     is_measuring: bool,
     server: Duration,
     own: Duration,
+    machine: Duration,
     progress: u64,
 }
 
@@ -53,6 +54,7 @@ impl Window {
             is_measuring: false,
             server: Duration::ZERO,
             own: Duration::ZERO,
+            machine: Duration::ZERO,
             progress: now,
         }
     }
@@ -83,6 +85,7 @@ impl Window {
         self.is_measuring = true;
         self.server = self.meter.run_time();
         self.own = meter::own_run_time();
+        self.machine = meter::machine_run_time();
         self.begin = meter::now();
         Ok(Phase::Begins)
     }
@@ -94,6 +97,7 @@ impl Window {
     pub(crate) fn close(self, count: u64, more: Value) -> Result<Value> {
         let server = self.meter.run_time().saturating_sub(self.server);
         let own = meter::own_run_time().saturating_sub(self.own);
+        let others = meter::machine_run_time().saturating_sub(self.machine + server + own);
         let wall = (meter::now() - self.begin) as f64 / 1e9;
         ensure!(count > 0, "nothing came in the time that is measured");
         let mut figures = json!({
@@ -103,6 +107,7 @@ impl Window {
             "server_us_each": server.as_secs_f64() * 1e6 / count as f64,
             "server_busy": server.as_secs_f64() / wall,
             "load_busy": own.as_secs_f64() / wall,
+            "others_busy": others.as_secs_f64() / wall,
         });
         if let (Some(figures), Value::Object(more)) = (figures.as_object_mut(), more) {
             figures.extend(more);

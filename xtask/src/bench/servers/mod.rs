@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     build(&plan.subjects)?;
     let arena = Arena::open()?;
     let lines = summary::lines(&plan.cells, plan.run(&arena)?);
-    let conditions = conditions(args, &plan, &arena)?;
+    let conditions = conditions(args, &plan, &arena, &lines)?;
     let tables = report::tables(&lines);
     println!("\n{tables}\n{conditions}");
     let is_whole = !args.quick && args.only.is_empty() && args.cells.is_none();
@@ -119,14 +119,17 @@ fn build(subjects: &[Subject]) -> Result<()> {
 }
 
 /// What is to be known about the run.
-fn conditions(args: &Args, plan: &Plan, arena: &Arena) -> Result<String> {
+fn conditions(args: &Args, plan: &Plan, arena: &Arena, lines: &[Line]) -> Result<String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let rounds = match plan.rounds {
         1 => "1 round".to_owned(),
         rounds => format!("medians of {rounds} rounds"),
     };
+    let others = summary::others(lines).map_or_else(String::new, |others| {
+        format!(" Other programs had {others:.2} processors meanwhile, in the median run.")
+    });
     Ok(format!(
-        "{} Linux {}, {}; {rounds} of {} s a run. {}.",
+        "{} Linux {}, {}; {rounds} of {} s a run.{others} {}.",
         provenance()?,
         kernel.trim(),
         arena.about(),

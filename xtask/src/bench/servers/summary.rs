@@ -52,6 +52,13 @@ fn entry(group: Group, measured: Measured) -> Entry {
     }
 }
 
+/// How many processors programs that do not belong here took, in the median run.
+pub(super) fn others(lines: &[Line]) -> Option<f64> {
+    let entries = lines.iter().flat_map(|line| &line.entries);
+    let figures = entries.flat_map(|entry| &entry.figures);
+    median(figures.filter_map(|value| value["others_busy"].as_f64()))
+}
+
 /// None of nothing.
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<_> = values.collect();
