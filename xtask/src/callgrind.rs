@@ -23,6 +23,17 @@ pub(crate) fn per_unit(less: u64, more: u64, command: impl Fn(u64) -> Command) -
 
 /// The instructions that a whole run of `command` takes.
 pub(crate) fn instructions(command: &Command) -> Result<u64> {
+    let mut valgrind = counting(command);
+    let output = valgrind.output().context("valgrind could not be started")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!("`{}` failed: {}", exec::line(&valgrind), said.trim());
+    }
+    total(&said)
+}
+
+/// `command` under valgrind, which ends what it says on stderr with what [`total`] finds.
+pub(crate) fn counting(command: &Command) -> Command {
     let mut valgrind = exec::command("valgrind");
     // Valgrind counts each byte of a `rep movsb` as an instruction: copies are to be made with vectors.
     valgrind.env(
@@ -31,12 +42,12 @@ pub(crate) fn instructions(command: &Command) -> Result<u64> {
     );
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     valgrind.arg(command.get_program()).args(command.get_args());
-    let output = valgrind.output().context("valgrind could not be started")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        bail!("`{}` failed: {}", exec::line(&valgrind), said.trim());
-    }
-    collected(&said).with_context(|| format!("valgrind named no number: {}", said.trim()))
+    valgrind
+}
+
+/// The instructions, from what valgrind said.
+pub(crate) fn total(said: &str) -> Result<u64> {
+    collected(said).with_context(|| format!("valgrind named no number: {}", said.trim()))
 }
 
 /// The number behind `Collected :` in what callgrind says at the end.

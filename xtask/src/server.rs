@@ -104,7 +104,7 @@ impl Drop for Server {
 }
 
 /// Sends SIGTERM. The shell's built-in `kill` spares a dependency and unsafe code.
-fn terminate(pid: u32) -> Result<()> {
+pub(crate) fn terminate(pid: u32) -> Result<()> {
     exec::output(exec::command("sh").args(["-c", &format!("kill -TERM {pid}")])).map(drop)
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::bench::instructions;
 use crate::steps::{self, Step};
 use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -75,6 +76,11 @@ const STEPS: [Step; 16] = [
         run: linear::run,
     },
     Step {
+        name: "instructions",
+        about: "a message costs the server no more instructions than it did",
+        run: instructions::step,
+    },
+    Step {
         name: "autobahn",
         about: "the Autobahn testsuite's quick set, both sides",
         run: autobahn::step,
@@ -124,7 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn fmt() -> Result<()> {
     exec::run(&mut exec::cargo("fmt --all --check"))?;
     for apart in ["fuzz", "bench"] {
-        let words = format!("fmt --manifest-path {apart}/Cargo.toml --check");
+        let words = format!("fmt --all --manifest-path {apart}/Cargo.toml --check");
         exec::run(&mut exec::cargo(&words))?;
     }
     Ok(())

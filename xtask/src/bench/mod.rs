@@ -1,12 +1,15 @@
 //! `cargo xtask bench`: what is claimed about speed, measured beside something else in the same run. Each of its commands
 //! writes a page in `bench/results/`.
 //!
-//! `codec` is Tidewire's codec beside those of its peers on the same bytes, also for the protocol crate's README; `publish` is
-//! the log on the disk beside the one in memory; `slow` is a room with slow readers beside the same room without them.
+//! `servers` is the server beside others and the physical limit; `codec` is Tidewire's codec beside those of its peers on the
+//! same bytes, also for the protocol crate's README; `publish` is the log on the disk beside the one in memory; `slow` is a
+//! room with slow readers beside the same room without them. `instructions` compares the server with itself.
 
 mod codec;
+pub(crate) mod instructions;
 mod load;
 mod publish;
+mod servers;
 mod slow;
 mod table;
 
@@ -27,8 +30,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// The server, other servers and the physical limit: processor time for each message
+    Servers(servers::Args),
     /// Tidewire, tungstenite, fastwebsockets and soketto in memory
     Codec(CodecArgs),
+    /// The server's instructions for a message beside those that were accepted: more than 3 % above fails
+    Instructions(instructions::Args),
     /// Publishing with logs on the disk and in memory
     Publish(publish::Args),
     /// A room with and without readers that hardly read
@@ -47,6 +54,8 @@ struct CodecArgs {
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
+        What::Servers(args) => servers::run(args),
+        What::Instructions(args) => instructions::run(args),
         What::Codec(args) => run_codec(args),
         What::Publish(args) => {
             let body = publish::run(args)?;
@@ -60,7 +69,7 @@ fn run_codec(args: &CodecArgs) -> Result<()> {
     ensure!(args.passes > 0, "at least one pass is needed");
     callgrind::ensure()?;
     exec::run(&mut exec::cargo(
-        "build --release --manifest-path bench/Cargo.toml --target-dir bench/target",
+        "build --release --manifest-path bench/Cargo.toml --target-dir bench/target --package tidewire-bench",
     ))?;
     let mut rows = codec::measure(args.passes, &args.rows, binary)?;
     codec::count_instructions(&mut rows, binary)?;
@@ -118,14 +127,21 @@ fn provenance() -> Result<String> {
     };
     let date = said("date", &["--utc", "+%Y-%m-%d"])?;
     let commit = said("git", &["rev-parse", "--short=10", "HEAD"])?;
-    let compiler = said("rustc", &["--version"])?;
-    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let processor = processor
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown", |(_, name)| name)
-        .to_owned();
+    let (compiler, processor) = (compiler()?, processor());
     Ok(format!(
         "Measured on {date} at commit {commit} with {compiler} for the default x86-64 target, on: {processor}."
     ))
+}
+
+fn compiler() -> Result<String> {
+    let said = exec::output(exec::command("rustc").arg("--version"))?;
+    Ok(said.trim().to_owned())
+}
+
+fn processor() -> String {
+    let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = about
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("unknown", |(_, name)| name).to_owned()
 }

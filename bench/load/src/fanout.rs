@@ -1,0 +1,309 @@
+//! Fan-out: publishers, who are followers too, speak in one room. Every message is followed to every follower, so that
+//! what is lost, doubled, late or out of order is seen.
+
+mod flights;
+mod message;
+
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use self::flights::Flights;
+use self::message::Messages;
+use crate::frame::{self, Header};
+use crate::histogram::Histogram;
+use crate::net::{self, Poll};
+use crate::window::{Phase, Times, Window};
+use crate::{Target, meter};
+
+/// When nothing has come for this long, what the server says to who enters is over.
+const SETTLED: u64 = 300_000_000;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    times: Times,
+    /// Connections in the room
+    #[arg(long, default_value_t = 1000)]
+    followers: usize,
+    /// How many of them speak
+    #[arg(long, default_value_t = 1)]
+    publishers: usize,
+    /// Bytes of what a message says
+    #[arg(long, default_value_t = 125)]
+    bytes: usize,
+    /// Closed loop: messages of each publisher in flight until the last follower has them
+    #[arg(long, default_value_t = 1)]
+    depth: usize,
+    /// Open loop: messages a second of all publishers together
+    #[arg(long)]
+    rate: Option<f64>,
+    /// What is sent, with `{}` for what it says, where the server wants more than that
+    #[arg(long, default_value = "{}")]
+    template: String,
+    /// A publisher does not get its own messages
+    #[arg(long)]
+    without_sender: bool,
+}
+
+struct Connection {
+    socket: OwnedFd,
+    /// A part of a frame.
+    part: Vec<u8>,
+    /// The number of the next message of each publisher.
+    expected: Vec<u32>,
+}
+
+struct Publisher {
+    flights: Flights,
+    /// What is on its way into the socket.
+    unsent: Vec<u8>,
+    is_full: bool,
+}
+
+struct Fanout {
+    messages: Messages,
+    poll: Poll,
+    connections: Vec<Connection>,
+    publishers: Vec<Publisher>,
+    room: Room,
+}
+
+/// What is counted while frames are read.
+struct Room {
+    /// Messages at followers, and messages that all have.
+    delivered: u64,
+    complete: u64,
+    /// Frames that carry no message: acknowledgements, who comes and goes.
+    other: u64,
+    each: Histogram,
+    last: Histogram,
+}
+
+pub(crate) fn run(options: &Options) -> Result<Value> {
+    ensure!(
+        (1..=options.followers.min(100)).contains(&options.publishers) && options.depth > 0,
+        "1 to 100 followers are publishers"
+    );
+    ensure!(options.followers > 1, "a room of one");
+    drop(net::open_first(&options.target)?);
+    let mut fanout = Fanout::connect(options)?;
+    let mut buffer = vec![0; net::BUFFER];
+    fanout.settle(&mut buffer)?;
+    fanout.run(options, &mut buffer)
+}
+
+impl Fanout {
+    fn connect(options: &Options) -> Result<Self> {
+        let poll = Poll::new()?;
+        let mut connections = Vec::with_capacity(options.followers);
+        for number in 0..options.followers {
+            let (socket, part) = net::open(&options.target, number, false)
+                .with_context(|| format!("connection {number}"))?;
+            poll.add(&socket, number, false)?;
+            connections.push(Connection {
+                socket,
+                part,
+                expected: vec![0; options.publishers],
+            });
+        }
+        let publisher = || Publisher {
+            flights: Flights::new(options.followers - usize::from(options.without_sender)),
+            unsent: Vec::new(),
+            is_full: false,
+        };
+        Ok(Self {
+            messages: Messages::new(options.bytes, &options.template)?,
+            poll,
+            connections,
+            publishers: (0..options.publishers).map(|_| publisher()).collect(),
+            room: Room {
+                delivered: 0,
+                complete: 0,
+                other: 0,
+                each: Histogram::new(),
+                last: Histogram::new(),
+            },
+        })
+    }
+
+    /// Reads what there is to read before the first message.
+    fn settle(&mut self, buffer: &mut [u8]) -> Result<()> {
+        while self.turn(SETTLED, buffer)? > 0 {}
+        ensure!(self.room.delivered == 0, "a message before the first");
+        Ok(())
+    }
+
+    fn run(mut self, options: &Options, buffer: &mut [u8]) -> Result<Value> {
+        let mut window = Window::open(options.target.pid, &options.times);
+        let interval = options.rate.map(|rate| 1e9 / rate);
+        let (begin, mut due_count) = (meter::now(), 0_u64);
+        let (mut delivered, mut complete) = (0, 0);
+        loop {
+            // A message to 9,000 is a tenth of a second's work: halves of it would be seen in the figure.
+            let is_between = self.room.complete != complete;
+            match window.phase(self.room.delivered != delivered, is_between)? {
+                Phase::WarmUp | Phase::Measured => {}
+                Phase::Begins => self.room.forget(),
+                Phase::Over => break,
+            }
+            (delivered, complete) = (self.room.delivered, self.room.complete);
+            let now = meter::now();
+            let mut wait = 1_000_000_000;
+            match interval {
+                None => self.fill(options.depth, now),
+                Some(interval) => {
+                    let due = |count: u64| begin + (count as f64 * interval) as u64;
+                    while due(due_count) <= now {
+                        let number = due_count as usize % self.publishers.len();
+                        self.say(number, due(due_count));
+                        due_count += 1;
+                    }
+                    wait = due(due_count) - now;
+                }
+            }
+            self.send()?;
+            self.turn(wait, buffer)?;
+        }
+        let room = self.room;
+        let more = json!({
+            "complete": room.complete,
+            "other": room.other,
+            "latency_us": room.last.to_json(),
+            "latency_each_us": room.each.to_json(),
+        });
+        window.close(room.delivered, more)
+    }
+
+    /// Closed loop: as many messages as may be in flight.
+    fn fill(&mut self, depth: usize, now: u64) {
+        for number in 0..self.publishers.len() {
+            while self.publishers[number].flights.len() < depth {
+                self.say(number, now);
+            }
+        }
+    }
+
+    fn say(&mut self, number: usize, since: u64) {
+        let publisher = &mut self.publishers[number];
+        let sequence = publisher.flights.begin(since);
+        self.messages.push(&mut publisher.unsent, number, sequence);
+    }
+
+    fn send(&mut self) -> Result<()> {
+        for (number, publisher) in self.publishers.iter_mut().enumerate() {
+            if publisher.unsent.is_empty() {
+                continue;
+            }
+            let socket = &self.connections[number].socket;
+            let sent = net::send(socket, &publisher.unsent)?;
+            publisher.unsent.drain(..sent);
+            let is_full = !publisher.unsent.is_empty();
+            if is_full != publisher.is_full {
+                publisher.is_full = is_full;
+                self.poll.change(socket, number, is_full)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from all who are ready, and returns how many they are.
+    fn turn(&mut self, wait: u64, buffer: &mut [u8]) -> Result<usize> {
+        let count = self.poll.wait(wait)?;
+        for index in 0..count {
+            let ready = self.poll.ready(index);
+            if !ready.readable {
+                continue;
+            }
+            let connection = &mut self.connections[ready.number];
+            let Some(received) = net::receive(&connection.socket, buffer)? else {
+                continue;
+            };
+            ensure!(
+                received > 0,
+                "the server closed connection {}",
+                ready.number
+            );
+            self.take(ready.number, &buffer[..received])?;
+        }
+        Ok(count)
+    }
+
+    fn take(&mut self, number: usize, bytes: &[u8]) -> Result<()> {
+        let now = meter::now();
+        let mut part = std::mem::take(&mut self.connections[number].part);
+        if part.is_empty() {
+            let used = self.frames(number, bytes, now)?;
+            part.extend_from_slice(&bytes[used..]);
+        } else {
+            part.extend_from_slice(bytes);
+            let used = self.frames(number, &part, now)?;
+            part.drain(..used);
+        }
+        self.connections[number].part = part;
+        Ok(())
+    }
+
+    /// Takes whole frames, and returns how long they are together.
+    fn frames(&mut self, number: usize, bytes: &[u8], now: u64) -> Result<usize> {
+        let connection = &mut self.connections[number];
+        let mut rest = bytes;
+        while let Some(header) = Header::parse(rest)?
+            && let Some(payload) = rest.get(header.len..header.len + header.payload)
+        {
+            rest = &rest[header.len + header.payload..];
+            ensure!(
+                header.fin && !header.compressed,
+                "a frame that is no whole message"
+            );
+            ensure!(
+                matches!(
+                    header.opcode,
+                    frame::TEXT | frame::BINARY | frame::PING | frame::PONG
+                ),
+                "the server closes: {}",
+                String::from_utf8_lossy(payload)
+            );
+            let Some((publisher, sequence)) = self.messages.find(payload)? else {
+                self.room.other += 1;
+                continue;
+            };
+            let expected = connection
+                .expected
+                .get_mut(publisher)
+                .context("a message of nobody")?;
+            ensure!(
+                sequence == *expected,
+                "connection {number}: message {sequence} of publisher {publisher}, not {expected}"
+            );
+            *expected += 1;
+            let flights = &mut self.publishers[publisher].flights;
+            let landed = flights
+                .land(sequence)
+                .context("a message that was not sent")?;
+            self.room
+                .count(now.saturating_sub(landed.since), landed.is_last);
+        }
+        Ok(bytes.len() - rest.len())
+    }
+}
+
+impl Room {
+    fn count(&mut self, latency: u64, is_last: bool) {
+        self.delivered += 1;
+        self.each.add(latency);
+        if is_last {
+            self.complete += 1;
+            self.last.add(latency);
+        }
+    }
+
+    fn forget(&mut self) {
+        (self.delivered, self.complete, self.other) = (0, 0, 0);
+        self.each.clear();
+        self.last.clear();
+    }
+}

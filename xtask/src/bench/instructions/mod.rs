@@ -1,0 +1,198 @@
+//! `cargo xtask bench instructions`: what a message costs the server in instructions, beside what it did cost.
+//!
+//! Instructions are counted, not time: the same on a quiet and on a busy machine. What a peer's processor can do and what
+//! the compiler makes of the code still matter, so both stand beside the figures that were accepted, in
+//! `bench/results/instructions.toml`. The server is the one of the release profile.
+
+mod drive;
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use self::drive::Way;
+use crate::{callgrind, exec, paths, server};
+
+/// A figure may be so much above the accepted one.
+const RATIO_MAX: f64 = 1.03;
+
+/// How many messages or deliveries come before those that are counted, so that what is made once is not among them.
+const BEFORE: u64 = 2_000;
+
+/// How long the server may take to end, under valgrind.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Write what is counted as what is right from now on
+    #[arg(long)]
+    accept: bool,
+}
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Accepted {
+    compiler: String,
+    processor: String,
+    /// Instructions for each message or delivery.
+    instructions: BTreeMap<String, f64>,
+}
+
+/// The command.
+pub(super) fn run(args: &Args) -> Result<()> {
+    let counted = count()?;
+    match args.accept {
+        true => accept(&counted),
+        false => compare(&counted),
+    }
+}
+
+/// The same as a step of `cargo xtask test`.
+pub(crate) fn step() -> Result<()> {
+    compare(&count()?)
+}
+
+fn count() -> Result<BTreeMap<String, f64>> {
+    callgrind::ensure()?;
+    exec::run(&mut exec::cargo(
+        "build --release --package tidewire --bin tidewire",
+    ))?;
+    let mut counted = BTreeMap::new();
+    for way in Way::ALL {
+        let more = instructions(way, BEFORE + way.count())?;
+        let less = instructions(way, BEFORE)?;
+        let each = (more as f64 - less as f64) / way.count() as f64;
+        println!("   {:8} {each:>8.1} instructions each", way.name());
+        counted.insert(way.name().to_owned(), (each * 10.0).round() / 10.0);
+    }
+    Ok(counted)
+}
+
+/// Of a server from its start to its end, with so many messages in between.
+fn instructions(way: Way, messages: u64) -> Result<u64> {
+    let mut command = Command::new(paths::target().join("release/tidewire"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data", "memory"]);
+    command.args(["--workers", "1", "--messages-per-second", "0"]);
+    let mut valgrind = callgrind::counting(&command);
+    let mut child = valgrind
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("valgrind could not be started")?;
+    let stdout = child.stdout.take().context("it was piped")?;
+    let mut stderr = child.stderr.take().context("it was piped")?;
+    let driven = server::first_line(stdout)
+        .and_then(|line| server::address(&line))
+        .and_then(|address| way.drive(&address, messages));
+    if driven.is_ok() {
+        server::terminate(child.id())?;
+    } else {
+        child.kill()?;
+    }
+    let ended = exec::wait(&mut child, PATIENCE, |_| ());
+    let mut said = String::new();
+    stderr.read_to_string(&mut said)?;
+    driven.with_context(|| format!("the server under valgrind said: {}", said.trim()))?;
+    ended?;
+    callgrind::total(&said)
+}
+
+fn compare(counted: &BTreeMap<String, f64>) -> Result<()> {
+    let path = file();
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("nothing is accepted yet: {}", paths::shown(&path)))?;
+    let accepted: Accepted = toml::from_str(&text)?;
+    let mut above = Vec::new();
+    for (name, counted) in counted {
+        let accepted = accepted.instructions.get(name).copied();
+        let accepted = accepted.with_context(|| format!("{name} was never accepted"))?;
+        let ratio = counted / accepted;
+        println!("   {name:8} {counted:>8.1} counted, {accepted:>8.1} accepted: {ratio:.3}");
+        if is_above(ratio) {
+            above.push(format!("{name} ({ratio:.3})"));
+        } else if ratio < 2.0 - RATIO_MAX {
+            println!(
+                "   {name} has become cheaper: `cargo xtask bench instructions --accept` keeps it so"
+            );
+        }
+    }
+    if above.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "more instructions than accepted, at most {RATIO_MAX}: {}.{} If that is meant, `cargo xtask bench instructions --accept`",
+        above.join(", "),
+        elsewhere(&accepted)?
+    )
+}
+
+/// A ratio that is no number is too much, too.
+fn is_above(ratio: f64) -> bool {
+    ratio.is_nan() || ratio > RATIO_MAX
+}
+
+/// What else may be the reason.
+fn elsewhere(accepted: &Accepted) -> Result<String> {
+    let (compiler, processor) = (super::compiler()?, super::processor());
+    Ok(
+        match (
+            accepted.compiler == compiler,
+            accepted.processor == processor,
+        ) {
+            (true, true) => String::new(),
+            _ => format!(
+                " They were accepted for {} on {}; these are of {compiler} on {processor}.",
+                accepted.compiler, accepted.processor
+            ),
+        },
+    )
+}
+
+fn accept(counted: &BTreeMap<String, f64>) -> Result<()> {
+    let accepted = Accepted {
+        compiler: super::compiler()?,
+        processor: super::processor(),
+        instructions: counted.clone(),
+    };
+    let lines = accepted.instructions.iter();
+    let lines: String = lines
+        .map(|(name, each)| format!("{name} = {each:?}\n"))
+        .collect();
+    let text = format!(
+        "# Instructions of the server for each message of 125 B (single, echo) or delivery of one (relay, chat), counted by callgrind.\n\
+         # Written by `cargo xtask bench instructions --accept`; `cargo xtask test` fails when one is more than 3 % above.\n\
+         compiler = {:?}\nprocessor = {:?}\n\n[instructions]\n{lines}",
+        accepted.compiler, accepted.processor
+    );
+    super::save(&file(), &text)
+}
+
+fn file() -> PathBuf {
+    super::home().join("results/instructions.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_three_percent_is_above() {
+        assert!(!is_above(0.5) && !is_above(1.03));
+        assert!(is_above(1.031) && is_above(f64::NAN));
+    }
+
+    #[test]
+    fn what_is_accepted_can_be_read() {
+        let text = std::fs::read_to_string(file()).expect("it is in the repository");
+        let accepted: Accepted = toml::from_str(&text).expect("it is as it was written");
+        for way in Way::ALL {
+            assert!(accepted.instructions.contains_key(way.name()));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The runs: every server in turn for each cell, round after round, so that a slow moment of the machine hits all alike.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::arena::{Arena, Running};
+use super::cells::{Cell, Group};
+use super::subjects::{Start, Subject, built};
+use crate::paths;
+
+/// What no run takes: connecting and greeting 9,000 included.
+const RUN_MAX: Duration = Duration::from_secs(120);
+
+/// How a run goes.
+pub(super) struct Plan {
+    pub(super) cells: Vec<Cell>,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) rounds: usize,
+    /// Seconds that are measured.
+    pub(super) seconds: f64,
+}
+
+/// All that was measured for one cell and one server.
+pub(super) struct Measured {
+    pub(super) cell: usize,
+    pub(super) subject: Subject,
+    /// One of each round: figures, or why there are none.
+    pub(super) rounds: Vec<Result<Value, String>>,
+}
+
+impl Plan {
+    /// Runs everything and says what comes out, line by line.
+    pub(super) fn run(&self, arena: &Arena) -> Result<Vec<Measured>> {
+        let mut all = self.pairs();
+        let (count, started) = (all.len() * self.rounds, Instant::now());
+        let mut done = 0;
+        for round in 0..self.rounds {
+            for index in order(&all, round) {
+                let measured = &mut all[index];
+                let cell = &self.cells[measured.cell];
+                let result = self.measure(arena, cell, measured.subject);
+                let result = result.map_err(|error| format!("{error:#}"));
+                done += 1;
+                let left = started.elapsed().as_secs_f64() / done as f64 * (count - done) as f64;
+                println!(
+                    "   [{done}/{count}, {:.0} min left] {}: {} {}",
+                    (left / 60.0).ceil(),
+                    cell.name,
+                    measured.subject.name(),
+                    told(cell.group, &result)
+                );
+                measured.rounds.push(result);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Who can do what.
+    fn pairs(&self) -> Vec<Measured> {
+        let mut pairs = Vec::new();
+        for (cell, of) in self.cells.iter().enumerate() {
+            let able = |subject: &&Subject| subject.start(of.group).is_some();
+            pairs.extend(self.subjects.iter().filter(able).map(|subject| Measured {
+                cell,
+                subject: *subject,
+                rounds: Vec::new(),
+            }));
+        }
+        pairs
+    }
+
+    fn measure(&self, arena: &Arena, cell: &Cell, subject: Subject) -> Result<Value> {
+        let start = subject.start(cell.group).context("it cannot do that")?;
+        let port = free_port()?;
+        let data = Data::new()?;
+        let server = start_server(arena, &start, subject, port, &data)?;
+        let mut load = arena.load(&built("load"));
+        load.args([mode(cell.group), &format!("127.0.0.1:{port}")]);
+        load.args(["--pid", &server.pid().to_string()]);
+        load.args(cell.load.split_whitespace()).args(&start.load);
+        if !cell.group.is_idle() {
+            load.args(["--seconds", &self.seconds.to_string()]);
+            load.args(["--warmup", &(self.seconds * 0.4).to_string()]);
+        }
+        let mut child = load
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut stdout = child.stdout.take().context("it was piped")?;
+        wait_briefly(&mut child)?;
+        let mut said = String::new();
+        stdout.read_to_string(&mut said)?;
+        let figures: Value = serde_json::from_str(&said).context("the load said nothing")?;
+        match figures["error"].as_str() {
+            Some(error) => bail!("{error}"),
+            None => Ok(figures),
+        }
+    }
+}
+
+/// Cell by cell; another server is the first in each round.
+fn order(all: &[Measured], round: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..all.len()).collect();
+    for cell in order.chunk_by_mut(|a, b| all[*a].cell == all[*b].cell) {
+        let by = round % cell.len();
+        cell.rotate_left(by);
+    }
+    order
+}
+
+fn start_server(
+    arena: &Arena,
+    start: &Start,
+    subject: Subject,
+    port: u16,
+    data: &Data,
+) -> Result<Running> {
+    let words = start.words.replace("PORT", &port.to_string());
+    let words = words.replace("DATA", &data.0.to_string_lossy());
+    let mut command = arena.server(&start.program);
+    command.args(words.split_whitespace());
+    let log = paths::target().join(format!("bench-{}.log", subject.name()));
+    let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    command.stdout(log.try_clone()?).stderr(log);
+    let server = Running::start(command)?;
+    server.wait_for(&start.program)?;
+    Ok(server)
+}
+
+/// Like [`crate::exec::wait`], for runs of a second: it looks more often.
+fn wait_briefly(child: &mut std::process::Child) -> Result<()> {
+    let until = Instant::now() + RUN_MAX;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > until {
+            child.kill()?;
+            child.wait()?;
+            bail!("it took longer than {} s", RUN_MAX.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Nobody has it just now, here; in a namespace of its own nobody ever has.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// A directory for a server's log, on the disk that the target directory is on; removed when dropped.
+struct Data(PathBuf);
+
+impl Data {
+    fn new() -> Result<Self> {
+        let folder = paths::target().join("bench-servers-data");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).context("no directory for the logs")?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const fn mode(group: Group) -> &'static str {
+    match group {
+        Group::Echo | Group::Deflate => "echo",
+        Group::Fanout | Group::Latency => "fanout",
+        Group::Connect => "connect",
+        Group::Idle | Group::IdleDeflate => "idle",
+    }
+}
+
+/// The figure of a group: microseconds of the server for each message, delivery or connection; for idle connections bytes.
+pub(super) fn figure(group: Group, figures: &Value) -> Option<f64> {
+    let name = match group.is_idle() {
+        true => "bytes_each",
+        false => "server_us_each",
+    };
+    figures[name].as_f64()
+}
+
+fn told(group: Group, result: &Result<Value, String>) -> String {
+    match result {
+        Err(error) => format!("FAILED: {error}"),
+        Ok(figures) => {
+            let figure = figure(group, figures).unwrap_or(f64::NAN);
+            let busy = figures["server_busy"].as_f64().unwrap_or_default() * 100.0;
+            match group.is_idle() {
+                true => format!("{figure:.0} bytes"),
+                false => format!("{} µs, {busy:.0} % busy", super::report::short(figure)),
+            }
+        }
+    }
+}
