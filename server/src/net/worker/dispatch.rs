@@ -5,7 +5,7 @@ use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
 use super::Worker;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use crate::chat::{Audience, Effect, Parting};
-use crate::ids::{ConnId, RoomName};
+use crate::ids::ConnId;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::transport::{Accepted, Endpoint};
 
@@ -107,8 +107,8 @@ impl Worker {
         };
         match (&web_socket.app, message) {
             (App::Relay(place), _) => {
-                let (room, include_sender) = (place.room.clone(), place.include_sender);
-                self.pass_on(id, &room, include_sender, message);
+                let place = RelayPlace::clone(place);
+                self.pass_on(id, &place, message);
             }
             (App::Chat, Message::Text(text)) => {
                 self.hub.handle_text(id, text, self.now);
@@ -121,17 +121,11 @@ impl Worker {
         }
     }
 
-    fn pass_on(
-        &mut self,
-        sender: ConnId,
-        room: &RoomName,
-        include_sender: bool,
-        message: &Message<'_>,
-    ) {
+    fn pass_on(&mut self, sender: ConnId, place: &RelayPlace, message: &Message<'_>) {
         let prepared = Prepared::new(message);
         // A list of its own, because queueing marks connections of this worker.
-        for follower in self.relay.followers(room).to_vec() {
-            if include_sender || follower != sender {
+        for follower in self.relay.followers(&place.room).to_vec() {
+            if place.include_sender || follower != sender {
                 self.send_prepared(follower, &prepared);
             }
         }

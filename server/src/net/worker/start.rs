@@ -132,16 +132,21 @@ impl Worker {
             readers: HashMap::default(),
             web_sockets: config.web_sockets(),
             http: config.http(),
-            status: Status {
-                status: "up",
-                version: env!("CARGO_PKG_VERSION"),
-                connections_max,
-                ..Status::default()
-            },
+            status: status_up(connections_max),
             date: Date::new(now.unix_ms),
             now,
             worked: false,
         })
+    }
+}
+
+/// What a server that has just begun says of itself.
+fn status_up(connections_max: usize) -> Status {
+    Status {
+        status: "up",
+        version: env!("CARGO_PKG_VERSION"),
+        connections_max,
+        ..Status::default()
     }
 }
 
