@@ -2,9 +2,12 @@
 
 use std::io;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mio::{Registry, Token, Waker};
+
+/// What may wait in an inbox before who can wait does: a worker that is busy is to be waited for, not buried.
+const BYTES_MAX: usize = 16 << 20;
 
 /// The worker's end.
 #[derive(Debug)]
@@ -22,15 +25,31 @@ pub(super) struct Sender<T> {
 
 #[derive(Debug)]
 struct Shared<T> {
-    messages: Mutex<Vec<T>>,
+    list: Mutex<List<T>>,
+    /// The list was taken.
+    emptied: Condvar,
     waker: Waker,
+}
+
+#[derive(Debug)]
+struct List<T> {
+    messages: Vec<T>,
+    /// What those weigh that were weighed.
+    bytes: usize,
+    /// Nobody takes them any more.
+    is_closed: bool,
 }
 
 impl<T> Inbox<T> {
     /// An empty inbox whose worker wakes with an event for `token`.
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            messages: Mutex::new(Vec::new()),
+            list: Mutex::new(List {
+                messages: Vec::new(),
+                bytes: 0,
+                is_closed: false,
+            }),
+            emptied: Condvar::new(),
             waker: Waker::new(registry, token)?,
         });
         Ok(Self {
@@ -48,7 +67,10 @@ impl<T> Inbox<T> {
 
     /// All messages since the last call, in order; [`give_back`](Self::give_back) the list.
     pub(super) fn take(&mut self) -> Vec<T> {
-        mem::replace(&mut *self.shared.lock(), mem::take(&mut self.spare))
+        let mut list = self.shared.lock();
+        list.bytes = 0;
+        self.shared.emptied.notify_all();
+        mem::replace(&mut list.messages, mem::take(&mut self.spare))
     }
 
     /// Keeps the memory of an emptied list.
@@ -58,27 +80,66 @@ impl<T> Inbox<T> {
     }
 }
 
+impl<T> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        let mut list = self.shared.lock();
+        list.is_closed = true;
+        list.messages.clear();
+        self.shared.emptied.notify_all();
+    }
+}
+
 impl<T> Sender<T> {
     /// Adds messages. The worker is woken if it may not know of any yet: who adds to a list that is not empty finds it
     /// woken by who began the list.
     pub(super) fn send(&self, messages: impl IntoIterator<Item = T>) {
-        let was_empty = {
-            let mut list = self.shared.lock();
-            let was_empty = list.is_empty();
-            list.extend(messages);
-            was_empty && !list.is_empty()
-        };
-        if was_empty {
+        self.add(self.shared.lock(), messages, 0);
+    }
+
+    /// The same, with what the messages weigh; waits first while those in the list weigh too much.
+    pub(super) fn send_when_there_is_room(&self, messages: Vec<T>, bytes: usize) {
+        let list = self.shared.lock();
+        let is_full = |list: &mut List<T>| list.bytes > BYTES_MAX && !list.is_closed;
+        let list = self.shared.emptied.wait_while(list, is_full);
+        self.add(
+            list.unwrap_or_else(PoisonError::into_inner),
+            messages,
+            bytes,
+        );
+    }
+
+    fn add(
+        &self,
+        mut list: MutexGuard<'_, List<T>>,
+        messages: impl IntoIterator<Item = T>,
+        bytes: usize,
+    ) {
+        if list.is_closed {
+            return;
+        }
+        let was_empty = list.messages.is_empty();
+        list.messages.extend(messages);
+        list.bytes += bytes;
+        let is_begun = was_empty && !list.messages.is_empty();
+        drop(list);
+        if is_begun {
             // It fails when the poll is gone, and the worker with it.
             let _ = self.shared.waker.wake();
         }
     }
 }
 
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        let shared = Arc::clone(&self.shared);
+        Self { shared }
+    }
+}
+
 impl<T> Shared<T> {
     /// A thread that panicked while it held the lock left a list in order behind.
-    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, List<T>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,5 +172,28 @@ mod tests {
         sender.send([]);
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(events.is_empty());
+    }
+
+    #[test]
+    fn who_can_wait_does_while_too_much_is_there_and_not_for_who_has_gone() {
+        let poll = Poll::new().unwrap();
+        let mut inbox = Inbox::new(poll.registry(), Token(7)).unwrap();
+        let sender = inbox.sender();
+        std::thread::scope(|scope| {
+            sender.send_when_there_is_room(vec![0], BYTES_MAX + 1);
+            let waiting = scope.spawn(|| sender.send_when_there_is_room(vec![1], BYTES_MAX + 1));
+            // It comes only once the first was taken.
+            assert_eq!(inbox.take(), [0]);
+            waiting.join().unwrap();
+            let waiting = scope.spawn(|| sender.send_when_there_is_room(vec![2], 1));
+            assert_eq!(inbox.take(), [1]);
+            waiting.join().unwrap();
+            sender.send_when_there_is_room(vec![3], BYTES_MAX);
+            let waiting = scope.spawn(|| sender.send_when_there_is_room(vec![4], 1));
+            drop(inbox);
+            waiting.join().unwrap();
+        });
+        sender.send([5]);
+        assert!(sender.shared.lock().messages.is_empty(), "nobody takes it");
     }
 }

@@ -2,9 +2,11 @@
 //! what happens in a turn.
 
 mod calls;
+mod chat;
 mod delivery;
 mod dispatch;
 mod io;
+mod mail;
 mod readers;
 mod start;
 
@@ -12,28 +14,31 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
-use delivery::Context;
-pub use start::StartError;
+pub(super) use delivery::Asked;
+pub(super) use io::OVERLOADED_MAX;
+pub(super) use mail::{Farewell, HOME, Mail, Peers, hand_out};
+pub(super) use start::Parts;
 
 use self::calls::Transfer;
+use self::chat::Chat;
 use self::readers::Reader;
 use super::conn::State;
-use super::files::{Done, Files};
+use super::files::Files;
 use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use super::worklist::Worklist;
-use crate::chat::{Effect, Hub, Relay};
+use crate::chat::{Effect, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
-use crate::log::disk::Recovery;
-use crate::log::{Broker, Reply};
+use crate::log::Broker;
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
 use crate::transport::feeds::Feeds;
@@ -41,7 +46,7 @@ use crate::transport::{Date, HttpConfig, Turn};
 
 const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
 const SIGNALS: Token = Token(FIRST_RESERVED_TOKEN + 1);
-const INBOX: Token = Token(FIRST_RESERVED_TOKEN + 2);
+pub(super) const INBOX: Token = Token(FIRST_RESERVED_TOKEN + 2);
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN_MAX: usize = 1024;
@@ -53,22 +58,18 @@ const MAIL_PER_FLUSH: usize = 128;
 /// crowd, and need not be in memory at once.
 const TOLD_BYTES_PER_FLUSH: usize = 1 << 20;
 
-/// What other threads send to a worker.
-#[derive(Debug)]
-enum Mail {
-    /// A job with files is done.
-    Files(ConnId, Done),
-    /// The log answers.
-    Log(Reply<Context>),
-}
-
 /// A thread's loop and everything in it.
-pub struct Worker {
+pub(super) struct Worker {
     poll: Poll,
+    /// The other workers, and which this one is.
+    peers: Peers,
     listener: Option<Listener>,
-    shutdown: Shutdown,
+    /// Signals; home has them.
+    shutdown: Option<Shutdown>,
     /// A signal came in this turn.
     signalled: bool,
+    /// A worker ended before the server was told to stop.
+    one_failed: bool,
     /// A stop that waits until the log has answered so much: what came before the signal is answered.
     stop_after: Option<(Stop, u64)>,
     /// When to give up on connections that do not end, once told to stop.
@@ -84,11 +85,12 @@ pub struct Worker {
     dead: Worklist,
     due: Vec<(ConnId, Tick)>,
     read_buffer: Box<[u8]>,
-    hub: Hub,
+    chat: Chat,
     effects: Vec<Effect>,
     feeds: Feeds,
-    broker: Broker<Context>,
-    recovery: Option<Recovery>,
+    /// Before the threads that it is waited for: they may wait for room in it.
+    inbox: Inbox<Mail>,
+    broker: Arc<Broker<Asked>>,
     /// What the log was asked, and what it answered.
     asked: u64,
     answered: u64,
@@ -97,10 +99,9 @@ pub struct Worker {
     /// What followers were told since the last flush, and is not kept.
     told_bytes: usize,
     relay: Relay,
-    inbox: Inbox<Mail>,
     /// The inbox has something.
     mail_came: bool,
-    files: Files,
+    files: Arc<Files>,
     /// Files on their way, by the connections that wait for them.
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
     /// Those who follow logs over HTTP.
@@ -119,27 +120,25 @@ impl Worker {
     ///
     /// # Errors
     /// The kernel does not say.
-    pub fn local_address(&self) -> Result<SocketAddr> {
+    pub(super) fn local_address(&self) -> Result<SocketAddr> {
         self.listener
             .as_ref()
             .ok_or_else(|| Error::from(ErrorKind::NotConnected))?
             .local_address()
     }
 
-    /// What was found where the logs are kept; `None` if that is memory.
-    #[must_use]
-    pub const fn recovery(&self) -> Option<&Recovery> {
-        self.recovery.as_ref()
-    }
-
     /// Serves until told to stop by SIGTERM or SIGINT and all connections have ended, or their time is up.
     ///
     /// # Errors
-    /// The kernel's readiness queue fails, which it does not do while the process is in order.
-    pub fn run(mut self) -> Result<()> {
+    /// The kernel's readiness queue fails, which it does not do while the process is in order; or another worker has ended
+    /// before its time.
+    pub(super) fn run(mut self) -> Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         while !self.is_done() {
             self.turn(&mut events)?;
+        }
+        if self.one_failed {
+            return Err(Error::other("a worker has ended"));
         }
         Ok(())
     }
@@ -159,6 +158,7 @@ impl Worker {
         self.expire_timers();
         self.serve_laggards();
         self.flush_dirty();
+        self.peers.send();
         self.free_dead();
         self.count();
         Ok(())
@@ -248,15 +248,30 @@ impl Worker {
         let mut mail = self.inbox.take();
         for (index, mail) in mail.drain(..).enumerate() {
             self.worked = true;
-            match mail {
-                Mail::Files(id, done) => self.file_done(id, done),
-                Mail::Log(reply) => self.handle_reply(reply),
-            }
+            self.handle_mail(mail);
             if (index + 1) % MAIL_PER_FLUSH == 0 || self.told_bytes > TOLD_BYTES_PER_FLUSH {
                 self.flush_dirty();
+                self.peers.send();
             }
         }
         self.inbox.give_back(mail);
+    }
+
+    fn handle_mail(&mut self, mail: Mail) {
+        match mail {
+            Mail::Files(id, done) => self.file_done(id, done),
+            Mail::Log(reply) => self.handle_reply(reply),
+            Mail::Announced(entry) => self.announce(&entry, None),
+            Mail::Said(said) => self.hear_from_afar(said),
+            Mail::Effect(effect) => self.run_effect(effect),
+            Mail::Told(room, except, prepared) => self.tell_followers(&room, except, &prepared),
+            Mail::Publish(id, publish) => self.publish(id, publish),
+            Mail::Respond(id, response) => self.respond(id, &response),
+            Mail::Relayed(sender, room, prepared) => self.relay_from_afar(sender, &room, &prepared),
+            Mail::Taken(id, taken) => self.note_taken(id, taken),
+            Mail::Stop(stop) => self.heed(stop),
+            Mail::Ended => self.note_ended(),
+        }
     }
 
     // ---- timers ----
@@ -339,19 +354,22 @@ impl Worker {
     }
 
     fn count(&mut self) {
-        self.status.turns += 1;
-        self.status.idle_turns += u64::from(!self.worked);
-        self.status.connections = self.table.len();
+        let own = &mut self.status.own;
+        own.turns += 1;
+        own.idle_turns += u64::from(!self.worked);
+        own.connections = self.table.len() as u64;
+        self.status.publish();
     }
 
     /// After reading: what was on its way before the signal is answered before the end.
     fn stop_if_asked(&mut self) {
-        if mem::take(&mut self.signalled) {
+        if mem::take(&mut self.signalled)
+            && let Some(shutdown) = &mut self.shutdown
+        {
             // Several at once are one request to stop: impatience shows in another one later.
-            if let Some(&stop) = self.shutdown.pending().first() {
-                let impatient = self.stopping.is_some() || self.stop_after.is_some();
-                let answered = if impatient { 0 } else { self.asked };
-                self.stop_after = Some((stop, answered));
+            if let Some(&stop) = shutdown.pending().first() {
+                self.peers.post_to_others(|| Mail::Stop(stop));
+                self.heed(stop);
             }
         }
         if let Some((stop, answered)) = self.stop_after
@@ -359,6 +377,23 @@ impl Worker {
         {
             self.stop_after = None;
             self.stop(stop);
+        }
+    }
+
+    /// Stops once what came before has been answered; at once, if that was asked for before.
+    fn heed(&mut self, stop: Stop) {
+        let impatient = self.stopping.is_some() || self.stop_after.is_some();
+        let answered = if impatient { 0 } else { self.asked };
+        self.stop_after = Some((stop, answered));
+    }
+
+    /// Another worker has ended. If nobody asked it to, its clients are lost, and the server is no use to others.
+    fn note_ended(&mut self) {
+        self.peers.one_has_ended();
+        if self.stopping.is_none() && self.stop_after.is_none() {
+            self.one_failed = true;
+            self.peers.post_to_others(|| Mail::Stop(Stop::Terminate));
+            self.heed(Stop::Terminate);
         }
     }
 
@@ -404,7 +439,8 @@ impl Worker {
     }
 
     fn is_done(&self) -> bool {
+        let all_ended = self.table.len() == 0 && !self.peers.are_running();
         self.stopping
-            .is_some_and(|(_, deadline)| self.table.len() == 0 || deadline <= self.now.instant)
+            .is_some_and(|(_, deadline)| all_ended || deadline <= self.now.instant)
     }
 }

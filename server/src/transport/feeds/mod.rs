@@ -27,17 +27,20 @@ use reads::Reads;
 pub use ring::Shared;
 
 use crate::chat::Follow;
-use crate::ids::{ConnId, LogName};
+use crate::ids::{ConnId, Lane, LogName};
 use crate::log::{Entry, Gap, Page, Position, ReadFrom, Rules, Slow};
 
 /// All logs that somebody follows.
 #[derive(Debug)]
 pub struct Feeds {
     rules: Arc<Rules>,
+    lane: Lane,
+    /// Who joins a room waits at the head until told to go on.
+    joiners_wait: bool,
     feeds: HashMap<LogName, Feed, foldhash::fast::RandomState>,
     /// Those that one connection follows and nobody writes to.
     quiet: QuietLogs,
-    /// The generation of each connection that follows something, by its index.
+    /// The generation of each connection that follows something, by its slot.
     generations: Vec<u32>,
     /// The cursors of connections that are behind somewhere.
     cursors: HashMap<ConnId, Vec<Cursor>, foldhash::fast::RandomState>,
@@ -109,11 +112,13 @@ pub enum Step {
 }
 
 impl Feeds {
-    /// Nobody follows anything yet.
+    /// Nobody follows anything yet; those who will are connections of a worker.
     #[must_use]
-    pub fn new(rules: Arc<Rules>) -> Self {
+    pub fn new(rules: Arc<Rules>, lane: Lane) -> Self {
         Self {
             rules,
+            lane,
+            joiners_wait: false,
             feeds: HashMap::default(),
             quiet: QuietLogs::default(),
             generations: Vec::new(),
@@ -124,11 +129,23 @@ impl Feeds {
         }
     }
 
+    /// Who joins a room waits at its head after [`Step::AtHead`] until [`joined`](Self::joined), so that it hears of that before
+    /// what comes next: here it takes a while.
+    pub const fn let_joiners_wait(&mut self) {
+        self.joiners_wait = true;
+    }
+
     /// A connection follows a log from now on, or from another place; returns the page to read, if it is not on its way.
-    pub fn follow(&mut self, conn: ConnId, from: ReadFrom, follow: Box<Follow>) -> Option<Read> {
+    pub fn follow(
+        &mut self,
+        conn: ConnId,
+        from: ReadFrom,
+        mut follow: Box<Follow>,
+    ) -> Option<Read> {
         let log = follow.log.clone();
         self.unfollow(conn, &log);
         let reader = self.next_reader(conn);
+        follow.ticket = reader.ticket;
         self.note_generation(conn);
         self.wake(&log);
         let feed = self.feeds.entry(log.clone());
@@ -144,6 +161,7 @@ impl Feeds {
             jumps: false,
             gap: false,
             own: Vec::new(),
+            waits: false,
             follow: Some(follow),
         });
         self.reads.want_first(place, reader)
@@ -161,7 +179,7 @@ impl Feeds {
         let Some(feed) = self.feeds.get_mut(log.as_str()) else {
             return;
         };
-        if !feed.live.remove(conn.index)
+        if !feed.live.remove(self.lane.slot(conn))
             && let Some(cursors) = self.cursors.get_mut(&conn)
         {
             let before = cursors.len();
@@ -200,17 +218,12 @@ impl Feeds {
         let shared = Arc::new(Shared::new(entry));
         feed.ring.push(Arc::clone(&shared));
         feed.head = Some(position);
-        let is_live = sender.filter(|sender| feed.live.contains(sender.index));
+        let is_live = sender.filter(|sender| feed.live.contains(self.lane.slot(*sender)));
         let mut live = Vec::with_capacity(feed.live.len());
-        let generations = &self.generations;
-        let others = feed.live.iter().filter(|&index| match is_live {
-            Some(sender) => sender.index != index,
-            None => true,
-        });
-        live.extend(others.map(|index| ConnId {
-            index,
-            generation: generations[index as usize],
-        }));
+        let (generations, lane) = (&self.generations, self.lane);
+        let but = is_live.map(|sender| lane.slot(sender));
+        let others = feed.live.iter().filter(|&slot| but != Some(slot));
+        live.extend(others.map(|slot| conn_at(slot, lane, generations)));
         if let (Some(sender), None) = (sender, is_live)
             && let Some(cursor) = self.cursor_in(sender, &log)
         {
@@ -224,7 +237,7 @@ impl Feeds {
     pub fn fall_behind(&mut self, conn: ConnId, entry: &Entry, now: Instant) -> Option<Position> {
         let log = &entry.draft.log;
         let feed = self.feeds.get_mut(log.as_str())?;
-        if !feed.live.remove(conn.index) {
+        if !feed.live.remove(self.lane.slot(conn)) {
             return None;
         }
         feed.behind += 1;
@@ -245,9 +258,30 @@ impl Feeds {
             jumps: slow == Slow::Latest,
             gap: false,
             own: Vec::new(),
+            waits: false,
             follow: None,
         });
         (slow == Slow::Disconnect).then_some(before)
+    }
+
+    /// All who follow a log.
+    #[must_use]
+    pub fn followers(&self, log: &LogName) -> Vec<ConnId> {
+        if let Some(quiet) = self.quiet.get(log.as_str()) {
+            return vec![quiet.follower];
+        }
+        let Some(feed) = self.feeds.get(log.as_str()) else {
+            return Vec::new();
+        };
+        let live = feed.live.iter();
+        let live = live.map(|slot| conn_at(slot, self.lane, &self.generations));
+        if feed.behind == 0 {
+            return live.collect();
+        }
+        let is_there = |cursors: &&Vec<Cursor>| cursors.iter().any(|cursor| cursor.log == *log);
+        let behind = self.cursors.iter();
+        let behind = behind.filter(|(_, cursors)| is_there(cursors));
+        live.chain(behind.map(|(conn, _)| *conn)).collect()
     }
 
     /// Up to where the connection was given a log that it follows.
@@ -257,7 +291,7 @@ impl Feeds {
             return (quiet.follower == conn).then(|| quiet.head());
         }
         let feed = self.feeds.get(log.as_str())?;
-        if feed.live.contains(conn.index) {
+        if feed.live.contains(self.lane.slot(conn)) {
             return feed.head;
         }
         let cursors = self.cursors.get(&conn)?;
@@ -341,10 +375,22 @@ impl Feeds {
         self.advance(reader.conn, Some(reader.ticket), bytes_max, steps);
     }
 
-    /// Whether the connection is behind somewhere and its page is not on its way.
+    /// Whether the connection is behind somewhere and waits neither for a page nor for being told that it has joined.
     pub fn can_go_on(&self, conn: ConnId) -> bool {
         let cursors = self.cursors.get(&conn);
-        cursors.is_some_and(|cursors| cursors.iter().any(|cursor| !cursor.reading))
+        cursors.is_some_and(|cursors| cursors.iter().any(|cursor| !cursor.is_waiting()))
+    }
+
+    /// The connection has been told that it has joined: it can go on, if that was its last way to the head.
+    pub fn joined(&mut self, conn: ConnId, ticket: u32) {
+        let cursors = self.cursors.get_mut(&conn);
+        let cursor = cursors.and_then(|cursors| {
+            let mut cursors = cursors.iter_mut();
+            cursors.find(|cursor| cursor.ticket == ticket)
+        });
+        if let Some(cursor) = cursor {
+            cursor.waits = false;
+        }
     }
 
     /// The connection has room for `bytes_max`, and gets so much, and the rest of the message that goes beyond that.
@@ -391,6 +437,7 @@ impl Feeds {
             return;
         };
         let (feeds, quiet) = (&mut self.feeds, &mut self.quiet);
+        let (slot, joiners_wait) = (self.lane.slot(conn), self.joiners_wait);
         cursors.retain_mut(|cursor| {
             let Some(feed) = feeds.get_mut(cursor.log.as_str()) else {
                 return false;
@@ -398,22 +445,29 @@ impl Feeds {
             let Some(position) = cursor.after.filter(|after| feed.head == Some(*after)) else {
                 return true;
             };
-            if cursor.reading {
+            if cursor.is_waiting() {
                 return true;
             }
+            if let Some(follow) = cursor.follow.take() {
+                cursor.waits = joiners_wait && follow.is_joining();
+                let whole = !cursor.gap;
+                steps.push(Step::AtHead {
+                    follow,
+                    position,
+                    whole,
+                });
+                if cursor.waits {
+                    return true;
+                }
+            }
             feed.behind -= 1;
-            feed.live.insert(conn.index);
+            feed.live.insert(slot);
             if feed.is_quiet() {
                 let number = feed.number;
                 feeds.remove(cursor.log.as_str());
                 let log = cursor.log.clone();
                 quiet.insert(QuietLog::new(log, conn, number, position));
             }
-            steps.extend(cursor.follow.take().map(|follow| Step::AtHead {
-                follow,
-                position,
-                whole: !cursor.gap,
-            }));
             false
         });
         if cursors.is_empty() {
@@ -431,17 +485,17 @@ impl Feeds {
         if let Some(quiet) = self.quiet.take(log.as_str()) {
             let mut feed = Feed::new(quiet.number);
             feed.head = Some(quiet.head());
-            feed.live.insert(quiet.follower.index);
+            feed.live.insert(self.lane.slot(quiet.follower));
             self.feeds.insert(quiet.log, feed);
         }
     }
 
     fn note_generation(&mut self, conn: ConnId) {
-        let index = conn.index as usize;
-        if index >= self.generations.len() {
-            self.generations.resize(index + 1, 0);
+        let slot = self.lane.slot(conn) as usize;
+        if slot >= self.generations.len() {
+            self.generations.resize(slot + 1, 0);
         }
-        self.generations[index] = conn.generation;
+        self.generations[slot] = conn.generation;
     }
 
     fn next_reader(&mut self, conn: ConnId) -> Reader {
@@ -449,6 +503,13 @@ impl Feeds {
         let ticket = self.ticket;
         Reader { conn, ticket }
     }
+}
+
+/// The connection in a slot.
+fn conn_at(slot: u32, lane: Lane, generations: &[u32]) -> ConnId {
+    let index = lane.place(slot);
+    let generation = generations[slot as usize];
+    ConnId { index, generation }
 }
 
 /// Who waits for a page, unless it follows that log no more or from another place.
@@ -511,7 +572,7 @@ mod tests {
             rules.push(Pattern::new("*".to_owned()), rule);
             let rules = Arc::new(rules);
             Self {
-                feeds: Feeds::new(Arc::clone(&rules)),
+                feeds: Feeds::new(Arc::clone(&rules), Lane::ONLY),
                 store: MemoryStore::new(Epoch::new(7), rules),
                 heard: Vec::new(),
                 asked: Vec::new(),
