@@ -18,6 +18,9 @@ const ROOMS_LISTED_MAX: usize = 1000;
 /// What a message weighs on its way to another worker beside its text.
 const MAIL_BYTES: usize = 256;
 
+/// What the answers to a message may have: they all come before it is known that they are too much.
+const ANSWER_BYTES: u32 = 16 << 10;
+
 /// Where the hub is.
 #[derive(Debug)]
 pub(super) enum Chat {
@@ -53,7 +56,7 @@ impl Worker {
             }
             Chat::There(_) => {
                 self.peers.tell_home(Said::Text(id, text.into()));
-                self.expect_taken(id, weight(text.len()), 1);
+                self.wait_more(id, weight(text.len()) + ANSWER_BYTES);
             }
         }
     }
@@ -171,7 +174,7 @@ impl Worker {
                 hub.handle_text(conn, &text, self.now);
                 self.run_effects();
                 // Behind what follows from it, so that who waits for the one waits for the other.
-                self.peers.taken(conn, weight(text.len()));
+                self.peers.taken(conn, weight(text.len()) + ANSWER_BYTES);
             }
             Said::Gone(conn) => hub.disconnect(conn, self.now),
             Said::AtHead(follow, position, whole) => hub.followed(&follow, position, whole),

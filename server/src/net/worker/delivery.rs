@@ -133,7 +133,6 @@ impl Worker {
     }
 
     pub(super) fn ask(&mut self, request: Request<Asked>) {
-        self.asked += 1;
         self.broker.send(request);
     }
 
@@ -156,7 +155,6 @@ impl Worker {
 
     /// Handles an answer of the log.
     pub(super) fn handle_reply(&mut self, reply: Reply<Asked>) {
-        self.answered += 1;
         match reply {
             Reply::Appended(result, asked) => match asked.context {
                 Context::Append(append) => {
@@ -187,8 +185,9 @@ impl Worker {
     }
 
     fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
-        if let Some(text) = appended(append, result.as_ref()) {
-            self.say(append.conn, &text);
+        let ack = appended(append, result.as_ref());
+        if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(append.conn, &append.log, ack)) {
+            self.say(append.conn, &ack);
         }
         if let Ok(Placed::New(entry)) = result {
             let sender = (!append.comes_back()).then_some(append.conn);
@@ -308,7 +307,9 @@ impl Worker {
 
     /// The connection has been told that it has joined: what comes behind that may come.
     pub(super) fn go_on_joined(&mut self, id: ConnId, ticket: u32) {
-        self.feeds.joined(id, ticket);
+        for text in self.feeds.joined(id, ticket) {
+            self.say(id, &text);
+        }
         if self.feeds.can_go_on(id) {
             self.serve(id);
             self.serve_later(id);
@@ -429,7 +430,6 @@ impl Worker {
         };
         for (log, position) in &progress {
             if log.as_str().starts_with('@') {
-                // Not counted: nobody waits for an answer.
                 self.broker.send(Request::Mark(log.clone(), *position));
             }
         }

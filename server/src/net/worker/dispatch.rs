@@ -5,7 +5,7 @@ use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
 use super::Worker;
 use super::chat::{Chat, weight};
 use super::delivery::OUTBOX_BYTES_HIGH;
-use super::mail::{Mail, Taken};
+use super::mail::Mail;
 use crate::chat::{Audience, Effect, Parting};
 use crate::ids::{ConnId, RoomName};
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
@@ -71,7 +71,7 @@ impl Worker {
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
             Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
         }
-        if let Some(stop) = self.stop_asked() {
+        if let Some(stop) = self.closing_for() {
             self.close_for_stop(id, stop);
         }
         self.handle_web_socket(id, input);
@@ -129,7 +129,7 @@ impl Worker {
             let relayed = || Mail::Relayed(sender, place.room.clone(), prepared.clone());
             self.peers.post_to_others(relayed);
             let bytes = weight(prepared.frame().len());
-            self.expect_taken(sender, bytes * others as u32, others);
+            self.wait_more(sender, bytes * others as u32);
         }
     }
 
@@ -146,18 +146,6 @@ impl Worker {
     pub(super) fn relay_from_afar(&mut self, sender: ConnId, room: &RoomName, prepared: &Prepared) {
         self.relay_here(room, None, prepared);
         self.peers.taken(sender, weight(prepared.frame().len()));
-    }
-
-    /// A message of the connection is on its way to so many workers; too many of those, and it is not read.
-    pub(super) fn expect_taken(&mut self, id: ConnId, bytes: u32, workers: usize) {
-        self.asked += workers as u64;
-        self.wait_more(id, bytes);
-    }
-
-    /// Another worker has dealt with messages of the connection.
-    pub(super) fn note_taken(&mut self, id: ConnId, taken: Taken) {
-        self.answered += u64::from(taken.messages);
-        self.wait_less(id, taken.bytes);
     }
 
     /// After a change that came without input (the end of the transport, a timeout): tells of an end, if it was one.

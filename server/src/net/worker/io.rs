@@ -5,6 +5,7 @@ use std::mem;
 
 use tidewire_protocol::Transport;
 
+use super::stopping::Stopping;
 use super::{TOLD_BYTES_PER_FLUSH, Worker};
 use crate::ids::ConnId;
 use crate::net::conn::{App, Conn, Flushed, State};
@@ -101,6 +102,9 @@ impl Worker {
         if let Some(conn) = self.table.get_mut(id) {
             conn.in_ready = false;
         }
+        if matches!(self.stopping, Stopping::Answering { .. }) {
+            return;
+        }
         for _ in 0..READS_PER_TURN_MAX {
             let Some(conn) = self.table.get_mut(id) else {
                 return;
@@ -149,7 +153,7 @@ impl Worker {
         }
     }
 
-    fn requeue_if_readable(&mut self, id: ConnId) {
+    pub(super) fn requeue_if_readable(&mut self, id: ConnId) {
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -215,7 +219,7 @@ impl Worker {
                 Transport::Drop => return self.kill(id),
                 Transport::HalfClose => {
                     conn.half_close();
-                    if self.stop_asked().is_some() {
+                    if self.closing_for().is_some() {
                         // All that was owed is sent: a server that stops does not wait for the peer's end, too.
                         return self.kill(id);
                     }

@@ -44,10 +44,14 @@ pub(in crate::net) enum Mail {
     Respond(ConnId, Response),
     /// A message for those who are in a room of the relay, from a connection of another worker.
     Relayed(ConnId, RoomName, Prepared),
-    /// So much of what a connection sent to other workers has been dealt with.
-    Taken(ConnId, Taken),
-    /// The server is to stop.
+    /// So many bytes of what a connection sent to other workers have been dealt with.
+    Taken(ConnId, u32),
+    /// The server is to stop: the worker answers what came before that.
     Stop(Stop),
+    /// A worker has.
+    Answered,
+    /// All have: the worker closes its connections.
+    Close(Stop),
     /// A worker has ended.
     Ended,
 }
@@ -71,13 +75,6 @@ pub(in crate::net) enum Said {
     Rooms(ConnId),
     /// Somebody asks who is in a room.
     Members(ConnId, RoomName),
-}
-
-/// Messages of one connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::net) struct Taken {
-    pub(in crate::net) messages: u32,
-    pub(in crate::net) bytes: u32,
 }
 
 /// All workers' inboxes, and what is on its way there.
@@ -125,9 +122,9 @@ impl Peers {
         self.senders.len() - 1
     }
 
-    /// Whether somebody else has yet to end before home may.
-    pub(super) const fn are_running(&self) -> bool {
-        self.running > 0
+    /// How many others have yet to end before home may.
+    pub(super) const fn running(&self) -> usize {
+        self.running
     }
 
     pub(super) const fn one_has_ended(&mut self) {
@@ -136,7 +133,12 @@ impl Peers {
 
     /// Adds to what goes to the worker that has the hub.
     pub(super) fn tell_home(&mut self, said: Said) {
-        self.post(HOME, Mail::Said(said));
+        self.post_home(Mail::Said(said));
+    }
+
+    /// Adds to what goes home.
+    pub(super) fn post_home(&mut self, mail: Mail) {
+        self.post(HOME, mail);
     }
 
     /// Adds to what goes to the worker of a connection.
@@ -161,17 +163,11 @@ impl Peers {
     /// Tells the worker of a connection that a message of it was dealt with.
     pub(super) fn taken(&mut self, conn: ConnId, bytes: u32) {
         let owner = self.lane.owner(conn);
-        if let Some(Mail::Taken(before, taken)) = self
-            .outgoing
-            .get_mut(owner)
-            .and_then(|list| list.last_mut())
-            && *before == conn
-        {
-            taken.messages += 1;
-            taken.bytes += bytes;
-            return;
+        let list = self.outgoing.get_mut(owner);
+        match list.and_then(|list| list.last_mut()) {
+            Some(Mail::Taken(before, taken)) if *before == conn => *taken += bytes,
+            _ => self.post(owner, Mail::Taken(conn, bytes)),
         }
-        self.post(owner, Mail::Taken(conn, Taken { messages: 1, bytes }));
     }
 
     fn post(&mut self, worker: usize, mail: Mail) {

@@ -9,13 +9,14 @@ mod io;
 mod mail;
 mod readers;
 mod start;
+mod stopping;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
@@ -27,7 +28,7 @@ pub(super) use start::Parts;
 use self::calls::Transfer;
 use self::chat::Chat;
 use self::readers::Reader;
-use super::conn::State;
+use self::stopping::Stopping;
 use super::files::Files;
 use super::inbox::Inbox;
 use super::listener::Listener;
@@ -70,10 +71,9 @@ pub(super) struct Worker {
     signalled: bool,
     /// A worker ended before the server was told to stop.
     one_failed: bool,
-    /// A stop that waits until the log has answered so much: what came before the signal is answered.
-    stop_after: Option<(Stop, u64)>,
-    /// When to give up on connections that do not end, once told to stop.
-    stopping: Option<(Stop, Instant)>,
+    /// Home asked this worker to stop.
+    asked_to_stop: Option<Stop>,
+    stopping: Stopping,
     table: Table,
     wheel: Wheel,
     /// Connections with something to read.
@@ -91,9 +91,6 @@ pub(super) struct Worker {
     /// Before the threads that it is waited for: they may wait for room in it.
     inbox: Inbox<Mail>,
     broker: Arc<Broker<Asked>>,
-    /// What the log was asked, and what it answered.
-    asked: u64,
-    answered: u64,
     /// How long a connection may be behind.
     lag_max: Duration,
     /// What followers were told since the last flush, and is not kept.
@@ -151,14 +148,14 @@ impl Worker {
         self.date.update(self.now.unix_ms);
         self.worked = false;
         self.note_events(events);
+        self.take_inbox();
         self.accept();
         self.read_ready();
-        self.take_inbox();
         self.stop_if_asked();
         self.expire_timers();
         self.serve_laggards();
-        self.flush_dirty();
         self.peers.send();
+        self.flush_dirty();
         self.free_dead();
         self.count();
         Ok(())
@@ -197,7 +194,7 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
-        let stop = self.stopping.map(|(_, deadline)| deadline);
+        let stop = self.give_up_at();
         let fixed = retry
             .into_iter()
             .chain(stop)
@@ -250,8 +247,8 @@ impl Worker {
             self.worked = true;
             self.handle_mail(mail);
             if (index + 1) % MAIL_PER_FLUSH == 0 || self.told_bytes > TOLD_BYTES_PER_FLUSH {
-                self.flush_dirty();
                 self.peers.send();
+                self.flush_dirty();
             }
         }
         self.inbox.give_back(mail);
@@ -268,8 +265,10 @@ impl Worker {
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Relayed(sender, room, prepared) => self.relay_from_afar(sender, &room, &prepared),
-            Mail::Taken(id, taken) => self.note_taken(id, taken),
-            Mail::Stop(stop) => self.heed(stop),
+            Mail::Taken(id, bytes) => self.wait_less(id, bytes),
+            Mail::Stop(stop) => self.asked_to_stop = Some(stop),
+            Mail::Answered => self.note_answered(),
+            Mail::Close(stop) => self.begin_to_close(stop),
             Mail::Ended => self.note_ended(),
         }
     }
@@ -359,88 +358,5 @@ impl Worker {
         own.idle_turns += u64::from(!self.worked);
         own.connections = self.table.len() as u64;
         self.status.publish();
-    }
-
-    /// After reading: what was on its way before the signal is answered before the end.
-    fn stop_if_asked(&mut self) {
-        if mem::take(&mut self.signalled)
-            && let Some(shutdown) = &mut self.shutdown
-        {
-            // Several at once are one request to stop: impatience shows in another one later.
-            if let Some(&stop) = shutdown.pending().first() {
-                self.peers.post_to_others(|| Mail::Stop(stop));
-                self.heed(stop);
-            }
-        }
-        if let Some((stop, answered)) = self.stop_after
-            && self.answered >= answered
-        {
-            self.stop_after = None;
-            self.stop(stop);
-        }
-    }
-
-    /// Stops once what came before has been answered; at once, if that was asked for before.
-    fn heed(&mut self, stop: Stop) {
-        let impatient = self.stopping.is_some() || self.stop_after.is_some();
-        let answered = if impatient { 0 } else { self.asked };
-        self.stop_after = Some((stop, answered));
-    }
-
-    /// Another worker has ended. If nobody asked it to, its clients are lost, and the server is no use to others.
-    fn note_ended(&mut self) {
-        self.peers.one_has_ended();
-        if self.stopping.is_none() && self.stop_after.is_none() {
-            self.one_failed = true;
-            self.peers.post_to_others(|| Mail::Stop(Stop::Terminate));
-            self.heed(Stop::Terminate);
-        }
-    }
-
-    /// Begins to stop; a second time, stops at once.
-    fn stop(&mut self, stop: Stop) {
-        self.worked = true;
-        if self.stopping.is_some() {
-            self.stopping = Some((stop, self.now.instant));
-            return;
-        }
-        let deadline = self.now.instant + self.http.close_timeout + Duration::from_secs(1);
-        self.stopping = Some((stop, deadline));
-        self.status.status = "draining";
-        self.listener = None;
-        for id in self.table.ids() {
-            self.close_for_stop(id, stop);
-        }
-    }
-
-    /// Tells a connection that the server stops, if it was told to.
-    fn close_for_stop(&mut self, id: ConnId, stop: Stop) {
-        self.hurry_poll(id);
-        let Some(conn) = self.table.get_mut(id) else {
-            return;
-        };
-        match &mut conn.state {
-            State::Http(http) => http.drain(&self.http, self.now.instant),
-            // One that is closing already goes on closing.
-            State::WebSocket(web_socket) => {
-                let _ = web_socket.connection.close(
-                    stop.close_code(),
-                    "server is stopping",
-                    self.now.instant,
-                );
-            }
-        }
-        self.mark_dirty(id);
-    }
-
-    /// Who asked to stop, if somebody did.
-    fn stop_asked(&self) -> Option<Stop> {
-        self.stopping.map(|(stop, _)| stop)
-    }
-
-    fn is_done(&self) -> bool {
-        let all_ended = self.table.len() == 0 && !self.peers.are_running();
-        self.stopping
-            .is_some_and(|(_, deadline)| all_ended || deadline <= self.now.instant)
     }
 }

@@ -9,6 +9,7 @@ use mio::Poll;
 use super::chat::Chat;
 use super::delivery::Asked;
 use super::mail::{HOME, Mail, Peers};
+use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
 use crate::clock::Now;
@@ -72,7 +73,8 @@ impl Worker {
             shutdown: shutdown.transpose()?,
             signalled: false,
             one_failed: false,
-            stopping: None,
+            asked_to_stop: None,
+            stopping: Stopping::No,
             table: Table::new(lane),
             wheel: Wheel::new(now.instant),
             ready: Worklist::default(),
@@ -86,10 +88,7 @@ impl Worker {
             feeds,
             inbox,
             broker,
-            asked: 0,
-            answered: 0,
             lag_max: config.lag_max,
-            stop_after: None,
             told_bytes: 0,
             relay: Relay::default(),
             mail_came: false,

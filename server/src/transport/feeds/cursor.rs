@@ -32,6 +32,8 @@ pub(super) struct Cursor {
     pub(super) gap: bool,
     /// It is at the head for the first time, and has not been told so yet.
     pub(super) waits: bool,
+    /// What it is told once it has been.
+    pub(super) held_back: Vec<String>,
     /// Entries that it sent itself while it was behind: their acks were its copies.
     pub(super) own: Vec<u64>,
 }
