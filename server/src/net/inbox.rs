@@ -93,39 +93,63 @@ impl<T> Sender<T> {
     /// Adds messages. The worker is woken if it may not know of any yet: who adds to a list that is not empty finds it
     /// woken by who began the list.
     pub(super) fn send(&self, messages: impl IntoIterator<Item = T>) {
-        self.add(self.shared.lock(), messages, 0);
+        let is_begun = self.shared.lock().add(messages, 0);
+        self.wake_if(is_begun);
     }
 
-    /// The same, with what the messages weigh; waits first while those in the list weigh too much.
-    pub(super) fn send_when_there_is_room(&self, messages: Vec<T>, bytes: usize) {
+    /// Waits while what is in the list weighs too much.
+    fn wait_for_room(&self) {
         let list = self.shared.lock();
         let is_full = |list: &mut List<T>| list.bytes > BYTES_MAX && !list.is_closed;
-        let list = self.shared.emptied.wait_while(list, is_full);
-        self.add(
-            list.unwrap_or_else(PoisonError::into_inner),
-            messages,
-            bytes,
-        );
+        // Whoever panicked with the lock, the list is in order.
+        drop(self.shared.emptied.wait_while(list, is_full));
     }
 
-    fn add(
-        &self,
-        mut list: MutexGuard<'_, List<T>>,
-        messages: impl IntoIterator<Item = T>,
-        bytes: usize,
-    ) {
-        if list.is_closed {
-            return;
-        }
-        let was_empty = list.messages.is_empty();
-        list.messages.extend(messages);
-        list.bytes += bytes;
-        let is_begun = was_empty && !list.messages.is_empty();
-        drop(list);
+    fn wake_if(&self, is_begun: bool) {
         if is_begun {
             // It fails when the poll is gone, and the worker with it.
             let _ = self.shared.waker.wake();
         }
+    }
+}
+
+/// Messages for one of several workers, and what they weigh.
+#[derive(Debug)]
+pub(super) struct Batch<T> {
+    pub(super) messages: Vec<T>,
+    pub(super) bytes: usize,
+}
+
+/// Adds a batch to each list, to all at once: whatever a worker then does, the others have theirs before they can hear of it.
+/// Waits first while a list weighs too much.
+pub(super) fn send_together<T>(senders: &[Sender<T>], batches: Vec<Batch<T>>) {
+    for (sender, batch) in senders.iter().zip(&batches) {
+        if !batch.messages.is_empty() {
+            sender.wait_for_room();
+        }
+    }
+    // Nobody else takes more than one of these locks at a time.
+    let mut lists: Vec<_> = senders.iter().map(|sender| sender.shared.lock()).collect();
+    let added = lists.iter_mut().zip(batches);
+    let begun: Vec<bool> = added
+        .map(|(list, batch)| list.add(batch.messages, batch.bytes))
+        .collect();
+    drop(lists);
+    for (sender, is_begun) in senders.iter().zip(begun) {
+        sender.wake_if(is_begun);
+    }
+}
+
+impl<T> List<T> {
+    /// Returns whether the list was empty, so that its worker is to be woken.
+    fn add(&mut self, messages: impl IntoIterator<Item = T>, bytes: usize) -> bool {
+        if self.is_closed {
+            return false;
+        }
+        let was_empty = self.messages.is_empty();
+        self.messages.extend(messages);
+        self.bytes += bytes;
+        was_empty && !self.messages.is_empty()
     }
 }
 
@@ -179,17 +203,23 @@ mod tests {
         let poll = Poll::new().unwrap();
         let mut inbox = Inbox::new(poll.registry(), Token(7)).unwrap();
         let sender = inbox.sender();
+        let send = |messages, bytes| {
+            send_together(
+                std::slice::from_ref(&sender),
+                vec![Batch { messages, bytes }],
+            );
+        };
         std::thread::scope(|scope| {
-            sender.send_when_there_is_room(vec![0], BYTES_MAX + 1);
-            let waiting = scope.spawn(|| sender.send_when_there_is_room(vec![1], BYTES_MAX + 1));
+            send(vec![0], BYTES_MAX + 1);
+            let waiting = scope.spawn(|| send(vec![1], BYTES_MAX + 1));
             // It comes only once the first was taken.
             assert_eq!(inbox.take(), [0]);
             waiting.join().unwrap();
-            let waiting = scope.spawn(|| sender.send_when_there_is_room(vec![2], 1));
+            let waiting = scope.spawn(|| send(vec![2], 1));
             assert_eq!(inbox.take(), [1]);
             waiting.join().unwrap();
-            sender.send_when_there_is_room(vec![3], BYTES_MAX);
-            let waiting = scope.spawn(|| sender.send_when_there_is_room(vec![4], 1));
+            send(vec![3], BYTES_MAX);
+            let waiting = scope.spawn(|| send(vec![4], 1));
             drop(inbox);
             waiting.join().unwrap();
         });

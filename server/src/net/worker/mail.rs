@@ -12,7 +12,7 @@ use crate::chat::{Effect, Follow, Joiner};
 use crate::ids::{ConnId, Lane, RoomName};
 use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::files::Done;
-use crate::net::inbox::Sender;
+use crate::net::inbox::{Batch, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::shutdown::Stop;
 use crate::transport::{Publish, Response};
@@ -189,27 +189,29 @@ impl Peers {
 /// Hands what the log answers to the workers that asked, and entries to all: the order in which a worker hears of pages and
 /// entries is the log's. Waits while a worker has more than enough to do.
 pub(in crate::net) fn hand_out(workers: &[Sender<Mail>], replies: Vec<Reply<Asked>>) {
-    let mut lists: Vec<(Vec<Mail>, usize)> = workers.iter().map(|_| (Vec::new(), 0)).collect();
+    let empty = |_| Batch {
+        messages: Vec::new(),
+        bytes: 0,
+    };
+    let mut batches: Vec<Batch<Mail>> = workers.iter().map(empty).collect();
     for reply in replies {
         let (Reply::Appended(_, asked) | Reply::Page(_, asked)) = &reply;
         let asker = asked.worker;
         let bytes = bytes_of(&reply);
         if let Reply::Appended(Ok(Placed::New(entry)), _) = &reply {
-            for (worker, (list, list_bytes)) in lists.iter_mut().enumerate() {
+            for (worker, batch) in batches.iter_mut().enumerate() {
                 if worker != asker {
-                    list.push(Mail::Announced(Arc::clone(entry)));
-                    *list_bytes += bytes;
+                    batch.messages.push(Mail::Announced(Arc::clone(entry)));
+                    batch.bytes += bytes;
                 }
             }
         }
-        if let Some((list, list_bytes)) = lists.get_mut(asker) {
-            list.push(Mail::Log(reply));
-            *list_bytes += bytes;
+        if let Some(batch) = batches.get_mut(asker) {
+            batch.messages.push(Mail::Log(reply));
+            batch.bytes += bytes;
         }
     }
-    for (worker, (list, bytes)) in workers.iter().zip(lists) {
-        worker.send_when_there_is_room(list, bytes);
-    }
+    send_together(workers, batches);
 }
 
 fn bytes_of(reply: &Reply<Asked>) -> usize {
