@@ -63,7 +63,12 @@ const STEPS: [Step; 17] = [
     Step {
         name: "integration",
         about: "real processes, real clients",
-        run: integration,
+        run: || integration(None),
+    },
+    Step {
+        name: "workers",
+        about: "the same with servers of two workers",
+        run: || integration(Some("2")),
     },
     Step {
         name: "schema",
@@ -180,7 +185,8 @@ fn build() -> Result<()> {
     server::build().map(|binary| println!("   {}", paths::shown(&binary)))
 }
 
-fn integration() -> Result<()> {
+/// Runs them against servers with one worker, or with as many where a test does not say.
+fn integration(workers: Option<&str>) -> Result<()> {
     let binary = server::build()?;
     exec::run(&mut exec::cargo(&format!(
         "build --package tidewire-protocol --examples --profile {}",
@@ -191,5 +197,8 @@ fn integration() -> Result<()> {
         "TIDEWIRE_EXAMPLES",
         paths::target().join(server::PROFILE).join("examples"),
     );
+    if let Some(workers) = workers {
+        test.env("TIDEWIRE_TEST_WORKERS", workers);
+    }
     exec::run(&mut test).context("integration tests failed")
 }

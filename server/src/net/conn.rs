@@ -34,6 +34,9 @@ const UNSENT_BYTES_HIGH: usize = 64 << 10;
 /// Bytes on their way to the log and back above which a connection is not read: a slow disk must not fill the memory.
 const WAITING_BYTES_HIGH: u32 = 512 << 10;
 
+/// ... and up to which it then goes on: one message at a time would be a turn of the loop each.
+const WAITING_BYTES_LOW: u32 = WAITING_BYTES_HIGH / 2;
+
 /// A connection in the worker's table. There are tens of thousands: what few have, and not for long, is in `rare`.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -175,6 +178,15 @@ impl Conn {
                 web_socket.waiting_bytes > 0 || self.has_stash() && can_go_on
             }
         }
+    }
+
+    /// Whether so much of what it said is answered that it is to be heard on.
+    pub(super) fn can_resume(&self) -> bool {
+        let waiting_bytes = match &self.state {
+            State::Http(_) => 0,
+            State::WebSocket(web_socket) => web_socket.waiting_bytes,
+        };
+        self.is_paused() && waiting_bytes <= WAITING_BYTES_LOW
     }
 
     fn has_stash(&self) -> bool {

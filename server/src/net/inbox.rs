@@ -122,7 +122,7 @@ pub(super) struct Batch<T> {
 
 /// Adds a batch to each list, to all at once: whatever a worker then does, the others have theirs before they can hear of it.
 /// Waits first while a list weighs too much.
-pub(super) fn send_together<T>(senders: &[Sender<T>], batches: Vec<Batch<T>>) {
+pub(super) fn send_together<T>(senders: &[&Sender<T>], batches: Vec<Batch<T>>) {
     for (sender, batch) in senders.iter().zip(&batches) {
         if !batch.messages.is_empty() {
             sender.wait_for_room();
@@ -204,10 +204,7 @@ mod tests {
         let mut inbox = Inbox::new(poll.registry(), Token(7)).unwrap();
         let sender = inbox.sender();
         let send = |messages, bytes| {
-            send_together(
-                std::slice::from_ref(&sender),
-                vec![Batch { messages, bytes }],
-            );
+            send_together(&[&sender], vec![Batch { messages, bytes }]);
         };
         std::thread::scope(|scope| {
             send(vec![0], BYTES_MAX + 1);

@@ -12,7 +12,9 @@ use mio::Poll;
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
-use super::worker::{Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Worker, hand_out};
+use super::worker::{
+    Crew, Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Worker, hand_out,
+};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::files::FileStore;
@@ -99,10 +101,13 @@ impl Server {
         }
         let senders: Vec<_> = polls.iter().map(|(_, inbox)| inbox.sender()).collect();
         let files = start_files(config, senders.clone())?;
-        let (broker, recovery) = start_broker(config, senders.clone())?;
+        let crew: Vec<Crew> = senders.iter().map(Crew::new).collect();
+        let interests: Vec<_> = crew.iter().map(|crew| Arc::clone(&crew.interest)).collect();
+        let (broker, recovery) = start_broker(config, crew)?;
         let board = Board::new(config.workers);
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
+            let interest = interests.get(number).filter(|_| config.workers > 1);
             let parts = Parts {
                 poll,
                 listener,
@@ -111,6 +116,7 @@ impl Server {
                 broker: Arc::clone(&broker),
                 files: Arc::clone(&files),
                 status: Status::up(connections_max, number, Arc::clone(&board)),
+                interest: interest.map(Arc::clone),
             };
             workers.push(Worker::new(parts, config).map_err(StartError::Loop)?);
         }
@@ -185,9 +191,9 @@ fn start_files(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Arc<Files>
 type Log = (Arc<Broker<super::worker::Asked>>, Option<Recovery>);
 
 /// The thread that has the logs, and what was found there.
-fn start_broker(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Log, StartError> {
+fn start_broker(config: &Config, crew: Vec<Crew>) -> Result<Log, StartError> {
     let (store, recovery) = log_store(config)?;
-    let answer = move |replies| hand_out(&senders, replies);
+    let answer = move |replies| hand_out(&crew, replies);
     let clock = || Now::read().unix_ms;
     let broker = Broker::start(store, answer, clock).map_err(StartError::Loop)?;
     Ok((Arc::new(broker), recovery))

@@ -19,7 +19,7 @@ const ROOMS_LISTED_MAX: usize = 1000;
 const MAIL_BYTES: usize = 256;
 
 /// What the answers to a message may have: they all come before it is known that they are too much.
-const ANSWER_BYTES: u32 = 16 << 10;
+const ANSWER_BYTES: u32 = 8 << 10;
 
 /// Where the hub is.
 #[derive(Debug)]

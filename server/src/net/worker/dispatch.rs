@@ -19,7 +19,7 @@ const SLOW: u16 = 4008;
 impl Worker {
     /// Goes on with requests or messages that waited until answers had left.
     pub(super) fn resume(&mut self, id: ConnId) {
-        let Some(conn) = self.table.get_mut(id).filter(|conn| conn.is_paused()) else {
+        let Some(conn) = self.table.get_mut(id).filter(|conn| conn.can_resume()) else {
             return;
         };
         match &mut conn.state {

@@ -15,6 +15,7 @@ use crate::net::files::Done;
 use crate::net::inbox::{Batch, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::shutdown::Stop;
+use crate::transport::feeds::Interest;
 use crate::transport::{Publish, Response};
 
 /// The worker that has the hub, and hears the signals.
@@ -186,9 +187,26 @@ impl Peers {
     }
 }
 
-/// Hands what the log answers to the workers that asked, and entries to all: the order in which a worker hears of pages and
+/// A worker, for the thread that has the logs.
+#[derive(Debug)]
+pub(in crate::net) struct Crew {
+    pub(in crate::net) inbox: Sender<Mail>,
+    /// What its connections follow.
+    pub(in crate::net) interest: Arc<Interest>,
+}
+
+impl Crew {
+    pub(in crate::net) fn new(inbox: &Sender<Mail>) -> Self {
+        Self {
+            inbox: inbox.clone(),
+            interest: Arc::default(),
+        }
+    }
+}
+
+/// Hands what the log answers to the workers that asked, and entries to those who may have followers of them: the order in which a worker hears of pages and
 /// entries is the log's. Waits while a worker has more than enough to do.
-pub(in crate::net) fn hand_out(workers: &[Sender<Mail>], replies: Vec<Reply<Asked>>) {
+pub(in crate::net) fn hand_out(workers: &[Crew], replies: Vec<Reply<Asked>>) {
     let empty = |_| Batch {
         messages: Vec::new(),
         bytes: 0,
@@ -199,8 +217,9 @@ pub(in crate::net) fn hand_out(workers: &[Sender<Mail>], replies: Vec<Reply<Aske
         let asker = asked.worker;
         let bytes = bytes_of(&reply);
         if let Reply::Appended(Ok(Placed::New(entry)), _) = &reply {
-            for (worker, batch) in batches.iter_mut().enumerate() {
-                if worker != asker {
+            let log = &entry.draft.log;
+            for (number, (worker, batch)) in workers.iter().zip(&mut batches).enumerate() {
+                if number != asker && worker.interest.may_be_in(log) {
                     batch.messages.push(Mail::Announced(Arc::clone(entry)));
                     batch.bytes += bytes;
                 }
@@ -211,7 +230,8 @@ pub(in crate::net) fn hand_out(workers: &[Sender<Mail>], replies: Vec<Reply<Aske
             batch.bytes += bytes;
         }
     }
-    send_together(workers, batches);
+    let senders: Vec<_> = workers.iter().map(|worker| &worker.inbox).collect();
+    send_together(&senders, batches);
 }
 
 fn bytes_of(reply: &Reply<Asked>) -> usize {

@@ -22,7 +22,7 @@ use mio::{Events, Poll, Token};
 
 pub(super) use delivery::Asked;
 pub(super) use io::OVERLOADED_MAX;
-pub(super) use mail::{Farewell, HOME, Mail, Peers, hand_out};
+pub(super) use mail::{Crew, Farewell, HOME, Mail, Peers, hand_out};
 pub(super) use start::Parts;
 
 use self::calls::Transfer;

@@ -24,7 +24,7 @@ use crate::net::table::Table;
 use crate::net::worklist::Worklist;
 use crate::timer::Wheel;
 use crate::transport::Date;
-use crate::transport::feeds::Feeds;
+use crate::transport::feeds::{Feeds, Interest};
 
 /// The buffer that all connections are read into.
 const READ_BUFFER_BYTES: usize = 64 << 10;
@@ -38,6 +38,8 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) broker: Arc<Broker<Asked>>,
     pub(in crate::net) files: Arc<Files>,
     pub(in crate::net) status: Status,
+    /// Where the others look for what its connections follow; nowhere if there are none.
+    pub(in crate::net) interest: Option<Arc<Interest>>,
 }
 
 impl Worker {
@@ -54,11 +56,15 @@ impl Worker {
             broker,
             files,
             status,
+            interest,
         } = parts;
         let (is_home, lane) = (peers.number() == HOME, peers.lane());
         listener.register(poll.registry(), LISTENER)?;
         let shutdown = is_home.then(|| Shutdown::register(poll.registry(), SIGNALS));
         let mut feeds = Feeds::new(Arc::clone(&config.rules), lane);
+        if let Some(interest) = interest {
+            feeds.count_in(interest);
+        }
         let chat = if is_home {
             Chat::Here(Box::new(Hub::new(config.hub(), rand::random())))
         } else {

@@ -10,6 +10,7 @@
 
 mod cursor;
 mod feed;
+mod interest;
 mod kept;
 mod quiet;
 mod reads;
@@ -23,6 +24,7 @@ use std::time::Instant;
 
 use cursor::Cursor;
 use feed::Feed;
+pub use interest::Interest;
 use kept::Kept;
 use quiet::{QuietLog, QuietLogs};
 use reads::Reads;
@@ -40,6 +42,8 @@ pub struct Feeds {
     lane: Lane,
     /// Who joins a room waits at the head until told to go on.
     joiners_wait: bool,
+    /// Where others look for what is followed here.
+    interest: Option<Arc<Interest>>,
     feeds: HashMap<LogName, Feed, foldhash::fast::RandomState>,
     /// Those that one connection follows and nobody writes to.
     quiet: QuietLogs,
@@ -62,6 +66,7 @@ impl Feeds {
             rules,
             lane,
             joiners_wait: false,
+            interest: None,
             feeds: HashMap::default(),
             quiet: QuietLogs::default(),
             generations: Vec::new(),
@@ -78,6 +83,11 @@ impl Feeds {
         self.joiners_wait = true;
     }
 
+    /// Counts here what is followed.
+    pub fn count_in(&mut self, interest: Arc<Interest>) {
+        self.interest = Some(interest);
+    }
+
     /// A connection follows a log from now on, or from another place; returns the page to read, if it is not on its way.
     pub fn follow(
         &mut self,
@@ -92,7 +102,11 @@ impl Feeds {
         self.note_generation(conn);
         self.wake(&log);
         let feed = self.feeds.entry(log.clone());
-        let feed = feed.or_insert_with(|| Feed::new(reader.ticket));
+        let interest = &self.interest;
+        let feed = feed.or_insert_with_key(|log| {
+            count(interest, log, Interest::add);
+            Feed::new(reader.ticket)
+        });
         feed.behind += 1;
         let place = Place::new(log.clone(), from, feed, reader);
         self.cursors.entry(conn).or_default().push(Cursor {
@@ -119,6 +133,7 @@ impl Feeds {
             .is_some_and(|quiet| quiet.follower == conn)
         {
             self.quiet.take(log.as_str());
+            count(&self.interest, log, Interest::remove);
         }
         let Some(feed) = self.feeds.get_mut(log.as_str()) else {
             return;
@@ -139,6 +154,7 @@ impl Feeds {
             .is_some_and(|feed| feed.live.is_empty() && feed.behind == 0)
         {
             self.feeds.remove(log.as_str());
+            count(&self.interest, log, Interest::remove);
         }
     }
 
@@ -461,6 +477,12 @@ impl Feeds {
         self.ticket = self.ticket.wrapping_add(1);
         let ticket = self.ticket;
         Reader { conn, ticket }
+    }
+}
+
+fn count(interest: &Option<Arc<Interest>>, log: &LogName, how: fn(&Interest, &LogName)) {
+    if let Some(interest) = interest {
+        how(interest, log);
     }
 }
 

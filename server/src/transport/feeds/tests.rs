@@ -429,3 +429,27 @@ fn all_who_follow_a_log_are_told_wherever_they_are_in_it() {
     a.say(2..=2, false);
     assert_eq!(a.feeds.followers(&log), [CONN], "it is behind");
 }
+
+#[test]
+fn what_is_followed_is_counted_until_nobody_does() {
+    let mut a = Follower::new(Slow::Resume);
+    let (interest, log) = (Arc::new(Interest::default()), LogName::new("a").unwrap());
+    a.feeds.count_in(Arc::clone(&interest));
+    assert!(!interest.may_be_in(&log));
+    a.follow(None);
+    assert!(interest.may_be_in(&log), "before its page was asked for");
+    // Quiet, and a feed again, and from another place.
+    a.catch_up();
+    a.say(1..=1, true);
+    a.follow(Some(""));
+    a.catch_up();
+    assert!(interest.may_be_in(&log));
+    a.feeds.unfollow(CONN, &log);
+    assert!(!interest.may_be_in(&log));
+    a.follow(None);
+    a.catch_up();
+    a.feeds.unfollow(CONN, &log);
+    assert!(!interest.may_be_in(&log), "also when it was quiet");
+    a.feeds.unfollow(CONN, &log);
+    assert!(!interest.may_be_in(&log), "nor twice");
+}

@@ -1,0 +1,184 @@
+//! Several workers are one server: the kernel deals connections out among them, and nobody can tell who is where.
+
+use serde_json::{Value, json};
+use tidewire_tests::chat::members;
+use tidewire_tests::frame::Frame;
+use tidewire_tests::{Chatter, Client, Server, http};
+
+/// So many that each of three workers has some.
+const CLIENTS: usize = 24;
+
+fn start() -> Server {
+    let server = Server::start_with(&["--workers", "3", "--messages-per-second", "0"]);
+    let health = http::get(server.address(), "/health").json();
+    assert_eq!(health["workers"], 3, "{health}");
+    server
+}
+
+fn name(number: usize) -> String {
+    format!("user-{number:02}")
+}
+
+/// All of them, in the room.
+fn crowd(server: &Server) -> Vec<Chatter> {
+    let enter = |number| Chatter::enter(server, &name(number), "lobby");
+    (0..CLIENTS).map(enter).collect()
+}
+
+#[test]
+fn what_one_says_comes_to_all_in_one_order() {
+    const EACH: usize = 20;
+    let server = start();
+    let mut crowd = crowd(&server);
+    // All at once, so that the workers' messages are mixed.
+    for seq in 1..=EACH {
+        for (number, chatter) in crowd.iter_mut().enumerate() {
+            let content = json!([number, seq]);
+            chatter.send(
+                &json!({"type": "room_msg", "roomId": "lobby", "content": content, "seq": seq}),
+            );
+        }
+    }
+    let mut first: Option<Vec<Value>> = None;
+    for (number, chatter) in crowd.iter_mut().enumerate() {
+        let mut log = vec![Value::Null; CLIENTS * EACH];
+        let (mut acked, mut newest) = (0, 0);
+        for _ in 0..CLIENTS * EACH {
+            let message = loop {
+                let message = chatter.hear();
+                if message["type"] != "system" {
+                    break message;
+                }
+            };
+            let offset = message["offset"].as_u64().expect("a place in the log");
+            assert!(offset > newest, "{message} behind {newest}");
+            newest = offset;
+            let content = if message["type"] == "ack" {
+                acked += 1;
+                assert_eq!(message["seq"], acked, "{message}");
+                json!([number, acked])
+            } else {
+                assert_ne!(message["from"], name(number), "its ack is its copy");
+                message["content"].clone()
+            };
+            log[offset as usize - 1] = content;
+        }
+        assert_eq!(acked, EACH);
+        match &first {
+            None => first = Some(log),
+            Some(first) => assert!(*first == log, "{number} has another log"),
+        }
+    }
+}
+
+#[test]
+fn everybody_hears_of_everybody() {
+    let server = start();
+    let mut crowd = crowd(&server);
+    let names: Vec<String> = (0..CLIENTS).map(name).collect();
+    for chatter in &mut crowd {
+        chatter.send(&json!({"type": "presence", "roomId": "lobby"}));
+        assert_eq!(members(&chatter.hear_of("presence")), names);
+    }
+    // Whichever worker is asked.
+    for _ in 0..CLIENTS {
+        let answer = http::get(server.address(), "/api/rooms/lobby/presence").json();
+        assert_eq!(answer["members"], json!(names), "{answer}");
+        let rooms = http::get(server.address(), "/api/rooms").json();
+        assert_eq!(rooms["rooms"][0]["members"], CLIENTS, "{rooms}");
+    }
+    let leaver = crowd.remove(7);
+    drop(leaver);
+    for chatter in &mut crowd {
+        loop {
+            let message = chatter.hear_of("system");
+            if message["event"] == "leave" {
+                assert_eq!(message["user"], name(7), "{message}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn private_messages_and_the_broadcast_cross_workers() {
+    let server = start();
+    let mut crowd = crowd(&server);
+    for to in 1..CLIENTS {
+        let content = format!("for {to}");
+        crowd[0].send(
+            &json!({"type": "private_msg", "toUser": name(to), "content": content, "seq": to}),
+        );
+        let message = crowd[to].hear_of("private_msg");
+        assert_eq!(
+            (&message["content"], &message["from"]),
+            (&json!(content), &json!(name(0)))
+        );
+        assert_eq!(crowd[0].hear_of("ack")["seq"], to);
+    }
+    crowd[5].send(&json!({"type": "broadcast", "content": "to all", "seq": 1}));
+    for (number, chatter) in crowd.iter_mut().enumerate() {
+        let kind = if number == 5 { "ack" } else { "broadcast" };
+        let message = chatter.hear_of(kind);
+        assert!(number == 5 || message["content"] == "to all", "{message}");
+    }
+}
+
+#[test]
+fn a_session_has_one_connection_wherever_the_newer_one_is() {
+    let server = start();
+    let connect = || Chatter::connect(&server, "userId=ada&session=s&room=lobby");
+    let mut older = connect();
+    for _ in 0..CLIENTS {
+        let newer = connect();
+        assert_eq!(older.hear_close(), Some(4003));
+        older = newer;
+    }
+}
+
+#[test]
+fn the_relay_crosses_workers() {
+    let server = start();
+    let open = |_| Client::open(server.address(), "/relay?room=r");
+    let mut clients: Vec<Client> = (0..CLIENTS).map(open).collect();
+    for sender in 0..CLIENTS {
+        let text = format!("from {sender}");
+        clients[sender].send_text(&text);
+        for (number, client) in clients.iter_mut().enumerate() {
+            if number != sender {
+                assert_eq!(client.expect_text(), text, "{number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_came_together_wakes_a_worker_once() {
+    const MESSAGES: u64 = 1000;
+    let server = start();
+    let mut crowd = crowd(&server);
+    let burst: Vec<u8> = (1..=MESSAGES)
+        .flat_map(|seq| {
+            let message =
+                json!({"type": "room_msg", "roomId": "lobby", "content": seq, "seq": seq});
+            Frame::text(message.to_string()).encode()
+        })
+        .collect();
+    let before = server.health().turns;
+    server.signal("STOP");
+    crowd[0].client.wire.send(&burst);
+    server.signal("CONT");
+    for seq in 1..=MESSAGES {
+        assert_eq!(crowd[0].hear_of("ack")["seq"], seq);
+    }
+    for chatter in &mut crowd[1..] {
+        for seq in 1..=MESSAGES {
+            assert_eq!(chatter.hear_of("room_msg")["offset"], seq);
+        }
+    }
+    let turns = server.health().turns - before;
+    assert!(
+        turns < MESSAGES / 2,
+        "{turns} turns of three workers for {MESSAGES} messages to each of them"
+    );
+}
