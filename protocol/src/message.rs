@@ -83,12 +83,10 @@ pub(crate) enum Received<'a> {
 pub(crate) struct Receiver {
     /// The frame that the end of the last input cut.
     cut: Option<Box<Cut>>,
-    /// What there is of it, if it is a control frame.
-    control: Option<Box<Beginning<CONTROL_PAYLOAD_MAX>>>,
     /// The data message that is not whole yet.
     assembly: Option<Box<Assembly>>,
     /// Where permessage-deflate was agreed on.
-    decompression: Option<Box<Decompression>>,
+    decompression: Option<Decompression>,
 }
 
 /// A frame that is here in part.
@@ -100,7 +98,7 @@ enum Cut {
 }
 
 /// A frame behind its header.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Frame {
     opcode: Opcode,
     fin: bool,
@@ -108,6 +106,8 @@ struct Frame {
     compressed: bool,
     mask: Option<Mask>,
     remaining: u64,
+    /// What has come of its payload, if it is a control frame that was cut.
+    control: Option<Box<Beginning<CONTROL_PAYLOAD_MAX>>>,
 }
 
 /// The beginning of something that has `MAX` bytes at most.
@@ -120,7 +120,7 @@ struct Beginning<const MAX: usize> {
 impl Receiver {
     /// From now on messages may be compressed.
     pub(crate) fn enable_deflate(&mut self, decompression: Decompression) {
-        self.decompression = Some(Box::new(decompression));
+        self.decompression = Some(decompression);
     }
 
     /// The reserved bits that mean something: RSV1, "Per-Message Compressed" (RFC 7692 §6).
@@ -293,6 +293,7 @@ impl Receiver {
             compressed: header.reserved_bits & RSV1 != 0,
             mask: header.mask.map(Mask::new),
             remaining: length,
+            control: None,
         })
     }
 
@@ -318,10 +319,8 @@ impl Receiver {
             // "An endpoint MUST be capable of handling control frames in the middle of a fragmented message" (§5.4).
             // [6455-5.4-4]
             frame.unmask(payload);
-            return Ok(Some(Received::Control(
-                frame.opcode,
-                self.whole_control(payload),
-            )));
+            let opcode = frame.opcode;
+            return Ok(Some(Received::Control(opcode, frame.into_control(payload))));
         }
         // "MUST support receiving both fragmented and unfragmented messages" (§5.4). [6455-5.4-5]
         if self.assembly.is_none() && frame.fin && !frame.compressed {
@@ -347,7 +346,7 @@ impl Receiver {
         let payload = take(input, there);
         if frame.opcode.is_control() {
             frame.unmask(payload);
-            self.control.get_or_insert_default().push(payload);
+            frame.control.get_or_insert_default().push(payload);
         } else if there > 0 {
             // A payload of which nothing is here may yet come in one piece, and then needs no buffer.
             self.push(&mut frame, payload, config)?;
@@ -395,16 +394,6 @@ impl Receiver {
         }
     }
 
-    fn whole_control<'b>(&mut self, payload: &'b [u8]) -> Cow<'b, [u8]> {
-        match self.control.take() {
-            None => Cow::Borrowed(payload),
-            Some(mut control) => {
-                control.push(payload);
-                Cow::Owned(control.bytes().to_vec())
-            }
-        }
-    }
-
     fn take_piece<'b>(&mut self, last: bool) -> Result<Option<Received<'b>>, Error> {
         let Some(assembly) = &mut self.assembly else {
             return Ok(None);
@@ -430,6 +419,17 @@ impl Frame {
     fn unmask(&mut self, payload: &mut [u8]) {
         if let Some(mask) = &mut self.mask {
             mask.apply(payload);
+        }
+    }
+
+    /// The whole payload of a control frame, of which these bytes are the last.
+    fn into_control(self, last: &[u8]) -> Cow<'_, [u8]> {
+        match self.control {
+            None => Cow::Borrowed(last),
+            Some(mut control) => {
+                control.push(last);
+                Cow::Owned(control.bytes().to_vec())
+            }
         }
     }
 }

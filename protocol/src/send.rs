@@ -26,7 +26,7 @@ pub(crate) struct Sender {
     output: Option<Box<Output>>,
     keys: Keys,
     /// Where permessage-deflate was agreed on.
-    compression: Option<Box<Compression>>,
+    compression: Option<Compression>,
     /// The kind of the message whose fragments are being sent.
     fragmented: Option<Opcode>,
 }
@@ -60,7 +60,7 @@ impl Sender {
 
     /// From now on messages may be compressed.
     pub(crate) fn enable_deflate(&mut self, compression: Compression) {
-        self.compression = Some(Box::new(compression));
+        self.compression = Some(compression);
     }
 
     /// Queues bytes that are no frame: the response of the handshake.

@@ -47,7 +47,13 @@ fn messages_that_lie_whole_in_the_input_and_prepared_ones_allocate_nothing() {
 #[test]
 fn idle_connections_own_nothing() {
     let states = states();
-    for idle in [costs::FRESH, costs::AFTER_MESSAGES, costs::CLOSED] {
+    for idle in [
+        costs::FRESH,
+        costs::AFTER_MESSAGES,
+        costs::ALONE,
+        costs::ALONE_AFTER_MESSAGES,
+        costs::CLOSED,
+    ] {
         assert!(states.contains(&(idle, 0)), "{idle}: {states:?}");
     }
 }

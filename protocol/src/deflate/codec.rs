@@ -24,7 +24,11 @@ thread_local! {
 /// What the connections of a thread share.
 struct Pool {
     compressors: Vec<Compressor>,
-    decompressors: Vec<Inflate>,
+    #[expect(
+        clippy::vec_box,
+        reason = "connections own them as boxes, and these are the same"
+    )]
+    decompressors: Vec<Box<Decompressor>>,
     output: Vec<u8>,
     inflated: Vec<u8>,
 }
@@ -52,20 +56,31 @@ struct Settings {
     window_bits: u8,
 }
 
-/// The compressing half of a connection.
+/// The compressing half of a connection: a few bytes, and a compressor only where it keeps its window.
 pub(crate) struct Compression {
-    settings: Settings,
-    bytes_min: usize,
     /// `None` while nothing was sent; and always without context takeover.
     own: Option<Box<Compressor>>,
+    /// Shorter messages go out as they are; [`NEVER`]: all do.
+    bytes_min: u32,
+    settings: Settings,
     context_takeover: bool,
-    /// The peer's window is too small for the backend: messages go out as they are, which is always allowed.
-    impossible: bool,
 }
+
+/// No message is compressed, which is always allowed.
+const NEVER: u32 = u32::MAX;
 
 impl Compression {
     pub(crate) fn new(config: &DeflateConfig, window_bits: u8, context_takeover: bool) -> Self {
+        // The backend has no window as small as that peer's.
+        let impossible = window_bits < WINDOW_BITS_MIN;
+        let bytes_min = if impossible {
+            NEVER
+        } else {
+            u32::try_from(config.compress_bytes_min).unwrap_or(NEVER)
+        };
         Self {
+            own: None,
+            bytes_min,
             settings: Settings {
                 level: config.level.clamp(1, 9),
                 memory_level: config.memory_level.clamp(1, 9),
@@ -73,16 +88,13 @@ impl Compression {
                 // [7692-7.2.1-3, 7692-7.2.1-6, 7692-7.2.1-7, 7692-7.2.2-6]
                 window_bits: window_bits.clamp(WINDOW_BITS_MIN, WINDOW_BITS_MAX),
             },
-            bytes_min: config.compress_bytes_min,
-            own: None,
             context_takeover,
-            impossible: window_bits < WINDOW_BITS_MIN,
         }
     }
 
     /// Whether a message of this length is to be compressed.
     pub(crate) const fn is_worth_it(&self, bytes: usize) -> bool {
-        bytes > 0 && bytes >= self.bytes_min && !self.impossible
+        bytes > 0 && bytes >= self.bytes_min as usize && self.bytes_min != NEVER
     }
 
     /// Whether messages are compressed by themselves, so that one result serves all connections with a window of
@@ -191,11 +203,15 @@ impl Compressor {
     }
 }
 
-/// The decompressing half of a connection.
+/// The decompressing half of a connection: a decompressor only where it keeps its window, or in the middle of a message.
 pub(crate) struct Decompression {
     /// `None` between messages without context takeover, and before the first.
-    inflate: Option<Inflate>,
+    own: Option<Box<Decompressor>>,
     context_takeover: bool,
+}
+
+struct Decompressor {
+    inflate: Inflate,
     /// The last block said that it was the last one: what follows is a new stream.
     ended: bool,
 }
@@ -207,9 +223,8 @@ pub(crate) struct Corrupt;
 impl Decompression {
     pub(crate) const fn new(context_takeover: bool) -> Self {
         Self {
-            inflate: None,
+            own: None,
             context_takeover,
-            ended: false,
         }
     }
 
@@ -220,14 +235,46 @@ impl Decompression {
         last: bool,
         mut sink: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut decompressor = self.own.take().unwrap_or_else(Decompressor::from_pool);
         let mut buffer = POOL.with_borrow_mut(|pool| std::mem::take(&mut pool.inflated));
         buffer.resize(STEP_BYTES, 0);
-        let mut result = self.inflate_all(piece, false, &mut buffer, &mut sink);
+        let mut result = decompressor.inflate(piece, false, &mut buffer, &mut sink);
         if last && result.is_ok() {
-            result = self.end_message(&mut buffer, &mut sink);
+            result = decompressor.end_message(&mut buffer, &mut sink);
         }
         POOL.with_borrow_mut(|pool| pool.inflated = buffer);
+        if last && !self.context_takeover {
+            decompressor.into_pool();
+        } else {
+            // "MUST decompress each new message using the LZ77 sliding window used to process the last compressed message"
+            // (§7.2.2). [7692-7.2.2-1, 7692-7.2.2-2, 7692-7.2.2-3]
+            self.own = Some(decompressor);
+        }
         result
+    }
+}
+
+impl Decompressor {
+    fn from_pool() -> Box<Self> {
+        let pooled = POOL.with_borrow_mut(|pool| pool.decompressors.pop());
+        pooled.unwrap_or_else(|| {
+            Box::new(Self {
+                // "MUST use a 32,768-byte LZ77 sliding window" (§7.2.2), or MAY where a smaller one was agreed on.
+                // [7692-7.2.2-4, 7692-7.2.2-5]
+                inflate: Inflate::new(false, WINDOW_BITS_MAX),
+                ended: false,
+            })
+        })
+    }
+
+    fn into_pool(mut self: Box<Self>) {
+        self.inflate.reset(false);
+        self.ended = false;
+        POOL.with_borrow_mut(|pool| {
+            if pool.decompressors.len() < POOL_MAX {
+                pool.decompressors.push(self);
+            }
+        });
     }
 
     /// "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload" (§7.2.2), unless the message ended with a
@@ -237,41 +284,23 @@ impl Decompression {
         buffer: &mut [u8],
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        if !self.ended {
-            self.inflate_all(&TAIL, true, buffer, sink)?;
+        if self.ended {
+            return Ok(());
         }
-        // Else "MUST decompress each new message using the LZ77 sliding window used to process the last compressed message"
-        // (§7.2.2). [7692-7.2.2-1, 7692-7.2.2-2, 7692-7.2.2-3]
-        if !self.context_takeover
-            && let Some(mut inflate) = self.inflate.take()
-        {
-            inflate.reset(false);
-            self.ended = false;
-            POOL.with_borrow_mut(|pool| {
-                if pool.decompressors.len() < POOL_MAX {
-                    pool.decompressors.push(inflate);
-                }
-            });
-        }
-        Ok(())
+        self.inflate(&TAIL, true, buffer, sink)
     }
 
-    fn inflate_all<E: From<Corrupt>>(
+    fn inflate<E: From<Corrupt>>(
         &mut self,
         mut unread: &[u8],
         is_tail: bool,
         buffer: &mut [u8],
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let inflate = self.inflate.get_or_insert_with(|| {
-            let pooled = POOL.with_borrow_mut(|pool| pool.decompressors.pop());
-            // "MUST use a 32,768-byte LZ77 sliding window" (§7.2.2), or MAY where a smaller one was agreed on.
-            // [7692-7.2.2-4, 7692-7.2.2-5]
-            pooled.unwrap_or_else(|| Inflate::new(false, WINDOW_BITS_MAX))
-        });
+        let Self { inflate, ended } = self;
         let mut full = false;
         while !unread.is_empty() || full {
-            if std::mem::take(&mut self.ended) {
+            if std::mem::take(ended) {
                 // "DEFLATE blocks with the BFINAL bit set to 1" may stand anywhere (§7.2.3.4); a new stream begins, with
                 // an empty window. By the letter of §7.2.2 the window would go on; the backend has no reset that keeps it,
                 // and no sender on zlib refers back across the end of its stream.
@@ -286,7 +315,7 @@ impl Decompression {
             full = written == buffer.len();
             sink(buffer.split_at(written).0)?;
             match status {
-                Ok(Status::StreamEnd) => self.ended = true,
+                Ok(Status::StreamEnd) => *ended = true,
                 Ok(Status::Ok | Status::BufError) if progress => {}
                 // Nothing more comes out of what there is.
                 Ok(Status::Ok | Status::BufError) if unread.is_empty() => return Ok(()),
@@ -294,7 +323,7 @@ impl Decompression {
             }
             // A final block that ends inside the tail is odd, but whole: the rest of the tail is no block, and would be read
             // as the beginning of the next message.
-            if self.ended && (is_tail || unread.is_empty()) {
+            if *ended && (is_tail || unread.is_empty()) {
                 return Ok(());
             }
         }

@@ -30,6 +30,8 @@ pub(crate) const PREPARED_SMALL: &str = "... so small that it is copied";
 pub(crate) const PREPARED_COMPRESSED: &str = "... compressed once for all";
 pub(crate) const FRESH: &str = "fresh";
 pub(crate) const AFTER_MESSAGES: &str = "open, after messages both ways";
+pub(crate) const ALONE: &str = "deflate, each message by itself: fresh";
+pub(crate) const ALONE_AFTER_MESSAGES: &str = "... after messages both ways";
 pub(crate) const CLOSED: &str = "closed, and the event taken";
 
 static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(Arc::default);
@@ -113,11 +115,8 @@ pub(crate) fn states() -> Vec<(&'static str, isize)> {
         ("... a prepared one", heap(|| unwritten(true))),
         ("closing: our Close frame is written", heap(closing)),
         (CLOSED, heap(closed)),
-        (
-            "deflate, each message by itself: fresh",
-            heap(|| server(Alone)),
-        ),
-        ("... after messages both ways", heap(|| used(Alone))),
+        (ALONE, heap(|| server(Alone))),
+        (ALONE_AFTER_MESSAGES, heap(|| used(Alone))),
         ("... what all of a thread share", shared_by_the_thread()),
         (
             "deflate with context takeover: fresh",
