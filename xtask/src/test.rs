@@ -9,7 +9,7 @@ use crate::bench::instructions;
 use crate::steps::{self, Step};
 use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
