@@ -9,6 +9,7 @@
 mod connect;
 mod content;
 mod deflate;
+mod dialect;
 mod echo;
 mod fanout;
 mod frame;

@@ -53,8 +53,18 @@ pub(crate) fn connect(target: &Target, number: usize) -> Result<OwnedFd> {
 
 /// Connects and shakes hands, one step after the other; returns what came behind the handshake, too.
 pub(crate) fn open(target: &Target, number: usize, deflate: bool) -> Result<(OwnedFd, Vec<u8>)> {
+    open_at(target, &target.path, number, deflate)
+}
+
+/// The same at another path of the server.
+pub(crate) fn open_at(
+    target: &Target,
+    path: &str,
+    number: usize,
+    deflate: bool,
+) -> Result<(OwnedFd, Vec<u8>)> {
     let socket = connect(target, number)?;
-    let request = frame::upgrade(&target.path, deflate);
+    let request = frame::upgrade(path, deflate);
     wait_until(&socket, PollFlags::OUT)?;
     ensure!(
         send(&socket, &request).context("not connected")? == request.len(),

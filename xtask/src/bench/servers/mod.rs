@@ -5,17 +5,22 @@
 
 mod arena;
 mod cells;
+mod debian;
+mod foreign;
+mod node;
 mod plot;
 mod report;
 mod rounds;
 mod subjects;
 mod summary;
+mod uwebsockets;
 
 use anyhow::{Context, Result, bail, ensure};
 use regex_lite::Regex;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::arena::Arena;
+use self::foreign::Foreign;
 use self::rounds::Plan;
 use self::subjects::Subject;
 use self::summary::Line;
@@ -107,13 +112,14 @@ fn build(subjects: &[Subject]) -> Result<()> {
         build.args(["--package", "peers"]);
     }
     exec::run(&mut build)?;
-    let folder = subjects::node_folder();
-    if subjects.contains(&Subject::Node) && !folder.join("node_modules").exists() {
-        let mut install = exec::command("npm");
-        install
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(folder);
-        exec::run(&mut install).context("Node's `ws` cannot be had; `--only` leaves it out")?;
+    for subject in subjects {
+        if let Subject::Foreign(other) = subject {
+            match other {
+                Foreign::Node | Foreign::Socketio => node::install()?,
+                Foreign::Uwebsockets => uwebsockets::build()?,
+                Foreign::Nchan | Foreign::Nats => debian::unpack()?,
+            }
+        }
     }
     Ok(())
 }
@@ -144,23 +150,19 @@ fn versions(subjects: &[Subject]) -> Result<String> {
     let packages = lock["package"]
         .as_array()
         .context("a lock file without packages")?;
-    let npm = subjects::node_folder().join("package-lock.json");
-    let npm: Value = serde_json::from_str(&std::fs::read_to_string(npm)?)?;
-    let version = |name: &str| -> Option<String> {
-        if name == "ws" {
-            let node = exec::output(exec::command("node").arg("--version")).ok()?;
-            let ws = npm["packages"]["node_modules/ws"]["version"].as_str()?;
-            return Some(format!("ws {ws} on Node {}", node.trim()));
-        }
+    let locked = |name: &str| -> Option<String> {
         let named =
             |package: &&toml::Value| package.get("name").and_then(|n| n.as_str()) == Some(name);
         // The newest: an older one is some peer's own.
         let package = packages.iter().rfind(named)?;
         Some(format!("{name} {}", package.get("version")?.as_str()?))
     };
-    let all = subjects
-        .iter()
-        .filter_map(|subject| version(subject.package()?));
+    let all = subjects.iter().filter_map(|subject| {
+        if let Subject::Foreign(other) = subject {
+            return other.version();
+        }
+        locked(subject.package()?)
+    });
     let all: Vec<_> = all.collect();
     Ok(match all.is_empty() {
         true => "No peers".to_owned(),

@@ -4,19 +4,28 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::super::home;
+use super::super::load::number;
 use super::arena::{Arena, Running};
+
 use super::cells::{Cell, Group};
+use super::debian;
 use super::subjects::{Start, Subject, built};
 use crate::paths;
 
 /// What no run takes: connecting and greeting 9,000 included.
 const RUN_MAX: Duration = Duration::from_secs(120);
+
+/// Latency is measured at this part of what a server can do, and so many times as long as cost: the hundredth part of a few
+/// messages says nothing.
+const HALF: f64 = 0.5;
+const LONGER: f64 = 8.0;
 
 /// How a run goes.
 pub(super) struct Plan {
@@ -81,28 +90,45 @@ impl Plan {
         let port = free_port()?;
         let data = Data::new()?;
         let server = start_server(arena, &start, subject, port, &data)?;
-        let mut load = arena.load(&built("load"));
-        load.args([mode(cell.group), &format!("127.0.0.1:{port}")]);
-        load.args(["--pid", &server.pid().to_string()]);
-        load.args(cell.load.split_whitespace()).args(&start.load);
-        if !cell.group.is_idle() {
-            load.args(["--seconds", &self.seconds.to_string()]);
-            load.args(["--warmup", &(self.seconds * 0.4).to_string()]);
+        let run = |seconds: f64, more: &str| {
+            let mut load = arena.load(&built("load"));
+            load.args([mode(cell.group), &format!("127.0.0.1:{port}")]);
+            load.args(["--pid", &server.pid().to_string()]);
+            load.args(cell.load.split_whitespace()).args(&start.load);
+            if !cell.group.is_idle() {
+                load.args(["--seconds", &seconds.to_string()]);
+                load.args(["--warmup", &(seconds * 0.4).to_string()]);
+            }
+            figures(load.args(more.split_whitespace()))
+        };
+        if cell.group != Group::Latency {
+            return run(self.seconds, "");
         }
-        let mut child = load
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut stdout = child.stdout.take().context("it was piped")?;
-        wait_briefly(&mut child)?;
-        let mut said = String::new();
-        stdout.read_to_string(&mut said)?;
-        let figures: Value = serde_json::from_str(&said).context("the load said nothing")?;
-        match figures["error"].as_str() {
-            Some(error) => bail!("{error}"),
-            None => Ok(figures),
-        }
+        // What the server's processor can do, one message after the other: the load's own cost is not in it.
+        let closed = run(self.seconds, "--depth 1")?;
+        let busy = number(&closed, "/server_us_each")? * number(&closed, "/deliveries_each")?;
+        let rate = HALF * 1e6 / busy;
+        let mut open = run(self.seconds * LONGER, &format!("--rate {rate}"))?;
+        open["rate"] = rate.into();
+        Ok(open)
+    }
+}
+
+/// Runs a load to its end.
+pub(in crate::bench) fn figures(load: &mut Command) -> Result<Value> {
+    let mut child = load
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut stdout = child.stdout.take().context("it was piped")?;
+    wait_briefly(&mut child)?;
+    let mut said = String::new();
+    stdout.read_to_string(&mut said)?;
+    let figures: Value = serde_json::from_str(&said).context("the load said nothing")?;
+    match figures["error"].as_str() {
+        Some(error) => bail!("{error}"),
+        None => Ok(figures),
     }
 }
 
@@ -123,10 +149,19 @@ fn start_server(
     port: u16,
     data: &Data,
 ) -> Result<Running> {
-    let words = start.words.replace("PORT", &port.to_string());
-    let words = words.replace("DATA", &data.0.to_string_lossy());
+    let filled = |text: &str| {
+        text.replace("PORT", &port.to_string())
+            .replace("DATA", &data.0.to_string_lossy())
+            .replace("CONFIG", &data.0.join("conf").to_string_lossy())
+            .replace("MODULES", &debian::modules().to_string_lossy())
+    };
+    if let Some(config) = start.config {
+        let template = fs::read_to_string(home().join("peers/conf").join(config))?;
+        fs::write(data.0.join("conf"), filled(&template))?;
+    }
     let mut command = arena.server(&start.program);
-    command.args(words.split_whitespace());
+    command.args(filled(&start.words).split_whitespace());
+    command.envs(start.environment.iter().copied());
     let log = paths::target().join(format!("bench-{}.log", subject.name()));
     let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     command.stdout(log.try_clone()?).stderr(log);
@@ -192,15 +227,29 @@ pub(super) fn figure(group: Group, figures: &Value) -> Option<f64> {
 }
 
 fn told(group: Group, result: &Result<Value, String>) -> String {
-    match result {
-        Err(error) => format!("FAILED: {error}"),
-        Ok(figures) => {
-            let figure = figure(group, figures).unwrap_or(f64::NAN);
-            let busy = figures["server_busy"].as_f64().unwrap_or_default() * 100.0;
-            match group.is_idle() {
-                true => format!("{figure:.0} bytes"),
-                false => format!("{} µs, {busy:.0} % busy", super::report::short(figure)),
-            }
-        }
+    let figures = match result {
+        Err(error) => return format!("FAILED: {error}"),
+        Ok(figures) => figures,
+    };
+    let figure = figure(group, figures).unwrap_or(f64::NAN);
+    let percent = |name: &str| figures[name].as_f64().unwrap_or_default() * 100.0;
+    if group.is_idle() {
+        return format!("{figure:.0} bytes");
     }
+    let mut told = format!(
+        "{} µs, {:.0} % busy",
+        super::report::short(figure),
+        percent("server_busy")
+    );
+    if group == Group::Latency {
+        let at = |path: &str| figures.pointer(path).and_then(Value::as_f64);
+        told.push_str(&format!(
+            " at {:.0} a second, p50 {:.0} µs, p99 {:.0} µs, the load {:.0} % busy",
+            figures["rate"].as_f64().unwrap_or(f64::NAN),
+            at("/latency_us/p50").unwrap_or(f64::NAN),
+            at("/latency_us/p99").unwrap_or(f64::NAN),
+            percent("load_busy"),
+        ));
+    }
+    told
 }

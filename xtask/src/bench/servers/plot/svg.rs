@@ -1,5 +1,6 @@
 //! What all pictures share: size, letters, colours.
 
+use crate::bench::servers::foreign::Foreign;
 use crate::bench::servers::subjects::Subject;
 
 pub(super) const WIDTH: f64 = 960.0;
@@ -64,6 +65,10 @@ fn colours(subject: Subject) -> (&'static str, &'static str) {
         Subject::Peer("tokio-websockets") => ("#8250df", "#bc8cff"),
         Subject::Peer("axum") => ("#bf3989", "#f778ba"),
         Subject::Peer(_) => ("#9a6700", "#e3b341"),
-        Subject::Node => ("#1a7f37", "#3fb950"),
+        Subject::Foreign(Foreign::Uwebsockets) => ("#57060a", "#ffc1ba"),
+        Subject::Foreign(Foreign::Node) => ("#1a7f37", "#3fb950"),
+        Subject::Foreign(Foreign::Socketio) => ("#0d5f4f", "#7ee0c6"),
+        Subject::Foreign(Foreign::Nchan) => ("#6e7781", "#d0d7de"),
+        Subject::Foreign(Foreign::Nats) => ("#3192aa", "#76e3ea"),
     }
 }
