@@ -112,6 +112,15 @@ pub(crate) fn send(socket: impl AsFd, bytes: &[u8]) -> Result<usize> {
     }
 }
 
+/// Answers a ping.
+pub(crate) fn pong(socket: impl AsFd, payload: &[u8]) -> Result<()> {
+    let mut pong = Vec::new();
+    frame::push(&mut pong, frame::PONG, false, payload, frame::key(3));
+    let sent = send(socket, &pong)?;
+    ensure!(sent == pong.len(), "an empty socket is full");
+    Ok(())
+}
+
 /// How many bytes came: none when there is nothing, 0 at the end.
 pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     match rustix::net::recv(socket, buffer, RecvFlags::empty()) {
@@ -151,6 +160,10 @@ impl Poll {
     pub(crate) fn change(&self, socket: impl AsFd, number: usize, writing: bool) -> Result<()> {
         let data = EventData::new_u64(number as u64);
         epoll::modify(&self.epoll, socket, data, interest(writing)).context("epoll")
+    }
+
+    pub(crate) fn remove(&self, socket: impl AsFd) -> Result<()> {
+        epoll::delete(&self.epoll, socket).context("epoll")
     }
 
     /// Waits at most so many nanoseconds, and returns how many are ready.

@@ -3,13 +3,12 @@
 //! The programs are in `bench/`, a workspace of its own: the load, the limit, the servers on other people's crates. Here
 //! they are built, started, measured in turns, and what comes out becomes a page, JSON and plots in `bench/results`.
 
-mod arena;
 mod cells;
 mod debian;
 mod foreign;
 mod node;
-mod plot;
-mod report;
+pub(super) mod plot;
+pub(super) mod report;
 mod rounds;
 mod subjects;
 mod summary;
@@ -19,13 +18,12 @@ use anyhow::{Context, Result, bail, ensure};
 use regex_lite::Regex;
 use serde_json::json;
 
-use self::arena::Arena;
 use self::foreign::Foreign;
 use self::rounds::Plan;
 use self::subjects::Subject;
 use self::summary::Line;
-use super::{home, provenance, save};
-use crate::exec;
+use super::arena::Arena;
+use super::{home, provenance, save, stage};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -93,25 +91,14 @@ fn subjects(names: &[String]) -> Result<Vec<Subject>> {
 }
 
 fn build(subjects: &[Subject]) -> Result<()> {
-    exec::run(&mut exec::cargo(
-        "build --release --package tidewire --bin tidewire",
-    ))?;
-    let mut build = exec::cargo("build --release --manifest-path bench/Cargo.toml");
-    build.args([
-        "--target-dir",
-        "bench/target",
-        "--package",
-        "load",
-        "--package",
-        "limit",
-    ]);
+    let mut packages = vec!["load", "limit"];
     if subjects
         .iter()
         .any(|subject| matches!(subject, Subject::Peer(_)))
     {
-        build.args(["--package", "peers"]);
+        packages.push("peers");
     }
-    exec::run(&mut build)?;
+    stage::build(&packages)?;
     for subject in subjects {
         if let Subject::Foreign(other) = subject {
             match other {

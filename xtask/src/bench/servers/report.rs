@@ -134,7 +134,7 @@ fn memory(_: &Line, entry: &Entry) -> String {
 }
 
 /// Two or three digits.
-pub(super) fn short(value: f64) -> String {
+pub(in crate::bench) fn short(value: f64) -> String {
     match value {
         value if value < 1.0 => format!("{value:.3}"),
         value if value < 10.0 => format!("{value:.2}"),

@@ -1,26 +1,18 @@
 //! The runs: every server in turn for each cell, round after round, so that a slow moment of the machine hits all alike.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::fs;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::super::arena::{Arena, Running};
 use super::super::home;
 use super::super::load::number;
-use super::arena::{Arena, Running};
-
+use super::super::stage::{Data, built, figures, free_port};
 use super::cells::{Cell, Group};
 use super::debian;
-use super::subjects::{Start, Subject, built};
-use crate::paths;
-
-/// What no run takes: connecting and greeting 9,000 included.
-const RUN_MAX: Duration = Duration::from_secs(120);
+use super::subjects::{Start, Subject};
 
 /// Latency is measured at this part of what a server can do, and so many times as long as cost: the hundredth part of a few
 /// messages says nothing.
@@ -88,7 +80,7 @@ impl Plan {
     fn measure(&self, arena: &Arena, cell: &Cell, subject: Subject) -> Result<Value> {
         let start = subject.start(cell.group).context("it cannot do that")?;
         let port = free_port()?;
-        let data = Data::new()?;
+        let data = Data::new("servers")?;
         let server = start_server(arena, &start, subject, port, &data)?;
         let run = |seconds: f64, more: &str| {
             let mut load = arena.load(&built("load"));
@@ -114,24 +106,6 @@ impl Plan {
     }
 }
 
-/// Runs a load to its end.
-pub(in crate::bench) fn figures(load: &mut Command) -> Result<Value> {
-    let mut child = load
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let mut stdout = child.stdout.take().context("it was piped")?;
-    wait_briefly(&mut child)?;
-    let mut said = String::new();
-    stdout.read_to_string(&mut said)?;
-    let figures: Value = serde_json::from_str(&said).context("the load said nothing")?;
-    match figures["error"].as_str() {
-        Some(error) => bail!("{error}"),
-        None => Ok(figures),
-    }
-}
-
 /// Cell by cell; another server is the first in each round.
 fn order(all: &[Measured], round: usize) -> Vec<usize> {
     let mut order: Vec<_> = (0..all.len()).collect();
@@ -151,61 +125,18 @@ fn start_server(
 ) -> Result<Running> {
     let filled = |text: &str| {
         text.replace("PORT", &port.to_string())
-            .replace("DATA", &data.0.to_string_lossy())
-            .replace("CONFIG", &data.0.join("conf").to_string_lossy())
+            .replace("DATA", &data.path().to_string_lossy())
+            .replace("CONFIG", &data.path().join("conf").to_string_lossy())
             .replace("MODULES", &debian::modules().to_string_lossy())
     };
     if let Some(config) = start.config {
         let template = fs::read_to_string(home().join("peers/conf").join(config))?;
-        fs::write(data.0.join("conf"), filled(&template))?;
+        fs::write(data.path().join("conf"), filled(&template))?;
     }
     let mut command = arena.server(&start.program);
     command.args(filled(&start.words).split_whitespace());
     command.envs(start.environment.iter().copied());
-    let log = paths::target().join(format!("bench-{}.log", subject.name()));
-    let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    command.stdout(log.try_clone()?).stderr(log);
-    let server = Running::start(command)?;
-    server.wait_for(&start.program)?;
-    Ok(server)
-}
-
-/// Like [`crate::exec::wait`], for runs of a second: it looks more often.
-fn wait_briefly(child: &mut std::process::Child) -> Result<()> {
-    let until = Instant::now() + RUN_MAX;
-    while child.try_wait()?.is_none() {
-        if Instant::now() > until {
-            child.kill()?;
-            child.wait()?;
-            bail!("it took longer than {} s", RUN_MAX.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
-}
-
-/// Nobody has it just now, here; in a namespace of its own nobody ever has.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.port())
-}
-
-/// A directory for a server's log, on the disk that the target directory is on; removed when dropped.
-struct Data(PathBuf);
-
-impl Data {
-    fn new() -> Result<Self> {
-        let folder = paths::target().join("bench-servers-data");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).context("no directory for the logs")?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Data {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    Running::start_logged(command, &start.program, subject.name())
 }
 
 const fn mode(group: Group) -> &'static str {

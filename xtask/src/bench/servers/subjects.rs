@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::super::stage::{built, tidewire as tidewire_program};
 use super::cells::Group;
 use super::foreign::Foreign as Other;
-use crate::paths;
 
 /// A server in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,8 +151,7 @@ fn limit(subject: Subject, group: Group) -> Option<Start> {
 }
 
 fn tidewire(data: &str, load: Vec<&'static str>) -> Start {
-    let program = paths::target().join("release/tidewire");
-    Start::new(program, format!("{TIDEWIRE} {data}"), load)
+    Start::new(tidewire_program(), format!("{TIDEWIRE} {data}"), load)
 }
 
 fn peer(library: &str, group: Group) -> Option<Start> {
@@ -172,11 +171,6 @@ pub(super) const fn touch(group: Group) -> &'static [&'static str] {
         true => &["--touch", "125"],
         false => &[],
     }
-}
-
-/// A program of the benchmarks' workspace.
-pub(super) fn built(name: &str) -> PathBuf {
-    super::super::home().join("target/release").join(name)
 }
 
 #[cfg(test)]

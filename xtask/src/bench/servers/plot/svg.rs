@@ -6,13 +6,13 @@ use crate::bench::servers::subjects::Subject;
 pub(super) const WIDTH: f64 = 960.0;
 
 /// What is drawn, and how high it is.
-pub(super) struct Picture {
-    pub(super) height: f64,
-    pub(super) body: String,
+pub(in crate::bench) struct Picture {
+    pub(in crate::bench) height: f64,
+    pub(in crate::bench) body: String,
 }
 
 /// A whole file.
-pub(super) fn page(title: &str, picture: Picture) -> String {
+pub(in crate::bench) fn page(title: &str, picture: Picture) -> String {
     let (height, body) = (picture.height + 44.0, picture.body);
     let light = rules(|subject| colours(subject).0);
     let dark = rules(|subject| colours(subject).1);
