@@ -64,9 +64,9 @@ pub struct Serve {
         default_value = "./tidewire-data"
     )]
     data: PathBuf,
-    /// Worker threads
+    /// Worker threads, each with connections of its own: as many as processors that are to serve
     #[arg(long, env = "TIDEWIRE_WORKERS", value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=1))]
+          value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
     /// Most connections at once [default: what the limit on open files allows]
     #[arg(long, env = "TIDEWIRE_CONNECTIONS_MAX", value_name = "N")]
@@ -211,6 +211,7 @@ impl Serve {
     fn into_config(self, file: &ConfigFile) -> Config {
         Config {
             listen: self.listen,
+            workers: self.workers as usize,
             connections_max: self.connections_max,
             heartbeat: self.heartbeat,
             pong_wait: self.pong_wait,
@@ -272,7 +273,7 @@ mod tests {
             "--data",
             "memory",
             "--workers",
-            "1",
+            "2",
             "--messages-per-second",
             "0",
             "--heartbeat",
@@ -310,7 +311,8 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for words in [
             &["--heartbeat", "0s"][..],
-            &["--workers", "2"],
+            &["--workers", "0"],
+            &["--workers", "65"],
             &["--data", ""],
             &["--listen", "x"],
             &["--history-bytes", "1MB"],

@@ -18,10 +18,54 @@ const BROADCAST_TEXT: ArcStr = literal!("*");
 /// event finds nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnId {
-    /// The place in the worker's table.
+    /// The place among all workers' connections ([`Lane`]).
     pub index: u32,
     /// Counts the connections of the worker.
     pub generation: u32,
+}
+
+/// Whose a connection is: several workers deal places out in turn, so that those of all are dense together, and a place tells
+/// its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane {
+    number: u32,
+    bits: u32,
+}
+
+impl Lane {
+    /// The lane of a worker that is alone.
+    pub const ONLY: Self = Self { number: 0, bits: 0 };
+
+    /// The lane of one of so many workers, which count from 0.
+    #[must_use]
+    pub const fn new(number: u32, workers: u32) -> Self {
+        let bits = workers.next_power_of_two().trailing_zeros();
+        Self { number, bits }
+    }
+
+    /// The place of this lane's connection in the given slot of its worker's table.
+    #[must_use]
+    pub const fn place(self, slot: u32) -> u32 {
+        slot << self.bits | self.number
+    }
+
+    /// The slot of a connection in its worker's table.
+    #[must_use]
+    pub const fn slot(self, conn: ConnId) -> u32 {
+        conn.index >> self.bits
+    }
+
+    /// The number of the connection's worker.
+    #[must_use]
+    pub const fn owner(self, conn: ConnId) -> usize {
+        (conn.index & ((1 << self.bits) - 1)) as usize
+    }
+
+    /// Whether the connection is this lane's.
+    #[must_use]
+    pub const fn owns(self, conn: ConnId) -> bool {
+        self.owner(conn) == self.number as usize
+    }
 }
 
 /// Why a name is refused.
@@ -224,6 +268,26 @@ mod tests {
         assert_eq!(RoomName::new("@alice").err(), Some(NameError::Reserved));
         assert_eq!(RoomName::new("*").err(), Some(NameError::Reserved));
         assert_eq!(UserName::new("alice").unwrap().log().as_str(), "@alice");
+    }
+
+    #[test]
+    fn a_place_tells_its_worker() {
+        for workers in [1, 2, 3, 4, 64] {
+            let mut places = std::collections::BTreeSet::new();
+            for number in 0..workers {
+                let lane = Lane::new(number, workers);
+                for slot in 0..10 {
+                    let (index, generation) = (lane.place(slot), 1);
+                    let conn = ConnId { index, generation };
+                    assert_eq!(lane.owner(conn), number as usize);
+                    assert!(lane.owns(conn));
+                    assert_eq!(lane.slot(conn), slot);
+                    assert!(places.insert(index), "{index} twice");
+                }
+            }
+            assert!(places.last() < Some(&(10 * workers.next_power_of_two())));
+        }
+        assert_eq!(Lane::new(0, 1), Lane::ONLY);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tidewire::cli::{Cli, Task};
 use tidewire::clock::Now;
 use tidewire::config::Config;
-use tidewire::net::Worker;
+use tidewire::net::Server;
 use tidewire::tools::log::Log;
 use tidewire::verify;
 
@@ -38,16 +38,16 @@ fn look(log: &Log) -> Result<bool, Box<dyn std::error::Error>> {
 }
 
 fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let worker = Worker::start(config)?;
-    if let (Some(recovery), Some(data)) = (worker.recovery(), &config.data) {
+    let server = Server::start(config)?;
+    if let (Some(recovery), Some(data)) = (server.recovery(), &config.data) {
         eprintln!("tidewire: opened {}: {recovery}", data.display());
     }
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         std::io::stdout(),
         "tidewire listening on http://{}",
-        worker.local_address()?
+        server.local_address()?
     );
-    worker.run()?;
+    server.run()?;
     Ok(())
 }

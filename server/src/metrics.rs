@@ -1,17 +1,15 @@
-//! Counters of a worker: plain numbers, published once a turn.
+//! Counters: each worker has plain numbers, and publishes them once a turn for whoever is asked for the sum.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-/// What `/health` tells.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Status {
-    /// `up`, or `draining` once the server was told to stop.
-    pub(crate) status: &'static str,
-    pub(crate) version: &'static str,
+/// What a worker counts.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Counters {
     /// Open connections of any kind.
-    pub(crate) connections: usize,
-    /// How many there can be.
-    pub(crate) connections_max: usize,
+    pub(crate) connections: u64,
     /// Connections since the start.
     pub(crate) accepted: u64,
     /// Connections turned away because all were taken.
@@ -24,10 +22,147 @@ pub(crate) struct Status {
     pub(crate) idle_turns: u64,
 }
 
+impl Counters {
+    const COUNT: usize = 6;
+
+    const fn to_numbers(self) -> [u64; Self::COUNT] {
+        let Self {
+            connections,
+            accepted,
+            refused,
+            slow,
+            turns,
+            idle_turns,
+        } = self;
+        [connections, accepted, refused, slow, turns, idle_turns]
+    }
+
+    const fn from_numbers(numbers: [u64; Self::COUNT]) -> Self {
+        let [connections, accepted, refused, slow, turns, idle_turns] = numbers;
+        Self {
+            connections,
+            accepted,
+            refused,
+            slow,
+            turns,
+            idle_turns,
+        }
+    }
+}
+
+/// What all workers have published.
+#[derive(Debug)]
+pub(crate) struct Board(Box<[[AtomicU64; Counters::COUNT]]>);
+
+impl Board {
+    /// For so many workers, which have counted nothing yet.
+    pub(crate) fn new(workers: usize) -> Arc<Self> {
+        Arc::new(Self((0..workers).map(|_| Default::default()).collect()))
+    }
+}
+
+/// What `/health` tells, seen from one worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Status {
+    /// `up`, or `draining` once the server was told to stop.
+    pub(crate) status: &'static str,
+    /// How many connections there can be, of all workers together.
+    pub(crate) connections_max: usize,
+    /// This worker's own numbers.
+    pub(crate) own: Counters,
+    worker: usize,
+    board: Arc<Board>,
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+    workers: usize,
+    connections_max: usize,
+    #[serde(flatten)]
+    sum: Counters,
+}
+
 impl Status {
+    /// A server that is up, and has counted nothing yet.
+    pub(crate) fn up(connections_max: usize, worker: usize, board: Arc<Board>) -> Self {
+        Self {
+            status: "up",
+            connections_max,
+            own: Counters::default(),
+            worker,
+            board,
+        }
+    }
+
+    /// Tells the other workers.
+    pub(crate) fn publish(&self) {
+        // Who is alone tells nobody.
+        if let (true, Some(published)) = (self.board.0.len() > 1, self.board.0.get(self.worker)) {
+            for (published, number) in published.iter().zip(self.own.to_numbers()) {
+                published.store(number, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Open connections of the other workers, as they were at the ends of their turns.
+    pub(crate) fn connections_of_others(&self) -> usize {
+        let others = self.others().map(|others| others.connections);
+        others.sum::<u64>() as usize
+    }
+
+    fn others(&self) -> impl Iterator<Item = Counters> {
+        let others = self.board.0.iter().enumerate();
+        let others = others.filter(|(worker, _)| *worker != self.worker);
+        others.map(|(_, published)| {
+            Counters::from_numbers(
+                published
+                    .each_ref()
+                    .map(|number| number.load(Ordering::Relaxed)),
+            )
+        })
+    }
+
     /// The JSON document.
     pub(crate) fn to_json(&self) -> String {
+        let sum = self.others().fold(self.own.to_numbers(), |mut sum, other| {
+            let numbers = sum.iter_mut().zip(other.to_numbers());
+            numbers.for_each(|(sum, number)| *sum += number);
+            sum
+        });
+        let health = Health {
+            status: self.status,
+            version: env!("CARGO_PKG_VERSION"),
+            workers: self.board.0.len(),
+            connections_max: self.connections_max,
+            sum: Counters::from_numbers(sum),
+        };
         // Numbers and plain words have no way to fail.
-        serde_json::to_string(self).unwrap_or_default() + "\n"
+        serde_json::to_string(&health).unwrap_or_default() + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_the_sum_of_what_all_workers_count() {
+        let board = Board::new(3);
+        let worker = |worker| Status::up(10, worker, Arc::clone(&board));
+        let mut statuses = [worker(0), worker(1), worker(2)];
+        for (number, status) in statuses.iter_mut().enumerate() {
+            status.own.connections = 1 << number;
+            status.own.turns = 100;
+            status.publish();
+        }
+        assert_eq!(statuses[1].connections_of_others(), 5);
+        let health: serde_json::Value = serde_json::from_str(&statuses[2].to_json()).unwrap();
+        assert_eq!(
+            (&health["connections"], &health["turns"], &health["workers"]),
+            (&7.into(), &300.into(), &3.into())
+        );
     }
 }

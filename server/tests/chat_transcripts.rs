@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire::chat::{
-    Append, Audience, Effect, Hub, HubConfig, Joiner, Part, Parting, entry_text, gap_text,
+    Append, Audience, Effect, Hub, HubConfig, Joiner, Part, Parting, appended, entry_text,
+    gap_text, history,
 };
 use tidewire::clock::Now;
-use tidewire::ids::{ConnId, LogName, RoomName, Session, UserName};
+use tidewire::ids::{ConnId, Lane, LogName, RoomName, Session, UserName};
 use tidewire::limit::Rate;
 use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Since, Store as _};
 use tidewire::transport::feeds::{Feeds, Read, Step};
@@ -23,6 +24,11 @@ const PAGE_MAX: PageMax = PageMax {
     entries: 2,
     bytes: 1 << 20,
 };
+
+/// A line of the transcript.
+fn said(to: ConnId, text: &str) -> String {
+    format!("{} < {text}", to.index)
+}
 
 /// A hub and a log on virtual time; what comes out is written down, a line an effect.
 struct Chat {
@@ -45,7 +51,7 @@ impl Chat {
         Self {
             hub: Hub::new(config, 1),
             log: MemoryStore::new(Epoch::new(0xe), Arc::default()),
-            feeds: Feeds::new(Arc::default()),
+            feeds: Feeds::new(Arc::default(), Lane::ONLY),
             now,
         }
     }
@@ -97,7 +103,9 @@ impl Chat {
             }
             for effect in effects {
                 match effect {
-                    Effect::Send(to, text) => lines.push(format!("{} < {text}", to.index)),
+                    Effect::Send(conn, text) | Effect::Joined { conn, text, .. } => {
+                        lines.push(said(conn, &text));
+                    }
                     Effect::Announce { to, except, text } => {
                         let mut reached: Vec<u32> = self.reached(&to, except);
                         reached.sort_unstable();
@@ -119,7 +127,8 @@ impl Chat {
                                     .read_before(&reading.log, before.as_ref(), PAGE_MAX)
                             }
                         };
-                        self.hub.history_read(&reading, page.as_ref());
+                        let texts = history(&reading, page.as_ref());
+                        lines.extend(texts.iter().map(|text| said(reading.conn, text)));
                     }
                     Effect::Close(conn, parting) => {
                         lines.push(format!("{} closed: {parting:?}", conn.index))
@@ -133,8 +142,8 @@ impl Chat {
     fn append(&mut self, append: &Append) -> Vec<String> {
         let placed = self.log.append(append.draft(self.now.unix_ms)).unwrap();
         self.log.commit().unwrap();
-        self.hub.appended(append, Ok(&placed));
-        let mut lines = self.transcript();
+        let ack = appended(append, Ok(&placed));
+        let mut lines: Vec<String> = ack.iter().map(|text| said(append.conn, text)).collect();
         let Placed::New(entry) = placed else {
             return lines;
         };

@@ -16,6 +16,9 @@ use crate::wait::{PATIENCE, wait_until};
 /// How much of the server's stderr is kept for the failure report.
 const LOG_BYTES_MAX: usize = 1024 * 1024;
 
+/// Names the workers that servers have whose test does not say: every behaviour holds for any number of them.
+pub const WORKERS_VARIABLE: &str = "TIDEWIRE_TEST_WORKERS";
+
 /// How to start a server.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -102,6 +105,10 @@ impl Launch {
             .args(["serve", "--listen", &self.listen, "--data"])
             .arg(&self.data)
             .args(&self.arguments);
+        let workers = std::env::var_os(WORKERS_VARIABLE);
+        if let Some(workers) = workers.filter(|_| !self.says("--workers")) {
+            command.arg("--workers").arg(workers);
+        }
         // The caller's settings are not the test's.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEWIRE_"))
@@ -114,6 +121,10 @@ impl Launch {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    fn says(&self, flag: &str) -> bool {
+        self.arguments.iter().any(|argument| argument == flag)
     }
 
     /// Starts the server and waits until it says where it listens.

@@ -32,16 +32,42 @@ pub enum Effect {
         /// The JSON text.
         text: String,
     },
-    /// Give a message its place, show it to the log's followers, and call [`Hub::appended`](super::Hub::appended).
+    /// Give a message its place, tell its sender what [`appended`](super::appended) says, and show it to the log's followers.
     Append(Append),
     /// Let a connection follow a log, and once it is at the head call [`Hub::followed`](super::Hub::followed).
     Follow(Box<Follow>),
+    /// Tell a connection that it has joined, before anything that comes behind the position that the text names.
+    Joined {
+        /// Who.
+        conn: ConnId,
+        /// The [number](Follow::ticket) of its way to the head.
+        ticket: u32,
+        /// The JSON text.
+        text: String,
+    },
     /// Let it follow a log no more.
     Unfollow(ConnId, LogName),
-    /// Read a page, and call [`Hub::history_read`](super::Hub::history_read).
+    /// Read a page, and answer with what [`history`](super::history) makes of it.
     Read(Reading),
     /// Close a connection.
     Close(ConnId, Parting),
+}
+
+impl Effect {
+    /// The connection that it is about; none if it is about many.
+    #[must_use]
+    pub fn conn(&self) -> Option<ConnId> {
+        match self {
+            Self::Send(conn, _)
+            | Self::Joined { conn, .. }
+            | Self::Unfollow(conn, _)
+            | Self::Close(conn, _) => Some(*conn),
+            Self::Append(append) => Some(append.conn),
+            Self::Follow(follow) => Some(follow.conn),
+            Self::Read(reading) => Some(reading.conn),
+            Self::Announce { .. } => None,
+        }
+    }
 }
 
 /// A group of connections.
@@ -103,6 +129,8 @@ pub struct Follow {
     pub from: ReadFrom,
     /// What it said of that, where it is no position: it is told of a gap from there.
     pub bad_since: Option<String>,
+    /// Tells its way to the head from others of the same connection; who carries it out sets it.
+    pub ticket: u32,
     /// The room it joins, if it is one: it is told when it is at the head.
     pub(super) room: Option<RoomName>,
     pub(super) with_since: bool,
@@ -154,10 +182,17 @@ impl Follow {
             conn,
             from,
             bad_since,
+            ticket: 0,
             room: None,
             with_since: since.is_some(),
             id: None,
         }
+    }
+
+    /// Whether the hub is to hear that the connection is at the head, and says that it has joined.
+    #[must_use]
+    pub const fn is_joining(&self) -> bool {
+        self.room.is_some()
     }
 }
 

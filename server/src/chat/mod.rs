@@ -1,8 +1,9 @@
 //! The chat: who is in which room, who may say what, and what follows from it.
 //!
 //! Pure: commands and `now` come in, effects go out. No sockets, no clock, no threads; entropy is a seed. What a message's
-//! place in its log is, the log says: the hub asks for it by [`Effect::Append`] and hears of it in [`Hub::appended`].
+//! place in its log is, the log says: the hub asks for it by [`Effect::Append`] and the answer goes to the sender ([`appended`]).
 
+mod answers;
 mod command;
 mod conn_set;
 mod effect;
@@ -15,10 +16,11 @@ mod people;
 mod relay;
 mod room;
 
+pub use answers::{appended, history, not_kept, not_read};
 pub use command::check_seq;
 pub use command::{BadCommand, Command, Refused, Request};
 pub use conn_set::ConnSet;
 pub use effect::{Append, Audience, Effect, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, entry_text, gap_text};
-pub use hub::{Crowd, HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, not_kept, not_read, part_of};
+pub use hub::{Crowd, HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, part_of};
 pub use relay::Relay;

@@ -31,6 +31,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Config {
     /// Where to listen; port 0 takes a free one. Default 127.0.0.1:8080.
     pub listen: SocketAddr,
+    /// Threads that serve, 1 to 64, each with connections of its own. Default 1.
+    pub workers: usize,
     /// The most connections at once; `None` takes what the limit on open files allows.
     pub connections_max: Option<usize>,
     /// The time without a byte from a peer after which it is pinged. Default 30 s.
@@ -87,6 +89,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 1,
             connections_max: None,
             heartbeat: Duration::from_secs(30),
             pong_wait: Duration::from_secs(10),

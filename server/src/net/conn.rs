@@ -166,6 +166,17 @@ impl Conn {
         }
     }
 
+    /// Whether a WebSocket said something that has no answer yet, and can be given one.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match &self.state {
+            State::Http(_) => false,
+            State::WebSocket(web_socket) => {
+                let can_go_on = web_socket.connection.unsent_bytes() <= UNSENT_BYTES_HIGH;
+                web_socket.waiting_bytes > 0 || self.has_stash() && can_go_on
+            }
+        }
+    }
+
     fn has_stash(&self) -> bool {
         let rare = self.rare.as_ref();
         rare.is_some_and(|rare| !rare.stash.is_empty())

@@ -2,9 +2,12 @@
 
 use std::io;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mio::{Registry, Token, Waker};
+
+/// What may wait in an inbox before who can wait does: a worker that is busy is to be waited for, not buried.
+const BYTES_MAX: usize = 16 << 20;
 
 /// The worker's end.
 #[derive(Debug)]
@@ -22,15 +25,31 @@ pub(super) struct Sender<T> {
 
 #[derive(Debug)]
 struct Shared<T> {
-    messages: Mutex<Vec<T>>,
+    list: Mutex<List<T>>,
+    /// The list was taken.
+    emptied: Condvar,
     waker: Waker,
+}
+
+#[derive(Debug)]
+struct List<T> {
+    messages: Vec<T>,
+    /// What those weigh that were weighed.
+    bytes: usize,
+    /// Nobody takes them any more.
+    is_closed: bool,
 }
 
 impl<T> Inbox<T> {
     /// An empty inbox whose worker wakes with an event for `token`.
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            messages: Mutex::new(Vec::new()),
+            list: Mutex::new(List {
+                messages: Vec::new(),
+                bytes: 0,
+                is_closed: false,
+            }),
+            emptied: Condvar::new(),
             waker: Waker::new(registry, token)?,
         });
         Ok(Self {
@@ -48,7 +67,10 @@ impl<T> Inbox<T> {
 
     /// All messages since the last call, in order; [`give_back`](Self::give_back) the list.
     pub(super) fn take(&mut self) -> Vec<T> {
-        mem::replace(&mut *self.shared.lock(), mem::take(&mut self.spare))
+        let mut list = self.shared.lock();
+        list.bytes = 0;
+        self.shared.emptied.notify_all();
+        mem::replace(&mut list.messages, mem::take(&mut self.spare))
     }
 
     /// Keeps the memory of an emptied list.
@@ -58,27 +80,90 @@ impl<T> Inbox<T> {
     }
 }
 
+impl<T> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        let mut list = self.shared.lock();
+        list.is_closed = true;
+        list.messages.clear();
+        self.shared.emptied.notify_all();
+    }
+}
+
 impl<T> Sender<T> {
     /// Adds messages. The worker is woken if it may not know of any yet: who adds to a list that is not empty finds it
     /// woken by who began the list.
     pub(super) fn send(&self, messages: impl IntoIterator<Item = T>) {
-        let was_empty = {
-            let mut list = self.shared.lock();
-            let was_empty = list.is_empty();
-            list.extend(messages);
-            was_empty && !list.is_empty()
-        };
-        if was_empty {
+        let is_begun = self.shared.lock().add(messages, 0);
+        self.wake_if(is_begun);
+    }
+
+    /// Waits while what is in the list weighs too much.
+    fn wait_for_room(&self) {
+        let list = self.shared.lock();
+        let is_full = |list: &mut List<T>| list.bytes > BYTES_MAX && !list.is_closed;
+        // Whoever panicked with the lock, the list is in order.
+        drop(self.shared.emptied.wait_while(list, is_full));
+    }
+
+    fn wake_if(&self, is_begun: bool) {
+        if is_begun {
             // It fails when the poll is gone, and the worker with it.
             let _ = self.shared.waker.wake();
         }
     }
 }
 
+/// Messages for one of several workers, and what they weigh.
+#[derive(Debug)]
+pub(super) struct Batch<T> {
+    pub(super) messages: Vec<T>,
+    pub(super) bytes: usize,
+}
+
+/// Adds a batch to each list, to all at once: whatever a worker then does, the others have theirs before they can hear of it.
+/// Waits first while a list weighs too much.
+pub(super) fn send_together<T>(senders: &[Sender<T>], batches: Vec<Batch<T>>) {
+    for (sender, batch) in senders.iter().zip(&batches) {
+        if !batch.messages.is_empty() {
+            sender.wait_for_room();
+        }
+    }
+    // Nobody else takes more than one of these locks at a time.
+    let mut lists: Vec<_> = senders.iter().map(|sender| sender.shared.lock()).collect();
+    let added = lists.iter_mut().zip(batches);
+    let begun: Vec<bool> = added
+        .map(|(list, batch)| list.add(batch.messages, batch.bytes))
+        .collect();
+    drop(lists);
+    for (sender, is_begun) in senders.iter().zip(begun) {
+        sender.wake_if(is_begun);
+    }
+}
+
+impl<T> List<T> {
+    /// Returns whether the list was empty, so that its worker is to be woken.
+    fn add(&mut self, messages: impl IntoIterator<Item = T>, bytes: usize) -> bool {
+        if self.is_closed {
+            return false;
+        }
+        let was_empty = self.messages.is_empty();
+        self.messages.extend(messages);
+        self.bytes += bytes;
+        was_empty && !self.messages.is_empty()
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        let shared = Arc::clone(&self.shared);
+        Self { shared }
+    }
+}
+
 impl<T> Shared<T> {
     /// A thread that panicked while it held the lock left a list in order behind.
-    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, List<T>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,5 +196,34 @@ mod tests {
         sender.send([]);
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(events.is_empty());
+    }
+
+    #[test]
+    fn who_can_wait_does_while_too_much_is_there_and_not_for_who_has_gone() {
+        let poll = Poll::new().unwrap();
+        let mut inbox = Inbox::new(poll.registry(), Token(7)).unwrap();
+        let sender = inbox.sender();
+        let send = |messages, bytes| {
+            send_together(
+                std::slice::from_ref(&sender),
+                vec![Batch { messages, bytes }],
+            );
+        };
+        std::thread::scope(|scope| {
+            send(vec![0], BYTES_MAX + 1);
+            let waiting = scope.spawn(|| send(vec![1], BYTES_MAX + 1));
+            // It comes only once the first was taken.
+            assert_eq!(inbox.take(), [0]);
+            waiting.join().unwrap();
+            let waiting = scope.spawn(|| send(vec![2], 1));
+            assert_eq!(inbox.take(), [1]);
+            waiting.join().unwrap();
+            send(vec![3], BYTES_MAX);
+            let waiting = scope.spawn(|| send(vec![4], 1));
+            drop(inbox);
+            waiting.join().unwrap();
+        });
+        sender.send([5]);
+        assert!(sender.shared.lock().messages.is_empty(), "nobody takes it");
     }
 }

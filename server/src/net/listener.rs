@@ -44,9 +44,31 @@ pub(super) enum Accepted {
     Nothing,
 }
 
+/// With whom an address is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    None,
+    /// With those that come.
+    First,
+    /// With those that are there.
+    Next,
+}
+
 impl Listener {
+    /// Listens for a worker each: the kernel deals connections out among them.
+    pub(super) fn bind_all(address: SocketAddr, workers: usize) -> io::Result<Vec<Self>> {
+        if workers < 2 {
+            return Ok(vec![Self::bind(address, Sharing::None)?]);
+        }
+        let first = Self::bind(address, Sharing::First)?;
+        // The first may have been given a free port.
+        let address = first.local_address()?;
+        let others = (1..workers).map(|_| Self::bind(address, Sharing::Next));
+        std::iter::once(Ok(first)).chain(others).collect()
+    }
+
     /// Binds and listens.
-    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+    fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::STREAM,
@@ -57,7 +79,14 @@ impl Listener {
         // Accepted sockets inherit both from the listening one, which saves two system calls for each.
         socket.set_tcp_nodelay(true)?;
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        // The first shares only what it has: another process' address is taken, whether that shares it or not.
+        if sharing == Sharing::Next {
+            socket.set_reuse_port(true)?;
+        }
         socket.bind(&address.into())?;
+        if sharing == Sharing::First {
+            socket.set_reuse_port(true)?;
+        }
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from_std(socket.into());
         Ok(Self {
@@ -157,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_queue_that_cannot_be_accepted_from_is_left_alone_for_a_while() {
-        let mut listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let mut listener =
+            Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Sharing::None).unwrap();
         // One that does not listen any more: accepting fails, and not for want of descriptors.
         let socket = socket2::SockRef::from(&listener.socket);
         socket.shutdown(std::net::Shutdown::Read).unwrap();
@@ -169,8 +199,37 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_shared_among_workers_and_with_nobody_else() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut listeners = Listener::bind_all(any, 3).unwrap();
+        let address = listeners[0].local_address().unwrap();
+        assert!(
+            listeners
+                .iter()
+                .all(|listener| listener.local_address().unwrap() == address)
+        );
+        for workers in [1, 2] {
+            let taken = Listener::bind_all(address, workers).unwrap_err();
+            assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+        }
+        let clients: Vec<_> = (0..90)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let accepted = listeners.iter_mut().map(|listener| {
+            let accept = || matches!(listener.accept(Instant::now()), Accepted::Stream(_));
+            std::iter::repeat_with(accept)
+                .take_while(|accepted| *accepted)
+                .count()
+        });
+        let accepted: Vec<_> = accepted.collect();
+        assert_eq!(accepted.iter().sum::<usize>(), clients.len());
+        assert!(!accepted.contains(&0), "{accepted:?}: one gets nothing");
+    }
+
+    #[test]
     fn accepted_sockets_inherit_the_options() {
-        let mut listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let mut listener =
+            Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Sharing::None).unwrap();
         let client = std::net::TcpStream::connect(listener.local_address().unwrap()).unwrap();
         let accepted = loop {
             match listener.accept(Instant::now()) {

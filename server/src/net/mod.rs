@@ -5,9 +5,10 @@ mod files;
 mod inbox;
 mod listener;
 mod receipt;
+mod server;
 mod shutdown;
 mod table;
 mod worker;
 mod worklist;
 
-pub use worker::{StartError, Worker};
+pub use server::{Server, StartError};

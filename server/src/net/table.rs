@@ -5,45 +5,53 @@ use mio::Token;
 use slab::Slab;
 
 use super::conn::Conn;
-use crate::ids::ConnId;
+use crate::ids::{ConnId, Lane};
 
 /// Tokens from here on are not connections.
 pub(super) const FIRST_RESERVED_TOKEN: usize = usize::MAX - 15;
 
 /// All connections of a worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
+    lane: Lane,
     conns: Slab<Conn>,
     generation: u32,
 }
 
 impl Table {
+    /// An empty one, whose places are those of a lane.
+    pub(super) const fn new(lane: Lane) -> Self {
+        Self {
+            lane,
+            conns: Slab::new(),
+            generation: 0,
+        }
+    }
+
     /// Puts in the connection that `make` makes of its generation.
     pub(super) fn insert(&mut self, make: impl FnOnce(u32) -> Conn) -> ConnId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        let index = self.conns.insert(make(generation));
         // There are never 2^32 descriptors.
+        let slot = self.conns.insert(make(generation)) as u32;
         ConnId {
-            index: index as u32,
+            index: self.lane.place(slot),
             generation,
         }
     }
 
     pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
         self.conns
-            .get_mut(id.index as usize)
+            .get_mut(self.lane.slot(id) as usize)
             .filter(|conn| conn.generation == id.generation && !conn.dead)
     }
 
     /// Takes out a connection, dead or alive; its socket closes with it.
     pub(super) fn remove(&mut self, id: ConnId) {
-        if self
-            .conns
-            .get(id.index as usize)
-            .is_some_and(|conn| conn.generation == id.generation)
-        {
-            self.conns.remove(id.index as usize);
+        let slot = self.lane.slot(id) as usize;
+        let conn = self.conns.get(slot);
+        if conn.is_some_and(|conn| conn.generation == id.generation) {
+            self.conns.remove(slot);
         }
     }
 
@@ -53,8 +61,8 @@ impl Table {
 
     /// The ids of all connections.
     pub(super) fn ids(&self) -> Vec<ConnId> {
-        let id = |(index, conn): (usize, &Conn)| ConnId {
-            index: index as u32,
+        let id = |(slot, conn): (usize, &Conn)| ConnId {
+            index: self.lane.place(slot as u32),
             generation: conn.generation,
         };
         self.conns.iter().map(id).collect()

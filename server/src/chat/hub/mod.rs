@@ -1,18 +1,18 @@
 //! The hub: every connection that chats, every room, and what each command leads to.
 
-mod answers;
 mod commands;
+mod following;
 
 use std::collections::HashMap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-pub use answers::{not_kept, not_read};
 pub use commands::{HISTORY_DEFAULT, HISTORY_MAX, part_of};
 use commands::{bad_name, too_many_rooms};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::answers::error_text;
 use super::command::{BadCommand, Refused, Request};
 use super::conn_set::ConnSet;
 use super::effect::{Audience, Effect, Follow, Joiner, Parting};
@@ -399,16 +399,8 @@ impl Hub {
         seq: Option<&RawValue>,
         id: Option<&RawValue>,
     ) {
-        let (code, message) = (refused.code, refused.message.as_str());
-        self.send(
-            conn,
-            &Event::Error {
-                code,
-                message,
-                seq,
-                id,
-            },
-        );
+        let text = error_text(refused, seq, id);
+        self.effects.push(Effect::Send(conn, text));
     }
 
     fn send(&mut self, conn: ConnId, event: &Event<'_>) {

@@ -10,12 +10,8 @@ use crate::log::{Draft, Request};
 use crate::net::conn::State;
 use crate::net::files::{Done, Job};
 use crate::transport::{
-    Call, Download, Event, History, Http, Publish, Response, Turn, Upload, file_problem, members,
-    rooms, uploaded,
+    Call, Download, Event, History, Http, Publish, Response, Turn, Upload, file_problem, uploaded,
 };
-
-/// Rooms that are listed, the largest first.
-const ROOMS_LISTED_MAX: usize = 1000;
 
 /// What is read of a file at once.
 const FILE_READ_BYTES: usize = 64 << 10;
@@ -56,14 +52,8 @@ impl Worker {
 
     fn call(&mut self, id: ConnId, call: Call) {
         match call {
-            Call::Rooms => {
-                let response = rooms(self.hub.rooms(ROOMS_LISTED_MAX));
-                self.respond(id, &response);
-            }
-            Call::Presence(room) => {
-                let response = members(&room, &self.hub.members(&room));
-                self.respond(id, &response);
-            }
+            Call::Rooms => self.list_rooms(id),
+            Call::Presence(room) => self.list_members(id, room),
             Call::Publish(publish) => self.publish(id, publish),
             Call::History(History { log, part, limit }) => {
                 self.read_part_of_log(log, part, limit, Context::HttpHistory(id, part));
@@ -124,8 +114,12 @@ impl Worker {
 
     // ---- rooms ----
 
-    fn publish(&mut self, id: ConnId, publish: Publish) {
-        let (from, session) = self.hub.author(publish.from, publish.session);
+    /// Appends what is published, once it is known who does it.
+    pub(super) fn publish(&mut self, id: ConnId, publish: Publish) {
+        let (Some(from), Some(session)) = (&publish.from, &publish.session) else {
+            return self.name_author(id, publish);
+        };
+        let (from, session) = (from.clone(), session.clone());
         let draft = Draft {
             log: publish.log.clone(),
             from,
@@ -134,7 +128,7 @@ impl Worker {
             content: publish.content,
             time: self.now.unix_ms,
         };
-        let context = Context::Publish(id, publish.log);
+        let context = self.asked(Context::Publish(id, publish.log));
         self.ask(Request::Append(draft, context));
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tidewire_protocol::CloseCode;
 
 use super::Worker;
-use crate::chat::{Append, Effect, Follow, Part, Reading, gap_text};
+use super::chat::weight;
+use crate::chat::{Append, Follow, Part, Reading, appended, gap_text, history};
 use crate::ids::{ConnId, LogName};
 use crate::log::{
     AppendError, Entry, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
@@ -33,7 +34,7 @@ const PAGE_MAX: PageMax = PageMax {
 };
 
 /// What one answer about history holds, in bytes of content.
-const HISTORY_BYTES_MAX: usize = 256 << 10;
+const HISTORY_BYTES_MAX: u32 = 256 << 10;
 
 /// What the worker needs to go on with an answer of the log.
 #[derive(Debug)]
@@ -45,13 +46,21 @@ pub(super) enum Context {
     HttpHistory(ConnId, Part),
 }
 
+/// The same, and which worker that is.
+#[derive(Debug)]
+pub(in crate::net) struct Asked {
+    pub(super) worker: usize,
+    context: Context,
+}
+
 impl Worker {
     // ---- what goes out ----
 
     pub(super) fn append(&mut self, append: Append) {
         let draft = append.draft(self.now.unix_ms);
         self.wait_more(append.conn, append_bytes(&append));
-        self.ask(Request::Append(draft, Context::Append(append)));
+        let asked = self.asked(Context::Append(append));
+        self.ask(Request::Append(draft, asked));
     }
 
     pub(super) fn follow(&mut self, follow: Box<Follow>) {
@@ -72,11 +81,13 @@ impl Worker {
             entries,
             ..PAGE_MAX
         };
+        let (log, from) = (read.place.log.clone(), read.place.from);
+        let context = self.asked(Context::Page(read));
         self.ask(Request::Read {
-            log: read.place.log.clone(),
-            from: read.place.from,
+            log,
+            from,
             max,
-            context: Context::Page(read),
+            context,
         });
     }
 
@@ -96,8 +107,9 @@ impl Worker {
     ) {
         let max = PageMax {
             entries: limit,
-            bytes: HISTORY_BYTES_MAX,
+            bytes: HISTORY_BYTES_MAX as usize,
         };
+        let context = self.asked(context);
         self.ask(match part {
             Part::Since(since) => Request::Read {
                 log,
@@ -114,21 +126,26 @@ impl Worker {
         });
     }
 
-    pub(super) fn ask(&mut self, request: Request<Context>) {
-        self.asked += 1;
+    /// What comes back with the answer.
+    pub(super) fn asked(&self, context: Context) -> Asked {
+        let worker = self.peers.number();
+        Asked { worker, context }
+    }
+
+    pub(super) fn ask(&mut self, request: Request<Asked>) {
         self.broker.send(request);
     }
 
     /// A connection waits for the log; too much of that, and it is not read.
-    fn wait_more(&mut self, id: ConnId, bytes: usize) {
+    pub(super) fn wait_more(&mut self, id: ConnId, bytes: u32) {
         if let Some(web_socket) = self.web_socket(id) {
-            web_socket.waiting_bytes += bytes as u32;
+            web_socket.waiting_bytes += bytes;
         }
     }
 
-    fn wait_less(&mut self, id: ConnId, bytes: usize) {
+    pub(super) fn wait_less(&mut self, id: ConnId, bytes: u32) {
         if let Some(web_socket) = self.web_socket(id) {
-            web_socket.waiting_bytes -= bytes as u32;
+            web_socket.waiting_bytes -= bytes;
             // It may be read on.
             self.mark_dirty(id);
         }
@@ -137,35 +154,41 @@ impl Worker {
     // ---- what comes back ----
 
     /// Handles an answer of the log.
-    pub(super) fn handle_reply(&mut self, reply: Reply<Context>) {
-        self.answered += 1;
+    pub(super) fn handle_reply(&mut self, reply: Reply<Asked>) {
         match reply {
-            Reply::Appended(result, Context::Append(append)) => {
-                self.wait_less(append.conn, append_bytes(&append));
-                self.appended(&append, &result);
-            }
-            Reply::Appended(result, Context::Publish(conn, log)) => {
-                if let Ok(Placed::New(entry)) = &result {
-                    self.announce(entry, None);
+            Reply::Appended(result, asked) => match asked.context {
+                Context::Append(append) => {
+                    self.wait_less(append.conn, append_bytes(&append));
+                    self.appended(&append, &result);
                 }
-                self.respond(conn, &published(&log, &result));
-            }
-            Reply::Page(page, Context::Page(read)) => self.page(&read, page),
-            Reply::Page(page, Context::History(reading)) => {
-                self.wait_less(reading.conn, HISTORY_BYTES_MAX);
-                self.hub.history_read(&reading, page.as_ref());
-            }
-            Reply::Page(page, Context::HttpHistory(conn, part)) => {
-                self.history_read(conn, part, &page);
-            }
-            Reply::Appended(..) | Reply::Page(..) => {}
+                Context::Publish(conn, log) => {
+                    if let Ok(Placed::New(entry)) = &result {
+                        self.announce(entry, None);
+                    }
+                    self.respond(conn, &published(&log, &result));
+                }
+                Context::Page(_) | Context::History(_) | Context::HttpHistory(..) => {}
+            },
+            Reply::Page(page, asked) => match asked.context {
+                Context::Page(read) => self.page(&read, page),
+                Context::History(reading) => {
+                    self.wait_less(reading.conn, HISTORY_BYTES_MAX);
+                    for text in history(&reading, page.as_ref()) {
+                        self.say(reading.conn, &text);
+                    }
+                }
+                Context::HttpHistory(conn, part) => self.history_read(conn, part, &page),
+                Context::Append(_) | Context::Publish(..) => {}
+            },
         }
         self.run_effects();
     }
 
     fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
-        self.hub.appended(append, result.as_ref());
-        self.run_effects();
+        let ack = appended(append, result.as_ref());
+        if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(append.conn, &append.log, ack)) {
+            self.say(append.conn, &ack);
+        }
         if let Ok(Placed::New(entry)) = result {
             let sender = (!append.comes_back()).then_some(append.conn);
             self.announce(entry, sender);
@@ -173,7 +196,7 @@ impl Worker {
     }
 
     /// Everybody who follows the log gets the entry: at once, or when there is room for it.
-    fn announce(&mut self, entry: &Arc<Entry>, sender: Option<ConnId>) {
+    pub(super) fn announce(&mut self, entry: &Arc<Entry>, sender: Option<ConnId>) {
         let Some((shared, live)) = self.feeds.announce(Arc::clone(entry), sender) else {
             return;
         };
@@ -282,6 +305,17 @@ impl Worker {
         self.note_behind(id);
     }
 
+    /// The connection has been told that it has joined: what comes behind that may come.
+    pub(super) fn go_on_joined(&mut self, id: ConnId, ticket: u32) {
+        for text in self.feeds.joined(id, ticket) {
+            self.say(id, &text);
+        }
+        if self.feeds.can_go_on(id) {
+            self.serve(id);
+            self.serve_later(id);
+        }
+    }
+
     /// Bytes that a connection that is behind may get now.
     fn room_of(&mut self, id: ConnId) -> usize {
         let Some(conn) = self.table.get_mut(id) else {
@@ -300,7 +334,7 @@ impl Worker {
                 Step::Gap { log, from, gap } => {
                     let text = gap_text(&log, from.as_deref(), &gap, None);
                     if self.web_socket(id).is_some() {
-                        self.run_effect(Effect::Send(id, text));
+                        self.say(id, &text);
                     } else {
                         self.give_gap(id, &log, gap.to, &text);
                     }
@@ -311,7 +345,7 @@ impl Worker {
                     whole,
                 } => {
                     self.give_head(id, &follow.log, position);
-                    self.hub.followed(&follow, position, whole);
+                    self.note_at_head(follow, position, whole);
                 }
                 Step::Read(read) => self.read_page(read),
                 Step::OffTheLog { position } => self.give_up(id, Some(position)),
@@ -348,7 +382,7 @@ impl Worker {
     }
 
     fn give_up(&mut self, id: ConnId, position: Option<Position>) {
-        self.status.slow += 1;
+        self.status.own.slow += 1;
         let reason = position.map_or_else(
             || "reads too slowly".to_owned(),
             |position| format!("reads too slowly: go on with since={position}"),
@@ -375,8 +409,8 @@ impl Worker {
         }
         let feeds = &self.feeds;
         let progress = self
-            .hub
             .logs_of(id)
+            .into_iter()
             .filter_map(|log| feeds.position_of(id, &log).map(|position| (log, position)))
             .collect();
         if let Some(web_socket) = self.web_socket(id) {
@@ -394,18 +428,17 @@ impl Worker {
         else {
             return;
         };
-        for (log, position) in progress {
-            self.hub.confirmed(id, &log, position);
+        for (log, position) in &progress {
             if log.as_str().starts_with('@') {
-                // Not counted: nobody waits for an answer.
-                self.broker.send(Request::Mark(log, position));
+                self.broker.send(Request::Mark(log.clone(), *position));
             }
         }
+        self.note_arrived(id, progress);
         self.ask_for_receipt(id);
     }
 }
 
 /// What a message takes on its way to the log, roughly.
-fn append_bytes(append: &Append) -> usize {
-    append.content_bytes() + 256
+fn append_bytes(append: &Append) -> u32 {
+    weight(append.content_bytes())
 }

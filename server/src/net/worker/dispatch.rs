@@ -3,9 +3,11 @@
 use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
 
 use super::Worker;
+use super::chat::{Chat, weight};
 use super::delivery::OUTBOX_BYTES_HIGH;
+use super::mail::Mail;
 use crate::chat::{Audience, Effect, Parting};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, RoomName};
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::transport::{Accepted, Endpoint};
 
@@ -67,12 +69,9 @@ impl Worker {
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
-            Endpoint::Chat(joiner) => {
-                self.hub.connect(id, joiner, self.now);
-                self.run_effects();
-            }
+            Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
         }
-        if let Some(stop) = self.stop_asked() {
+        if let Some(stop) = self.closing_for() {
             self.close_for_stop(id, stop);
         }
         self.handle_web_socket(id, input);
@@ -110,10 +109,7 @@ impl Worker {
                 let place = RelayPlace::clone(place);
                 self.pass_on(id, &place, message);
             }
-            (App::Chat, Message::Text(text)) => {
-                self.hub.handle_text(id, text, self.now);
-                self.run_effects();
-            }
+            (App::Chat, Message::Text(text)) => self.hear(id, text),
             (App::Chat, Message::Binary(_)) => {
                 self.close(id, CloseCode::UNSUPPORTED_DATA, "the chat speaks text");
             }
@@ -123,12 +119,33 @@ impl Worker {
 
     fn pass_on(&mut self, sender: ConnId, place: &RelayPlace, message: &Message<'_>) {
         let prepared = Prepared::new(message);
+        self.relay_here(
+            &place.room,
+            (!place.include_sender).then_some(sender),
+            &prepared,
+        );
+        let others = self.peers.others();
+        if others > 0 {
+            let relayed = || Mail::Relayed(sender, place.room.clone(), prepared.clone());
+            self.peers.post_to_others(relayed);
+            let bytes = weight(prepared.frame().len());
+            self.wait_more(sender, bytes * others as u32);
+        }
+    }
+
+    fn relay_here(&mut self, room: &RoomName, except: Option<ConnId>, prepared: &Prepared) {
         // A list of its own, because queueing marks connections of this worker.
-        for follower in self.relay.followers(&place.room).to_vec() {
-            if place.include_sender || follower != sender {
-                self.send_prepared(follower, &prepared);
+        for follower in self.relay.followers(room).to_vec() {
+            if Some(follower) != except {
+                self.send_prepared(follower, prepared);
             }
         }
+    }
+
+    /// A message of another worker's connection.
+    pub(super) fn relay_from_afar(&mut self, sender: ConnId, room: &RoomName, prepared: &Prepared) {
+        self.relay_here(room, None, prepared);
+        self.peers.taken(sender, weight(prepared.frame().len()));
     }
 
     /// After a change that came without input (the end of the transport, a timeout): tells of an end, if it was one.
@@ -149,27 +166,32 @@ impl Worker {
         };
         match std::mem::replace(&mut web_socket.app, App::Gone) {
             App::Relay(place) => self.relay.leave(&place.room, id),
-            App::Chat => {
-                self.hub.disconnect(id, self.now);
-                self.run_effects();
-            }
+            App::Chat => self.end_chat(id),
             App::Echo | App::Gone => {}
         }
     }
 
     // ---- effects ----
 
-    /// Does what the hub decided, and what follows from that.
+    /// Does what the hub decided, and what follows from that; or has it done by whose connection it is about.
     pub(super) fn run_effects(&mut self) {
         loop {
+            let Chat::Here(hub) = &mut self.chat else {
+                return;
+            };
             let mut effects = std::mem::take(&mut self.effects);
-            self.hub.take_effects(&mut effects);
+            hub.take_effects(&mut effects);
             if effects.is_empty() {
                 self.effects = effects;
                 return;
             }
             for effect in effects.drain(..) {
-                self.run_effect(effect);
+                match effect.conn() {
+                    Some(conn) if !self.peers.is_ours(conn) => {
+                        self.peers.post_to_owner(conn, Mail::Effect(effect));
+                    }
+                    Some(_) | None => self.run_effect(effect),
+                }
             }
             self.effects = effects;
         }
@@ -177,16 +199,23 @@ impl Worker {
 
     pub(super) fn run_effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Send(to, text) => {
-                if let Some(conn) = self.table.get_mut(to) {
-                    conn.send_text(&text);
-                    self.mark_dirty(to);
-                }
+            Effect::Send(to, text) => self.say(to, &text),
+            Effect::Joined { conn, ticket, text } => {
+                self.say(conn, &text);
+                self.go_on_joined(conn, ticket);
             }
             Effect::Announce { to, except, text } => self.tell(&to, except, &text),
             Effect::Append(append) => self.append(append),
-            Effect::Follow(follow) => self.follow(follow),
-            Effect::Unfollow(conn, log) => self.feeds.unfollow(conn, &log),
+            Effect::Follow(follow) => {
+                if self.note_following(follow.conn, &follow.log) {
+                    self.follow(follow);
+                }
+            }
+            Effect::Unfollow(conn, log) => {
+                if self.note_unfollowing(conn, &log) {
+                    self.feeds.unfollow(conn, &log);
+                }
+            }
             Effect::Read(reading) => self.read_history(Box::new(reading)),
             Effect::Close(conn, Parting::Replaced) => {
                 self.close(
@@ -205,15 +234,50 @@ impl Worker {
         }
     }
 
-    /// Tells what is not kept. Who is behind has enough to read, and is not told.
+    /// Sends a text, if the connection is there.
+    pub(super) fn say(&mut self, to: ConnId, text: &str) {
+        if let Some(conn) = self.table.get_mut(to) {
+            conn.send_text(text);
+            self.mark_dirty(to);
+        }
+    }
+
+    /// Tells what is not kept, here and wherever else somebody is in the room. Who is behind has enough to read, and is not told.
     fn tell(&mut self, to: &Audience, except: Option<ConnId>, text: &str) {
-        let prepared = Prepared::new(&Message::text(text));
+        let Chat::Here(hub) = &self.chat else {
+            return;
+        };
+        let (prepared, Audience::Room(room)) = (Prepared::new(&Message::text(text)), to);
         // A list of its own, because queueing marks connections of this worker.
-        let followers: Vec<ConnId> = self.hub.audience(to).iter().copied().collect();
+        let (mut ours, mut workers) = (Vec::new(), 0);
+        for &follower in hub.audience(to).iter() {
+            if self.peers.is_ours(follower) {
+                ours.push(follower);
+            } else {
+                workers |= 1 << self.peers.lane().owner(follower);
+            }
+        }
+        let told = || Mail::Told(room.clone(), except, prepared.clone());
+        self.peers.post_to(workers, told);
+        self.tell_these(&ours, except, &prepared);
+    }
+
+    /// Tells those in a room what home says.
+    pub(super) fn tell_followers(
+        &mut self,
+        room: &RoomName,
+        except: Option<ConnId>,
+        prepared: &Prepared,
+    ) {
+        let followers = self.feeds.followers(&room.log());
+        self.tell_these(&followers, except, prepared);
+    }
+
+    fn tell_these(&mut self, followers: &[ConnId], except: Option<ConnId>, prepared: &Prepared) {
         self.told_bytes += prepared.frame().len() * followers.len();
-        for follower in followers {
+        for &follower in followers {
             if Some(follower) != except {
-                self.send_prepared_if_room(follower, &prepared);
+                self.send_prepared_if_room(follower, prepared);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::mem;
 
 use tidewire_protocol::Transport;
 
+use super::stopping::Stopping;
 use super::{TOLD_BYTES_PER_FLUSH, Worker};
 use crate::ids::ConnId;
 use crate::net::conn::{App, Conn, Flushed, State};
@@ -25,12 +26,13 @@ const HTTP_READ_BYTES: usize = 16 << 10;
 const OUTBOX_BYTES_MAX: usize = 256 << 10;
 
 /// Connections over the limit that are still told so, before connections are cut without a word.
-pub(super) const OVERLOADED_MAX: usize = 32;
+pub(in crate::net) const OVERLOADED_MAX: usize = 32;
 
 impl Worker {
     // ---- accepting ----
 
     pub(super) fn accept(&mut self) {
+        let others = self.status.connections_of_others();
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let now = self.now.instant;
             let Some(listener) = self
@@ -43,30 +45,31 @@ impl Worker {
             match listener.accept(now) {
                 Accepted::Nothing => return,
                 Accepted::Stream(stream)
-                    if self.table.len() >= self.status.connections_max + OVERLOADED_MAX =>
+                    if others + self.table.len()
+                        >= self.status.connections_max + OVERLOADED_MAX =>
                 {
                     refuse(stream, &self.date);
-                    self.status.refused += 1;
+                    self.status.own.refused += 1;
                 }
-                Accepted::Stream(stream) => self.admit(stream),
+                Accepted::Stream(stream) => self.admit(stream, others),
                 Accepted::OnReserve(stream) => {
                     refuse(stream, &self.date);
                     listener.restore_reserve();
-                    self.status.refused += 1;
+                    self.status.own.refused += 1;
                 }
             }
             self.worked = true;
         }
     }
 
-    fn admit(&mut self, stream: mio::net::TcpStream) {
-        let overloaded = self.table.len() >= self.status.connections_max;
+    fn admit(&mut self, stream: mio::net::TcpStream, others: usize) {
+        let overloaded = others + self.table.len() >= self.status.connections_max;
         let http = Http::new(&self.http, overloaded, self.now.instant);
         let id = self
             .table
             .insert(|generation| Conn::new(stream, generation, http));
-        self.status.accepted += 1;
-        self.status.refused += u64::from(overloaded);
+        self.status.own.accepted += 1;
+        self.status.own.refused += u64::from(overloaded);
         let registry = self.poll.registry();
         let registered = self
             .table
@@ -98,6 +101,9 @@ impl Worker {
     fn read(&mut self, id: ConnId, buffer: &mut [u8]) {
         if let Some(conn) = self.table.get_mut(id) {
             conn.in_ready = false;
+        }
+        if matches!(self.stopping, Stopping::Answering { .. }) {
+            return;
         }
         for _ in 0..READS_PER_TURN_MAX {
             let Some(conn) = self.table.get_mut(id) else {
@@ -147,7 +153,7 @@ impl Worker {
         }
     }
 
-    fn requeue_if_readable(&mut self, id: ConnId) {
+    pub(super) fn requeue_if_readable(&mut self, id: ConnId) {
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -213,7 +219,7 @@ impl Worker {
                 Transport::Drop => return self.kill(id),
                 Transport::HalfClose => {
                     conn.half_close();
-                    if self.stop_asked().is_some() {
+                    if self.closing_for().is_some() {
                         // All that was owed is sent: a server that stops does not wait for the peer's end, too.
                         return self.kill(id);
                     }
@@ -248,7 +254,7 @@ impl Worker {
         if web_socket.connection.unsent_bytes() > unsent_bytes_max
             && web_socket.connection.is_open()
         {
-            self.status.slow += 1;
+            self.status.own.slow += 1;
             self.close_slow(id, "reads too slowly");
         }
     }

@@ -2,38 +2,44 @@
 //! what happens in a turn.
 
 mod calls;
+mod chat;
 mod delivery;
 mod dispatch;
 mod io;
+mod mail;
 mod readers;
 mod start;
+mod stopping;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
-use delivery::Context;
-pub use start::StartError;
+pub(super) use delivery::Asked;
+pub(super) use io::OVERLOADED_MAX;
+pub(super) use mail::{Farewell, HOME, Mail, Peers, hand_out};
+pub(super) use start::Parts;
 
 use self::calls::Transfer;
+use self::chat::Chat;
 use self::readers::Reader;
-use super::conn::State;
-use super::files::{Done, Files};
+use self::stopping::Stopping;
+use super::files::Files;
 use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use super::worklist::Worklist;
-use crate::chat::{Effect, Hub, Relay};
+use crate::chat::{Effect, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
-use crate::log::disk::Recovery;
-use crate::log::{Broker, Reply};
+use crate::log::Broker;
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
 use crate::transport::feeds::Feeds;
@@ -41,7 +47,7 @@ use crate::transport::{Date, HttpConfig, Turn};
 
 const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
 const SIGNALS: Token = Token(FIRST_RESERVED_TOKEN + 1);
-const INBOX: Token = Token(FIRST_RESERVED_TOKEN + 2);
+pub(super) const INBOX: Token = Token(FIRST_RESERVED_TOKEN + 2);
 
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN_MAX: usize = 1024;
@@ -53,26 +59,21 @@ const MAIL_PER_FLUSH: usize = 128;
 /// crowd, and need not be in memory at once.
 const TOLD_BYTES_PER_FLUSH: usize = 1 << 20;
 
-/// What other threads send to a worker.
-#[derive(Debug)]
-enum Mail {
-    /// A job with files is done.
-    Files(ConnId, Done),
-    /// The log answers.
-    Log(Reply<Context>),
-}
-
 /// A thread's loop and everything in it.
-pub struct Worker {
+pub(super) struct Worker {
     poll: Poll,
+    /// The other workers, and which this one is.
+    peers: Peers,
     listener: Option<Listener>,
-    shutdown: Shutdown,
+    /// Signals; home has them.
+    shutdown: Option<Shutdown>,
     /// A signal came in this turn.
     signalled: bool,
-    /// A stop that waits until the log has answered so much: what came before the signal is answered.
-    stop_after: Option<(Stop, u64)>,
-    /// When to give up on connections that do not end, once told to stop.
-    stopping: Option<(Stop, Instant)>,
+    /// A worker ended before the server was told to stop.
+    one_failed: bool,
+    /// Home asked this worker to stop.
+    asked_to_stop: Option<Stop>,
+    stopping: Stopping,
     table: Table,
     wheel: Wheel,
     /// Connections with something to read.
@@ -84,23 +85,20 @@ pub struct Worker {
     dead: Worklist,
     due: Vec<(ConnId, Tick)>,
     read_buffer: Box<[u8]>,
-    hub: Hub,
+    chat: Chat,
     effects: Vec<Effect>,
     feeds: Feeds,
-    broker: Broker<Context>,
-    recovery: Option<Recovery>,
-    /// What the log was asked, and what it answered.
-    asked: u64,
-    answered: u64,
+    /// Before the threads that it is waited for: they may wait for room in it.
+    inbox: Inbox<Mail>,
+    broker: Arc<Broker<Asked>>,
     /// How long a connection may be behind.
     lag_max: Duration,
     /// What followers were told since the last flush, and is not kept.
     told_bytes: usize,
     relay: Relay,
-    inbox: Inbox<Mail>,
     /// The inbox has something.
     mail_came: bool,
-    files: Files,
+    files: Arc<Files>,
     /// Files on their way, by the connections that wait for them.
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
     /// Those who follow logs over HTTP.
@@ -119,27 +117,25 @@ impl Worker {
     ///
     /// # Errors
     /// The kernel does not say.
-    pub fn local_address(&self) -> Result<SocketAddr> {
+    pub(super) fn local_address(&self) -> Result<SocketAddr> {
         self.listener
             .as_ref()
             .ok_or_else(|| Error::from(ErrorKind::NotConnected))?
             .local_address()
     }
 
-    /// What was found where the logs are kept; `None` if that is memory.
-    #[must_use]
-    pub const fn recovery(&self) -> Option<&Recovery> {
-        self.recovery.as_ref()
-    }
-
     /// Serves until told to stop by SIGTERM or SIGINT and all connections have ended, or their time is up.
     ///
     /// # Errors
-    /// The kernel's readiness queue fails, which it does not do while the process is in order.
-    pub fn run(mut self) -> Result<()> {
+    /// The kernel's readiness queue fails, which it does not do while the process is in order; or another worker has ended
+    /// before its time.
+    pub(super) fn run(mut self) -> Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         while !self.is_done() {
             self.turn(&mut events)?;
+        }
+        if self.one_failed {
+            return Err(Error::other("a worker has ended"));
         }
         Ok(())
     }
@@ -152,12 +148,13 @@ impl Worker {
         self.date.update(self.now.unix_ms);
         self.worked = false;
         self.note_events(events);
+        self.take_inbox();
         self.accept();
         self.read_ready();
-        self.take_inbox();
         self.stop_if_asked();
         self.expire_timers();
         self.serve_laggards();
+        self.peers.send();
         self.flush_dirty();
         self.free_dead();
         self.count();
@@ -197,7 +194,7 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
-        let stop = self.stopping.map(|(_, deadline)| deadline);
+        let stop = self.give_up_at();
         let fixed = retry
             .into_iter()
             .chain(stop)
@@ -248,15 +245,32 @@ impl Worker {
         let mut mail = self.inbox.take();
         for (index, mail) in mail.drain(..).enumerate() {
             self.worked = true;
-            match mail {
-                Mail::Files(id, done) => self.file_done(id, done),
-                Mail::Log(reply) => self.handle_reply(reply),
-            }
+            self.handle_mail(mail);
             if (index + 1) % MAIL_PER_FLUSH == 0 || self.told_bytes > TOLD_BYTES_PER_FLUSH {
+                self.peers.send();
                 self.flush_dirty();
             }
         }
         self.inbox.give_back(mail);
+    }
+
+    fn handle_mail(&mut self, mail: Mail) {
+        match mail {
+            Mail::Files(id, done) => self.file_done(id, done),
+            Mail::Log(reply) => self.handle_reply(reply),
+            Mail::Announced(entry) => self.announce(&entry, None),
+            Mail::Said(said) => self.hear_from_afar(said),
+            Mail::Effect(effect) => self.run_effect(effect),
+            Mail::Told(room, except, prepared) => self.tell_followers(&room, except, &prepared),
+            Mail::Publish(id, publish) => self.publish(id, publish),
+            Mail::Respond(id, response) => self.respond(id, &response),
+            Mail::Relayed(sender, room, prepared) => self.relay_from_afar(sender, &room, &prepared),
+            Mail::Taken(id, bytes) => self.wait_less(id, bytes),
+            Mail::Stop(stop) => self.asked_to_stop = Some(stop),
+            Mail::Answered => self.note_answered(),
+            Mail::Close(stop) => self.begin_to_close(stop),
+            Mail::Ended => self.note_ended(),
+        }
     }
 
     // ---- timers ----
@@ -339,72 +353,10 @@ impl Worker {
     }
 
     fn count(&mut self) {
-        self.status.turns += 1;
-        self.status.idle_turns += u64::from(!self.worked);
-        self.status.connections = self.table.len();
-    }
-
-    /// After reading: what was on its way before the signal is answered before the end.
-    fn stop_if_asked(&mut self) {
-        if mem::take(&mut self.signalled) {
-            // Several at once are one request to stop: impatience shows in another one later.
-            if let Some(&stop) = self.shutdown.pending().first() {
-                let impatient = self.stopping.is_some() || self.stop_after.is_some();
-                let answered = if impatient { 0 } else { self.asked };
-                self.stop_after = Some((stop, answered));
-            }
-        }
-        if let Some((stop, answered)) = self.stop_after
-            && self.answered >= answered
-        {
-            self.stop_after = None;
-            self.stop(stop);
-        }
-    }
-
-    /// Begins to stop; a second time, stops at once.
-    fn stop(&mut self, stop: Stop) {
-        self.worked = true;
-        if self.stopping.is_some() {
-            self.stopping = Some((stop, self.now.instant));
-            return;
-        }
-        let deadline = self.now.instant + self.http.close_timeout + Duration::from_secs(1);
-        self.stopping = Some((stop, deadline));
-        self.status.status = "draining";
-        self.listener = None;
-        for id in self.table.ids() {
-            self.close_for_stop(id, stop);
-        }
-    }
-
-    /// Tells a connection that the server stops, if it was told to.
-    fn close_for_stop(&mut self, id: ConnId, stop: Stop) {
-        self.hurry_poll(id);
-        let Some(conn) = self.table.get_mut(id) else {
-            return;
-        };
-        match &mut conn.state {
-            State::Http(http) => http.drain(&self.http, self.now.instant),
-            // One that is closing already goes on closing.
-            State::WebSocket(web_socket) => {
-                let _ = web_socket.connection.close(
-                    stop.close_code(),
-                    "server is stopping",
-                    self.now.instant,
-                );
-            }
-        }
-        self.mark_dirty(id);
-    }
-
-    /// Who asked to stop, if somebody did.
-    fn stop_asked(&self) -> Option<Stop> {
-        self.stopping.map(|(stop, _)| stop)
-    }
-
-    fn is_done(&self) -> bool {
-        self.stopping
-            .is_some_and(|(_, deadline)| self.table.len() == 0 || deadline <= self.now.instant)
+        let own = &mut self.status.own;
+        own.turns += 1;
+        own.idle_turns += u64::from(!self.worked);
+        own.connections = self.table.len() as u64;
+        self.status.publish();
     }
 }

@@ -30,6 +30,10 @@ pub(super) struct Cursor {
     pub(super) follow: Option<Box<Follow>>,
     /// Something was missing.
     pub(super) gap: bool,
+    /// It is at the head for the first time, and has not been told so yet.
+    pub(super) waits: bool,
+    /// What it is told once it has been.
+    pub(super) held_back: Vec<String>,
     /// Entries that it sent itself while it was behind: their acks were its copies.
     pub(super) own: Vec<u64>,
 }
@@ -45,7 +49,7 @@ impl Cursor {
     ) -> usize {
         let mut bytes = 0;
         while bytes < bytes_max
-            && let Some(after) = self.after.filter(|_| !self.reading)
+            && let Some(after) = self.after.filter(|_| !self.is_waiting())
             && let Some(shared) = feed.ring.behind(after).or_else(|| {
                 // Who jumps to the newest reads nothing older than the ring.
                 let kept = (!self.jumps).then_some(kept);
@@ -63,7 +67,7 @@ impl Cursor {
 
     /// Where memory does not reach back so far: jumps to the head, or begins to wait for a page, and returns from where.
     pub(super) fn leave_memory(&mut self, feed: &Feed, steps: &mut Vec<Step>) -> Option<ReadFrom> {
-        let from = self.after.filter(|_| !self.reading)?;
+        let from = self.after.filter(|_| !self.is_waiting())?;
         match feed.head {
             Some(head) if head == from => None,
             Some(to) if self.jumps => {
@@ -79,6 +83,11 @@ impl Cursor {
                 Some(ReadFrom::Since(Since::After(from)))
             }
         }
+    }
+
+    /// Whether something must come before it can go on.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.reading || self.waits
     }
 
     fn is_own(&self, entry: &Entry) -> bool {

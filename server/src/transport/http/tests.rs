@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::metrics::Board;
 use crate::transport::cors::Cors;
 
 /// A connection, a clock, and what the server around it knows.
@@ -25,10 +26,7 @@ impl Peer {
             file_bytes_max: 1 << 20,
             cors: Cors::default(),
         };
-        let status = Status {
-            status: "up",
-            ..Status::default()
-        };
+        let status = Status::up(10, 0, Board::new(1));
         let now = Instant::now();
         Self {
             http: Http::new(&config, false, now),

@@ -1,0 +1,56 @@
+//! Which logs a connection follows and how far it has come: rooms that are joined, receipts.
+
+use super::Hub;
+use crate::chat::effect::{Effect, Follow};
+use crate::chat::event::Event;
+use crate::chat::member::Member;
+use crate::ids::{ConnId, LogName};
+use crate::log::Position;
+
+impl Hub {
+    /// The connection has been shown everything up to `position`, the head: who joined a room hears so, and who is there.
+    /// `whole` tells that nothing was missing.
+    pub fn followed(&mut self, follow: &Follow, position: Position, whole: bool) {
+        let Some(room) = &follow.room else {
+            return;
+        };
+        self.confirmed(follow.conn, &follow.log, position);
+        let room_id = room.as_str();
+        let text = Event::Joined {
+            room_id,
+            position,
+            recovered: follow.with_since && whole,
+            members: self.members_of(room_id),
+            id: follow.id.as_deref(),
+        }
+        .to_text();
+        let Follow { conn, ticket, .. } = *follow;
+        self.effects.push(Effect::Joined { conn, ticket, text });
+    }
+
+    /// What the connection was given of a log up to `position` has arrived, or it never asked for what was before that.
+    pub fn confirmed(&mut self, conn: ConnId, log: &LogName, position: Position) {
+        if let Some(member) = self.people.get_mut(conn)
+            && let Some(joined) = member
+                .rooms
+                .iter_mut()
+                .find(|joined| joined.room.as_str() == log.as_str())
+        {
+            joined.set_arrived(position);
+        }
+    }
+
+    /// The logs that a connection follows.
+    pub fn logs_of(&self, conn: ConnId) -> impl Iterator<Item = LogName> {
+        let rooms = |member: &Member| {
+            let rooms = member.rooms.iter().map(|joined| joined.room.log());
+            rooms
+                .chain([member.user.log(), LogName::broadcast()])
+                .collect()
+        };
+        self.people
+            .get(conn)
+            .map_or_else(Vec::new, rooms)
+            .into_iter()
+    }
+}

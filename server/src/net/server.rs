@@ -1,0 +1,232 @@
+//! The server: its workers, the threads that they share, and why it may not start.
+
+use std::fmt;
+use std::io::{self, Error, ErrorKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::Builder;
+
+use mio::Poll;
+
+use super::files::Files;
+use super::inbox::{Inbox, Sender};
+use super::listener::Listener;
+use super::worker::{Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Worker, hand_out};
+use crate::clock::Now;
+use crate::config::Config;
+use crate::files::FileStore;
+use crate::ids::Lane;
+use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
+use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
+use crate::metrics::{Board, Status};
+
+/// Descriptors that are not for connections: standard streams, signals, files, and those of connections that are only told
+/// that all are taken.
+const RESERVED_DESCRIPTORS: u64 = 26 + OVERLOADED_MAX as u64;
+
+/// Those that each worker needs: poll, inbox, listener, its reserve, and two to spare.
+const DESCRIPTORS_PER_WORKER: u64 = 6;
+
+/// Why a server does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    Listen(SocketAddr, Error),
+    /// The logs cannot be opened.
+    Log(OpenError),
+    /// The directory of files cannot be used.
+    Files(PathBuf, Error),
+    /// Too few files may be open to hold a connection.
+    TooFewDescriptors {
+        /// How many may be open.
+        limit: u64,
+        /// How many are not for connections.
+        reserved: u64,
+    },
+    /// The kernel refused something that a loop needs.
+    Loop(Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "{address} is in use: stop what listens there, or choose another with --listen"
+                )
+            }
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Log(error) => error.fmt(f),
+            Self::Files(directory, error) => {
+                write!(f, "cannot keep files in {}: {error}", directory.display())
+            }
+            Self::TooFewDescriptors { limit, reserved } => write!(
+                f,
+                "only {limit} files may be open, and {reserved} are needed beside the connections: \
+                 raise it with ulimit -n"
+            ),
+            Self::Loop(error) => write!(f, "cannot set up the event loop: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A server that listens.
+pub struct Server {
+    /// The first is home.
+    workers: Vec<Worker>,
+    home: Sender<Mail>,
+    recovery: Option<Recovery>,
+}
+
+impl Server {
+    /// Listens, and is ready to [`run`](Self::run).
+    ///
+    /// # Errors
+    /// The address is taken, or the system has too little of something.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let connections_max = connections_max(config.connections_max, config.workers)?;
+        let listen = |error| StartError::Listen(config.listen, error);
+        let listeners = Listener::bind_all(config.listen, config.workers).map_err(listen)?;
+        let mut polls = Vec::new();
+        for _ in 0..config.workers {
+            let poll = Poll::new().map_err(StartError::Loop)?;
+            let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
+            polls.push((poll, inbox));
+        }
+        let senders: Vec<_> = polls.iter().map(|(_, inbox)| inbox.sender()).collect();
+        let files = start_files(config, senders.clone())?;
+        let (broker, recovery) = start_broker(config, senders.clone())?;
+        let board = Board::new(config.workers);
+        let mut workers = Vec::new();
+        for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
+            let parts = Parts {
+                poll,
+                listener,
+                inbox,
+                peers: Peers::new(number, senders.clone()),
+                broker: Arc::clone(&broker),
+                files: Arc::clone(&files),
+                status: Status::up(connections_max, number, Arc::clone(&board)),
+            };
+            workers.push(Worker::new(parts, config).map_err(StartError::Loop)?);
+        }
+        let home = senders.into_iter().nth(HOME);
+        let home = home.ok_or_else(|| StartError::Loop(ErrorKind::InvalidInput.into()))?;
+        Ok(Self {
+            workers,
+            home,
+            recovery,
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        let first = self.workers.first();
+        first
+            .ok_or_else(|| Error::from(ErrorKind::NotConnected))?
+            .local_address()
+    }
+
+    /// What was found where the logs are kept; `None` if that is memory.
+    #[must_use]
+    pub const fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
+    }
+
+    /// Serves until told to stop by SIGTERM or SIGINT and all connections have ended, or their time is up. The first worker runs
+    /// on this thread.
+    ///
+    /// # Errors
+    /// The kernel's readiness queue fails, which it does not do while the process is in order; or a worker has panicked.
+    pub fn run(self) -> io::Result<()> {
+        let mut workers = self.workers.into_iter();
+        let home = workers.next();
+        let mut threads = Vec::new();
+        for (number, worker) in (1..).zip(workers) {
+            let farewell = Farewell(self.home.clone());
+            let run = move || {
+                let _farewell = farewell;
+                worker.run()
+            };
+            threads.push(Builder::new().name(format!("worker-{number}")).spawn(run)?);
+        }
+        if let Some(home) = home {
+            home.run()?;
+        }
+        for thread in threads {
+            // A panic was told when it happened.
+            thread
+                .join()
+                .map_err(|_| Error::other("a worker has panicked"))??;
+        }
+        Ok(())
+    }
+}
+
+/// The thread that has the files, which answers whose connection asked.
+fn start_files(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Arc<Files>, StartError> {
+    let lane = Lane::new(0, senders.len() as u32);
+    let answer = move |conn, done| {
+        if let Some(owner) = senders.get(lane.owner(conn)) {
+            owner.send([Mail::Files(conn, done)]);
+        }
+    };
+    let files = Files::start(file_store(config)?, answer).map_err(StartError::Loop)?;
+    Ok(Arc::new(files))
+}
+
+type Log = (Arc<Broker<super::worker::Asked>>, Option<Recovery>);
+
+/// The thread that has the logs, and what was found there.
+fn start_broker(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Log, StartError> {
+    let (store, recovery) = log_store(config)?;
+    let answer = move |replies| hand_out(&senders, replies);
+    let clock = || Now::read().unix_ms;
+    let broker = Broker::start(store, answer, clock).map_err(StartError::Loop)?;
+    Ok((Arc::new(broker), recovery))
+}
+
+/// Where logs are kept, and what was found there.
+fn log_store(config: &Config) -> Result<(Box<dyn Store>, Option<Recovery>), StartError> {
+    let memory = MemoryStore::new(Epoch::new(rand::random()), Arc::clone(&config.rules));
+    let Some(data) = &config.data else {
+        return Ok((Box::new(memory), None));
+    };
+    let options = Options {
+        rules: Arc::clone(&config.rules),
+        ..Options::default()
+    };
+    let (disk, recovery) = DiskStore::open(data, &options).map_err(StartError::Log)?;
+    let store = RoutedStore::new(Arc::clone(&config.rules), Box::new(disk), memory);
+    Ok((Box::new(store), Some(recovery)))
+}
+
+/// Where files are kept: with the logs, or as long as the process runs.
+fn file_store(config: &Config) -> Result<FileStore, StartError> {
+    let Some(data) = &config.data else {
+        return Ok(FileStore::temporary(config.files_bytes_max));
+    };
+    let directory = data.join("files");
+    FileStore::open(&directory, config.files_bytes_max)
+        .map_err(|error| StartError::Files(directory, error))
+}
+
+/// How many connections fit, after raising the limit on open files as far as it goes.
+fn connections_max(wanted: Option<usize>, workers: usize) -> Result<usize, StartError> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).map_err(StartError::Loop)?;
+    let reserved = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_WORKER * workers as u64;
+    match limit.checked_sub(reserved) {
+        None | Some(0) => Err(StartError::TooFewDescriptors { limit, reserved }),
+        Some(fit) => {
+            let fit = usize::try_from(fit).unwrap_or(usize::MAX);
+            Ok(wanted.map_or(fit, |wanted| wanted.min(fit)))
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The worker's way to the hub: it is here, or another worker has it and is told what happens.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use super::Worker;
+use super::mail::{Mail, Said};
+use crate::chat::{Follow, Hub, Joiner};
+use crate::ids::{ConnId, LogName, RoomName};
+use crate::log::Position;
+use crate::net::receipt::Progress;
+use crate::transport::{Publish, members, rooms};
+
+/// Rooms that are listed, the largest first.
+const ROOMS_LISTED_MAX: usize = 1000;
+
+/// What a message weighs on its way to another worker beside its text.
+const MAIL_BYTES: usize = 256;
+
+/// What the answers to a message may have: they all come before it is known that they are too much.
+const ANSWER_BYTES: u32 = 16 << 10;
+
+/// Where the hub is.
+#[derive(Debug)]
+pub(super) enum Chat {
+    /// Here.
+    Here(Box<Hub>),
+    /// At home. What each connection that chats follows is noted: it is to follow nothing any more at once when it ends.
+    There(HashMap<ConnId, SmallVec<[LogName; 3]>, foldhash::fast::RandomState>),
+}
+
+impl Worker {
+    // ---- what a client does ----
+
+    /// A connection chats from now on.
+    pub(super) fn begin_chat(&mut self, id: ConnId, joiner: Joiner) {
+        match &mut self.chat {
+            Chat::Here(hub) => {
+                hub.connect(id, joiner, self.now);
+                self.run_effects();
+            }
+            Chat::There(following) => {
+                following.insert(id, SmallVec::new());
+                self.peers.tell_home(Said::Connected(id, joiner));
+            }
+        }
+    }
+
+    /// It says something.
+    pub(super) fn hear(&mut self, id: ConnId, text: &str) {
+        match &mut self.chat {
+            Chat::Here(hub) => {
+                hub.handle_text(id, text, self.now);
+                self.run_effects();
+            }
+            Chat::There(_) => {
+                self.peers.tell_home(Said::Text(id, text.into()));
+                self.wait_more(id, weight(text.len()) + ANSWER_BYTES);
+            }
+        }
+    }
+
+    /// It chats no more.
+    pub(super) fn end_chat(&mut self, id: ConnId) {
+        match &mut self.chat {
+            Chat::Here(hub) => {
+                hub.disconnect(id, self.now);
+                self.run_effects();
+            }
+            Chat::There(following) => {
+                // Before its place in the table is another's.
+                for log in following.remove(&id).unwrap_or_default() {
+                    self.feeds.unfollow(id, &log);
+                }
+                self.peers.tell_home(Said::Gone(id));
+            }
+        }
+    }
+
+    /// It is at the head of a log for the first time.
+    pub(super) fn note_at_head(&mut self, follow: Box<Follow>, position: Position, whole: bool) {
+        match &mut self.chat {
+            Chat::Here(hub) => hub.followed(&follow, position, whole),
+            Chat::There(_) if follow.is_joining() => {
+                self.peers.tell_home(Said::AtHead(follow, position, whole));
+            }
+            Chat::There(_) => {}
+        }
+    }
+
+    /// What it was given has arrived.
+    pub(super) fn note_arrived(&mut self, id: ConnId, progress: Progress) {
+        match &mut self.chat {
+            Chat::Here(hub) => {
+                for (log, position) in &progress {
+                    hub.confirmed(id, log, *position);
+                }
+            }
+            Chat::There(_) => self.peers.tell_home(Said::Arrived(id, progress)),
+        }
+    }
+
+    /// The logs that it follows.
+    pub(super) fn logs_of(&self, id: ConnId) -> Vec<LogName> {
+        match &self.chat {
+            Chat::Here(hub) => hub.logs_of(id).collect(),
+            Chat::There(following) => following
+                .get(&id)
+                .map_or_else(Vec::new, |logs| logs.to_vec()),
+        }
+    }
+
+    // ---- calls ----
+
+    /// Answers which rooms there are.
+    pub(super) fn list_rooms(&mut self, id: ConnId) {
+        match &self.chat {
+            Chat::Here(hub) => {
+                let response = rooms(hub.rooms(ROOMS_LISTED_MAX));
+                self.answer(id, response);
+            }
+            Chat::There(_) => self.peers.tell_home(Said::Rooms(id)),
+        }
+    }
+
+    /// Answers who is in a room.
+    pub(super) fn list_members(&mut self, id: ConnId, room: RoomName) {
+        match &self.chat {
+            Chat::Here(hub) => {
+                let response = members(&room, &hub.members(&room));
+                self.answer(id, response);
+            }
+            Chat::There(_) => self.peers.tell_home(Said::Members(id, room)),
+        }
+    }
+
+    /// Finds out who publishes, and does it.
+    pub(super) fn name_author(&mut self, id: ConnId, mut publish: Publish) {
+        match &mut self.chat {
+            Chat::Here(hub) => {
+                let (from, session) = hub.author(publish.from.take(), publish.session.take());
+                (publish.from, publish.session) = (Some(from), Some(session));
+                if self.peers.is_ours(id) {
+                    self.publish(id, publish);
+                } else {
+                    self.peers.post_to_owner(id, Mail::Publish(id, publish));
+                }
+            }
+            Chat::There(_) => self.peers.tell_home(Said::Publish(id, publish)),
+        }
+    }
+
+    /// Answers a call of this worker's connection or of another's.
+    fn answer(&mut self, id: ConnId, response: crate::transport::Response) {
+        if self.peers.is_ours(id) {
+            self.respond(id, &response);
+        } else {
+            self.peers.post_to_owner(id, Mail::Respond(id, response));
+        }
+    }
+
+    // ---- at home: what the others' clients do ----
+
+    /// Hears what another worker's client does.
+    pub(super) fn hear_from_afar(&mut self, said: Said) {
+        let Chat::Here(hub) = &mut self.chat else {
+            // Only home is told.
+            return;
+        };
+        match said {
+            Said::Connected(conn, joiner) => hub.connect(conn, joiner, self.now),
+            Said::Text(conn, text) => {
+                hub.handle_text(conn, &text, self.now);
+                self.run_effects();
+                // Behind what follows from it, so that who waits for the one waits for the other.
+                self.peers.taken(conn, weight(text.len()) + ANSWER_BYTES);
+            }
+            Said::Gone(conn) => hub.disconnect(conn, self.now),
+            Said::AtHead(follow, position, whole) => hub.followed(&follow, position, whole),
+            Said::Arrived(conn, progress) => {
+                for (log, position) in &progress {
+                    hub.confirmed(conn, log, *position);
+                }
+            }
+            Said::Publish(conn, publish) => self.name_author(conn, publish),
+            Said::Rooms(conn) => self.list_rooms(conn),
+            Said::Members(conn, room) => self.list_members(conn, room),
+        }
+        self.run_effects();
+    }
+
+    // ---- away: what the hub wants ----
+
+    /// Notes that a connection is to follow a log; `false` if it has ended, which the hub did not know yet.
+    pub(super) fn note_following(&mut self, id: ConnId, log: &LogName) -> bool {
+        let Chat::There(following) = &mut self.chat else {
+            return true;
+        };
+        let Some(logs) = following.get_mut(&id) else {
+            return false;
+        };
+        if !logs.contains(log) {
+            logs.push(log.clone());
+        }
+        true
+    }
+
+    /// Notes that it follows a log no more; `false` if it did not.
+    pub(super) fn note_unfollowing(&mut self, id: ConnId, log: &LogName) -> bool {
+        let Chat::There(following) = &mut self.chat else {
+            return true;
+        };
+        following.get_mut(&id).is_some_and(|logs| {
+            let place = logs.iter().position(|followed| followed == log);
+            place.map(|place| logs.swap_remove(place)).is_some()
+        })
+    }
+}
+
+/// What a message weighs on its way to another worker.
+pub(super) const fn weight(bytes: usize) -> u32 {
+    // No message of the chat or the relay has 4 GiB.
+    (bytes + MAIL_BYTES) as u32
+}

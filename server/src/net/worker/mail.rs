@@ -1,0 +1,235 @@
+//! What threads send to a worker, and the workers of a server as one of them sees the others.
+//!
+//! Workers share nothing but what they send each other: lists, one a turn and worker, and one wake for each. The worker that
+//! counts as 0 has the hub; what the others' clients say of rooms goes there, and what follows from it comes back.
+
+use std::sync::Arc;
+
+use tidewire_protocol::Prepared;
+
+use super::delivery::Asked;
+use crate::chat::{Effect, Follow, Joiner};
+use crate::ids::{ConnId, Lane, RoomName};
+use crate::log::{Entry, Placed, Position, Reply};
+use crate::net::files::Done;
+use crate::net::inbox::{Batch, Sender, send_together};
+use crate::net::receipt::Progress;
+use crate::net::shutdown::Stop;
+use crate::transport::{Publish, Response};
+
+/// The worker that has the hub, and hears the signals.
+pub(in crate::net) const HOME: usize = 0;
+
+/// What a reply weighs in an inbox beside what it holds.
+const REPLY_BYTES: usize = 256;
+
+/// What other threads send to a worker.
+#[derive(Debug)]
+pub(in crate::net) enum Mail {
+    /// A job with files is done.
+    Files(ConnId, Done),
+    /// The log answers what this worker asked.
+    Log(Reply<Asked>),
+    /// The log has an entry that another worker's client sent.
+    Announced(Arc<Entry>),
+    /// Another worker's client says something that is the hub's business.
+    Said(Said),
+    /// What the hub wants done for a connection of this worker.
+    Effect(Effect),
+    /// The hub tells the connections in a room what is not kept.
+    Told(RoomName, Option<ConnId>, Prepared),
+    /// The hub has named the author.
+    Publish(ConnId, Publish),
+    /// The hub answers a call.
+    Respond(ConnId, Response),
+    /// A message for those who are in a room of the relay, from a connection of another worker.
+    Relayed(ConnId, RoomName, Prepared),
+    /// So many bytes of what a connection sent to other workers have been dealt with.
+    Taken(ConnId, u32),
+    /// The server is to stop: the worker answers what came before that.
+    Stop(Stop),
+    /// A worker has.
+    Answered,
+    /// All have: the worker closes its connections.
+    Close(Stop),
+    /// A worker has ended.
+    Ended,
+}
+
+/// What the worker that has the hub hears from the others.
+#[derive(Debug)]
+pub(in crate::net) enum Said {
+    /// A connection that chats has come.
+    Connected(ConnId, Joiner),
+    /// It says something.
+    Text(ConnId, Box<str>),
+    /// It is gone.
+    Gone(ConnId),
+    /// It has been shown everything up to here, and is to be told that it has joined.
+    AtHead(Box<Follow>, Position, bool),
+    /// What it was given up to here has arrived.
+    Arrived(ConnId, Progress),
+    /// Somebody publishes over HTTP and does not say who it is.
+    Publish(ConnId, Publish),
+    /// Somebody asks which rooms there are.
+    Rooms(ConnId),
+    /// Somebody asks who is in a room.
+    Members(ConnId, RoomName),
+}
+
+/// All workers' inboxes, and what is on its way there.
+#[derive(Debug)]
+pub(in crate::net) struct Peers {
+    lane: Lane,
+    number: usize,
+    senders: Vec<Sender<Mail>>,
+    /// To be sent at the end of the turn, by worker.
+    outgoing: Vec<Vec<Mail>>,
+    /// Other workers that have not ended, as far as home knows.
+    running: usize,
+}
+
+impl Peers {
+    pub(in crate::net) fn new(number: usize, senders: Vec<Sender<Mail>>) -> Self {
+        let workers = senders.len();
+        Self {
+            // There are 64 at most.
+            lane: Lane::new(number as u32, workers as u32),
+            number,
+            outgoing: senders.iter().map(|_| Vec::new()).collect(),
+            senders,
+            running: if number == HOME { workers - 1 } else { 0 },
+        }
+    }
+
+    /// Which worker this is.
+    pub(super) const fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Whose places this worker deals out.
+    pub(super) const fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Whether the connection is this worker's.
+    pub(super) const fn is_ours(&self, conn: ConnId) -> bool {
+        self.lane.owns(conn)
+    }
+
+    /// How many others there are.
+    pub(super) const fn others(&self) -> usize {
+        self.senders.len() - 1
+    }
+
+    /// How many others have yet to end before home may.
+    pub(super) const fn running(&self) -> usize {
+        self.running
+    }
+
+    pub(super) const fn one_has_ended(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// Adds to what goes to the worker that has the hub.
+    pub(super) fn tell_home(&mut self, said: Said) {
+        self.post_home(Mail::Said(said));
+    }
+
+    /// Adds to what goes home.
+    pub(super) fn post_home(&mut self, mail: Mail) {
+        self.post(HOME, mail);
+    }
+
+    /// Adds to what goes to the worker of a connection.
+    pub(super) fn post_to_owner(&mut self, conn: ConnId, mail: Mail) {
+        self.post(self.lane.owner(conn), mail);
+    }
+
+    /// Adds to what goes to each other worker whose bit is set in `workers`.
+    pub(super) fn post_to(&mut self, workers: u64, mail: impl Fn() -> Mail) {
+        for worker in 0..self.senders.len() {
+            if worker != self.number && workers & 1 << worker != 0 {
+                self.post(worker, mail());
+            }
+        }
+    }
+
+    /// Adds to what goes to all others.
+    pub(super) fn post_to_others(&mut self, mail: impl Fn() -> Mail) {
+        self.post_to(u64::MAX, mail);
+    }
+
+    /// Tells the worker of a connection that a message of it was dealt with.
+    pub(super) fn taken(&mut self, conn: ConnId, bytes: u32) {
+        let owner = self.lane.owner(conn);
+        let list = self.outgoing.get_mut(owner);
+        match list.and_then(|list| list.last_mut()) {
+            Some(Mail::Taken(before, taken)) if *before == conn => *taken += bytes,
+            _ => self.post(owner, Mail::Taken(conn, bytes)),
+        }
+    }
+
+    fn post(&mut self, worker: usize, mail: Mail) {
+        if let Some(list) = self.outgoing.get_mut(worker) {
+            list.push(mail);
+        }
+    }
+
+    /// Sends what was added since the last call.
+    pub(super) fn send(&mut self) {
+        for (sender, list) in self.senders.iter().zip(&mut self.outgoing) {
+            if !list.is_empty() {
+                sender.send(list.drain(..));
+            }
+        }
+    }
+}
+
+/// Hands what the log answers to the workers that asked, and entries to all: the order in which a worker hears of pages and
+/// entries is the log's. Waits while a worker has more than enough to do.
+pub(in crate::net) fn hand_out(workers: &[Sender<Mail>], replies: Vec<Reply<Asked>>) {
+    let empty = |_| Batch {
+        messages: Vec::new(),
+        bytes: 0,
+    };
+    let mut batches: Vec<Batch<Mail>> = workers.iter().map(empty).collect();
+    for reply in replies {
+        let (Reply::Appended(_, asked) | Reply::Page(_, asked)) = &reply;
+        let asker = asked.worker;
+        let bytes = bytes_of(&reply);
+        if let Reply::Appended(Ok(Placed::New(entry)), _) = &reply {
+            for (worker, batch) in batches.iter_mut().enumerate() {
+                if worker != asker {
+                    batch.messages.push(Mail::Announced(Arc::clone(entry)));
+                    batch.bytes += bytes;
+                }
+            }
+        }
+        if let Some(batch) = batches.get_mut(asker) {
+            batch.messages.push(Mail::Log(reply));
+            batch.bytes += bytes;
+        }
+    }
+    send_together(workers, batches);
+}
+
+fn bytes_of(reply: &Reply<Asked>) -> usize {
+    let content = |entry: &Arc<Entry>| entry.draft.content.get().len();
+    REPLY_BYTES
+        + match reply {
+            Reply::Appended(Ok(Placed::New(entry)), _) => content(entry),
+            Reply::Page(Ok(page), _) => page.entries.iter().map(content).sum(),
+            Reply::Appended(..) | Reply::Page(..) => 0,
+        }
+}
+
+/// Tells home when it is dropped that a worker has ended, however it did.
+#[derive(Debug)]
+pub(in crate::net) struct Farewell(pub(in crate::net) Sender<Mail>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.send([Mail::Ended]);
+    }
+}

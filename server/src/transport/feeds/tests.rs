@@ -1,0 +1,431 @@
+//! Followers and what they get, in order.
+
+use super::*;
+use crate::chat::{Effect, Hub, HubConfig, Joiner};
+use crate::clock::Now;
+use crate::ids::RoomName;
+use crate::log::store_tests::draft;
+use crate::log::{Epoch, MemoryStore, PageMax, Pattern, Placed, Rule, Since, Store as _};
+
+const CONN: ConnId = ConnId {
+    index: 1,
+    generation: 1,
+};
+
+/// What it has room for at once.
+const ROOM: usize = 16 << 10;
+
+/// A follower of the log `a`, which is appended to; what it gets is written down.
+struct Follower {
+    feeds: Feeds,
+    store: MemoryStore,
+    heard: Vec<String>,
+    /// Pages that were asked for and have not come.
+    asked: Vec<Read>,
+}
+
+impl Follower {
+    fn new(slow: Slow) -> Self {
+        let mut rules = Rules::default();
+        let rule = Rule {
+            slow,
+            ..Rule::default()
+        };
+        rules.push(Pattern::new("*".to_owned()), rule);
+        let rules = Arc::new(rules);
+        Self {
+            feeds: Feeds::new(Arc::clone(&rules), Lane::ONLY),
+            store: MemoryStore::new(Epoch::new(7), rules),
+            heard: Vec::new(),
+            asked: Vec::new(),
+        }
+    }
+
+    fn follow(&mut self, since: Option<&str>) {
+        let follow = Follow::new(CONN, LogName::new("a").unwrap(), since);
+        let read = self.feeds.follow(CONN, follow.from, Box::new(follow));
+        self.asked.extend(read);
+    }
+
+    /// Appends an entry without announcing it.
+    fn append(&mut self, number: u32) -> Arc<Entry> {
+        let placed = self.store.append(draft("a", &number.to_string())).unwrap();
+        self.store.commit().unwrap();
+        match placed {
+            Placed::New(entry) => entry,
+            Placed::Duplicate { .. } => panic!(),
+        }
+    }
+
+    /// Announces it; a follower without room falls behind.
+    fn announce(&mut self, entry: Arc<Entry>, has_room: bool) -> Option<Position> {
+        let (shared, live) = self.feeds.announce(entry, None).unwrap();
+        let mut closed_at = None;
+        for conn in live {
+            if has_room {
+                self.hear(vec![Step::Entry(Arc::clone(&shared))]);
+            } else {
+                closed_at = self.feeds.fall_behind(conn, &shared.entry, Instant::now());
+            }
+        }
+        closed_at
+    }
+
+    fn say(&mut self, numbers: std::ops::RangeInclusive<u32>, has_room: bool) {
+        for number in numbers {
+            let entry = self.append(number);
+            self.announce(entry, has_room);
+        }
+    }
+
+    /// The page for a read as it is now.
+    fn page_for(&self, read: &Read) -> Page {
+        let ReadFrom::Since(since) = read.place.from else {
+            panic!()
+        };
+        let max = PageMax {
+            entries: 100,
+            bytes: 1 << 20,
+        };
+        self.store.read(&read.place.log, &since, max).unwrap()
+    }
+
+    /// A page comes.
+    fn give(&mut self, read: &Read, page: &Page, steps: &mut Vec<Step>) {
+        for reader in self.feeds.arrived(read, Some(page)) {
+            self.feeds.page(reader, page, ROOM, steps);
+        }
+    }
+
+    /// All pages come, and all that can be had is taken.
+    fn catch_up(&mut self) {
+        for _ in 0..1000 {
+            let mut steps = Vec::new();
+            for read in mem::take(&mut self.asked) {
+                let page = self.page_for(&read);
+                self.give(&read, &page, &mut steps);
+            }
+            self.feeds.go_on(CONN, ROOM, &mut steps);
+            if steps.is_empty() {
+                return;
+            }
+            self.hear(steps);
+        }
+        panic!("it never comes to an end");
+    }
+
+    fn hear(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Entry(shared) => {
+                    self.heard.push(shared.entry.position.offset.to_string());
+                }
+                Step::Gap { gap, .. } => {
+                    let (from, to) = (gap.from.offset, gap.to.offset);
+                    self.heard
+                        .push(format!("{} {from}..{to}", gap.reason.as_str()));
+                }
+                Step::AtHead { position, .. } => {
+                    self.heard.push(format!("at {}", position.offset));
+                }
+                Step::Read(read) => self.asked.push(read),
+                Step::OffTheLog { position } => {
+                    self.heard.push(format!("off behind {}", position.offset));
+                    self.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self) -> String {
+        mem::take(&mut self.heard).join(" ")
+    }
+}
+
+#[test]
+fn between_a_page_and_what_is_announced_is_no_seam() {
+    let mut reader = Follower::new(Slow::Resume);
+    for number in 1..=3 {
+        reader.append(number);
+    }
+    reader.follow(Some("00000007-1"));
+    // The page is read before the fourth is there, and comes after that was announced.
+    let read = reader.asked.pop().unwrap();
+    let page = reader.page_for(&read);
+    reader.say(4..=4, true);
+    let mut steps = Vec::new();
+    reader.give(&read, &page, &mut steps);
+    reader.hear(steps);
+    assert_eq!(reader.heard(), "2 3 4 at 4");
+    reader.say(5..=5, true);
+    assert_eq!(reader.heard(), "5");
+}
+
+#[test]
+fn who_has_no_room_goes_on_from_the_ring_and_behind_that_from_the_log() {
+    let mut reader = Follower::new(Slow::Resume);
+    reader.follow(None);
+    reader.catch_up();
+    reader.say(1..=2, true);
+    reader.say(3..=10, false);
+    assert!(reader.feeds.is_behind(CONN));
+    reader.catch_up();
+    assert!(!reader.feeds.is_behind(CONN));
+    assert_eq!(reader.heard(), "at 0 1 2 3 4 5 6 7 8 9 10");
+    reader.say(11..=700, false);
+    reader.catch_up();
+    reader.say(701..=701, true);
+    let expected: Vec<String> = (11..=701).map(|offset| offset.to_string()).collect();
+    assert_eq!(reader.heard(), expected.join(" "));
+}
+
+#[test]
+fn who_wants_the_newest_jumps_and_is_told() {
+    let mut reader = Follower::new(Slow::Latest);
+    reader.follow(None);
+    reader.catch_up();
+    reader.say(1..=700, false);
+    assert!(
+        reader.feeds.longest_behind(CONN).is_none(),
+        "never too slow"
+    );
+    reader.catch_up();
+    reader.say(701..=701, true);
+    assert_eq!(reader.heard(), "at 0 skipped 0..700 701");
+}
+
+#[test]
+fn where_the_rule_says_so_the_slow_are_closed_at_once() {
+    let mut reader = Follower::new(Slow::Disconnect);
+    reader.follow(None);
+    reader.catch_up();
+    reader.say(1..=2, true);
+    let entry = reader.append(3);
+    let closed_at = reader.announce(entry, false).unwrap();
+    assert_eq!(closed_at.offset, 2);
+}
+
+#[test]
+fn who_is_off_the_log_is_given_up() {
+    let mut reader = Follower::new(Slow::Resume);
+    reader.follow(None);
+    reader.catch_up();
+    reader.say(1..=20_000, false);
+    reader.catch_up();
+    assert_eq!(reader.heard(), "at 0 off behind 0");
+}
+
+#[test]
+fn what_one_said_oneself_does_not_come_back_later() {
+    let mut reader = Follower::new(Slow::Resume);
+    reader.follow(None);
+    reader.catch_up();
+    reader.say(1..=1, false);
+    let own = reader.append(2);
+    let (_, live) = reader.feeds.announce(own, Some(CONN)).unwrap();
+    assert_eq!(live, []);
+    reader.say(3..=3, false);
+    reader.catch_up();
+    assert_eq!(reader.heard(), "at 0 1 3");
+}
+
+#[test]
+fn a_page_for_who_has_left_finds_nobody_and_nothing_is_left_behind() {
+    let mut reader = Follower::new(Slow::Resume);
+    reader.append(1);
+    reader.follow(Some(""));
+    let read = reader.asked.pop().unwrap();
+    let page = reader.page_for(&read);
+    reader.follow(Some("00000007-0"));
+    let mut steps = Vec::new();
+    reader.give(&read, &page, &mut steps);
+    assert!(
+        steps.is_empty(),
+        "that was asked for by an earlier follower"
+    );
+    reader.catch_up();
+    assert_eq!(reader.heard(), "1 at 1");
+    reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+    assert!(reader.feeds.feeds.is_empty() && reader.feeds.quiet.is_empty());
+    assert!(reader.feeds.cursors.is_empty());
+}
+
+/// Followers of the log `a` who come one after the other and want all of it; returns the pages that were asked for.
+fn come(reader: &mut Follower, conns: std::ops::Range<u32>) -> Vec<Read> {
+    let follow = |index| {
+        let conn = ConnId { index, ..CONN };
+        let follow = Follow::new(conn, LogName::new("a").unwrap(), Some(""));
+        let from = follow.from;
+        reader.feeds.follow(conn, from, Box::new(follow))
+    };
+    conns.filter_map(follow).collect()
+}
+
+fn entries(steps: Vec<Step>) -> Vec<Arc<Shared>> {
+    let entry = |step| match step {
+        Step::Entry(shared) => Some(shared),
+        _ => None,
+    };
+    steps.into_iter().filter_map(entry).collect()
+}
+
+#[test]
+fn a_page_is_read_once_for_all_who_wait_and_kept_for_who_has_no_room_yet() {
+    let mut reader = Follower::new(Slow::Resume);
+    (1..=50).for_each(|number| drop(reader.append(number)));
+    let reads = come(&mut reader, 0..3);
+    assert_eq!(reads.len(), 1, "one for all three");
+    let page = reader.page_for(&reads[0]);
+    let waiting = reader.feeds.arrived(&reads[0], Some(&page));
+    let mut given = Vec::new();
+    for (waiting, room) in waiting.into_iter().zip([ROOM, 1, 0]) {
+        let mut steps = Vec::new();
+        reader.feeds.page(waiting, &page, room, &mut steps);
+        given.push(entries(steps));
+    }
+    let counts: Vec<usize> = given.iter().map(Vec::len).collect();
+    assert_eq!(counts, [50, 1, 0], "as much as there was room for");
+    for index in 1..3 {
+        let conn = ConnId { index, ..CONN };
+        assert!(reader.feeds.can_go_on(conn));
+        let mut steps = Vec::new();
+        reader.feeds.go_on(conn, ROOM, &mut steps);
+        let shared = entries(steps);
+        let of_first = &given[0][50 - shared.len()..];
+        let same = shared.iter().zip(of_first);
+        assert!(same.clone().all(|(a, b)| Arc::ptr_eq(a, b)), "one copy");
+        assert_eq!(same.count(), 48 + index as usize);
+    }
+    assert!(reader.feeds.cursors.is_empty());
+    let log = LogName::new("a").unwrap();
+    let begin = page.begin();
+    assert!(
+        reader.feeds.kept.behind(&log, begin).is_none(),
+        "for nobody"
+    );
+}
+
+#[test]
+fn what_is_kept_no_more_is_read_again() {
+    let mut reader = Follower::new(Slow::Resume);
+    (1..=50).for_each(|number| drop(reader.append(number)));
+    let reads = come(&mut reader, 0..1);
+    let page = reader.page_for(&reads[0]);
+    let waiting = reader.feeds.arrived(&reads[0], Some(&page))[0];
+    let mut steps = Vec::new();
+    reader.feeds.page(waiting, &page, 1, &mut steps);
+    reader.feeds.kept.clear();
+    reader.feeds.go_on(waiting.conn, ROOM, &mut steps);
+    let Some(Step::Read(read)) = steps.pop() else {
+        panic!("{steps:?}")
+    };
+    let since = Since::After(page.entries[0].position);
+    assert_eq!(read.place.from, ReadFrom::Since(since));
+    assert!(!reader.feeds.can_go_on(waiting.conn), "it waits");
+    assert_eq!(entries(steps).len(), 1);
+}
+
+#[test]
+fn who_comes_after_all_have_left_does_not_take_a_page_that_is_older_than_what_they_heard() {
+    let mut reader = Follower::new(Slow::Resume);
+    reader.follow(Some(""));
+    let old = reader.asked.pop().unwrap();
+    let page = reader.page_for(&old);
+    reader.say(1..=1, true);
+    reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+    reader.follow(Some(""));
+    assert_eq!(reader.asked.len(), 1, "another page");
+    let mut steps = Vec::new();
+    reader.give(&old, &page, &mut steps);
+    assert!(steps.is_empty());
+    reader.catch_up();
+    assert_eq!(reader.heard(), "1 at 1");
+}
+
+#[test]
+fn what_the_owner_has_seen_is_read_for_each_by_itself() {
+    let mut feeds = Follower::new(Slow::Resume).feeds;
+    let reads = (0..2).filter_map(|index| {
+        let conn = ConnId { index, ..CONN };
+        let follow = Follow::new(conn, LogName::new("@a").unwrap(), None);
+        feeds.follow(conn, ReadFrom::Mark, Box::new(follow))
+    });
+    assert_eq!(reads.count(), 2);
+}
+
+/// What the hub wants followed when somebody enters the room `a`.
+fn entering() -> Box<Follow> {
+    let mut hub = Hub::new(HubConfig::default(), 1);
+    let joiner = Joiner {
+        rooms: vec![RoomName::new("a").unwrap()],
+        ..Joiner::default()
+    };
+    let (instant, unix_ms) = (Instant::now(), 0);
+    hub.connect(CONN, joiner, Now { instant, unix_ms });
+    let mut effects = Vec::new();
+    hub.take_effects(&mut effects);
+    let follow = effects.into_iter().find_map(|effect| match effect {
+        Effect::Follow(follow) if follow.is_joining() => Some(follow),
+        _ => None,
+    });
+    follow.unwrap()
+}
+
+#[test]
+fn who_joins_where_that_takes_a_while_hears_of_it_before_what_comes_next() {
+    let mut a = Follower::new(Slow::Resume);
+    a.feeds.let_joiners_wait();
+    a.append(1);
+    a.append(2);
+    let follow = entering();
+    let read = a.feeds.follow(CONN, follow.from, follow).unwrap();
+    let page = a.page_for(&read);
+    let mut steps = Vec::new();
+    a.give(&read, &page, &mut steps);
+    let [
+        Step::AtHead {
+            follow, position, ..
+        },
+    ] = &steps[..]
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(position.offset, 2);
+    let entry = a.append(3);
+    let (_, live) = a.feeds.announce(entry, None).unwrap();
+    assert_eq!(live, [], "it waits");
+    assert!(a.feeds.is_behind(CONN) && !a.feeds.can_go_on(CONN));
+    let log = LogName::new("a").unwrap();
+    let own = a.append(4);
+    a.feeds.announce(own, Some(CONN));
+    let ack = a.feeds.hold_back(CONN, &log, "ack 4".to_owned());
+    assert_eq!(
+        ack, None,
+        "it would name a position behind the one that it joins at"
+    );
+    assert_eq!(a.feeds.joined(CONN, follow.ticket.wrapping_sub(1)), [""; 0]);
+    assert!(!a.feeds.can_go_on(CONN), "that was for another");
+    assert_eq!(a.feeds.joined(CONN, follow.ticket), ["ack 4"]);
+    let mut steps = Vec::new();
+    a.feeds.go_on(CONN, ROOM, &mut steps);
+    a.hear(steps);
+    assert_eq!(a.heard(), "3", "and not its own");
+    assert!(!a.feeds.is_behind(CONN));
+    let ack = a.feeds.hold_back(CONN, &log, "ack 5".to_owned());
+    assert_eq!(ack.as_deref(), Some("ack 5"));
+}
+
+#[test]
+fn all_who_follow_a_log_are_told_wherever_they_are_in_it() {
+    let mut a = Follower::new(Slow::Resume);
+    let log = LogName::new("a").unwrap();
+    assert_eq!(a.feeds.followers(&log), []);
+    a.follow(None);
+    assert_eq!(a.feeds.followers(&log), [CONN], "it waits for a page");
+    a.catch_up();
+    assert_eq!(a.feeds.followers(&log), [CONN], "the log is quiet");
+    a.say(1..=1, true);
+    assert_eq!(a.feeds.followers(&log), [CONN], "it is at the head");
+    a.say(2..=2, false);
+    assert_eq!(a.feeds.followers(&log), [CONN], "it is behind");
+}
