@@ -1,8 +1,8 @@
 //! Fan-out: publishers, who are followers too, speak in one room. Every message is followed to every follower, so that
 //! what is lost, doubled, late or out of order is seen.
 
-mod flights;
-mod message;
+pub(crate) mod flights;
+pub(crate) mod message;
 
 use std::os::fd::OwnedFd;
 
@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use self::flights::Flights;
-use self::message::Messages;
+use self::message::{Messages, Next};
+use crate::dialect::Dialect;
 use crate::frame::{self, Header};
 use crate::histogram::Histogram;
 use crate::net::{self, Poll};
@@ -41,9 +42,17 @@ pub(crate) struct Options {
     /// Open loop: messages a second of all publishers together
     #[arg(long)]
     rate: Option<f64>,
-    /// What is sent, with `{}` for what it says, where the server wants more than that
+    /// What is sent, with `{}` for what it says and `{len}` for its length, where the server wants more than that
     #[arg(long, default_value = "{}")]
     template: String,
+    #[command(flatten)]
+    dialect: Dialect,
+    /// Publishers are no followers, and come in by this path
+    #[arg(long, conflicts_with = "without_sender")]
+    publish_path: Option<String>,
+    /// Frames are pieces of a stream: the server puts several messages into one, or one into several
+    #[arg(long)]
+    stream: bool,
     /// A publisher does not get its own messages
     #[arg(long)]
     without_sender: bool,
@@ -53,11 +62,15 @@ struct Connection {
     socket: OwnedFd,
     /// A part of a frame.
     part: Vec<u8>,
+    /// What frames brought that is no whole message yet, where they are pieces of a stream.
+    stream: Vec<u8>,
     /// The number of the next message of each publisher.
     expected: Vec<u32>,
 }
 
 struct Publisher {
+    /// The number of its connection.
+    connection: usize,
     flights: Flights,
     /// What is on its way into the socket.
     unsent: Vec<u8>,
@@ -69,6 +82,7 @@ struct Fanout {
     poll: Poll,
     connections: Vec<Connection>,
     publishers: Vec<Publisher>,
+    is_stream: bool,
     room: Room,
 }
 
@@ -98,28 +112,12 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
 
 impl Fanout {
     fn connect(options: &Options) -> Result<Self> {
-        let poll = Poll::new()?;
-        let mut connections = Vec::with_capacity(options.followers);
-        for number in 0..options.followers {
-            let (socket, part) = net::open(&options.target, number, false)
-                .with_context(|| format!("connection {number}"))?;
-            poll.add(&socket, number, false)?;
-            connections.push(Connection {
-                socket,
-                part,
-                expected: vec![0; options.publishers],
-            });
-        }
-        let publisher = || Publisher {
-            flights: Flights::new(options.followers - usize::from(options.without_sender)),
-            unsent: Vec::new(),
-            is_full: false,
-        };
-        Ok(Self {
-            messages: Messages::new(options.bytes, &options.template)?,
-            poll,
-            connections,
-            publishers: (0..options.publishers).map(|_| publisher()).collect(),
+        let mut fanout = Self {
+            messages: Messages::new(options.bytes, &options.template, options.dialect.opcode())?,
+            poll: Poll::new()?,
+            connections: Vec::with_capacity(options.followers + options.publishers),
+            publishers: Vec::with_capacity(options.publishers),
+            is_stream: options.stream,
             room: Room {
                 delivered: 0,
                 complete: 0,
@@ -127,7 +125,43 @@ impl Fanout {
                 each: Histogram::new(),
                 last: Histogram::new(),
             },
-        })
+        };
+        for _ in 0..options.followers {
+            fanout.open(options, &options.target.path)?;
+            let last = fanout.connections.last().context("it was just opened")?;
+            options.dialect.greet(&last.socket)?;
+        }
+        for number in 0..options.publishers {
+            if let Some(path) = &options.publish_path {
+                fanout.open(options, path)?;
+            }
+            let own = options.publish_path.is_some();
+            fanout.publishers.push(Publisher {
+                connection: if own {
+                    options.followers + number
+                } else {
+                    number
+                },
+                flights: Flights::new(options.followers - usize::from(options.without_sender)),
+                unsent: Vec::new(),
+                is_full: false,
+            });
+        }
+        Ok(fanout)
+    }
+
+    fn open(&mut self, options: &Options, path: &str) -> Result<()> {
+        let number = self.connections.len();
+        let (socket, part) = net::open_at(&options.target, path, number, false)
+            .with_context(|| format!("connection {number}"))?;
+        self.poll.add(&socket, number, false)?;
+        self.connections.push(Connection {
+            socket,
+            part,
+            stream: Vec::new(),
+            expected: vec![0; options.publishers],
+        });
+        Ok(())
     }
 
     /// Reads what there is to read before the first message.
@@ -171,6 +205,7 @@ impl Fanout {
         let room = self.room;
         let more = json!({
             "complete": room.complete,
+            "deliveries_each": options.followers - usize::from(options.without_sender),
             "other": room.other,
             "latency_us": room.last.to_json(),
             "latency_each_us": room.each.to_json(),
@@ -194,10 +229,11 @@ impl Fanout {
     }
 
     fn send(&mut self) -> Result<()> {
-        for (number, publisher) in self.publishers.iter_mut().enumerate() {
+        for publisher in &mut self.publishers {
             if publisher.unsent.is_empty() {
                 continue;
             }
+            let number = publisher.connection;
             let socket = &self.connections[number].socket;
             let sent = net::send(socket, &publisher.unsent)?;
             publisher.unsent.drain(..sent);
@@ -249,45 +285,77 @@ impl Fanout {
 
     /// Takes whole frames, and returns how long they are together.
     fn frames(&mut self, number: usize, bytes: &[u8], now: u64) -> Result<usize> {
-        let connection = &mut self.connections[number];
         let mut rest = bytes;
         while let Some(header) = Header::parse(rest)?
             && let Some(payload) = rest.get(header.len..header.len + header.payload)
         {
             rest = &rest[header.len + header.payload..];
             ensure!(
-                header.fin && !header.compressed,
+                (header.fin || self.is_stream) && !header.compressed,
                 "a frame that is no whole message"
             );
             ensure!(
                 matches!(
                     header.opcode,
-                    frame::TEXT | frame::BINARY | frame::PING | frame::PONG
+                    frame::CONTINUATION | frame::TEXT | frame::BINARY | frame::PING | frame::PONG
                 ),
                 "the server closes: {}",
                 String::from_utf8_lossy(payload)
             );
-            let Some((publisher, sequence)) = self.messages.find(payload)? else {
-                self.room.other += 1;
+            if self.is_stream {
+                self.piece(number, payload, now)?;
                 continue;
-            };
-            let expected = connection
-                .expected
-                .get_mut(publisher)
-                .context("a message of nobody")?;
-            ensure!(
-                sequence == *expected,
-                "connection {number}: message {sequence} of publisher {publisher}, not {expected}"
-            );
-            *expected += 1;
-            let flights = &mut self.publishers[publisher].flights;
-            let landed = flights
-                .land(sequence)
-                .context("a message that was not sent")?;
-            self.room
-                .count(now.saturating_sub(landed.since), landed.is_last);
+            }
+            match self.messages.find(payload)? {
+                Some((publisher, sequence)) => self.landed(number, publisher, sequence, now)?,
+                None => self.room.other += 1,
+            }
         }
         Ok(bytes.len() - rest.len())
+    }
+
+    /// Takes a piece of a stream.
+    fn piece(&mut self, number: usize, piece: &[u8], now: u64) -> Result<()> {
+        let mut stream = std::mem::take(&mut self.connections[number].stream);
+        stream.extend_from_slice(piece);
+        let mut used = 0;
+        loop {
+            match self.messages.next(&stream[used..])? {
+                Next::Awaited(from) => break used += from,
+                Next::Message {
+                    publisher,
+                    sequence,
+                    end,
+                } => {
+                    used += end;
+                    self.landed(number, publisher, sequence, now)?;
+                }
+            }
+        }
+        stream.drain(..used);
+        self.connections[number].stream = stream;
+        Ok(())
+    }
+
+    /// A follower has a message.
+    fn landed(&mut self, number: usize, publisher: usize, sequence: u32, now: u64) -> Result<()> {
+        let connection = &mut self.connections[number];
+        let expected = connection
+            .expected
+            .get_mut(publisher)
+            .context("a message of nobody")?;
+        ensure!(
+            sequence == *expected,
+            "connection {number}: message {sequence} of publisher {publisher}, not {expected}"
+        );
+        *expected += 1;
+        let flights = &mut self.publishers[publisher].flights;
+        let landed = flights
+            .land(sequence)
+            .context("a message that was not sent")?;
+        self.room
+            .count(now.saturating_sub(landed.since), landed.is_last);
+        Ok(())
     }
 }
 

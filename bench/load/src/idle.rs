@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Target;
 use crate::content::Kind;
+use crate::dialect::Dialect;
 use crate::frame::{self, Header};
 use crate::meter::Meter;
 use crate::net::{self, Poll};
@@ -27,6 +28,8 @@ pub(crate) struct Options {
     /// Agree on compression
     #[arg(long)]
     deflate: bool,
+    #[command(flatten)]
+    dialect: Dialect,
     /// At the end let each echo so many bytes, and look again
     #[arg(long)]
     touch: Option<usize>,
@@ -39,6 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     );
     // The first one brings in code and what is made once; it stays, since to be the last to leave costs, too.
     let (first, _) = net::open_first(&options.target)?;
+    options.dialect.greet(&first)?;
     let poll = Poll::new()?;
     let mut sockets = vec![first];
     poll.add(&sockets[0], 0, false)?;
@@ -58,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         for number in sockets.len()..wanted {
             let (socket, _) = net::open(&options.target, number, options.deflate)
                 .with_context(|| format!("connection {number}"))?;
+            options.dialect.greet(&socket)?;
             idle.poll.add(&socket, number, false)?;
             sockets.push(socket);
         }

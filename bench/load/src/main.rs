@@ -1,4 +1,4 @@
-//! `load echo|fanout|idle|connect ADDRESS …`: keeps a WebSocket server busy from one thread, checks every reply, and prints
+//! `load echo|fanout|idle|connect|crowd|rooms|fill ADDRESS …`: keeps a WebSocket server busy from one thread, checks every reply, and prints
 //! one line of JSON with what it cost the server, by the kernel's own account of its run time.
 //!
 //! It has to cost less than what it measures: frames are made before the clock starts, headers are parsed by hand, a reply
@@ -8,14 +8,18 @@
 
 mod connect;
 mod content;
+mod crowd;
 mod deflate;
+mod dialect;
 mod echo;
 mod fanout;
+mod fill;
 mod frame;
 mod histogram;
 mod idle;
 mod meter;
 mod net;
+mod rooms;
 mod window;
 
 use std::net::SocketAddrV4;
@@ -41,6 +45,12 @@ enum Mode {
     Idle(idle::Options),
     /// Connecting, upgrading and closing, over and over
     Connect(connect::Options),
+    /// Clients that come, stay, and do what they are told
+    Crowd(crowd::Options),
+    /// Many rooms of the chat with two in each
+    Rooms(rooms::Options),
+    /// Messages for a room of the chat to keep
+    Fill(fill::Options),
 }
 
 /// What every mode needs.
@@ -80,6 +90,9 @@ fn run(mode: &Mode) -> Result<Value> {
         Mode::Fanout(options) => &options.target,
         Mode::Idle(options) => &options.target,
         Mode::Connect(options) => &options.target,
+        Mode::Crowd(options) => &options.target,
+        Mode::Rooms(options) => &options.target,
+        Mode::Fill(options) => &options.target,
     };
     net::pin(target.cpu)?;
     match mode {
@@ -87,5 +100,8 @@ fn run(mode: &Mode) -> Result<Value> {
         Mode::Fanout(options) => fanout::run(options),
         Mode::Idle(options) => idle::run(options),
         Mode::Connect(options) => connect::run(options),
+        Mode::Crowd(options) => crowd::run(options),
+        Mode::Rooms(options) => rooms::run(options),
+        Mode::Fill(options) => fill::run(options),
     }
 }

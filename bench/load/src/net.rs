@@ -53,8 +53,18 @@ pub(crate) fn connect(target: &Target, number: usize) -> Result<OwnedFd> {
 
 /// Connects and shakes hands, one step after the other; returns what came behind the handshake, too.
 pub(crate) fn open(target: &Target, number: usize, deflate: bool) -> Result<(OwnedFd, Vec<u8>)> {
+    open_at(target, &target.path, number, deflate)
+}
+
+/// The same at another path of the server.
+pub(crate) fn open_at(
+    target: &Target,
+    path: &str,
+    number: usize,
+    deflate: bool,
+) -> Result<(OwnedFd, Vec<u8>)> {
     let socket = connect(target, number)?;
-    let request = frame::upgrade(&target.path, deflate);
+    let request = frame::upgrade(path, deflate);
     wait_until(&socket, PollFlags::OUT)?;
     ensure!(
         send(&socket, &request).context("not connected")? == request.len(),
@@ -102,6 +112,15 @@ pub(crate) fn send(socket: impl AsFd, bytes: &[u8]) -> Result<usize> {
     }
 }
 
+/// Answers a ping.
+pub(crate) fn pong(socket: impl AsFd, payload: &[u8]) -> Result<()> {
+    let mut pong = Vec::new();
+    frame::push(&mut pong, frame::PONG, false, payload, frame::key(3));
+    let sent = send(socket, &pong)?;
+    ensure!(sent == pong.len(), "an empty socket is full");
+    Ok(())
+}
+
 /// How many bytes came: none when there is nothing, 0 at the end.
 pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     match rustix::net::recv(socket, buffer, RecvFlags::empty()) {
@@ -141,6 +160,10 @@ impl Poll {
     pub(crate) fn change(&self, socket: impl AsFd, number: usize, writing: bool) -> Result<()> {
         let data = EventData::new_u64(number as u64);
         epoll::modify(&self.epoll, socket, data, interest(writing)).context("epoll")
+    }
+
+    pub(crate) fn remove(&self, socket: impl AsFd) -> Result<()> {
+        epoll::delete(&self.epoll, socket).context("epoll")
     }
 
     /// Waits at most so many nanoseconds, and returns how many are ready.

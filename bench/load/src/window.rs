@@ -1,5 +1,6 @@
 //! The time that is measured: it begins when the warm-up is over, and the bills at both its ends are compared.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -38,7 +39,7 @@ pub(crate) struct Window {
     begin: u64,
     length: u64,
     is_measuring: bool,
-    server: Duration,
+    server: BTreeMap<String, Duration>,
     own: Duration,
     machine: Duration,
     progress: u64,
@@ -52,7 +53,7 @@ impl Window {
             begin: now + (times.warmup * 1e9) as u64,
             length: (times.seconds * 1e9) as u64,
             is_measuring: false,
-            server: Duration::ZERO,
+            server: BTreeMap::new(),
             own: Duration::ZERO,
             machine: Duration::ZERO,
             progress: now,
@@ -83,7 +84,7 @@ impl Window {
             return Ok(Phase::WarmUp);
         }
         self.is_measuring = true;
-        self.server = self.meter.run_time();
+        self.server = self.meter.threads();
         self.own = meter::own_run_time();
         self.machine = meter::machine_run_time();
         self.begin = meter::now();
@@ -95,7 +96,12 @@ impl Window {
     /// # Errors
     /// Nothing was counted.
     pub(crate) fn close(self, count: u64, more: Value) -> Result<Value> {
-        let server = self.meter.run_time().saturating_sub(self.server);
+        let threads = self.meter.threads().into_iter().map(|(thread, time)| {
+            let before = self.server.get(&thread).copied().unwrap_or_default();
+            time.saturating_sub(before)
+        });
+        let threads: Vec<_> = threads.collect();
+        let server: Duration = threads.iter().sum();
         let own = meter::own_run_time().saturating_sub(self.own);
         let others = meter::machine_run_time().saturating_sub(self.machine + server + own);
         let wall = (meter::now() - self.begin) as f64 / 1e9;
@@ -106,6 +112,7 @@ impl Window {
             "per_second": count as f64 / wall,
             "server_us_each": server.as_secs_f64() * 1e6 / count as f64,
             "server_busy": server.as_secs_f64() / wall,
+            "threads_busy": threads.iter().map(|time| time.as_secs_f64() / wall).collect::<Vec<_>>(),
             "load_busy": own.as_secs_f64() / wall,
             "others_busy": others.as_secs_f64() / wall,
         });

@@ -1,17 +1,25 @@
 //! `cargo xtask bench`: what is claimed about speed, measured beside something else in the same run. Each of its commands
 //! writes a page in `bench/results/`.
 //!
-//! `servers` is the server beside others and the physical limit; `codec` is Tidewire's codec beside those of its peers on the
-//! same bytes, also for the protocol crate's README; `publish` is the log on the disk beside the one in memory; `slow` is a
-//! room with slow readers beside the same room without them. `instructions` compares the server with itself.
+//! `servers` is the server beside others and the physical limit; `growth`, `many` and `workers` are the server alone, with
+//! more and more of something, with very many connections, and with two threads; `codec` is Tidewire's codec beside those of
+//! its peers on the same bytes, also for the protocol crate's README; `publish` is the log on the disk beside the one in
+//! memory; `slow` is a room with slow readers beside the same room without them. `instructions` compares the server with
+//! itself.
 
+mod arena;
 mod codec;
+mod crowd;
+mod growth;
 pub(crate) mod instructions;
 mod load;
+mod many;
 mod publish;
 mod servers;
 mod slow;
+mod stage;
 mod table;
+mod workers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +40,12 @@ pub(crate) struct Args {
 enum What {
     /// The server, other servers and the physical limit: processor time for each message
     Servers(servers::Args),
+    /// The server with more and more rooms, connections and history: what a message costs then
+    Growth(growth::Args),
+    /// 100,000 connections on several servers, and 10,000 that arrive in a second
+    Many(many::Args),
+    /// Two workers beside one
+    Workers(workers::Args),
     /// Tidewire, tungstenite, fastwebsockets and soketto in memory
     Codec(CodecArgs),
     /// The server's instructions for a message beside those that were accepted: more than 3 % above fails
@@ -55,6 +69,9 @@ struct CodecArgs {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Servers(args) => servers::run(args),
+        What::Growth(args) => growth::run(args),
+        What::Many(args) => many::run(args),
+        What::Workers(args) => workers::run(args),
         What::Instructions(args) => instructions::run(args),
         What::Codec(args) => run_codec(args),
         What::Publish(args) => {

@@ -4,12 +4,13 @@
 use anyhow::{Context as _, Result, ensure};
 use memchr::memmem::Finder;
 
-use crate::frame;
+use crate::{dialect, frame};
 
 /// `@@`, two digits, eight digits.
 const MARK: usize = 12;
 
 pub(crate) struct Messages {
+    opcode: u8,
     before: Vec<u8>,
     letters: Vec<u8>,
     behind: Vec<u8>,
@@ -18,11 +19,26 @@ pub(crate) struct Messages {
     mark: Finder<'static>,
 }
 
+/// What a stream of bytes begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing before this place is of interest; what is behind it may become a message.
+    Awaited(usize),
+    Message {
+        publisher: usize,
+        sequence: u32,
+        end: usize,
+    },
+}
+
 impl Messages {
-    pub(crate) fn new(bytes: usize, template: &str) -> Result<Self> {
+    /// `template` has `{}` for what a message says, and may have `{len}` for how long that is.
+    pub(crate) fn new(bytes: usize, template: &str, opcode: u8) -> Result<Self> {
         ensure!(bytes >= MARK, "at least {MARK} bytes say who speaks");
+        let template = dialect::lines(template).replace("{len}", &bytes.to_string());
         let (before, behind) = template.split_once("{}").context("a template with {}")?;
         Ok(Self {
+            opcode,
             before: before.into(),
             letters: (b'a'..=b'z').cycle().take(bytes - MARK).collect(),
             behind: behind.into(),
@@ -33,10 +49,21 @@ impl Messages {
 
     /// Appends a message's frame.
     pub(crate) fn push(&self, out: &mut Vec<u8>, publisher: usize, sequence: u32) {
+        self.push_as(out, &self.before, publisher, sequence);
+    }
+
+    /// The same with other words in front of what it says.
+    pub(crate) fn push_as(
+        &self,
+        out: &mut Vec<u8>,
+        before: &[u8],
+        publisher: usize,
+        sequence: u32,
+    ) {
         let mark = format!("@@{publisher:02}{sequence:08}");
-        let text = [&self.before, mark.as_bytes(), &self.letters, &self.behind].concat();
+        let text = [before, mark.as_bytes(), &self.letters, &self.behind].concat();
         let key = frame::key(u64::from(sequence));
-        frame::push(out, frame::TEXT, false, &text, key);
+        frame::push(out, self.opcode, false, &text, key);
     }
 
     /// The publisher and the number in a payload; none if it carries no message.
@@ -50,10 +77,39 @@ impl Messages {
             };
             self.place = place;
         }
-        let content = &payload[self.place + 2..];
-        let letters = content.get(10..10 + self.letters.len());
+        let content = payload.get(self.place..self.place + self.content());
+        let content = content.context("what came is shorter than what was sent")?;
+        self.read(content).map(Some)
+    }
+
+    /// The first message in a stream, which may be cut anywhere.
+    ///
+    /// # Errors
+    /// It is not as it was sent.
+    pub(crate) fn next(&self, stream: &[u8]) -> Result<Next> {
+        let Some(begin) = self.mark.find(stream) else {
+            // Half a mark may be the last byte.
+            return Ok(Next::Awaited(stream.len().saturating_sub(1)));
+        };
+        let end = begin + self.content();
+        let Some(content) = stream.get(begin..end) else {
+            return Ok(Next::Awaited(begin));
+        };
+        let (publisher, sequence) = self.read(content)?;
+        Ok(Next::Message {
+            publisher,
+            sequence,
+            end,
+        })
+    }
+
+    const fn content(&self) -> usize {
+        MARK + self.letters.len()
+    }
+
+    fn read(&self, content: &[u8]) -> Result<(usize, u32)> {
         ensure!(
-            letters == Some(&self.letters),
+            content[MARK..] == self.letters,
             "what came is not what was sent"
         );
         let number = |digits: &[u8]| -> Option<u32> {
@@ -62,9 +118,9 @@ impl Messages {
                 Some(number * 10 + digit)
             })
         };
-        let numbers = number(&content[..2]).zip(number(&content[2..10]));
+        let numbers = number(&content[2..4]).zip(number(&content[4..MARK]));
         let (publisher, sequence) = numbers.context("a mark without numbers")?;
-        Ok(Some((publisher as usize, sequence)))
+        Ok((publisher as usize, sequence))
     }
 }
 
@@ -72,9 +128,13 @@ impl Messages {
 mod tests {
     use super::*;
 
+    fn messages(template: &str) -> Messages {
+        Messages::new(40, template, frame::TEXT).unwrap()
+    }
+
     #[test]
     fn a_mark_is_found_wherever_it_is() {
-        let mut messages = Messages::new(40, "{\"content\":\"{}\"}").unwrap();
+        let mut messages = messages("{\"content\":\"{}\"}");
         let letters = String::from_utf8(messages.letters.clone()).unwrap();
         let mut find = |text: String| messages.find(text.as_bytes());
         for prefix in ["", "x", "a longer one", "@ "] {
@@ -85,5 +145,31 @@ mod tests {
         assert!(find(format!("@@0700000042{}", letters.to_uppercase())).is_err());
         assert!(find("@@0700000042abc".to_owned()).is_err());
         assert!(find(format!("@@07000000x2{letters}")).is_err());
+    }
+
+    #[test]
+    fn messages_of_a_stream_are_found_however_it_is_cut() {
+        let messages = messages("PUB room {len}\\r\\n{}\\r\\n");
+        let letters = String::from_utf8(messages.letters.clone()).unwrap();
+        let message =
+            |sequence: u32| format!("MSG room 1 40\r\n@@03{sequence:08}{letters}\r\n").into_bytes();
+        let whole = [message(0), message(1), message(2)].concat();
+        assert_eq!(messages.before, b"PUB room 40\r\n");
+        for step in 1..whole.len() {
+            let (mut stream, mut found) = (Vec::new(), Vec::new());
+            for piece in whole.chunks(step) {
+                stream.extend_from_slice(piece);
+                loop {
+                    match messages.next(&stream).unwrap() {
+                        Next::Awaited(from) => break drop(stream.drain(..from)),
+                        Next::Message { sequence, end, .. } => {
+                            found.push(sequence);
+                            stream.drain(..end);
+                        }
+                    }
+                }
+            }
+            assert_eq!(found, [0, 1, 2], "{step}");
+        }
     }
 }

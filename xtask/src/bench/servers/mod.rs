@@ -3,24 +3,27 @@
 //! The programs are in `bench/`, a workspace of its own: the load, the limit, the servers on other people's crates. Here
 //! they are built, started, measured in turns, and what comes out becomes a page, JSON and plots in `bench/results`.
 
-mod arena;
 mod cells;
-mod plot;
-mod report;
+mod debian;
+mod foreign;
+mod node;
+pub(super) mod plot;
+pub(super) mod report;
 mod rounds;
 mod subjects;
 mod summary;
+mod uwebsockets;
 
 use anyhow::{Context, Result, bail, ensure};
 use regex_lite::Regex;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use self::arena::Arena;
+use self::foreign::Foreign;
 use self::rounds::Plan;
 use self::subjects::Subject;
 use self::summary::Line;
-use super::{home, provenance, save};
-use crate::exec;
+use super::arena::Arena;
+use super::{home, provenance, save, stage};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -88,32 +91,22 @@ fn subjects(names: &[String]) -> Result<Vec<Subject>> {
 }
 
 fn build(subjects: &[Subject]) -> Result<()> {
-    exec::run(&mut exec::cargo(
-        "build --release --package tidewire --bin tidewire",
-    ))?;
-    let mut build = exec::cargo("build --release --manifest-path bench/Cargo.toml");
-    build.args([
-        "--target-dir",
-        "bench/target",
-        "--package",
-        "load",
-        "--package",
-        "limit",
-    ]);
+    let mut packages = vec!["load", "limit"];
     if subjects
         .iter()
         .any(|subject| matches!(subject, Subject::Peer(_)))
     {
-        build.args(["--package", "peers"]);
+        packages.push("peers");
     }
-    exec::run(&mut build)?;
-    let folder = subjects::node_folder();
-    if subjects.contains(&Subject::Node) && !folder.join("node_modules").exists() {
-        let mut install = exec::command("npm");
-        install
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(folder);
-        exec::run(&mut install).context("Node's `ws` cannot be had; `--only` leaves it out")?;
+    stage::build(&packages)?;
+    for subject in subjects {
+        if let Subject::Foreign(other) = subject {
+            match other {
+                Foreign::Node | Foreign::Socketio => node::install()?,
+                Foreign::Uwebsockets => uwebsockets::build()?,
+                Foreign::Nchan | Foreign::Nats => debian::unpack()?,
+            }
+        }
     }
     Ok(())
 }
@@ -144,23 +137,19 @@ fn versions(subjects: &[Subject]) -> Result<String> {
     let packages = lock["package"]
         .as_array()
         .context("a lock file without packages")?;
-    let npm = subjects::node_folder().join("package-lock.json");
-    let npm: Value = serde_json::from_str(&std::fs::read_to_string(npm)?)?;
-    let version = |name: &str| -> Option<String> {
-        if name == "ws" {
-            let node = exec::output(exec::command("node").arg("--version")).ok()?;
-            let ws = npm["packages"]["node_modules/ws"]["version"].as_str()?;
-            return Some(format!("ws {ws} on Node {}", node.trim()));
-        }
+    let locked = |name: &str| -> Option<String> {
         let named =
             |package: &&toml::Value| package.get("name").and_then(|n| n.as_str()) == Some(name);
         // The newest: an older one is some peer's own.
         let package = packages.iter().rfind(named)?;
         Some(format!("{name} {}", package.get("version")?.as_str()?))
     };
-    let all = subjects
-        .iter()
-        .filter_map(|subject| version(subject.package()?));
+    let all = subjects.iter().filter_map(|subject| {
+        if let Subject::Foreign(other) = subject {
+            return other.version();
+        }
+        locked(subject.package()?)
+    });
     let all: Vec<_> = all.collect();
     Ok(match all.is_empty() {
         true => "No peers".to_owned(),

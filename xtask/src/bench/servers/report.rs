@@ -1,7 +1,8 @@
 //! The lines as Markdown.
 
 use super::cells::Group;
-use super::subjects::Subject::{self, Chat, Disk, LimitA, LimitB, Node, Peer, Tidewire};
+use super::subjects::PEERS;
+use super::subjects::Subject::{self, Chat, Disk, LimitA, LimitB, Tidewire};
 use super::summary::{Entry, Line};
 
 pub(super) const INTRODUCTION: &str = "\
@@ -19,19 +20,16 @@ minutes.
   for all.
 * Servers on other crates are as in the crates' own examples (`bench/peers`); those on streams of messages answer what came
   together with one flush. fastwebsockets' echo writes each frame by itself, as its example does.
+* uWebSockets is C++ (`bench/peers/uwebsockets`), compiled for any x86-64 as all are; its deflate is with the shared
+  compressor. Node's `ws` and socket.io have a runtime with threads of its own; nginx with nchan (one process) and NATS (one
+  processor's worth of Go) are Debian's: brokers, which have no echo.
 * The load checks every byte of every reply, and in fan-out the order, losses and duplicates of every publisher's messages at
   every follower.
+* Latency is at half of what each server can do: as many messages a second as take half of its processor's time, by what one
+  costs it with one in flight. They are due at even times (open loop), whether or not the last one has arrived. The load
+  reads on a processor of its own; how busy it was is in the JSON.
 * *chat* is the whole way of a message: JSON, the room's log, an offset, the ring; *disk* the same with the log on the disk.
   Their messages are longer than the content by some 120 B of JSON.";
-
-const PEERS: [Subject; 6] = [
-    Peer("fastwebsockets"),
-    Peer("tungstenite"),
-    Peer("tokio-websockets"),
-    Peer("axum"),
-    Peer("sockudo-ws"),
-    Node,
-];
 
 /// All tables.
 pub(super) fn tables(lines: &[Line]) -> String {
@@ -58,7 +56,7 @@ pub(super) fn tables(lines: &[Line]) -> String {
         table(&of(&[Group::Fanout]), &ours, cost),
     );
     part(
-        "Latency of fan-out: ms from when a message was due until the last follower has it, p50 / p99",
+        "Latency of fan-out: ms from when a message was due until the last follower has it, p50 / p99 (p99 to p50) at messages a second",
         table(&of(&[Group::Latency]), &ours, latency),
     );
     part(
@@ -120,8 +118,11 @@ fn cost(line: &Line, entry: &Entry) -> String {
 }
 
 fn latency(_: &Line, entry: &Entry) -> String {
-    let at = |path| short(entry.median_of(path).unwrap_or(f64::NAN) / 1000.0);
-    format!("{} / {}", at("/latency_us/p50"), at("/latency_us/p99"))
+    let at = |path| entry.median_of(path).unwrap_or(f64::NAN);
+    let (p50, p99) = (at("/latency_us/p50"), at("/latency_us/p99"));
+    let (rate, ratio) = (at("/rate"), p99 / p50);
+    let (p50, p99) = (short(p50 / 1000.0), short(p99 / 1000.0));
+    format!("{p50} / {p99} ({ratio:.2}) at {rate:.0}")
 }
 
 fn memory(_: &Line, entry: &Entry) -> String {
@@ -133,7 +134,7 @@ fn memory(_: &Line, entry: &Entry) -> String {
 }
 
 /// Two or three digits.
-pub(super) fn short(value: f64) -> String {
+pub(in crate::bench) fn short(value: f64) -> String {
     match value {
         value if value < 1.0 => format!("{value:.3}"),
         value if value < 10.0 => format!("{value:.2}"),
@@ -192,6 +193,8 @@ mod tests {
 
     use super::*;
     use crate::bench::servers::cells;
+    use crate::bench::servers::foreign::Foreign as Other;
+    use crate::bench::servers::subjects::Subject::{Foreign, Peer};
 
     fn entry(subject: Subject, median: Option<f64>) -> Entry {
         Entry {
@@ -213,7 +216,7 @@ mod tests {
                 entry(LimitB, Some(5.0)),
                 entry(Tidewire, Some(4.2)),
                 entry(Peer("axum"), Some(8.0)),
-                entry(Node, None),
+                entry(Foreign(Other::Node), None),
             ],
         }
     }

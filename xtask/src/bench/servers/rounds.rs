@@ -1,22 +1,23 @@
 //! The runs: every server in turn for each cell, round after round, so that a slow moment of the machine hits all alike.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::arena::{Arena, Running};
+use super::super::arena::{Arena, Running};
+use super::super::home;
+use super::super::load::number;
+use super::super::stage::{Data, built, figures, free_port};
 use super::cells::{Cell, Group};
-use super::subjects::{Start, Subject, built};
-use crate::paths;
+use super::debian;
+use super::subjects::{Start, Subject};
 
-/// What no run takes: connecting and greeting 9,000 included.
-const RUN_MAX: Duration = Duration::from_secs(120);
+/// Latency is measured at this part of what a server can do, and so many times as long as cost: the hundredth part of a few
+/// messages says nothing.
+const HALF: f64 = 0.5;
+const LONGER: f64 = 8.0;
 
 /// How a run goes.
 pub(super) struct Plan {
@@ -79,30 +80,29 @@ impl Plan {
     fn measure(&self, arena: &Arena, cell: &Cell, subject: Subject) -> Result<Value> {
         let start = subject.start(cell.group).context("it cannot do that")?;
         let port = free_port()?;
-        let data = Data::new()?;
+        let data = Data::new("servers")?;
         let server = start_server(arena, &start, subject, port, &data)?;
-        let mut load = arena.load(&built("load"));
-        load.args([mode(cell.group), &format!("127.0.0.1:{port}")]);
-        load.args(["--pid", &server.pid().to_string()]);
-        load.args(cell.load.split_whitespace()).args(&start.load);
-        if !cell.group.is_idle() {
-            load.args(["--seconds", &self.seconds.to_string()]);
-            load.args(["--warmup", &(self.seconds * 0.4).to_string()]);
+        let run = |seconds: f64, more: &str| {
+            let mut load = arena.load(&built("load"));
+            load.args([mode(cell.group), &format!("127.0.0.1:{port}")]);
+            load.args(["--pid", &server.pid().to_string()]);
+            load.args(cell.load.split_whitespace()).args(&start.load);
+            if !cell.group.is_idle() {
+                load.args(["--seconds", &seconds.to_string()]);
+                load.args(["--warmup", &(seconds * 0.4).to_string()]);
+            }
+            figures(load.args(more.split_whitespace()))
+        };
+        if cell.group != Group::Latency {
+            return run(self.seconds, "");
         }
-        let mut child = load
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut stdout = child.stdout.take().context("it was piped")?;
-        wait_briefly(&mut child)?;
-        let mut said = String::new();
-        stdout.read_to_string(&mut said)?;
-        let figures: Value = serde_json::from_str(&said).context("the load said nothing")?;
-        match figures["error"].as_str() {
-            Some(error) => bail!("{error}"),
-            None => Ok(figures),
-        }
+        // What the server's processor can do, one message after the other: the load's own cost is not in it.
+        let closed = run(self.seconds, "--depth 1")?;
+        let busy = number(&closed, "/server_us_each")? * number(&closed, "/deliveries_each")?;
+        let rate = HALF * 1e6 / busy;
+        let mut open = run(self.seconds * LONGER, &format!("--rate {rate}"))?;
+        open["rate"] = rate.into();
+        Ok(open)
     }
 }
 
@@ -123,54 +123,20 @@ fn start_server(
     port: u16,
     data: &Data,
 ) -> Result<Running> {
-    let words = start.words.replace("PORT", &port.to_string());
-    let words = words.replace("DATA", &data.0.to_string_lossy());
+    let filled = |text: &str| {
+        text.replace("PORT", &port.to_string())
+            .replace("DATA", &data.path().to_string_lossy())
+            .replace("CONFIG", &data.path().join("conf").to_string_lossy())
+            .replace("MODULES", &debian::modules().to_string_lossy())
+    };
+    if let Some(config) = start.config {
+        let template = fs::read_to_string(home().join("peers/conf").join(config))?;
+        fs::write(data.path().join("conf"), filled(&template))?;
+    }
     let mut command = arena.server(&start.program);
-    command.args(words.split_whitespace());
-    let log = paths::target().join(format!("bench-{}.log", subject.name()));
-    let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    command.stdout(log.try_clone()?).stderr(log);
-    let server = Running::start(command)?;
-    server.wait_for(&start.program)?;
-    Ok(server)
-}
-
-/// Like [`crate::exec::wait`], for runs of a second: it looks more often.
-fn wait_briefly(child: &mut std::process::Child) -> Result<()> {
-    let until = Instant::now() + RUN_MAX;
-    while child.try_wait()?.is_none() {
-        if Instant::now() > until {
-            child.kill()?;
-            child.wait()?;
-            bail!("it took longer than {} s", RUN_MAX.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
-}
-
-/// Nobody has it just now, here; in a namespace of its own nobody ever has.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.port())
-}
-
-/// A directory for a server's log, on the disk that the target directory is on; removed when dropped.
-struct Data(PathBuf);
-
-impl Data {
-    fn new() -> Result<Self> {
-        let folder = paths::target().join("bench-servers-data");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).context("no directory for the logs")?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Data {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    command.args(filled(&start.words).split_whitespace());
+    command.envs(start.environment.iter().copied());
+    Running::start_logged(command, &start.program, subject.name())
 }
 
 const fn mode(group: Group) -> &'static str {
@@ -192,15 +158,29 @@ pub(super) fn figure(group: Group, figures: &Value) -> Option<f64> {
 }
 
 fn told(group: Group, result: &Result<Value, String>) -> String {
-    match result {
-        Err(error) => format!("FAILED: {error}"),
-        Ok(figures) => {
-            let figure = figure(group, figures).unwrap_or(f64::NAN);
-            let busy = figures["server_busy"].as_f64().unwrap_or_default() * 100.0;
-            match group.is_idle() {
-                true => format!("{figure:.0} bytes"),
-                false => format!("{} µs, {busy:.0} % busy", super::report::short(figure)),
-            }
-        }
+    let figures = match result {
+        Err(error) => return format!("FAILED: {error}"),
+        Ok(figures) => figures,
+    };
+    let figure = figure(group, figures).unwrap_or(f64::NAN);
+    let percent = |name: &str| figures[name].as_f64().unwrap_or_default() * 100.0;
+    if group.is_idle() {
+        return format!("{figure:.0} bytes");
     }
+    let mut told = format!(
+        "{} µs, {:.0} % busy",
+        super::report::short(figure),
+        percent("server_busy")
+    );
+    if group == Group::Latency {
+        let at = |path: &str| figures.pointer(path).and_then(Value::as_f64);
+        told.push_str(&format!(
+            " at {:.0} a second, p50 {:.0} µs, p99 {:.0} µs, the load {:.0} % busy",
+            figures["rate"].as_f64().unwrap_or(f64::NAN),
+            at("/latency_us/p50").unwrap_or(f64::NAN),
+            at("/latency_us/p99").unwrap_or(f64::NAN),
+            percent("load_busy"),
+        ));
+    }
+    told
 }

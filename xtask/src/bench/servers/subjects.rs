@@ -1,9 +1,10 @@
 //! Who is measured: the servers, how each is started for a cell, and what the load must know of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::super::stage::{built, tidewire as tidewire_program};
 use super::cells::Group;
-use crate::paths;
+use super::foreign::Foreign as Other;
 
 /// A server in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,33 +17,59 @@ pub(super) enum Subject {
     Chat,
     /// The chat with its log on the disk.
     Disk,
+    /// On a crate that others have written.
     Peer(&'static str),
-    Node,
+    /// Not in Rust.
+    Foreign(Other),
 }
 
-use Subject::{Chat, Disk, LimitA, LimitB, Node, Peer, Tidewire};
+use Subject::{Chat, Disk, Foreign, LimitA, LimitB, Peer, Tidewire};
 
-pub(super) const ALL: [Subject; 11] = [
-    LimitA,
-    LimitB,
-    Tidewire,
-    Chat,
-    Disk,
+/// All that others have written.
+pub(super) const PEERS: [Subject; 10] = [
+    Foreign(Other::Uwebsockets),
     Peer("fastwebsockets"),
     Peer("tungstenite"),
     Peer("tokio-websockets"),
     Peer("axum"),
     Peer("sockudo-ws"),
-    Node,
+    Foreign(Other::Node),
+    Foreign(Other::Socketio),
+    Foreign(Other::Nchan),
+    Foreign(Other::Nats),
 ];
 
-/// A command line: `PORT` and `DATA` stand for what is not known yet.
+pub(super) const ALL: [Subject; 15] = [
+    LimitA, LimitB, Tidewire, Chat, Disk, PEERS[0], PEERS[1], PEERS[2], PEERS[3], PEERS[4],
+    PEERS[5], PEERS[6], PEERS[7], PEERS[8], PEERS[9],
+];
+
+/// A command line: `PORT`, `DATA` and `CONFIG` stand for what is not known yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Start {
     pub(super) program: PathBuf,
     pub(super) words: String,
     /// Further options of the load.
     pub(super) load: Vec<&'static str>,
+    /// A file in `bench/peers/conf`, with such words, too; and `MODULES`.
+    pub(super) config: Option<&'static str>,
+    pub(super) environment: &'static [(&'static str, &'static str)],
+}
+
+impl Start {
+    pub(super) fn new(
+        program: impl Into<PathBuf>,
+        words: impl Into<String>,
+        load: Vec<&'static str>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            words: words.into(),
+            load,
+            config: None,
+            environment: &[],
+        }
+    }
 }
 
 const TIDEWIRE: &str = "serve --listen 127.0.0.1:PORT --workers 1 --messages-per-second 0 --data";
@@ -64,7 +91,7 @@ impl Subject {
             Chat => "tidewire-chat",
             Disk => "tidewire-disk",
             Peer(library) => library,
-            Node => "node-ws",
+            Foreign(other) => other.name(),
         }
     }
 
@@ -94,17 +121,16 @@ impl Subject {
             }
             Disk => None,
             Peer(library) => peer(library, group),
-            Node => Some(node(group)),
+            Foreign(other) => other.start(group),
         }
     }
 
-    /// Its version by what Cargo and npm have locked; none for what is ours.
+    /// The crate whose version is to be told.
     pub(super) fn package(self) -> Option<&'static str> {
         match self {
-            LimitA | LimitB | Tidewire | Chat | Disk => None,
+            LimitA | LimitB | Tidewire | Chat | Disk | Foreign(_) => None,
             Peer("tungstenite") => Some("tokio-tungstenite"),
             Peer(library) => Some(library),
-            Node => Some("ws"),
         }
     }
 }
@@ -121,19 +147,11 @@ fn limit(subject: Subject, group: Group) -> Option<Start> {
         true => vec!["--dots"],
         false => Vec::new(),
     };
-    Some(Start {
-        program: built("limit"),
-        words: words.to_owned(),
-        load,
-    })
+    Some(Start::new(built("limit"), words, load))
 }
 
 fn tidewire(data: &str, load: Vec<&'static str>) -> Start {
-    Start {
-        program: paths::target().join("release/tidewire"),
-        words: format!("{TIDEWIRE} {data}"),
-        load,
-    }
+    Start::new(tidewire_program(), format!("{TIDEWIRE} {data}"), load)
 }
 
 fn peer(library: &str, group: Group) -> Option<Start> {
@@ -143,46 +161,22 @@ fn peer(library: &str, group: Group) -> Option<Start> {
         // None of them has it.
         Group::Deflate | Group::IdleDeflate => return None,
     };
-    Some(Start {
-        program: built("peers"),
-        words: format!("{library} {mode} PORT"),
-        load: touch(group),
-    })
+    let words = format!("{library} {mode} PORT");
+    Some(Start::new(built("peers"), words, touch(group).to_vec()))
 }
 
-fn node(group: Group) -> Start {
-    let how = match group {
-        Group::Fanout | Group::Latency => "relay PORT",
-        Group::Echo | Group::Connect | Group::Idle => "echo PORT",
-        Group::Deflate | Group::IdleDeflate => "echo PORT deflate",
-    };
-    Start {
-        program: "node".into(),
-        words: format!("{} {how}", node_folder().join("ws.js").display()),
-        load: touch(group),
-    }
-}
-
-fn touch(group: Group) -> Vec<&'static str> {
+/// What idle connections are asked for at the end, where the server echoes.
+pub(super) const fn touch(group: Group) -> &'static [&'static str] {
     match group.is_idle() {
-        true => vec!["--touch", "125"],
-        false => Vec::new(),
+        true => &["--touch", "125"],
+        false => &[],
     }
-}
-
-/// A program of the benchmarks' workspace.
-pub(super) fn built(name: &str) -> PathBuf {
-    super::super::home().join("target/release").join(name)
-}
-
-/// Where Node's packages are.
-pub(super) fn node_folder() -> PathBuf {
-    Path::new(paths::root()).join("bench/peers/node")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::home;
 
     #[test]
     fn everybody_has_a_name_and_a_way_to_be_started() {
@@ -192,7 +186,22 @@ mod tests {
         assert_eq!(names.len(), ALL.len());
         for subject in ALL {
             let start = subject.start(Group::Fanout).expect("all have rooms");
-            assert!(start.words.contains("PORT"), "{start:?}");
+            let known = start.config.map_or(Ok(start.words.clone()), |config| {
+                std::fs::read_to_string(home().join("peers/conf").join(config))
+            });
+            assert!(known.expect("a file").contains("PORT"), "{start:?}");
+        }
+    }
+
+    #[test]
+    fn brokers_have_rooms_and_no_echo() {
+        for subject in ["socketio", "nchan", "nats"] {
+            let broker = ALL.iter().find(|other| other.name() == subject);
+            let broker = broker.expect("it is in the list");
+            assert!(broker.start(Group::Idle).is_some());
+            for group in [Group::Echo, Group::Deflate, Group::Connect] {
+                assert_eq!(broker.start(group), None, "{subject}");
+            }
         }
     }
 
@@ -202,10 +211,10 @@ mod tests {
             let who = ALL.iter().filter(|subject| subject.start(group).is_some());
             who.map(|subject| subject.name()).collect::<Vec<_>>()
         };
-        assert_eq!(who(Group::Deflate), ["tidewire", "node-ws"]);
+        assert_eq!(who(Group::Deflate), ["tidewire", "uwebsockets", "node-ws"]);
         assert_eq!(
             who(Group::IdleDeflate),
-            ["tidewire", "tidewire-chat", "node-ws"]
+            ["tidewire", "tidewire-chat", "uwebsockets", "node-ws"]
         );
     }
 }

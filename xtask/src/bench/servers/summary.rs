@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::cells::{Cell, Group};
 use super::rounds::{Measured, figure};
-use super::subjects::Subject;
+use super::subjects::{PEERS, Subject};
 
 /// A cell and what every server took.
 pub(super) struct Line {
@@ -94,7 +94,7 @@ impl Line {
     /// The cheapest of those that others have written.
     pub(super) fn best_peer(&self) -> Option<&Entry> {
         let peers = self.entries.iter().filter(|entry| {
-            let is_peer = matches!(entry.subject, Subject::Peer(_) | Subject::Node);
+            let is_peer = PEERS.contains(&entry.subject);
             is_peer && entry.median.is_some()
         });
         peers.min_by(|a, b| {
@@ -131,6 +131,7 @@ impl Entry {
             ("server_busy", "/server_busy"),
             ("load_busy", "/load_busy"),
             ("per_second", "/per_second"),
+            ("rate", "/rate"),
             ("p50_us", "/latency_us/p50"),
             ("p99_us", "/latency_us/p99"),
             ("bytes_each", "/bytes_each"),
@@ -169,6 +170,7 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::bench::servers::cells;
+    use crate::bench::servers::foreign::Foreign;
 
     fn measured(subject: Subject, figures: &[f64]) -> Measured {
         let round = |figure: &f64| match figure.is_nan() {
@@ -191,13 +193,13 @@ mod tests {
                 measured(Subject::LimitA, &[5.0, 3.0, 4.0]),
                 measured(Subject::LimitB, &[3.5, f64::NAN, f64::NAN]),
                 measured(Subject::Peer("axum"), &[9.0, 7.0, 8.0]),
-                measured(Subject::Node, &[f64::NAN; 3]),
+                measured(Subject::Foreign(Foreign::Node), &[f64::NAN; 3]),
             ],
         );
         let line = &lines[0];
         assert_eq!(line.median(Subject::LimitA), Some(4.0));
         assert_eq!(line.limit(), Some(3.5));
-        assert_eq!(line.median(Subject::Node), None);
+        assert_eq!(line.median(Subject::Foreign(Foreign::Node)), None);
         let best = line.best_peer().map(|entry| entry.subject.name());
         assert_eq!(best, Some("axum"));
         let json = line.to_json();

@@ -1,8 +1,7 @@
 //! A curve for each server, both named at its end; the vertical scale is a logarithm.
 
-use super::svg::{Picture, WIDTH, class};
+use super::svg::{Picture, WIDTH};
 use crate::bench::servers::report::short;
-use crate::bench::servers::subjects::Subject;
 
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = WIDTH - 170.0;
@@ -12,22 +11,25 @@ const BOTTOM: f64 = 400.0;
 /// Names at the ends are at least so far apart.
 const NAME: f64 = 16.0;
 
-pub(super) struct Chart {
-    pub(super) x_title: &'static str,
-    pub(super) y_title: &'static str,
+pub(in crate::bench) struct Chart {
+    pub(in crate::bench) x_title: &'static str,
+    pub(in crate::bench) y_title: &'static str,
     /// Where, and what stands there; the first and the last are the ends of the scale.
-    pub(super) x_ticks: Vec<(f64, String)>,
-    pub(super) curves: Vec<Curve>,
+    pub(in crate::bench) x_ticks: Vec<(f64, String)>,
+    pub(in crate::bench) curves: Vec<Curve>,
 }
 
-pub(super) struct Curve {
-    pub(super) subject: Subject,
-    pub(super) points: Vec<(f64, f64)>,
+pub(in crate::bench) struct Curve {
+    /// What stands at its end.
+    pub(in crate::bench) name: String,
+    /// Whose colour it has: a server's name.
+    pub(in crate::bench) class: &'static str,
+    pub(in crate::bench) points: Vec<(f64, f64)>,
 }
 
 impl Chart {
     /// None if there is nothing to draw.
-    pub(super) fn draw(&self) -> Option<Picture> {
+    pub(in crate::bench) fn draw(&self) -> Option<Picture> {
         let scale = self.scale()?;
         let mut body = self.frame(&scale);
         for curve in &self.curves {
@@ -36,16 +38,14 @@ impl Chart {
                 format!("{x:.1},{y:.1}")
             });
             let points: Vec<_> = points.collect();
-            let style = if curve.subject == Subject::LimitA {
-                " dashed"
-            } else if curve.subject == Subject::Tidewire {
-                " thick"
-            } else {
-                ""
+            let style = match curve.class {
+                "limit" => " dashed",
+                "tidewire" => " thick",
+                _ => "",
             };
             body.push_str(&format!(
                 "<polyline class=\"curve{style} {}\" points=\"{}\"/>\n",
-                class(curve.subject),
+                curve.class,
                 points.join(" ")
             ));
         }
@@ -114,7 +114,7 @@ impl Chart {
     fn names(&self, scale: &Scale) -> String {
         let ends = self.curves.iter().filter_map(|curve| {
             let (_, value) = curve.points.last()?;
-            Some((scale.y(*value), curve.subject, *value))
+            Some((scale.y(*value), curve, *value))
         });
         let mut ends: Vec<_> = ends.collect();
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -128,8 +128,8 @@ impl Chart {
             end.0 = end.0.min(below);
             below = end.0 - NAME;
         }
-        let name = |(y, subject, value): &(f64, Subject, f64)| {
-            let (name, class) = (subject.name(), class(*subject));
+        let name = |(y, curve, value): &(f64, &Curve, f64)| {
+            let (name, class) = (&curve.name, curve.class);
             let weight = if name.starts_with("tidewire") {
                 "ours"
             } else {
@@ -172,7 +172,8 @@ mod tests {
 
     fn chart(values: &[f64]) -> Chart {
         let curve = |value: &f64| Curve {
-            subject: Subject::Tidewire,
+            name: "tidewire".to_owned(),
+            class: "tidewire",
             points: vec![(0.0, 2.0), (1.0, *value)],
         };
         Chart {

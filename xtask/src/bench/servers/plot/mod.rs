@@ -2,8 +2,8 @@
 //! hand as SVG, with colours for light and for dark pages.
 
 mod bars;
-mod curves;
-mod svg;
+pub(in crate::bench) mod curves;
+pub(in crate::bench) mod svg;
 
 use super::cells::Group;
 use super::subjects::Subject::{self, Tidewire};
@@ -81,7 +81,8 @@ fn size(lines: &[Line]) -> Chart {
             .iter()
             .filter_map(|line| Some(((line.cell.bytes as f64).log2(), line.shown(subject)?)));
         Curve {
-            subject,
+            name: subject.name().to_owned(),
+            class: subject.name(),
             points: points.collect(),
         }
     };
@@ -108,7 +109,8 @@ fn memory(lines: &[Line]) -> Chart {
             (grown > 0.0).then_some((point[0].as_f64()?, grown))
         });
         Curve {
-            subject,
+            name: subject.name().to_owned(),
+            class: subject.name(),
             points: points.collect(),
         }
     };
@@ -131,6 +133,6 @@ fn subjects(of: impl Fn(Subject) -> Curve) -> Vec<Curve> {
         .map(of)
         .filter(|curve| curve.points.len() > 1)
         .collect();
-    curves.sort_by_key(|curve| curve.subject == Tidewire);
+    curves.sort_by_key(|curve| curve.class == Tidewire.name());
     curves
 }

@@ -1,17 +1,18 @@
 //! What all pictures share: size, letters, colours.
 
+use crate::bench::servers::foreign::Foreign;
 use crate::bench::servers::subjects::Subject;
 
 pub(super) const WIDTH: f64 = 960.0;
 
 /// What is drawn, and how high it is.
-pub(super) struct Picture {
-    pub(super) height: f64,
-    pub(super) body: String,
+pub(in crate::bench) struct Picture {
+    pub(in crate::bench) height: f64,
+    pub(in crate::bench) body: String,
 }
 
 /// A whole file.
-pub(super) fn page(title: &str, picture: Picture) -> String {
+pub(in crate::bench) fn page(title: &str, picture: Picture) -> String {
     let (height, body) = (picture.height + 44.0, picture.body);
     let light = rules(|subject| colours(subject).0);
     let dark = rules(|subject| colours(subject).1);
@@ -64,6 +65,10 @@ fn colours(subject: Subject) -> (&'static str, &'static str) {
         Subject::Peer("tokio-websockets") => ("#8250df", "#bc8cff"),
         Subject::Peer("axum") => ("#bf3989", "#f778ba"),
         Subject::Peer(_) => ("#9a6700", "#e3b341"),
-        Subject::Node => ("#1a7f37", "#3fb950"),
+        Subject::Foreign(Foreign::Uwebsockets) => ("#57060a", "#ffc1ba"),
+        Subject::Foreign(Foreign::Node) => ("#1a7f37", "#3fb950"),
+        Subject::Foreign(Foreign::Socketio) => ("#0d5f4f", "#7ee0c6"),
+        Subject::Foreign(Foreign::Nchan) => ("#6e7781", "#d0d7de"),
+        Subject::Foreign(Foreign::Nats) => ("#3192aa", "#76e3ea"),
     }
 }

@@ -5,13 +5,14 @@
 //! root), everything runs on the machine's own loopback, and the run says so.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::exec;
+use crate::{exec, paths};
 
 /// The processors of the server and of the load.
 const SERVER_CPU: &str = "0";
@@ -61,6 +62,12 @@ impl Arena {
 
     pub(super) fn load(&self, program: &Path) -> Command {
         self.command(LOAD_CPU, program.as_os_str())
+    }
+
+    /// On both: where there are several servers, or one with several workers.
+    pub(super) fn both(&self, program: &Path) -> Command {
+        let both = format!("{SERVER_CPU},{LOAD_CPU}");
+        self.command(&both, program.as_os_str())
     }
 
     /// Every word of it replaces itself by the next, so that the process is the program's in the end.
@@ -131,10 +138,20 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command) -> Result<Self> {
+    fn start(mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null());
         let child = command.spawn()?;
         Ok(Self { child })
+    }
+
+    /// The same, with what it says in a file of the target directory, and waited for.
+    pub(super) fn start_logged(mut command: Command, program: &Path, name: &str) -> Result<Self> {
+        let log = paths::target().join(format!("bench-{name}.log"));
+        let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        command.stdout(log.try_clone()?).stderr(log);
+        let server = Self::start(command)?;
+        server.wait_for(program)?;
+        Ok(server)
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -142,7 +159,7 @@ impl Running {
     }
 
     /// Whether it has replaced the words in front of it: who is asked for its run time before is `sh`.
-    pub(super) fn wait_for(&self, program: &Path) -> Result<()> {
+    fn wait_for(&self, program: &Path) -> Result<()> {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let until = Instant::now() + Duration::from_secs(5);
         loop {
