@@ -50,6 +50,9 @@ impl Counters {
     }
 }
 
+/// A worker may have a part of so much more than the one with the fewest connections.
+const SHARE_EXCEEDED_BY: u64 = 32;
+
 /// What all workers have published.
 #[derive(Debug)]
 pub(crate) struct Board(Box<[[AtomicU64; Counters::COUNT]]>);
@@ -113,6 +116,22 @@ impl Status {
         others.sum::<u64>() as usize
     }
 
+    /// Where a new connection belongs if this worker, which has so many, has more than its share: to the one with the fewest, where it
+    /// is counted at once.
+    pub(crate) fn pass_on(&self, connections: usize) -> Option<usize> {
+        let others = self.board.0.iter().enumerate();
+        let others = others.filter(|(worker, _)| *worker != self.worker);
+        let counted = others.map(|(worker, [connections, ..])| (worker, connections));
+        let (worker, fewest) =
+            counted.min_by_key(|(_, connections)| connections.load(Ordering::Relaxed))?;
+        let few = fewest.load(Ordering::Relaxed);
+        (connections as u64 > few + few / SHARE_EXCEEDED_BY).then(|| {
+            // Until it publishes what it has itself.
+            fewest.fetch_add(1, Ordering::Relaxed);
+            worker
+        })
+    }
+
     fn others(&self) -> impl Iterator<Item = Counters> {
         let others = self.board.0.iter().enumerate();
         let others = others.filter(|(worker, _)| *worker != self.worker);
@@ -159,6 +178,11 @@ mod tests {
             status.publish();
         }
         assert_eq!(statuses[1].connections_of_others(), 5);
+        assert_eq!(statuses[2].pass_on(1), None, "none has fewer");
+        assert_eq!(statuses[2].pass_on(4), Some(0), "it has one");
+        assert_eq!(statuses[2].pass_on(4), Some(0), "two");
+        assert_eq!(statuses[2].pass_on(4), Some(1), "three, and the other two");
+        statuses.iter().for_each(Status::publish);
         let health: serde_json::Value = serde_json::from_str(&statuses[2].to_json()).unwrap();
         assert_eq!(
             (&health["connections"], &health["turns"], &health["workers"]),

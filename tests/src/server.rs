@@ -274,6 +274,28 @@ impl Server {
         }
     }
 
+    /// How many descriptors each of its readiness loops watches.
+    #[must_use]
+    #[track_caller]
+    pub fn watched(&self) -> Vec<usize> {
+        let directory = PathBuf::from(format!("/proc/{}", self.pid()));
+        let descriptors = std::fs::read_dir(directory.join("fd")).expect("its descriptors");
+        let is_epoll = |path: &PathBuf| {
+            let target = std::fs::read_link(path);
+            target.is_ok_and(|target| target.ends_with("anon_inode:[eventpoll]"))
+        };
+        let epolls = descriptors
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(is_epoll);
+        let watched = epolls.filter_map(|path| {
+            let info = directory.join("fdinfo").join(path.file_name()?);
+            let info = std::fs::read_to_string(info).ok()?;
+            Some(info.lines().filter(|line| line.starts_with("tfd:")).count())
+        });
+        watched.collect()
+    }
+
     /// The counters of `/health`.
     #[must_use]
     #[track_caller]

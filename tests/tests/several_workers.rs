@@ -182,3 +182,17 @@ fn what_came_together_wakes_a_worker_once() {
         "{turns} turns of three workers for {MESSAGES} messages to each of them"
     );
 }
+
+#[test]
+fn connections_are_spread_evenly() {
+    let server = start();
+    let _crowd = crowd(&server);
+    let watched = server.watched();
+    assert_eq!(watched.len(), 3, "{watched:?}");
+    let (most, fewest) = (watched.iter().max(), watched.iter().min());
+    assert!(
+        most.zip(fewest)
+            .is_some_and(|(most, fewest)| most - fewest <= 4),
+        "{watched:?}"
+    );
+}

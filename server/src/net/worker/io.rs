@@ -5,6 +5,7 @@ use std::mem;
 
 use tidewire_protocol::Transport;
 
+use super::mail::Mail;
 use super::stopping::Stopping;
 use super::{TOLD_BYTES_PER_FLUSH, Worker};
 use crate::ids::ConnId;
@@ -51,7 +52,10 @@ impl Worker {
                     refuse(stream, &self.date);
                     self.status.own.refused += 1;
                 }
-                Accepted::Stream(stream) => self.admit(stream, others),
+                Accepted::Stream(stream) => match self.status.pass_on(self.table.len()) {
+                    Some(worker) => self.peers.post(worker, Mail::Accepted(stream)),
+                    None => self.admit(stream, others),
+                },
                 Accepted::OnReserve(stream) => {
                     refuse(stream, &self.date);
                     listener.restore_reserve();
@@ -59,6 +63,14 @@ impl Worker {
                 }
             }
             self.worked = true;
+        }
+    }
+
+    /// Takes a connection that another worker had no room for beside its own.
+    pub(super) fn take_over(&mut self, stream: mio::net::TcpStream) {
+        // Who stops takes none.
+        if self.listener.is_some() {
+            self.admit(stream, self.status.connections_of_others());
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use mio::net::TcpStream;
 use tidewire_protocol::Prepared;
 
 use super::delivery::Asked;
@@ -43,6 +44,8 @@ pub(in crate::net) enum Mail {
     Publish(ConnId, Publish),
     /// The hub answers a call.
     Respond(ConnId, Response),
+    /// A new connection, from a worker that has more than its share.
+    Accepted(TcpStream),
     /// A message for those who are in a room of the relay, from a connection of another worker.
     Relayed(ConnId, RoomName, Prepared),
     /// So many bytes of what a connection sent to other workers have been dealt with.
@@ -171,7 +174,8 @@ impl Peers {
         }
     }
 
-    fn post(&mut self, worker: usize, mail: Mail) {
+    /// Adds to what goes to a worker.
+    pub(super) fn post(&mut self, worker: usize, mail: Mail) {
         if let Some(list) = self.outgoing.get_mut(worker) {
             list.push(mail);
         }
