@@ -10,6 +10,7 @@ use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
 use crate::message::Message;
 use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
+use crate::send::THROUGH_MAX;
 
 impl Connection {
     // ---- what the application does ----
@@ -55,12 +56,27 @@ impl Connection {
         message: &Message<'_>,
         write: impl FnOnce(&[IoSlice<'_>]) -> usize,
     ) -> Result<(), Misuse> {
+        self.send_all_through(std::slice::from_ref(message), write)
+    }
+
+    /// Sends several messages from where they lie, with one write: [`send_through`](Self::send_through) for many. What goes
+    /// through are the first [`SENT_THROUGH_MAX`](Self::SENT_THROUGH_MAX); more are queued behind them.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); nothing is written then.
+    pub fn send_all_through(
+        &mut self,
+        messages: &[Message<'_>],
+        write: impl FnOnce(&[IoSlice<'_>]) -> usize,
+    ) -> Result<(), Misuse> {
         self.check_open()?;
         self.sender.check_between_messages()?;
-        self.sender
-            .through(message.opcode(), message.payload(), write);
+        self.sender.through(messages, write);
         Ok(())
     }
+
+    /// How many messages one write of [`send_all_through`](Self::send_all_through) takes from where they lie.
+    pub const SENT_THROUGH_MAX: usize = THROUGH_MAX;
 
     /// Queues a large message with its memory: a server shares it, a client masks it in place if nobody else has it.
     ///

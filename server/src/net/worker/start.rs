@@ -28,8 +28,9 @@ use crate::timer::Wheel;
 use crate::transport::Date;
 use crate::transport::feeds::Feeds;
 
-/// The buffer that all connections are read into.
-const READ_BUFFER_BYTES: usize = 64 << 10;
+/// The buffer that all connections are read into: large messages, or many, should lie in it whole. Only what was read into has
+/// memory behind it.
+const READ_BUFFER_BYTES: usize = 512 << 10;
 
 /// Descriptors that are not for connections: standard streams, poll, listener, reserve, signals, files, and those of
 /// connections that are only told that all are taken.
