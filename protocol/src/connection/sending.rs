@@ -13,6 +13,9 @@ use crate::prepared::Prepared;
 use crate::send::THROUGH_MAX;
 
 impl Connection {
+    /// How many messages one write of [`send_all_through`](Self::send_all_through) takes from where they lie.
+    pub const SENT_THROUGH_MAX: usize = THROUGH_MAX;
+
     // ---- what the application does ----
 
     /// Queues a message.
@@ -60,7 +63,30 @@ impl Connection {
     }
 
     /// Sends several messages from where they lie, with one write: [`send_through`](Self::send_through) for many. What goes
-    /// through are the first [`SENT_THROUGH_MAX`](Self::SENT_THROUGH_MAX); more are queued behind them.
+    /// through are the first [`SENT_THROUGH_MAX`](Self::SENT_THROUGH_MAX); more are queued behind them. Without a message this
+    /// is a write of what is unsent.
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use tidewire_protocol::{Config, Connection};
+    /// # let mut connection = Connection::server(Config::default().into(), Instant::now());
+    /// # let now = Instant::now();
+    /// # let mut bytes = *b"\x81\x85\0\0\0\0Hello\x81\x85\0\0\0\0Hello";
+    /// # let mut input = &mut bytes[..];
+    /// // An echo of all messages that came together.
+    /// let mut messages = Vec::with_capacity(Connection::SENT_THROUGH_MAX);
+    /// while messages.len() < Connection::SENT_THROUGH_MAX
+    ///     && let Some(message) = connection.take_message(&mut input, now)
+    /// {
+    ///     messages.push(message);
+    /// }
+    /// connection.send_all_through(&messages, |slices| {
+    ///     // One vectored write, which takes everything.
+    ///     slices.iter().map(|slice| slice.len()).sum()
+    /// })?;
+    /// assert_eq!((messages.len(), connection.unsent_bytes()), (2, 0));
+    /// # Ok::<(), tidewire_protocol::Misuse>(())
+    /// ```
     ///
     /// # Errors
     /// As [`send`](Self::send); nothing is written then.
@@ -74,9 +100,6 @@ impl Connection {
         self.sender.through(messages, write);
         Ok(())
     }
-
-    /// How many messages one write of [`send_all_through`](Self::send_all_through) takes from where they lie.
-    pub const SENT_THROUGH_MAX: usize = THROUGH_MAX;
 
     /// Queues a large message with its memory: a server shares it, a client masks it in place if nobody else has it.
     ///

@@ -28,6 +28,12 @@ const LARGE_TEXT_BYTES: usize = 4 << 10;
 /// list of what is to be written does.
 const LARGE_ECHO_BYTES: usize = 16 << 10;
 
+/// So many times [`LARGE_ECHO_BYTES`] in large messages, less what came of others, make a connection one to be read in large
+/// pieces; and no more are remembered. In a large piece of small ones there would be a hundred thousand, and others would wait
+/// for all of them.
+const MOSTLY_LARGE: u8 = 8;
+const LARGE_COUNTED_MAX: usize = 16;
+
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
 
@@ -57,6 +63,8 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It follows a log that it has not been shown up to the head.
     pub(super) is_behind: bool,
+    /// How much more in large messages than others was echoed of late, as [`MOSTLY_LARGE`] counts.
+    large: u8,
     /// Its newest slot in the timer wheel.
     pub(super) scheduled: Option<Tick>,
 }
@@ -134,6 +142,7 @@ impl Conn {
             half_closed: false,
             dead: false,
             is_behind: false,
+            large: 0,
             rare: None,
             scheduled: None,
         }
@@ -164,6 +173,11 @@ impl Conn {
                     || self.has_stash() && web_socket.connection.transport() == Transport::Keep
             }
         }
+    }
+
+    /// Whether it is to be read in large pieces.
+    pub(super) const fn sends_large(&self) -> bool {
+        self.large >= MOSTLY_LARGE
     }
 
     fn has_stash(&self) -> bool {
@@ -233,7 +247,7 @@ impl Conn {
         } = web_socket;
         if *app == App::Echo {
             let stream = (!self.writable_interest).then_some(&self.stream);
-            return echo(connection, stream, input, now);
+            return echo(connection, stream, &mut self.large, input, now);
         }
         // One read can hold a thousand requests, and one answer can have 100 KiB.
         if web_socket.is_full() {
@@ -336,19 +350,26 @@ impl Conn {
 fn echo<'b>(
     connection: &mut Connection,
     mut stream: Option<&TcpStream>,
+    large: &mut u8,
     input: &mut &'b mut [u8],
     now: Instant,
 ) -> Option<Event<'b>> {
     loop {
         match connection.handle_input(input, now) {
             Some(Event::Message(message)) if message.payload().len() < LARGE_ECHO_BYTES => {
+                *large = large.saturating_sub(1);
                 // Refused while closing: then nobody waits for it.
                 let _ = connection.send(&message);
             }
             Some(Event::Message(message)) => {
+                let more = message.payload().len() / LARGE_ECHO_BYTES;
+                *large = LARGE_COUNTED_MAX.min(usize::from(*large) + more) as u8;
                 let _ = echo_large(connection, message, &mut stream, input, now);
             }
-            event => return event,
+            event => {
+                *large = large.saturating_sub(u8::from(event.is_some()));
+                return event;
+            }
         }
     }
 }

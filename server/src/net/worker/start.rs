@@ -28,7 +28,7 @@ use crate::timer::Wheel;
 use crate::transport::Date;
 use crate::transport::feeds::Feeds;
 
-/// The buffer that all connections are read into: large messages, or many, should lie in it whole. Only what was read into has
+/// The buffer that all connections are read into: several large messages should lie in it whole. Only what was read into has
 /// memory behind it.
 const READ_BUFFER_BYTES: usize = 512 << 10;
 
