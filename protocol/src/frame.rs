@@ -189,7 +189,7 @@ impl Header {
     }
 }
 
-/// The header of a final frame of data, without reserved bits, of less than 64 KiB: what nearly all frames have.
+/// The header of a final frame of data, without reserved bits: what nearly all frames have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlainHeader {
     pub(crate) opcode: Opcode,
@@ -215,7 +215,11 @@ impl PlainHeader {
             return None;
         }
         let (length, rest) = match second & LENGTH {
-            LENGTH_64 => return None,
+            LENGTH_64 => {
+                let (length, rest) = rest.split_first_chunk::<8>()?;
+                let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;
+                (length.checked_sub(0x1_0000)? + 0x1_0000, rest)
+            }
             LENGTH_16 => {
                 let (length, rest) = rest.split_first_chunk::<2>()?;
                 let length = u16::from_be_bytes(*length);

@@ -15,8 +15,8 @@ const OWN_BYTES_KEPT: usize = 256;
 /// unsent bytes, and a vectored write would carry next to nothing.
 const COPIED_BYTES_MAX: usize = 256;
 
-/// What one write is offered of the bytes that were queued before a message that is sent from where it lies.
-const OFFERED_SLICES_MAX: usize = 8;
+/// What one write is offered where bytes were queued before messages that are sent from where they lie.
+const OFFERED_SLICES_MAX: usize = 64;
 
 /// A list of parts that grew longer than this is not kept for others.
 const LIST_PARTS_KEPT_MAX: usize = 64;
@@ -119,14 +119,18 @@ impl Outbox {
     /// Offers `write` what is unsent, and `behind` it what is not queued; returns what it took.
     pub(crate) fn offer(
         &self,
-        behind: &[u8],
+        behind: &[IoSlice<'_>],
         write: impl FnOnce(&[IoSlice<'_>]) -> usize,
     ) -> usize {
+        if self.is_empty() {
+            return write(behind);
+        }
         let mut slices = [IoSlice::new(&[]); OFFERED_SLICES_MAX];
         let mut count = self.slices(&mut slices);
+        let (_, free) = slices.split_at_mut(count);
         // Where no slice is left for it, there is so much already that it does not matter where the rest waits.
-        if let Some(last) = slices.get_mut(count).filter(|_| !behind.is_empty()) {
-            *last = IoSlice::new(behind);
+        for (slice, behind) in free.iter_mut().zip(behind) {
+            *slice = IoSlice::new(behind);
             count += 1;
         }
         write(slices.split_at(count).0)

@@ -13,10 +13,14 @@ use crate::entropy::strong_entropy;
 use crate::error::Misuse;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Header, Opcode};
 use crate::mask::Mask;
+use crate::message::Message;
 use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
+
+/// Messages that one write is offered from where they lie.
+pub(crate) const THROUGH_MAX: usize = 32;
 
 /// Frames on their way out.
 #[derive(Debug)]
@@ -86,26 +90,65 @@ impl Sender {
         });
     }
 
-    /// Offers `write` what is unsent and behind it a whole message from where it lies, and queues what it does not take.
+    /// Offers `write` what is unsent and behind it whole messages from where they lie, and queues what it does not take.
     pub(crate) fn through(
         &mut self,
-        opcode: Opcode,
-        payload: &[u8],
+        messages: &[Message<'_>],
         write: impl FnOnce(&[IoSlice<'_>]) -> usize,
     ) {
-        let as_it_lies = self.side == Side::Server && !self.is_worth_compressing(payload.len());
-        let behind = if as_it_lies {
-            let header = Header::unmasked(opcode, payload.len());
-            self.outbox().append(|out| header.encode(out));
-            payload
+        let (offered, others) = messages.split_at(messages.len().min(THROUGH_MAX));
+        let as_they_lie = self.side == Side::Server
+            && offered
+                .iter()
+                .all(|message| !self.is_worth_compressing(message.payload().len()));
+        if as_they_lie {
+            self.offer(offered, write);
         } else {
-            self.message(opcode, payload);
-            &[]
-        };
+            self.queue(offered);
+            let taken = self.outbox().offer(&[], write);
+            self.transmitted(taken);
+        }
+        self.queue(others);
+    }
+
+    fn queue(&mut self, messages: &[Message<'_>]) {
+        for message in messages {
+            self.message(message.opcode(), message.payload());
+        }
+    }
+
+    /// The same for messages that are on the wire as they are.
+    fn offer(&mut self, messages: &[Message<'_>], write: impl FnOnce(&[IoSlice<'_>]) -> usize) {
+        with_output_buffer(|headers| {
+            headers.clear();
+            let mut lengths = [0; THROUGH_MAX];
+            for (message, length) in messages.iter().zip(&mut lengths) {
+                let before = headers.len();
+                Header::unmasked(message.opcode(), message.payload().len()).encode(headers);
+                *length = headers.len() - before;
+            }
+            let mut slices = [IoSlice::new(&[]); 2 * THROUGH_MAX];
+            let (pairs, _) = slices.as_chunks_mut::<2>();
+            let mut rest = &headers[..];
+            for ((message, length), pair) in messages.iter().zip(lengths).zip(pairs) {
+                let (header, behind) = rest.split_at(length);
+                rest = behind;
+                *pair = [header, message.payload()].map(IoSlice::new);
+            }
+            let (behind, _) = slices.split_at(2 * messages.len());
+            let taken = self.outbox().offer(behind, write);
+            self.take_rest(behind, taken);
+        });
+    }
+
+    /// What is unsent went first: queues what is left of `behind`.
+    fn take_rest(&mut self, behind: &[IoSlice<'_>], taken: usize) {
         let outbox = self.outbox();
         let queued = outbox.len();
-        let taken = outbox.offer(behind, write);
-        if let Some((_, rest)) = behind.split_at_checked(taken.saturating_sub(queued)) {
+        let mut gone = taken.saturating_sub(queued);
+        for slice in behind {
+            let (_, rest) = slice.split_at(gone.min(slice.len()));
+            gone -= slice.len() - rest.len();
             outbox.append(|out| out.extend_from_slice(rest));
         }
         self.transmitted(taken.min(queued));

@@ -9,7 +9,10 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use common::{Frame, Scenario, frames_in, read_frames};
 use tidewire_protocol::frame::Opcode;
-use tidewire_protocol::{DeflateAgreement, DeflateConfig, Message, Misuse, OwnedMessage};
+use tidewire_protocol::{
+    Connection, DeflateAgreement, DeflateConfig, Error, Event, Message, Misuse, OwnedMessage,
+    PeerError,
+};
 
 /// Too few bytes to be shared, and enough.
 const LENGTHS: [usize; 6] = [0, 125, 126, 256, 257, 70_000];
@@ -139,14 +142,14 @@ fn a_message_sent_through_is_that_of_the_plain_path_whatever_the_transport_takes
         let message = Message::text(&text);
         for new in [Scenario::server, Scenario::client] {
             // Without and with what waits before it, and with more of that than one write is offered.
-            for queued in [0, 1, 30] {
+            for queued in [0, 1, 40] {
                 let mut plain = new();
                 for _ in 0..queued {
                     plain.connection.send_owned(vec![9; 300]).unwrap();
                 }
                 plain.connection.send(&message).unwrap();
                 let plain = plain.flush();
-                for bytes_max in [0, 1, 5, 200, 304, 320, 310 * 30, usize::MAX] {
+                for bytes_max in [0, 1, 5, 200, 304, 320, 310 * 40, usize::MAX] {
                     let through = sent_through(new(), queued, &message, bytes_max);
                     assert_eq!(
                         through, plain,
@@ -171,6 +174,88 @@ fn a_message_sent_through_is_written_from_where_it_lies() {
         });
     assert_eq!(sending, Ok(()));
     assert_eq!(server.connection.unsent_bytes(), 0);
+}
+
+#[test]
+fn messages_sent_through_together_are_those_of_the_plain_path_whatever_the_transport_takes() {
+    let texts: Vec<String> = (0..Connection::SENT_THROUGH_MAX + 3)
+        .map(|number| "x".repeat(100 * number))
+        .collect();
+    let messages: Vec<_> = texts.iter().map(|text| Message::text(text)).collect();
+    for new in [Scenario::server, Scenario::client] {
+        for count in [0, 1, 2, messages.len()] {
+            let messages = &messages[..count];
+            let mut plain = new();
+            plain.connection.ping(b"first").unwrap();
+            for message in messages {
+                plain.connection.send(message).unwrap();
+            }
+            let plain = plain.flush();
+            for bytes_max in (0..60_000).step_by(499).chain([usize::MAX]) {
+                let mut scenario = new();
+                scenario.connection.ping(b"first").unwrap();
+                let mut sent = Vec::new();
+                let sending = scenario.connection.send_all_through(messages, |slices| {
+                    sent = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+                    sent.truncate(bytes_max);
+                    sent.len()
+                });
+                assert_eq!(sending, Ok(()));
+                sent.extend(scenario.flush());
+                assert!(sent == plain, "{count} messages, {bytes_max} bytes taken");
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_that_came_together_are_written_from_where_they_lie() {
+    let mut server = Scenario::server();
+    let mut bytes: Vec<u8> = [70_000, 20_000, 300]
+        .iter()
+        .flat_map(|&length| Frame::text("x".repeat(length)).masked([1, 2, 3, 4]))
+        .collect();
+    bytes.extend(Frame::ping("behind").masked([1, 2, 3, 4]));
+    let range = bytes.as_ptr_range();
+    let (mut input, now) = (&mut bytes[..], std::time::Instant::now());
+    let take = || server.connection.take_message(&mut input, now);
+    let messages: Vec<_> = std::iter::from_fn(take).collect();
+    let sending = server.connection.send_all_through(&messages, |slices| {
+        assert_eq!(slices.len(), 6);
+        let payloads = slices.iter().skip(1).step_by(2);
+        payloads.for_each(|slice| assert!(range.contains(&slice.as_ptr()), "no copy"));
+        slices.iter().map(|slice| slice.len()).sum()
+    });
+    assert_eq!(sending, Ok(()));
+    assert_eq!((messages.len(), server.connection.unsent_bytes()), (3, 0));
+    assert!(
+        matches!(
+            server.connection.handle_input(&mut input, now),
+            Some(Event::Ping(_))
+        ),
+        "what is no message is left"
+    );
+}
+
+#[test]
+fn text_that_is_none_ends_what_can_be_taken_and_fails_the_connection_afterwards() {
+    let mut server = Scenario::server();
+    let mut bytes = Frame::text("good").masked([1, 2, 3, 4]);
+    bytes.extend(Frame::text(b"bad \xff").masked([1, 2, 3, 4]));
+    bytes.extend(Frame::text("never seen").masked([1, 2, 3, 4]));
+    let (mut input, now) = (&mut bytes[..], std::time::Instant::now());
+    let connection = &mut server.connection;
+    assert_eq!(
+        connection.take_message(&mut input, now),
+        Some(Message::text("good"))
+    );
+    assert_eq!(connection.take_message(&mut input, now), None);
+    assert_eq!(connection.take_message(&mut input, now), None);
+    assert!(connection.is_open(), "what was taken can be answered");
+    let Some(Event::Closed(closed)) = connection.handle_input(&mut input, now) else {
+        panic!("it goes on");
+    };
+    assert_eq!(closed.error, Some(Error::Peer(PeerError::InvalidUtf8)));
 }
 
 #[test]

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    CUT_OFF, Frame, KEY, Observed, announcing, binary, close_frame, closed_by_peer, failed,
-    frames_in, observe, ping, pong, stream, text,
+    CUT_OFF, Frame, KEY, Observed, announcing, binary, close_frame, closed_by_peer, echo_together,
+    failed, frames_in, observe, observe_by, ping, pong, stream, text,
 };
 use proptest::prelude::*;
 use tidewire_protocol::{CloseFrame, Config, Event, LimitError, PeerError, Side, Transport};
@@ -321,19 +321,22 @@ fn all(sender: Side) -> Vec<Case> {
 }
 
 fn assert_observed(case: &Case, sender: Side, sizes: &[usize]) {
-    let Observed {
-        events,
-        sent,
-        transport,
-    } = observe(!sender, &config(), &case.bytes, sizes);
-    let Case { name, .. } = case;
-    // Not assert_eq on the whole: some messages are tens of thousands of bytes.
-    assert!(events == case.events, "{name}, in pieces of {sizes:?}");
-    assert!(
-        frames_in(&sent) == case.sent,
-        "{name}, in pieces of {sizes:?}"
-    );
-    assert_eq!(transport, Transport::Drop, "{name}");
+    let together = observe_by(echo_together, !sender, &config(), &case.bytes, sizes);
+    for observed in [observe(!sender, &config(), &case.bytes, sizes), together] {
+        let Observed {
+            events,
+            sent,
+            transport,
+        } = observed;
+        let Case { name, .. } = case;
+        // Not assert_eq on the whole: some messages are tens of thousands of bytes.
+        assert!(events == case.events, "{name}, in pieces of {sizes:?}");
+        assert!(
+            frames_in(&sent) == case.sent,
+            "{name}, in pieces of {sizes:?}"
+        );
+        assert_eq!(transport, Transport::Drop, "{name}");
+    }
 }
 
 /// [6455-5.1-2, 6455-5.1-4, 6455-5.2-2, 6455-5.2-3, 6455-5.5-1, 6455-5.5-2, 6455-7.1.7-1, 6455-7.1.7-2, 6455-7.1.7-4]

@@ -26,7 +26,7 @@ use crate::deflate::{Compression, Decompression, DeflateAgreement, DeflateConfig
 use crate::error::Error;
 use crate::event::{Closed, Event, Initiator};
 use crate::frame::Opcode;
-use crate::message::{Received, Receiver};
+use crate::message::{Message, Received, Receiver};
 use crate::send::{Keys, Sender};
 use crate::transport::Transport;
 
@@ -155,6 +155,26 @@ impl Connection {
                 Err(error) => self.fail(error, now),
             }
         }
+    }
+
+    /// Takes the next message from `input` if it lies there whole, in one frame that is not compressed. `None` leaves the rest,
+    /// whatever it is, to [`handle_input`](Self::handle_input).
+    ///
+    /// So messages that came together can be answered together, with one write
+    /// ([`send_all_through`](Self::send_all_through)), before a Close behind them is looked at.
+    pub fn take_message<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        now: Instant,
+    ) -> Option<Message<'b>> {
+        if !self.is_receiving() {
+            return None;
+        }
+        let message = self
+            .receiver
+            .receive_plain(input, !self.side(), &self.config)?;
+        self.handle_progress(now);
+        Some(message)
     }
 
     /// Takes note that the peer ended its half of the transport.

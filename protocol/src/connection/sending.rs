@@ -10,8 +10,12 @@ use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
 use crate::message::Message;
 use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
+use crate::send::THROUGH_MAX;
 
 impl Connection {
+    /// How many messages one write of [`send_all_through`](Self::send_all_through) takes from where they lie.
+    pub const SENT_THROUGH_MAX: usize = THROUGH_MAX;
+
     // ---- what the application does ----
 
     /// Queues a message.
@@ -55,10 +59,45 @@ impl Connection {
         message: &Message<'_>,
         write: impl FnOnce(&[IoSlice<'_>]) -> usize,
     ) -> Result<(), Misuse> {
+        self.send_all_through(std::slice::from_ref(message), write)
+    }
+
+    /// Sends several messages from where they lie, with one write: [`send_through`](Self::send_through) for many. What goes
+    /// through are the first [`SENT_THROUGH_MAX`](Self::SENT_THROUGH_MAX); more are queued behind them. Without a message this
+    /// is a write of what is unsent.
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use tidewire_protocol::{Config, Connection};
+    /// # let mut connection = Connection::server(Config::default().into(), Instant::now());
+    /// # let now = Instant::now();
+    /// # let mut bytes = *b"\x81\x85\0\0\0\0Hello\x81\x85\0\0\0\0Hello";
+    /// # let mut input = &mut bytes[..];
+    /// // An echo of all messages that came together.
+    /// let mut messages = Vec::with_capacity(Connection::SENT_THROUGH_MAX);
+    /// while messages.len() < Connection::SENT_THROUGH_MAX
+    ///     && let Some(message) = connection.take_message(&mut input, now)
+    /// {
+    ///     messages.push(message);
+    /// }
+    /// connection.send_all_through(&messages, |slices| {
+    ///     // One vectored write, which takes everything.
+    ///     slices.iter().map(|slice| slice.len()).sum()
+    /// })?;
+    /// assert_eq!((messages.len(), connection.unsent_bytes()), (2, 0));
+    /// # Ok::<(), tidewire_protocol::Misuse>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); nothing is written then.
+    pub fn send_all_through(
+        &mut self,
+        messages: &[Message<'_>],
+        write: impl FnOnce(&[IoSlice<'_>]) -> usize,
+    ) -> Result<(), Misuse> {
         self.check_open()?;
         self.sender.check_between_messages()?;
-        self.sender
-            .through(message.opcode(), message.payload(), write);
+        self.sender.through(messages, write);
         Ok(())
     }
 

@@ -339,6 +339,68 @@ pub(crate) struct Observed {
 
 /// Hands `bytes` to an echoing connection in pieces of these sizes (again and again), ends the transport, and tells all.
 pub(crate) fn observe(side: Side, config: &Config, bytes: &[u8], sizes: &[usize]) -> Observed {
+    observe_by(echo_one_by_one, side, config, bytes, sizes)
+}
+
+/// Handles all of an input, echoes the messages, and appends the events and what it has written itself.
+pub(crate) type EchoInput =
+    fn(&mut Scenario, &mut &mut [u8], &mut Vec<Event<'static>>, &mut Vec<u8>);
+
+fn echo_one_by_one(
+    scenario: &mut Scenario,
+    input: &mut &mut [u8],
+    events: &mut Vec<Event<'static>>,
+    _: &mut Vec<u8>,
+) {
+    while let Some(event) = scenario.connection.handle_input(input, scenario.now) {
+        if let Event::Message(message) = &event {
+            // Refused once a side has begun to close, which is right.
+            let _ = scenario.connection.send(message);
+        }
+        events.push(event.into_owned());
+    }
+}
+
+/// The same with one write for the messages that lie whole one behind the other.
+pub(crate) fn echo_together(
+    scenario: &mut Scenario,
+    input: &mut &mut [u8],
+    events: &mut Vec<Event<'static>>,
+    sent: &mut Vec<u8>,
+) {
+    let Scenario { connection, now } = scenario;
+    loop {
+        let mut messages = Vec::new();
+        while let Some(message) = connection.take_message(input, *now) {
+            messages.push(message);
+        }
+        let _ = connection.send_all_through(&messages, |slices| {
+            let before = sent.len();
+            slices
+                .iter()
+                .for_each(|slice| sent.extend_from_slice(slice));
+            sent.len() - before
+        });
+        let messages = messages.into_iter().map(Message::into_owned);
+        events.extend(messages.map(Event::Message));
+        let Some(event) = connection.handle_input(input, *now) else {
+            return;
+        };
+        if let Event::Message(message) = &event {
+            let _ = connection.send(message);
+        }
+        events.push(event.into_owned());
+    }
+}
+
+/// As [`observe`], by another way to echo.
+pub(crate) fn observe_by(
+    echo: EchoInput,
+    side: Side,
+    config: &Config,
+    bytes: &[u8],
+    sizes: &[usize],
+) -> Observed {
     let mut scenario = Scenario::new(side, config.clone());
     let (mut events, mut sent, mut rest) = (Vec::new(), Vec::new(), bytes);
     let mut sizes = sizes.iter().cycle();
@@ -347,13 +409,7 @@ pub(crate) fn observe(side: Side, config: &Config, bytes: &[u8], sizes: &[usize]
         let (piece, behind) = rest.split_at(size.min(rest.len()));
         let mut piece = piece.to_vec();
         let mut input = &mut piece[..];
-        while let Some(event) = scenario.connection.handle_input(&mut input, scenario.now) {
-            if let Event::Message(message) = &event {
-                // Refused once a side has begun to close, which is right.
-                let _ = scenario.connection.send(message);
-            }
-            events.push(event.into_owned());
-        }
+        echo(&mut scenario, &mut input, &mut events, &mut sent);
         assert!(input.is_empty(), "the connection left input behind");
         sent.extend(scenario.flush());
         rest = behind;

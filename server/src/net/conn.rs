@@ -24,9 +24,15 @@ const WRITES_PER_TURN_MAX: usize = 32;
 /// A text from this size on is written from where it lies.
 const LARGE_TEXT_BYTES: usize = 4 << 10;
 
-/// A message from this size on is sent back from where it lies, or with its memory. Below it one write for all that a read
-/// brought costs less than the copy does.
+/// A message from this size on is sent back from where it lies, or with its memory. Below it the copy costs less than a longer
+/// list of what is to be written does.
 const LARGE_ECHO_BYTES: usize = 16 << 10;
+
+/// So many times [`LARGE_ECHO_BYTES`] in large messages, less what came of others, make a connection one to be read in large
+/// pieces; and no more are remembered. In a large piece of small ones there would be a hundred thousand, and others would wait
+/// for all of them.
+const MOSTLY_LARGE: u8 = 8;
+const LARGE_COUNTED_MAX: usize = 16;
 
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
@@ -60,6 +66,8 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It follows a log that it has not been shown up to the head.
     pub(super) is_behind: bool,
+    /// How much more in large messages than others was echoed of late, as [`MOSTLY_LARGE`] counts.
+    large: u8,
     /// Its newest slot in the timer wheel.
     pub(super) scheduled: Option<Tick>,
 }
@@ -137,6 +145,7 @@ impl Conn {
             half_closed: false,
             dead: false,
             is_behind: false,
+            large: 0,
             rare: None,
             scheduled: None,
         }
@@ -187,6 +196,11 @@ impl Conn {
             State::WebSocket(web_socket) => web_socket.waiting_bytes,
         };
         self.is_paused() && waiting_bytes <= WAITING_BYTES_LOW
+    }
+
+    /// Whether it is to be read in large pieces.
+    pub(super) const fn sends_large(&self) -> bool {
+        self.large >= MOSTLY_LARGE
     }
 
     fn has_stash(&self) -> bool {
@@ -251,17 +265,18 @@ impl Conn {
         let State::WebSocket(web_socket) = &mut self.state else {
             return None;
         };
-        let stream = (!self.writable_interest).then_some(&self.stream);
-        // One read can hold a thousand requests, and one answer can have 100 KiB.
-        while !web_socket.is_full() {
-            match web_socket.connection.handle_input(input, now) {
-                Some(Event::Message(message)) if web_socket.app == App::Echo => {
-                    echo(&mut web_socket.connection, message, stream);
-                }
-                event => return event,
-            }
+        let WebSocket {
+            connection, app, ..
+        } = web_socket;
+        if *app == App::Echo {
+            let stream = (!self.writable_interest).then_some(&self.stream);
+            return echo(connection, stream, &mut self.large, input, now);
         }
-        None
+        // One read can hold a thousand requests, and one answer can have 100 KiB.
+        if web_socket.is_full() {
+            return None;
+        }
+        web_socket.connection.handle_input(input, now)
     }
 
     /// Sends a text if it is a WebSocket that is open. What the socket takes of a large one at once is not copied: hundreds may
@@ -275,7 +290,7 @@ impl Conn {
         let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest {
             connection.send(&message)
         } else {
-            send_through(connection, &message, &self.stream)
+            send_through(connection, &[message], &self.stream)
         };
     }
 
@@ -351,27 +366,88 @@ impl Conn {
     }
 }
 
-/// Sends a message back: a large one from where it lies, or with its memory.
-fn echo(connection: &mut Connection, message: Message<'_>, stream: Option<&TcpStream>) {
-    let is_large = message.payload().len() >= LARGE_ECHO_BYTES;
-    // Refused while closing: then nobody waits for it.
-    let _ = match (message, stream) {
-        (message, _) if !is_large => connection.send(&message),
-        (
-            message @ (Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_))),
-            Some(stream),
-        ) => send_through(connection, &message, stream),
-        (message, _) => connection.send_owned(message),
-    };
+/// Sends back what messages there are in `input`, up to an event of another kind. Large ones are written at once, while they are
+/// in a cache and their memory is the next one's; the socket is `None` while it is full.
+///
+/// It does not end because much is unsent, as then no more is read: an answer is as long as its question.
+fn echo<'b>(
+    connection: &mut Connection,
+    mut stream: Option<&TcpStream>,
+    large: &mut u8,
+    input: &mut &'b mut [u8],
+    now: Instant,
+) -> Option<Event<'b>> {
+    loop {
+        match connection.handle_input(input, now) {
+            Some(Event::Message(message)) if message.payload().len() < LARGE_ECHO_BYTES => {
+                *large = large.saturating_sub(1);
+                // Refused while closing: then nobody waits for it.
+                let _ = connection.send(&message);
+            }
+            Some(Event::Message(message)) => {
+                let more = message.payload().len() / LARGE_ECHO_BYTES;
+                *large = LARGE_COUNTED_MAX.min(usize::from(*large) + more) as u8;
+                let _ = echo_large(connection, message, &mut stream, input, now);
+            }
+            event => {
+                *large = large.saturating_sub(u8::from(event.is_some()));
+                return event;
+            }
+        }
+    }
 }
 
-/// Sends a message and writes what the socket takes of it; one that is broken is found out by the flush.
+/// Sends back a large message: with its memory, or from where it lies together with those behind it.
+fn echo_large<'b>(
+    connection: &mut Connection,
+    message: Message<'b>,
+    stream: &mut Option<&TcpStream>,
+    input: &mut &'b mut [u8],
+    now: Instant,
+) -> Result<(), Misuse> {
+    let Some(socket) = *stream else {
+        return connection.send_owned(message);
+    };
+    if matches!(
+        message,
+        Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_))
+    ) {
+        let messages = with_those_behind(message, connection, input, now);
+        send_through(connection, &messages, socket)?;
+    } else {
+        connection.send_owned(message)?;
+        send_through(connection, &[], socket)?;
+    }
+    *stream = stream.filter(|_| connection.unsent_bytes() == 0);
+    Ok(())
+}
+
+/// A message, and those that lie whole behind it, as many as one write takes.
+fn with_those_behind<'b>(
+    message: Message<'b>,
+    connection: &mut Connection,
+    input: &mut &'b mut [u8],
+    now: Instant,
+) -> Vec<Message<'b>> {
+    let mut messages = Vec::with_capacity(Connection::SENT_THROUGH_MAX);
+    messages.push(message);
+    while messages.len() < Connection::SENT_THROUGH_MAX
+        && let Some(message) = connection.take_message(input, now)
+    {
+        messages.push(message);
+    }
+    messages
+}
+
+/// Sends messages and writes what the socket takes of them; one that is broken is found out by the flush.
 fn send_through(
     connection: &mut Connection,
-    message: &Message<'_>,
+    messages: &[Message<'_>],
     mut stream: &TcpStream,
 ) -> Result<(), Misuse> {
-    connection.send_through(message, |slices| stream.write_vectored(slices).unwrap_or(0))
+    connection.send_all_through(messages, |slices| {
+        stream.write_vectored(slices).unwrap_or(0)
+    })
 }
 
 impl WebSocket {

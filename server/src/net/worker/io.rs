@@ -23,6 +23,9 @@ const READS_PER_TURN_MAX: usize = 4;
 /// What is read at once of a connection that speaks HTTP and sends no file: no more than a head can have.
 const HTTP_READ_BYTES: usize = 16 << 10;
 
+/// What is read at once of one that sends a file, or messages that are not large.
+const READ_BYTES: usize = 64 << 10;
+
 /// Unsent bytes, beside those of one message, above which a connection is closed as slow, if others write to it.
 const OUTBOX_BYTES_MAX: usize = 256 << 10;
 
@@ -127,7 +130,9 @@ impl Worker {
             }
             let size = match &conn.state {
                 State::Http(http) if !http.is_receiving() => HTTP_READ_BYTES,
-                State::Http(_) | State::WebSocket(_) => buffer.len(),
+                // A message that is left half-way has left the caches, too, when its turn comes again.
+                State::WebSocket(_) if conn.sends_large() => buffer.len(),
+                State::Http(_) | State::WebSocket(_) => READ_BYTES,
             };
             let (buffer, _) = buffer.split_at_mut(size);
             match conn.read(buffer) {

@@ -26,8 +26,9 @@ use crate::timer::Wheel;
 use crate::transport::Date;
 use crate::transport::feeds::{Feeds, Interest};
 
-/// The buffer that all connections are read into.
-const READ_BUFFER_BYTES: usize = 64 << 10;
+/// The buffer that all connections are read into: several large messages should lie in it whole. Only what was read into has
+/// memory behind it.
+const READ_BUFFER_BYTES: usize = 512 << 10;
 
 /// What a worker is put together from.
 pub(in crate::net) struct Parts {
