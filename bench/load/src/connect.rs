@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::frame::{self, Header};
 use crate::histogram::Histogram;
 use crate::net::{self, Poll};
-use crate::window::{Phase, Times, Window};
+use crate::window::{Load, Times, Window};
 use crate::{Target, meter};
 
 #[derive(Debug, clap::Args)]
@@ -71,34 +71,30 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         let client = connect.begin(number)?;
         connect.clients.push(client);
     }
-    connect.run()
+    let window = Window::run(options.target.pid, &options.times, &mut connect)?;
+    let latency = connect.latency.to_json();
+    window.close(connect.complete, json!({ "latency_us": latency }))
+}
+
+impl Load for Connect<'_> {
+    fn counts(&self) -> (u64, u64) {
+        (self.complete, self.complete)
+    }
+
+    fn forget(&mut self) {
+        self.complete = 0;
+        self.latency.clear();
+    }
+
+    fn turn(&mut self, buffer: &mut [u8]) -> Result<()> {
+        for index in 0..self.poll.wait(1_000_000_000)? {
+            self.serve(self.poll.ready(index).number, buffer)?;
+        }
+        Ok(())
+    }
 }
 
 impl Connect<'_> {
-    fn run(mut self) -> Result<Value> {
-        let mut window = Window::open(self.options.target.pid, &self.options.times);
-        let mut buffer = vec![0; 4096];
-        let mut seen = 0;
-        loop {
-            match window.phase(self.complete != seen, true)? {
-                Phase::WarmUp | Phase::Measured => {}
-                Phase::Begins => {
-                    self.complete = 0;
-                    self.latency.clear();
-                }
-                Phase::Over => break,
-            }
-            seen = self.complete;
-            for index in 0..self.poll.wait(1_000_000_000)? {
-                self.serve(self.poll.ready(index).number, &mut buffer)?;
-            }
-        }
-        window.close(
-            self.complete,
-            json!({ "latency_us": self.latency.to_json() }),
-        )
-    }
-
     fn begin(&mut self, number: usize) -> Result<Client> {
         let socket = net::connect(&self.options.target, self.begun)?;
         self.begun += 1;

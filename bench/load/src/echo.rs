@@ -14,7 +14,8 @@ use self::requests::Requests;
 use crate::content::Kind;
 use crate::histogram::Histogram;
 use crate::net::{self, Poll};
-use crate::window::{Phase, Times, Window};
+use crate::schedule::{Due, Schedule};
+use crate::window::{Load, Times, Window};
 use crate::{Target, meter};
 
 #[derive(Debug, clap::Args)]
@@ -77,20 +78,6 @@ struct Echo {
     schedule: Option<Schedule>,
 }
 
-/// The open loop's clock.
-struct Schedule {
-    interval: f64,
-    begin: u64,
-    /// Messages that have been due.
-    count: u64,
-}
-
-impl Schedule {
-    fn next(&self) -> u64 {
-        self.begin + (self.count as f64 * self.interval) as u64
-    }
-}
-
 impl Echo {
     fn connect(options: &Options) -> Result<Self> {
         let poll = Poll::new()?;
@@ -109,11 +96,6 @@ impl Echo {
             })
         });
         let connections = connections.collect::<Result<_>>()?;
-        let schedule = options.rate.map(|rate| Schedule {
-            interval: 1e9 / rate,
-            begin: meter::now(),
-            count: 0,
-        });
         Ok(Self {
             requests: Requests::new(
                 options.kind,
@@ -127,35 +109,18 @@ impl Echo {
             latency: Histogram::new(),
             is_timed: options.depth == 1 || options.rate.is_some(),
             answered: 0,
-            schedule,
+            schedule: options.rate.map(Schedule::new),
         })
     }
 
     fn run(mut self, options: &Options) -> Result<Value> {
-        let mut window = Window::open(options.target.pid, &options.times);
-        let mut buffer = vec![0; net::BUFFER];
         if self.schedule.is_none() {
             let now = meter::now();
             for number in 0..self.connections.len() {
                 self.allow(number, options.depth, now)?;
             }
         }
-        let mut seen = 0;
-        loop {
-            match window.phase(self.answered != seen, true)? {
-                Phase::WarmUp | Phase::Measured => {}
-                Phase::Begins => {
-                    self.answered = 0;
-                    self.latency.clear();
-                }
-                Phase::Over => break,
-            }
-            seen = self.answered;
-            let wait = self.send_what_is_due()?;
-            for index in 0..self.poll.wait(wait)? {
-                self.serve(index, &mut buffer)?;
-            }
-        }
+        let window = Window::run(options.target.pid, &options.times, &mut self)?;
         let latency = self.is_timed.then(|| self.latency.to_json());
         window.close(self.answered, json!({ "latency_us": latency }))
     }
@@ -164,13 +129,12 @@ impl Echo {
     fn send_what_is_due(&mut self) -> Result<u64> {
         let now = meter::now();
         while let Some(schedule) = &mut self.schedule {
-            let due = schedule.next();
-            if due > now {
-                return Ok(due - now);
+            match schedule.next(now) {
+                Due::In(nanoseconds) => return Ok(nanoseconds),
+                Due::Now { number, since } => {
+                    self.allow(number % self.connections.len(), 1, since)?;
+                }
             }
-            let number = schedule.count as usize % self.connections.len();
-            schedule.count += 1;
-            self.allow(number, 1, due)?;
         }
         Ok(1_000_000_000)
     }
@@ -231,6 +195,25 @@ impl Echo {
             None => self.allow(ready.number, complete, now),
             Some(_) => Ok(()),
         }
+    }
+}
+
+impl Load for Echo {
+    fn counts(&self) -> (u64, u64) {
+        (self.answered, self.answered)
+    }
+
+    fn forget(&mut self) {
+        self.answered = 0;
+        self.latency.clear();
+    }
+
+    fn turn(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let wait = self.send_what_is_due()?;
+        for index in 0..self.poll.wait(wait)? {
+            self.serve(index, buffer)?;
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,8 @@ use crate::dialect::Dialect;
 use crate::frame::{self, Header};
 use crate::histogram::Histogram;
 use crate::net::{self, Poll};
-use crate::window::{Phase, Times, Window};
+use crate::schedule::{Due, Schedule};
+use crate::window::{Load, Times, Window};
 use crate::{Target, meter};
 
 /// When nothing has come for this long, what the server says to who enters is over.
@@ -83,6 +84,9 @@ struct Fanout {
     connections: Vec<Connection>,
     publishers: Vec<Publisher>,
     is_stream: bool,
+    depth: usize,
+    /// None in a closed loop.
+    schedule: Option<Schedule>,
     room: Room,
 }
 
@@ -107,7 +111,34 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     let mut fanout = Fanout::connect(options)?;
     let mut buffer = vec![0; net::BUFFER];
     fanout.settle(&mut buffer)?;
-    fanout.run(options, &mut buffer)
+    fanout.schedule = options.rate.map(Schedule::new);
+    let window = Window::run(options.target.pid, &options.times, &mut fanout)?;
+    let room = fanout.room;
+    let more = json!({
+        "complete": room.complete,
+        "deliveries_each": options.followers - usize::from(options.without_sender),
+        "other": room.other,
+        "latency_us": room.last.to_json(),
+        "latency_each_us": room.each.to_json(),
+    });
+    window.close(room.delivered, more)
+}
+
+impl Load for Fanout {
+    /// A message to 9,000 is a tenth of a second's work: halves of it would be seen in the figure.
+    fn counts(&self) -> (u64, u64) {
+        (self.room.delivered, self.room.complete)
+    }
+
+    fn forget(&mut self) {
+        self.room.forget();
+    }
+
+    fn turn(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let wait = self.say_what_is_due();
+        self.send()?;
+        self.read(wait, buffer).map(drop)
+    }
 }
 
 impl Fanout {
@@ -118,6 +149,8 @@ impl Fanout {
             connections: Vec::with_capacity(options.followers + options.publishers),
             publishers: Vec::with_capacity(options.publishers),
             is_stream: options.stream,
+            depth: options.depth,
+            schedule: None,
             room: Room {
                 delivered: 0,
                 complete: 0,
@@ -166,57 +199,28 @@ impl Fanout {
 
     /// Reads what there is to read before the first message.
     fn settle(&mut self, buffer: &mut [u8]) -> Result<()> {
-        while self.turn(SETTLED, buffer)? > 0 {}
+        while self.read(SETTLED, buffer)? > 0 {}
         ensure!(self.room.delivered == 0, "a message before the first");
         Ok(())
     }
 
-    fn run(mut self, options: &Options, buffer: &mut [u8]) -> Result<Value> {
-        let mut window = Window::open(options.target.pid, &options.times);
-        let interval = options.rate.map(|rate| 1e9 / rate);
-        let (begin, mut due_count) = (meter::now(), 0_u64);
-        let (mut delivered, mut complete) = (0, 0);
-        loop {
-            // A message to 9,000 is a tenth of a second's work: halves of it would be seen in the figure.
-            let is_between = self.room.complete != complete;
-            match window.phase(self.room.delivered != delivered, is_between)? {
-                Phase::WarmUp | Phase::Measured => {}
-                Phase::Begins => self.room.forget(),
-                Phase::Over => break,
+    /// Returns how long it is until the next is due.
+    fn say_what_is_due(&mut self) -> u64 {
+        let now = meter::now();
+        while let Some(schedule) = &mut self.schedule {
+            match schedule.next(now) {
+                Due::In(nanoseconds) => return nanoseconds,
+                Due::Now { number, since } => self.say(number % self.publishers.len(), since),
             }
-            (delivered, complete) = (self.room.delivered, self.room.complete);
-            let now = meter::now();
-            let mut wait = 1_000_000_000;
-            match interval {
-                None => self.fill(options.depth, now),
-                Some(interval) => {
-                    let due = |count: u64| begin + (count as f64 * interval) as u64;
-                    while due(due_count) <= now {
-                        let number = due_count as usize % self.publishers.len();
-                        self.say(number, due(due_count));
-                        due_count += 1;
-                    }
-                    wait = due(due_count) - now;
-                }
-            }
-            self.send()?;
-            self.turn(wait, buffer)?;
         }
-        let room = self.room;
-        let more = json!({
-            "complete": room.complete,
-            "deliveries_each": options.followers - usize::from(options.without_sender),
-            "other": room.other,
-            "latency_us": room.last.to_json(),
-            "latency_each_us": room.each.to_json(),
-        });
-        window.close(room.delivered, more)
+        self.fill(now);
+        1_000_000_000
     }
 
     /// Closed loop: as many messages as may be in flight.
-    fn fill(&mut self, depth: usize, now: u64) {
+    fn fill(&mut self, now: u64) {
         for number in 0..self.publishers.len() {
-            while self.publishers[number].flights.len() < depth {
+            while self.publishers[number].flights.len() < self.depth {
                 self.say(number, now);
             }
         }
@@ -247,7 +251,7 @@ impl Fanout {
     }
 
     /// Reads from all who are ready, and returns how many they are.
-    fn turn(&mut self, wait: u64, buffer: &mut [u8]) -> Result<usize> {
+    fn read(&mut self, wait: u64, buffer: &mut [u8]) -> Result<usize> {
         let count = self.poll.wait(wait)?;
         for index in 0..count {
             let ready = self.poll.ready(index);

@@ -20,6 +20,7 @@ mod idle;
 mod meter;
 mod net;
 mod rooms;
+mod schedule;
 mod window;
 
 use std::net::SocketAddrV4;

@@ -10,7 +10,7 @@ use crate::fanout::flights::Flights;
 use crate::fanout::message::Messages;
 use crate::frame::{self, Header};
 use crate::net::{self, Poll};
-use crate::window::{Phase, Times, Window};
+use crate::window::{Load, Times, Window};
 use crate::{Target, meter};
 
 /// When nothing has come for this long, all have heard who came.
@@ -60,21 +60,25 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     let mut rooms = Rooms::connect(options)?;
     let mut buffer = vec![0; 64 << 10];
     rooms.join(options, &mut buffer)?;
-    let mut window = Window::open(options.target.pid, &options.times);
     for _ in 0..options.depth {
         rooms.say()?;
     }
-    let mut seen = 0;
-    loop {
-        match window.phase(rooms.answered != seen, true)? {
-            Phase::WarmUp | Phase::Measured => {}
-            Phase::Begins => rooms.answered = 0,
-            Phase::Over => break,
-        }
-        seen = rooms.answered;
-        rooms.turn(1_000_000_000, &mut buffer)?;
-    }
+    let window = Window::run(options.target.pid, &options.times, &mut rooms)?;
     window.close(rooms.answered, json!({ "rooms": options.rooms }))
+}
+
+impl Load for Rooms {
+    fn counts(&self) -> (u64, u64) {
+        (self.answered, self.answered)
+    }
+
+    fn forget(&mut self) {
+        self.answered = 0;
+    }
+
+    fn turn(&mut self, buffer: &mut [u8]) -> Result<()> {
+        self.read(1_000_000_000, buffer).map(drop)
+    }
 }
 
 impl Rooms {
@@ -116,9 +120,9 @@ impl Rooms {
                 let sent = net::send(&connection.socket, &request)?;
                 ensure!(sent == request.len(), "an empty socket is full");
             }
-            self.turn(0, buffer)?;
+            self.read(0, buffer)?;
         }
-        while self.turn(SETTLED, buffer)? > 0 {}
+        while self.read(SETTLED, buffer)? > 0 {}
         let wanted = 2 * options.rooms;
         ensure!(self.joined == wanted, "{} of {wanted} joined", self.joined);
         Ok(())
@@ -138,7 +142,8 @@ impl Rooms {
         Ok(())
     }
 
-    fn turn(&mut self, wait: u64, buffer: &mut [u8]) -> Result<usize> {
+    /// Reads from all who are ready, and returns how many they are.
+    fn read(&mut self, wait: u64, buffer: &mut [u8]) -> Result<usize> {
         let count = self.poll.wait(wait)?;
         for index in 0..count {
             let number = self.poll.ready(index).number;

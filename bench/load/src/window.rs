@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::meter::{self, Meter};
+use crate::net;
 
 /// After this long without any reply a run has failed.
 const STALLED: u64 = 10_000_000_000;
@@ -23,9 +24,21 @@ pub(crate) struct Times {
     warmup: f64,
 }
 
+/// A load, turn by turn.
+pub(crate) trait Load {
+    /// What came so far, and what is complete: a measurement begins and ends when something has just become so.
+    fn counts(&self) -> (u64, u64);
+
+    /// The warm-up is over: what was counted is to be forgotten.
+    fn forget(&mut self);
+
+    /// Sends what is to be sent, waits, and takes what came.
+    fn turn(&mut self, buffer: &mut [u8]) -> Result<()>;
+}
+
 /// What a turn of the loop is part of.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Phase {
+enum Phase {
     WarmUp,
     /// What was counted in the warm-up is to be forgotten now.
     Begins,
@@ -46,7 +59,27 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn open(pid: u32, times: &Times) -> Self {
+    /// Lets the load run for so long.
+    ///
+    /// # Errors
+    /// The load fails, or nothing comes for a long time.
+    pub(crate) fn run(pid: u32, times: &Times, load: &mut impl Load) -> Result<Self> {
+        let mut window = Self::open(pid, times);
+        let mut buffer = vec![0; net::BUFFER];
+        let (mut came, mut complete) = load.counts();
+        loop {
+            let now = load.counts();
+            match window.phase(now.0 != came, now.1 != complete)? {
+                Phase::WarmUp | Phase::Measured => {}
+                Phase::Begins => load.forget(),
+                Phase::Over => return Ok(window),
+            }
+            (came, complete) = load.counts();
+            load.turn(&mut buffer)?;
+        }
+    }
+
+    fn open(pid: u32, times: &Times) -> Self {
         let now = meter::now();
         Self {
             meter: Meter::of(pid),
@@ -65,7 +98,7 @@ impl Window {
     ///
     /// # Errors
     /// Nothing has come for a long time.
-    pub(crate) fn phase(&mut self, has_progress: bool, is_between: bool) -> Result<Phase> {
+    fn phase(&mut self, has_progress: bool, is_between: bool) -> Result<Phase> {
         let now = meter::now();
         if has_progress {
             self.progress = now;

@@ -10,7 +10,7 @@ use super::stage::{self, Server, built};
 use super::{home, provenance, save};
 
 /// Enough connections that both workers have about the same number.
-const LOAD: &str = "echo --path /echo --connections 200 --bytes 125 --depth 32";
+const LOAD: &str = "echo --path /echo --connections 800 --bytes 125 --depth 32";
 
 /// What a second worker should bring.
 const COST_MAX: f64 = 1.10;
@@ -119,7 +119,7 @@ impl Team {
 }
 
 const INTRODUCTION: &str = "\
-Echo of 125 B, 200 connections with 32 messages in flight each, the server with one worker and with two, on two processors that
+Echo of 125 B, 800 connections with 32 messages in flight each, the server with one worker and with two, on two processors that
 the load uses, too. *cost* is the run time of all the server's threads for a message; *speed* is messages by the run time of the
 thread that ran longest: what the server would do in a second if no worker ever waited for the load. `cargo xtask bench
 workers` runs it again.";

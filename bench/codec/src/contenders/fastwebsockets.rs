@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use fastwebsockets::{FragmentCollector, Frame, Payload, Role, WebSocket};
 
-use super::{Job, Outgoing};
+use super::{Job, Outgoing, masking, sending};
 use crate::transport::{Transport, complete};
 use crate::workload::{self, Incoming};
 
@@ -53,27 +53,28 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
     let mut socket = WebSocket::after_handshake(transport, role);
     // A client masks in place: what is lent to it must be a copy.
     let mut scratch = text.clone().into_bytes();
-    Box::new(move |messages| {
-        let before = written.get();
-        complete(async {
-            for _ in 0..messages {
-                let payload = if outgoing.client {
-                    scratch.copy_from_slice(black_box(text.as_bytes()));
-                    Payload::BorrowedMut(&mut scratch)
-                } else {
-                    Payload::Borrowed(black_box(text.as_bytes()))
-                };
-                let frame = if outgoing.binary {
-                    Frame::binary(payload)
-                } else {
-                    Frame::text(payload)
-                };
-                let sent = socket.write_frame(frame).await;
-                sent.expect("the transport takes everything");
-            }
-        });
-        written.get() - before
-    })
+    sending(
+        move || written.get(),
+        move |messages| {
+            complete(async {
+                for _ in 0..messages {
+                    let payload = if outgoing.client {
+                        scratch.copy_from_slice(black_box(text.as_bytes()));
+                        Payload::BorrowedMut(&mut scratch)
+                    } else {
+                        Payload::Borrowed(black_box(text.as_bytes()))
+                    };
+                    let frame = if outgoing.binary {
+                        Frame::binary(payload)
+                    } else {
+                        Frame::text(payload)
+                    };
+                    let sent = socket.write_frame(frame).await;
+                    sent.expect("the transport takes everything");
+                }
+            });
+        },
+    )
 }
 
 /// Sends one message to each of `followers` connections.
@@ -88,29 +89,23 @@ pub(crate) fn broadcast(bytes: usize, followers: u64) -> Job {
             )
         })
         .unzip();
-    Box::new(move |deliveries| {
-        let written = || -> u64 { counters.iter().map(|counter| counter.get()).sum() };
-        let before = written();
-        complete(async {
-            for _ in 0..deliveries / followers {
-                for socket in &mut sockets {
-                    let payload = Payload::Borrowed(black_box(text.as_bytes()));
-                    let sent = socket.write_frame(Frame::text(payload)).await;
-                    sent.expect("the transport takes everything");
+    sending(
+        move || counters.iter().map(|counter| counter.get()).sum(),
+        move |deliveries| {
+            complete(async {
+                for _ in 0..deliveries / followers {
+                    for socket in &mut sockets {
+                        let payload = Payload::Borrowed(black_box(text.as_bytes()));
+                        let sent = socket.write_frame(Frame::text(payload)).await;
+                        sent.expect("the transport takes everything");
+                    }
                 }
-            }
-        });
-        written() - before
-    })
+            });
+        },
+    )
 }
 
 /// Masks a buffer in place.
 pub(crate) fn mask(len: usize) -> Job {
-    let mut bytes = workload::noise(len);
-    Box::new(move |times| {
-        for _ in 0..times {
-            fastwebsockets::unmask(black_box(&mut bytes), black_box([1, 2, 3, 4]));
-        }
-        times * bytes.len() as u64
-    })
+    masking(len, fastwebsockets::unmask)
 }

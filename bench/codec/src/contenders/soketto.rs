@@ -7,7 +7,7 @@ use soketto::connection::{Builder, Mode, Receiver, Sender};
 use soketto::extension::Extension;
 use soketto::extension::deflate::Deflate;
 
-use super::{Job, Outgoing};
+use super::{Job, Outgoing, masking, sending};
 use crate::transport::{Transport, complete};
 use crate::workload::{self, Incoming};
 
@@ -61,26 +61,25 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
     let transport = Transport::write_only();
     let written = transport.written();
     let (mut sender, _receiver) = ends(transport, mode, outgoing.deflate);
-    Box::new(move |messages| {
-        let before = written.get();
-        complete(async {
-            for _ in 0..messages / outgoing.per_write {
-                for _ in 0..outgoing.per_write {
-                    let sent = if outgoing.binary {
-                        sender.send_binary(black_box(&text)).await
-                    } else {
-                        sender.send_text(black_box(&text)).await
-                    };
-                    sent.expect("the transport takes everything");
+    sending(
+        move || written.get(),
+        move |messages| {
+            complete(async {
+                for _ in 0..messages / outgoing.per_write {
+                    for _ in 0..outgoing.per_write {
+                        let sent = if outgoing.binary {
+                            sender.send_binary(black_box(&text)).await
+                        } else {
+                            sender.send_text(black_box(&text)).await
+                        };
+                        sent.expect("the transport takes everything");
+                    }
+                    let flushed = sender.flush().await;
+                    flushed.expect("the transport takes everything");
                 }
-                sender
-                    .flush()
-                    .await
-                    .expect("the transport takes everything");
-            }
-        });
-        written.get() - before
-    })
+            });
+        },
+    )
 }
 
 /// Sends one message to each of `followers` connections.
@@ -90,34 +89,28 @@ pub(crate) fn broadcast(bytes: usize, followers: u64) -> Job {
     let (counters, mut ends): (Vec<_>, Vec<_>) = transports
         .map(|transport| (transport.written(), ends(transport, Mode::Server, false)))
         .unzip();
-    Box::new(move |deliveries| {
-        let written = || -> u64 { counters.iter().map(|counter| counter.get()).sum() };
-        let before = written();
-        complete(async {
-            for _ in 0..deliveries / followers {
-                for (sender, _) in &mut ends {
-                    let sent = sender.send_text(black_box(&text)).await;
-                    sent.expect("the transport takes everything");
-                    sender
-                        .flush()
-                        .await
-                        .expect("the transport takes everything");
+    sending(
+        move || counters.iter().map(|counter| counter.get()).sum(),
+        move |deliveries| {
+            complete(async {
+                for _ in 0..deliveries / followers {
+                    for (sender, _) in &mut ends {
+                        let sent = sender.send_text(black_box(&text)).await;
+                        sent.expect("the transport takes everything");
+                        let flushed = sender.flush().await;
+                        flushed.expect("the transport takes everything");
+                    }
                 }
-            }
-        });
-        written() - before
-    })
+            });
+        },
+    )
 }
 
 /// Masks a buffer in place.
 pub(crate) fn mask(len: usize) -> Job {
-    let mut bytes = workload::noise(len);
-    Box::new(move |times| {
-        for _ in 0..times {
-            let mut header = Header::new(OpCode::Binary);
-            header.set_masked(true).set_mask(black_box(0x0102_0304));
-            Codec::apply_mask(&header, black_box(&mut bytes));
-        }
-        times * bytes.len() as u64
+    masking(len, |bytes, key| {
+        let mut header = Header::new(OpCode::Binary);
+        header.set_masked(true).set_mask(u32::from_be_bytes(key));
+        Codec::apply_mask(&header, bytes);
     })
 }

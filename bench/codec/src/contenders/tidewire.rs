@@ -11,7 +11,7 @@ use tidewire_protocol::{
     Config, Connection, DeflateAgreement, DeflateConfig, Event, Message, Prepared,
 };
 
-use super::{Job, Outgoing};
+use super::{Job, Outgoing, masking, sending};
 use crate::transport::Transport;
 use crate::workload::{self, Incoming, READ_BYTES};
 
@@ -81,25 +81,26 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
     }
     let mut transport = Transport::write_only();
     let written = transport.written();
-    Box::new(move |messages| {
-        let before = written.get();
-        for _ in 0..messages / outgoing.per_write {
-            for left in (0..outgoing.per_write).rev() {
-                let sent = if outgoing.binary {
-                    connection.send_owned(black_box(&shared).clone())
-                } else if left == 0 {
-                    // The last one takes with it all that waits.
-                    let message = Message::text(black_box(&text));
-                    connection.send_through(&message, |slices| transport.write_vectored(slices))
-                } else {
-                    connection.send(&Message::text(black_box(&text)))
-                };
-                sent.expect("it is open");
+    sending(
+        move || written.get(),
+        move |messages| {
+            for _ in 0..messages / outgoing.per_write {
+                for left in (0..outgoing.per_write).rev() {
+                    let sent = if outgoing.binary {
+                        connection.send_owned(black_box(&shared).clone())
+                    } else if left == 0 {
+                        // The last one takes with it all that waits.
+                        let message = Message::text(black_box(&text));
+                        connection.send_through(&message, |slices| transport.write_vectored(slices))
+                    } else {
+                        connection.send(&Message::text(black_box(&text)))
+                    };
+                    sent.expect("it is open");
+                }
+                transmit(&mut connection, &mut transport);
             }
-            transmit(&mut connection, &mut transport);
-        }
-        written.get() - before
-    })
+        },
+    )
 }
 
 /// Sends one message to each of `followers` connections.
@@ -109,17 +110,18 @@ pub(crate) fn broadcast(bytes: usize, followers: u64) -> Job {
     let mut connections: Vec<_> = (0..followers).map(connection).collect();
     let mut transport = Transport::write_only();
     let written = transport.written();
-    Box::new(move |deliveries| {
-        let before = written.get();
-        for _ in 0..deliveries / followers {
-            let prepared = Prepared::new(&Message::text(black_box(&text)));
-            for connection in &mut connections {
-                connection.send_prepared(&prepared).expect("it is open");
-                transmit(connection, &mut transport);
+    sending(
+        move || written.get(),
+        move |deliveries| {
+            for _ in 0..deliveries / followers {
+                let prepared = Prepared::new(&Message::text(black_box(&text)));
+                for connection in &mut connections {
+                    connection.send_prepared(&prepared).expect("it is open");
+                    transmit(connection, &mut transport);
+                }
             }
-        }
-        written.get() - before
-    })
+        },
+    )
 }
 
 fn transmit(connection: &mut Connection, transport: &mut Transport) {
@@ -133,24 +135,7 @@ fn transmit(connection: &mut Connection, transport: &mut Transport) {
 
 /// Masks a buffer in place.
 pub(crate) fn mask(len: usize) -> Job {
-    let mut bytes = workload::noise(len);
-    Box::new(move |times| {
-        for _ in 0..times {
-            Mask::new(black_box([1, 2, 3, 4])).apply(black_box(&mut bytes));
-        }
-        times * bytes.len() as u64
-    })
-}
-
-/// Checks text.
-pub(crate) fn utf8(text: String) -> Job {
-    Box::new(move |times| {
-        for _ in 0..times {
-            let checked = tidewire_protocol::utf8::check(black_box(text.as_bytes()));
-            assert!(black_box(checked).is_ok());
-        }
-        times * text.len() as u64
-    })
+    masking(len, |bytes, key| Mask::new(key).apply(bytes))
 }
 
 /// A payload as it is on the wire, compressed by itself.

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Bytes, Message, Utf8Bytes, WebSocket};
 
-use super::{Job, Outgoing};
+use super::{Job, Outgoing, sending};
 use crate::transport::Transport;
 use crate::workload::{self, Incoming};
 
@@ -46,41 +46,38 @@ pub(crate) fn send(outgoing: Outgoing) -> Job {
     let transport = Transport::write_only();
     let written = transport.written();
     let mut socket = socket(transport, role);
-    Box::new(move |messages| {
-        let before = written.get();
-        for _ in 0..messages / outgoing.per_write {
-            for _ in 0..outgoing.per_write {
-                let message = black_box(&message).clone();
-                socket.write(message).expect("it is open");
+    sending(
+        move || written.get(),
+        move |messages| {
+            for _ in 0..messages / outgoing.per_write {
+                for _ in 0..outgoing.per_write {
+                    let message = black_box(&message).clone();
+                    socket.write(message).expect("it is open");
+                }
+                socket.flush().expect("the transport takes everything");
             }
-            socket.flush().expect("the transport takes everything");
-        }
-        written.get() - before
-    })
+        },
+    )
 }
 
 /// Sends one message to each of `followers` connections.
 pub(crate) fn broadcast(bytes: usize, followers: u64) -> Job {
     let text = workload::ascii(bytes);
-    let connection = |_| socket(Transport::write_only(), Role::Server);
-    let mut sockets: Vec<_> = (0..followers).map(connection).collect();
-    Box::new(move |deliveries| {
-        let written = |sockets: &[WebSocket<Transport>]| -> u64 {
-            sockets
-                .iter()
-                .map(|socket| socket.get_ref().written().get())
-                .sum()
-        };
-        let before = written(&sockets);
-        for _ in 0..deliveries / followers {
-            let shared = Bytes::copy_from_slice(black_box(text.as_bytes()));
-            let shared = Utf8Bytes::try_from(shared).expect("it is text");
-            for socket in &mut sockets {
-                socket
-                    .send(Message::Text(shared.clone()))
-                    .expect("it is open");
+    let transports = (0..followers).map(|_| Transport::write_only());
+    let (counters, mut sockets): (Vec<_>, Vec<_>) = transports
+        .map(|transport| (transport.written(), socket(transport, Role::Server)))
+        .unzip();
+    sending(
+        move || counters.iter().map(|counter| counter.get()).sum(),
+        move |deliveries| {
+            for _ in 0..deliveries / followers {
+                let shared = Bytes::copy_from_slice(black_box(text.as_bytes()));
+                let shared = Utf8Bytes::try_from(shared).expect("it is text");
+                for socket in &mut sockets {
+                    let message = Message::Text(shared.clone());
+                    socket.send(message).expect("it is open");
+                }
             }
-        }
-        written(&sockets) - before
-    })
+        },
+    )
 }

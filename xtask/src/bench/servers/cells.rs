@@ -78,14 +78,13 @@ fn all() -> Vec<Cell> {
 }
 
 /// One of each sort.
-const QUICK: [&str; 8] = [
+const QUICK: [&str; 7] = [
     "echo 125 B binary, 50 connections, 1 in flight",
     "echo 125 B ASCII, 50 connections, 32 in flight",
     "echo 16 KiB binary, 50 connections, 32 in flight",
     "deflate 1 KiB JSON, 50 connections, 32 in flight",
     "fan-out to 1000, 125 B, 1 publisher, 1 in flight",
     "fan-out to 1000, 125 B, 1 publisher, 16 in flight",
-    "latency of a fan-out to 1000, 125 B, at half of the capacity",
     "connect, upgrade, close, 50 at a time",
 ];
 
