@@ -3,7 +3,7 @@
 //!
 //! * [`handshake`]: HTTP in, the accept key out, for servers and clients.
 //! * [`Connection`]: everything after the handshake, for both sides.
-//! * [`Prepared`]: a message encoded once for many connections.
+//! * [`Prepared`]: a message encoded once for many connections; [`Batch`]: several that go out together.
 //! * [`DeflateConfig`]: permessage-deflate: what is offered, accepted and agreed on.
 //! * [`frame`], [`mask`], [`utf8`], [`close`]: the parts, for those who build something else with them.
 //! * [`guide`]: how to put I/O around it: threads, mio, async; timers, backpressure, memory, costs.
@@ -124,6 +124,7 @@ pub mod mask;
 pub mod utf8;
 
 mod assembly;
+mod batch;
 mod config;
 mod connection;
 mod entropy;
@@ -140,6 +141,7 @@ mod prepared;
 mod send;
 mod transport;
 
+pub use batch::Batch;
 pub use close::{CloseCode, CloseFrame};
 pub use config::{Config, Delivery};
 pub use connection::Connection;

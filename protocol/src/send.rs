@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use rand::RngExt as _;
 
 use crate::Side;
+use crate::batch::Batch;
 use crate::close::CloseFrame;
 use crate::deflate::{Compression, with_output_buffer};
 use crate::entropy::strong_entropy;
@@ -229,6 +230,17 @@ impl Sender {
             (Side::Client, _) => return self.message(prepared.opcode(), prepared.payload()),
         };
         self.outbox().append_shared(frame);
+    }
+
+    /// Queues messages that were encoded before; a server that does not compress shares all their bytes as one.
+    pub(crate) fn batch(&mut self, batch: &Batch) {
+        if let (Side::Server, None) = (self.side, &self.compression) {
+            self.outbox().append_shared(batch.frames());
+        } else {
+            for prepared in batch.messages() {
+                self.prepared(prepared);
+            }
+        }
     }
 
     /// Queues a whole message with its memory, which is shared with whoever else has it.

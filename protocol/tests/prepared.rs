@@ -8,7 +8,7 @@ use std::io::IoSlice;
 
 use common::{Frame, Scenario, frames_in};
 use tidewire_protocol::frame::Opcode;
-use tidewire_protocol::{Message, Prepared, Side};
+use tidewire_protocol::{Batch, DeflateAgreement, DeflateConfig, Message, Prepared, Side};
 
 fn plain(mut scenario: Scenario, message: &Message<'_>) -> Vec<u8> {
     scenario.connection.send(message).unwrap();
@@ -105,4 +105,44 @@ fn prepared_messages_are_equal_where_their_bytes_are() {
     let prepare = |text| Prepared::new(&Message::text(text));
     assert_eq!(prepare("same"), prepare("same"));
     assert_ne!(prepare("one"), prepare("two"));
+}
+
+#[test]
+fn a_batch_is_its_messages_one_behind_the_other_on_every_connection() {
+    let prepared: Vec<Prepared> = ["", "one", &"two ".repeat(100), "three"]
+        .map(|text| Prepared::new(&Message::text(text)))
+        .into();
+    for count in 0..=prepared.len() {
+        let (messages, _) = prepared.split_at(count);
+        let batch = Batch::new(messages.to_vec());
+        assert_eq!(batch.messages(), messages);
+        for new in [Scenario::server, Scenario::client, deflating] {
+            let (mut together, mut each) = (new(), new());
+            together.connection.send_batch(&batch).unwrap();
+            for message in messages {
+                each.connection.send_prepared(message).unwrap();
+            }
+            assert_eq!(together.flush(), each.flush(), "{count} messages");
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_one_shares_its_bytes() {
+    let prepared = Prepared::new(&Message::binary(&[7; 1000]));
+    let batch = Batch::new(vec![prepared.clone()]);
+    assert_eq!(batch.frames().as_ptr(), prepared.frame().as_ptr());
+}
+
+fn deflating() -> Scenario {
+    let mut server = Scenario::server();
+    let agreement = DeflateAgreement {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        server_max_window_bits: 15,
+        client_max_window_bits: 15,
+    };
+    let connection = &mut server.connection;
+    connection.enable_deflate(&DeflateConfig::default(), agreement);
+    server
 }

@@ -148,9 +148,12 @@ impl Chat {
             return lines;
         };
         let sender = (!append.comes_back()).then_some(append.conn);
-        if let Some((shared, mut live)) = self.feeds.announce(entry, sender)
-            && !live.is_empty()
-        {
+        let Some(shared) = self.feeds.push(entry, sender) else {
+            return lines;
+        };
+        let mut live = self.feeds.live(&append.log);
+        live.retain(|conn| Some(*conn) != sender);
+        if !live.is_empty() {
             live.sort_unstable_by_key(|conn| conn.index);
             let live: Vec<String> = live.iter().map(|conn| conn.index.to_string()).collect();
             lines.push(format!(

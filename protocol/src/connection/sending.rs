@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::time::Instant;
 
 use super::{Connection, Phase};
+use crate::batch::Batch;
 use crate::close::{CloseCode, CloseFrame};
 use crate::error::Misuse;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Opcode};
@@ -121,6 +122,18 @@ impl Connection {
         self.check_open()?;
         self.sender.check_between_messages()?;
         self.sender.prepared(prepared);
+        Ok(())
+    }
+
+    /// Queues messages that were encoded before and put together.
+    ///
+    /// # Errors
+    /// [`Misuse::Closed`] once the connection is closing or closed, [`Misuse::UnfinishedMessage`] between the fragments of
+    /// another message.
+    pub fn send_batch(&mut self, batch: &Batch) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender.batch(batch);
         Ok(())
     }
 

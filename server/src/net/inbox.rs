@@ -115,24 +115,24 @@ impl<T> Sender<T> {
 
 /// Messages for one of several workers, and what they weigh.
 #[derive(Debug)]
-pub(super) struct Batch<T> {
+pub(super) struct Delivery<T> {
     pub(super) messages: Vec<T>,
     pub(super) bytes: usize,
 }
 
-/// Adds a batch to each list, to all at once: whatever a worker then does, the others have theirs before they can hear of it.
+/// Adds a delivery to each list, to all at once: whatever a worker then does, the others have theirs before they can hear of it.
 /// Waits first while a list weighs too much.
-pub(super) fn send_together<T>(senders: &[&Sender<T>], batches: Vec<Batch<T>>) {
-    for (sender, batch) in senders.iter().zip(&batches) {
-        if !batch.messages.is_empty() {
+pub(super) fn send_together<T>(senders: &[&Sender<T>], deliveries: Vec<Delivery<T>>) {
+    for (sender, delivery) in senders.iter().zip(&deliveries) {
+        if !delivery.messages.is_empty() {
             sender.wait_for_room();
         }
     }
     // Nobody else takes more than one of these locks at a time.
     let mut lists: Vec<_> = senders.iter().map(|sender| sender.shared.lock()).collect();
-    let added = lists.iter_mut().zip(batches);
+    let added = lists.iter_mut().zip(deliveries);
     let begun: Vec<bool> = added
-        .map(|(list, batch)| list.add(batch.messages, batch.bytes))
+        .map(|(list, delivery)| list.add(delivery.messages, delivery.bytes))
         .collect();
     drop(lists);
     for (sender, is_begun) in senders.iter().zip(begun) {
@@ -204,7 +204,7 @@ mod tests {
         let mut inbox = Inbox::new(poll.registry(), Token(7)).unwrap();
         let sender = inbox.sender();
         let send = |messages, bytes| {
-            send_together(&[&sender], vec![Batch { messages, bytes }]);
+            send_together(&[&sender], vec![Delivery { messages, bytes }]);
         };
         std::thread::scope(|scope| {
             send(vec![0], BYTES_MAX + 1);

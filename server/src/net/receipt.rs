@@ -30,9 +30,9 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
-    /// A message was queued.
-    pub(super) const fn sent(&mut self, is_urgent: bool) {
-        self.unconfirmed = self.unconfirmed.saturating_add(1);
+    /// Messages were queued.
+    pub(super) const fn sent(&mut self, messages: usize, is_urgent: bool) {
+        self.unconfirmed = self.unconfirmed.saturating_add(messages as u16);
         self.is_urgent |= is_urgent;
     }
 
@@ -81,10 +81,10 @@ mod tests {
     fn one_ping_is_out_and_confirms_what_was_sent_before_it() {
         let mut receipt = Receipt::default();
         assert!(!receipt.is_due());
-        receipt.sent(true);
+        receipt.sent(1, true);
         assert!(receipt.is_due());
         let first = receipt.ask(progress(1));
-        receipt.sent(true);
+        receipt.sent(1, true);
         assert!(!receipt.is_due(), "one is out");
         assert_eq!(receipt.confirmed(b"x"), None);
         assert_eq!(receipt.confirmed(&first), Some(progress(1)));
@@ -99,9 +99,9 @@ mod tests {
     #[test]
     fn what_is_not_urgent_is_confirmed_many_at_once() {
         let mut receipt = Receipt::default();
-        (1..UNCONFIRMED_MAX).for_each(|_| receipt.sent(false));
+        (1..UNCONFIRMED_MAX).for_each(|_| receipt.sent(1, false));
         assert!(!receipt.is_due());
-        receipt.sent(false);
+        receipt.sent(1, false);
         assert!(receipt.is_due());
     }
 }

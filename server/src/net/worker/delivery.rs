@@ -2,7 +2,6 @@
 //! everybody who follows gets it.
 
 use std::mem;
-use std::sync::Arc;
 
 use tidewire_protocol::CloseCode;
 
@@ -11,7 +10,7 @@ use super::chat::weight;
 use crate::chat::{Append, Follow, Part, Reading, appended, gap_text, history};
 use crate::ids::{ConnId, LogName};
 use crate::log::{
-    AppendError, Entry, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
+    AppendError, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
 use crate::transport::feeds::{Read, Shared, Step};
 use crate::transport::published;
@@ -163,7 +162,7 @@ impl Worker {
                 }
                 Context::Publish(conn, log) => {
                     if let Ok(Placed::New(entry)) = &result {
-                        self.announce(entry, None);
+                        self.announce(entry, None, None);
                     }
                     self.respond(conn, &published(&log, &result));
                 }
@@ -186,45 +185,35 @@ impl Worker {
 
     fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
         let ack = appended(append, result.as_ref());
-        if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(append.conn, &append.log, ack)) {
-            self.say(append.conn, &ack);
-        }
         if let Ok(Placed::New(entry)) = result {
             let sender = (!append.comes_back()).then_some(append.conn);
-            self.announce(entry, sender);
+            return self.announce(entry, sender, ack.map(|ack| (append.conn, ack)));
         }
-    }
-
-    /// Everybody who follows the log gets the entry: at once, or when there is room for it.
-    pub(super) fn announce(&mut self, entry: &Arc<Entry>, sender: Option<ConnId>) {
-        let Some((shared, live)) = self.feeds.announce(Arc::clone(entry), sender) else {
-            return;
-        };
-        for follower in live {
-            let Some(conn) = self.table.get_mut(follower) else {
-                continue;
-            };
-            if conn.unsent_bytes() > OUTBOX_BYTES_HIGH {
-                match self.feeds.fall_behind(follower, entry, self.now.instant) {
-                    None => self.note_behind(follower),
-                    Some(position) => self.give_up(follower, Some(position)),
-                }
-            } else {
-                self.send_entry(follower, &shared);
-            }
+        // Behind the acks that wait with entries.
+        self.deliver();
+        if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(append.conn, &append.log, ack)) {
+            self.say(append.conn, &ack);
         }
     }
 
     /// Queues an entry on a connection of either kind.
-    fn send_entry(&mut self, id: ConnId, shared: &Shared) {
+    pub(super) fn send_entry(&mut self, id: ConnId, shared: &Shared) {
         let Some(web_socket) = self.web_socket(id) else {
             return self.give_entry(id, shared);
         };
         // Refused while closing: then nobody waits for it.
         let _ = web_socket.connection.send_prepared(shared.frame());
+        self.note_sent(id, &shared.entry.draft.log, 1);
+    }
+
+    /// Notes that so many entries of a log were queued on a WebSocket, and asks for a receipt if it is time to.
+    pub(super) fn note_sent(&mut self, id: ConnId, log: &LogName, entries: usize) {
+        let Some(web_socket) = self.web_socket(id) else {
+            return;
+        };
         // A private message is to be confirmed at once, since it is sent again until it is.
-        let is_urgent = shared.entry.draft.log.as_str().starts_with('@');
-        web_socket.receipt.sent(is_urgent);
+        let is_urgent = log.as_str().starts_with('@');
+        web_socket.receipt.sent(entries, is_urgent);
         let is_due = web_socket.receipt.is_due();
         self.mark_dirty(id);
         if is_due {
@@ -381,7 +370,7 @@ impl Worker {
         }
     }
 
-    fn give_up(&mut self, id: ConnId, position: Option<Position>) {
+    pub(super) fn give_up(&mut self, id: ConnId, position: Option<Position>) {
         self.status.own.slow += 1;
         let reason = position.map_or_else(
             || "reads too slowly".to_owned(),

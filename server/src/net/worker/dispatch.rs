@@ -3,7 +3,7 @@
 use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
 
 use super::Worker;
-use super::chat::{Chat, weight};
+use super::chat::Chat;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use super::mail::Mail;
 use crate::chat::{Audience, Effect, Parting};
@@ -80,6 +80,11 @@ impl Worker {
     // ---- WebSocket ----
 
     pub(super) fn handle_web_socket(&mut self, id: ConnId, bytes: &mut [u8]) {
+        self.handle_frames(id, bytes);
+        self.relay();
+    }
+
+    fn handle_frames(&mut self, id: ConnId, bytes: &mut [u8]) {
         let mut input = bytes;
         let now = self.now.instant;
         loop {
@@ -107,7 +112,7 @@ impl Worker {
         match (&web_socket.app, message) {
             (App::Relay(place), _) => {
                 let place = RelayPlace::clone(place);
-                self.pass_on(id, &place, message);
+                self.pass_on(id, place, message);
             }
             (App::Chat, Message::Text(text)) => self.hear(id, text),
             (App::Chat, Message::Binary(_)) => {
@@ -115,37 +120,6 @@ impl Worker {
             }
             (App::Echo | App::Gone, _) => {}
         }
-    }
-
-    fn pass_on(&mut self, sender: ConnId, place: &RelayPlace, message: &Message<'_>) {
-        let prepared = Prepared::new(message);
-        self.relay_here(
-            &place.room,
-            (!place.include_sender).then_some(sender),
-            &prepared,
-        );
-        let others = self.peers.others();
-        if others > 0 {
-            let relayed = || Mail::Relayed(sender, place.room.clone(), prepared.clone());
-            self.peers.post_to_others(relayed);
-            let bytes = weight(prepared.frame().len());
-            self.wait_more(sender, bytes * others as u32);
-        }
-    }
-
-    fn relay_here(&mut self, room: &RoomName, except: Option<ConnId>, prepared: &Prepared) {
-        // A list of its own, because queueing marks connections of this worker.
-        for follower in self.relay.followers(room).to_vec() {
-            if Some(follower) != except {
-                self.send_prepared(follower, prepared);
-            }
-        }
-    }
-
-    /// A message of another worker's connection.
-    pub(super) fn relay_from_afar(&mut self, sender: ConnId, room: &RoomName, prepared: &Prepared) {
-        self.relay_here(room, None, prepared);
-        self.peers.taken(sender, weight(prepared.frame().len()));
     }
 
     /// After a change that came without input (the end of the transport, a timeout): tells of an end, if it was one.

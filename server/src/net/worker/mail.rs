@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use mio::net::TcpStream;
-use tidewire_protocol::Prepared;
+use tidewire_protocol::{Batch, Prepared};
 
 use super::delivery::Asked;
 use crate::chat::{Effect, Follow, Joiner};
 use crate::ids::{ConnId, Lane, RoomName};
 use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::files::Done;
-use crate::net::inbox::{Batch, Sender, send_together};
+use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::shutdown::Stop;
 use crate::transport::feeds::Interest;
@@ -46,8 +46,8 @@ pub(in crate::net) enum Mail {
     Respond(ConnId, Response),
     /// A new connection, from a worker that has more than its share.
     Accepted(TcpStream),
-    /// A message for those who are in a room of the relay, from a connection of another worker.
-    Relayed(ConnId, RoomName, Prepared),
+    /// Messages for those who are in a room of the relay, from a connection of another worker.
+    Relayed(ConnId, RoomName, Batch),
     /// So many bytes of what a connection sent to other workers have been dealt with.
     Taken(ConnId, u32),
     /// The server is to stop: the worker answers what came before that.
@@ -211,31 +211,31 @@ impl Crew {
 /// Hands what the log answers to the workers that asked, and entries to those who may have followers of them: the order in which a worker hears of pages and
 /// entries is the log's. Waits while a worker has more than enough to do.
 pub(in crate::net) fn hand_out(workers: &[Crew], replies: Vec<Reply<Asked>>) {
-    let empty = |_| Batch {
+    let empty = |_| Delivery {
         messages: Vec::new(),
         bytes: 0,
     };
-    let mut batches: Vec<Batch<Mail>> = workers.iter().map(empty).collect();
+    let mut deliveries: Vec<Delivery<Mail>> = workers.iter().map(empty).collect();
     for reply in replies {
         let (Reply::Appended(_, asked) | Reply::Page(_, asked)) = &reply;
         let asker = asked.worker;
         let bytes = bytes_of(&reply);
         if let Reply::Appended(Ok(Placed::New(entry)), _) = &reply {
             let log = &entry.draft.log;
-            for (number, (worker, batch)) in workers.iter().zip(&mut batches).enumerate() {
+            for (number, (worker, delivery)) in workers.iter().zip(&mut deliveries).enumerate() {
                 if number != asker && worker.interest.may_be_in(log) {
-                    batch.messages.push(Mail::Announced(Arc::clone(entry)));
-                    batch.bytes += bytes;
+                    delivery.messages.push(Mail::Announced(Arc::clone(entry)));
+                    delivery.bytes += bytes;
                 }
             }
         }
-        if let Some(batch) = batches.get_mut(asker) {
-            batch.messages.push(Mail::Log(reply));
-            batch.bytes += bytes;
+        if let Some(delivery) = deliveries.get_mut(asker) {
+            delivery.messages.push(Mail::Log(reply));
+            delivery.bytes += bytes;
         }
     }
     let senders: Vec<_> = workers.iter().map(|worker| &worker.inbox).collect();
-    send_together(&senders, batches);
+    send_together(&senders, deliveries);
 }
 
 fn bytes_of(reply: &Reply<Asked>) -> usize {

@@ -5,6 +5,7 @@ mod calls;
 mod chat;
 mod delivery;
 mod dispatch;
+mod fanout;
 mod io;
 mod mail;
 mod readers;
@@ -27,6 +28,7 @@ pub(super) use start::Parts;
 
 use self::calls::Transfer;
 use self::chat::Chat;
+use self::fanout::{Relayed, Together};
 use self::readers::Reader;
 use self::stopping::Stopping;
 use super::files::Files;
@@ -39,7 +41,7 @@ use crate::chat::{Effect, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
-use crate::log::Broker;
+use crate::log::{Broker, Reply};
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
 use crate::transport::feeds::Feeds;
@@ -96,6 +98,10 @@ pub(super) struct Worker {
     /// What followers were told since the last flush, and is not kept.
     told_bytes: usize,
     relay: Relay,
+    /// What the connection that is read said to the relay.
+    relayed: Option<Relayed>,
+    /// Entries that came together.
+    together: Together,
     /// The inbox has something.
     mail_came: bool,
     files: Arc<Files>,
@@ -247,25 +253,31 @@ impl Worker {
             self.worked = true;
             self.handle_mail(mail);
             if (index + 1) % MAIL_PER_FLUSH == 0 || self.told_bytes > TOLD_BYTES_PER_FLUSH {
+                self.deliver();
                 self.peers.send();
                 self.flush_dirty();
             }
         }
+        self.deliver();
         self.inbox.give_back(mail);
     }
 
     fn handle_mail(&mut self, mail: Mail) {
+        // Entries may wait for others that come right behind them, and nothing else for them.
+        if !matches!(mail, Mail::Announced(_) | Mail::Log(Reply::Appended(..))) {
+            self.deliver();
+        }
         match mail {
             Mail::Files(id, done) => self.file_done(id, done),
             Mail::Log(reply) => self.handle_reply(reply),
-            Mail::Announced(entry) => self.announce(&entry, None),
+            Mail::Announced(entry) => self.announce(&entry, None, None),
             Mail::Said(said) => self.hear_from_afar(said),
             Mail::Effect(effect) => self.run_effect(effect),
             Mail::Told(room, except, prepared) => self.tell_followers(&room, except, &prepared),
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream) => self.take_over(stream),
-            Mail::Relayed(sender, room, prepared) => self.relay_from_afar(sender, &room, &prepared),
+            Mail::Relayed(sender, room, batch) => self.relay_from_afar(sender, &room, &batch),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
             Mail::Stop(stop) => self.asked_to_stop = Some(stop),
             Mail::Answered => self.note_answered(),

@@ -8,6 +8,7 @@ use mio::Poll;
 
 use super::chat::Chat;
 use super::delivery::Asked;
+use super::fanout::Together;
 use super::mail::{HOME, Mail, Peers};
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
@@ -98,6 +99,8 @@ impl Worker {
             lag_max: config.lag_max,
             told_bytes: 0,
             relay: Relay::default(),
+            relayed: None,
+            together: Together::default(),
             mail_came: false,
             files,
             transfers: HashMap::default(),

@@ -166,30 +166,48 @@ impl Feeds {
         }
     }
 
-    /// There is a new entry; `sender` is to be left out. Returns it and who is to get it at once.
-    pub fn announce(
-        &mut self,
-        entry: Arc<Entry>,
-        sender: Option<ConnId>,
-    ) -> Option<(Arc<Shared>, Vec<ConnId>)> {
+    /// There is a new entry, which [those at the head](Self::live) are to get; `sender` has sent it, and is not to get it when it
+    /// is behind, either. `None` if nobody follows the log.
+    pub fn push(&mut self, entry: Arc<Entry>, sender: Option<ConnId>) -> Option<Arc<Shared>> {
         let (log, position) = (entry.draft.log.clone(), entry.position);
         self.wake(&log);
         let feed = self.feeds.get_mut(log.as_str())?;
         let shared = Arc::new(Shared::new(entry));
         feed.ring.push(Arc::clone(&shared));
         feed.head = Some(position);
-        let is_live = sender.filter(|sender| feed.live.contains(self.lane.slot(*sender)));
-        let mut live = Vec::with_capacity(feed.live.len());
-        let (generations, lane) = (&self.generations, self.lane);
-        let but = is_live.map(|sender| lane.slot(sender));
-        let others = feed.live.iter().filter(|&slot| but != Some(slot));
-        live.extend(others.map(|slot| conn_at(slot, lane, generations)));
-        if let (Some(sender), None) = (sender, is_live)
-            && let Some(cursor) = self.cursor_in(sender, &log)
-        {
-            cursor.own.push(position.offset);
+        if let Some(sender) = sender {
+            self.note_own(sender, &shared.entry);
         }
-        Some((shared, live))
+        Some(shared)
+    }
+
+    /// A connection that is behind has sent an entry itself: its ack is its copy.
+    pub fn note_own(&mut self, sender: ConnId, entry: &Entry) {
+        if let Some(cursor) = self.cursor_in(sender, &entry.draft.log) {
+            cursor.own.push(entry.position.offset);
+        }
+    }
+
+    /// Whether a connection is at the head of a log that it follows.
+    #[must_use]
+    pub fn is_live(&self, conn: ConnId, log: &LogName) -> bool {
+        if let Some(quiet) = self.quiet.get(log.as_str()) {
+            return quiet.follower == conn;
+        }
+        let feed = self.feeds.get(log.as_str());
+        feed.is_some_and(|feed| feed.live.contains(self.lane.slot(conn)))
+    }
+
+    /// The connections at the head of a log that was [pushed](Self::push) to.
+    #[must_use]
+    pub fn live(&self, log: &LogName) -> Vec<ConnId> {
+        let Some(feed) = self.feeds.get(log.as_str()) else {
+            return Vec::new();
+        };
+        let mut live = Vec::with_capacity(feed.live.len());
+        let slots = feed.live.iter();
+        live.extend(slots.map(|slot| conn_at(slot, self.lane, &self.generations)));
+        live
     }
 
     /// A follower at the head has no room for this entry: it goes on later, from a cursor before it. Returns where that is,

@@ -59,7 +59,11 @@ impl Follower {
 
     /// Announces it; a follower without room falls behind.
     fn announce(&mut self, entry: Arc<Entry>, has_room: bool) -> Option<Position> {
-        let (shared, live) = self.feeds.announce(entry, None).unwrap();
+        let (log, shared) = (
+            entry.draft.log.clone(),
+            self.feeds.push(entry, None).unwrap(),
+        );
+        let live = self.feeds.live(&log);
         let mut closed_at = None;
         for conn in live {
             if has_room {
@@ -222,7 +226,8 @@ fn what_one_said_oneself_does_not_come_back_later() {
     reader.catch_up();
     reader.say(1..=1, false);
     let own = reader.append(2);
-    let (_, live) = reader.feeds.announce(own, Some(CONN)).unwrap();
+    reader.feeds.push(own, Some(CONN)).unwrap();
+    let live = reader.feeds.live(&LogName::new("a").unwrap());
     assert_eq!(live, []);
     reader.say(3..=3, false);
     reader.catch_up();
@@ -391,13 +396,12 @@ fn who_joins_where_that_takes_a_while_hears_of_it_before_what_comes_next() {
         panic!("{steps:?}")
     };
     assert_eq!(position.offset, 2);
-    let entry = a.append(3);
-    let (_, live) = a.feeds.announce(entry, None).unwrap();
-    assert_eq!(live, [], "it waits");
+    let (entry, log) = (a.append(3), LogName::new("a").unwrap());
+    a.feeds.push(entry, None).unwrap();
+    assert_eq!(a.feeds.live(&log), [], "it waits");
     assert!(a.feeds.is_behind(CONN) && !a.feeds.can_go_on(CONN));
-    let log = LogName::new("a").unwrap();
     let own = a.append(4);
-    a.feeds.announce(own, Some(CONN));
+    a.feeds.push(own, Some(CONN));
     let ack = a.feeds.hold_back(CONN, &log, "ack 4".to_owned());
     assert_eq!(
         ack, None,

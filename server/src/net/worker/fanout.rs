@@ -1,0 +1,257 @@
+//! Fan-out: what came together for those in a room goes to each of them at once.
+//!
+//! Entries of one log that come one behind the other wait here until something else does, and are then put together once
+//! for all who follow: a thousand followers of a busy room get a piece of memory each for what may be a hundred messages. The same for
+//! what one connection of the relay says in one read. Acks of a follower's own entries wait with them, so that they keep their order.
+
+use std::mem;
+use std::sync::Arc;
+
+use tidewire_protocol::{Batch, Message, Prepared};
+
+use super::Worker;
+use super::chat::weight;
+use super::delivery::OUTBOX_BYTES_HIGH;
+use super::mail::Mail;
+use crate::ids::{ConnId, LogName, RoomName};
+use crate::log::Entry;
+use crate::net::conn::RelayPlace;
+use crate::transport::feeds::Shared;
+
+/// Bytes after which what came together goes out.
+const TOGETHER_BYTES_MAX: usize = 64 << 10;
+
+/// Entries of one log that go out together.
+#[derive(Debug, Default)]
+pub(super) struct Together {
+    entries: Vec<Said>,
+    bytes: usize,
+}
+
+/// An entry, and what its sender gets instead.
+#[derive(Debug)]
+struct Said {
+    shared: Arc<Shared>,
+    /// A follower that sent it, which is not to get it.
+    sender: Option<ConnId>,
+    /// Who is to be told of its place before what comes behind it.
+    ack: Option<(ConnId, String)>,
+}
+
+/// What one connection of the relay says in one read.
+#[derive(Debug)]
+pub(super) struct Relayed {
+    pub(super) sender: ConnId,
+    pub(super) place: RelayPlace,
+    messages: Vec<Prepared>,
+    bytes: usize,
+}
+
+impl Together {
+    fn log(&self) -> Option<&LogName> {
+        let first = self.entries.first();
+        first.map(|said| &said.shared.entry.draft.log)
+    }
+
+    /// The connections that get something else than the others.
+    fn special(&self) -> Vec<ConnId> {
+        let mut special: Vec<ConnId> = Vec::new();
+        for said in &self.entries {
+            let acked = said.ack.as_ref().map(|(conn, _)| *conn);
+            for conn in said.sender.into_iter().chain(acked) {
+                if !special.contains(&conn) {
+                    special.push(conn);
+                }
+            }
+        }
+        special
+    }
+}
+
+impl Worker {
+    // ---- entries ----
+
+    /// Everybody who follows the log is to get the entry: with what else comes together, or later, when there is room for it.
+    /// `sender` has sent it, and is told of its place by `ack`.
+    pub(super) fn announce(
+        &mut self,
+        entry: &Arc<Entry>,
+        sender: Option<ConnId>,
+        ack: Option<(ConnId, String)>,
+    ) {
+        let log = &entry.draft.log;
+        if self.together.log().is_some_and(|together| together != log)
+            || self.together.bytes > TOGETHER_BYTES_MAX
+        {
+            self.deliver();
+        }
+        let ack = ack.and_then(|(conn, text)| {
+            if self.feeds.is_live(conn, log) {
+                return Some((conn, text));
+            }
+            // Nothing that waits here is for it.
+            if let Some(text) = self.feeds.hold_back(conn, log, text) {
+                self.say(conn, &text);
+            }
+            None
+        });
+        if let Some(shared) = self.feeds.push(Arc::clone(entry), sender) {
+            self.together.bytes += entry.draft.content.get().len();
+            let sender = sender.filter(|sender| self.feeds.is_live(*sender, log));
+            let said = Said {
+                shared,
+                sender,
+                ack,
+            };
+            self.together.entries.push(said);
+        }
+    }
+
+    /// Sends what came together.
+    pub(super) fn deliver(&mut self) {
+        if self.together.entries.is_empty() {
+            return;
+        }
+        let mut together = mem::take(&mut self.together);
+        self.deliver_to_all(&together);
+        together.entries.clear();
+        together.bytes = 0;
+        self.together = together;
+    }
+
+    fn deliver_to_all(&mut self, together: &Together) {
+        let Some(log) = together.log() else {
+            return;
+        };
+        let special = together.special();
+        let mut batch = None;
+        for follower in self.feeds.live(log) {
+            if special.contains(&follower) {
+                self.deliver_each(follower, together);
+                continue;
+            }
+            let Some(conn) = self.table.get_mut(follower) else {
+                continue;
+            };
+            if conn.unsent_bytes() > OUTBOX_BYTES_HIGH {
+                if let Some(first) = together.entries.first() {
+                    self.fall_behind(follower, &first.shared.entry);
+                }
+            } else if let Some(web_socket) = self.web_socket(follower) {
+                let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
+                // Refused while closing: then nobody waits for it.
+                let _ = web_socket.connection.send_batch(batch);
+                self.note_sent(follower, log, together.entries.len());
+            } else {
+                for said in &together.entries {
+                    self.give_entry(follower, &said.shared);
+                }
+            }
+        }
+    }
+
+    /// Gives a follower that sent some of the entries those of others, and the acks of its own.
+    fn deliver_each(&mut self, follower: ConnId, together: &Together) {
+        let mut is_behind = false;
+        for Said {
+            shared,
+            sender,
+            ack,
+        } in &together.entries
+        {
+            if let Some((_, text)) = ack.as_ref().filter(|(conn, _)| *conn == follower) {
+                self.say(follower, text);
+            }
+            let entry = &shared.entry;
+            if *sender == Some(follower) {
+                if is_behind {
+                    self.feeds.note_own(follower, entry);
+                }
+                continue;
+            }
+            let unsent = self.table.get_mut(follower).map(|conn| conn.unsent_bytes());
+            if is_behind || unsent.is_none() {
+                continue;
+            }
+            if unsent > Some(OUTBOX_BYTES_HIGH) {
+                self.fall_behind(follower, entry);
+                is_behind = true;
+            } else {
+                self.send_entry(follower, shared);
+            }
+        }
+    }
+
+    /// A follower at the head has no room for this entry: it goes on from a cursor, or is given up where the rule says so.
+    fn fall_behind(&mut self, follower: ConnId, entry: &Entry) {
+        match self.feeds.fall_behind(follower, entry, self.now.instant) {
+            None => self.note_behind(follower),
+            Some(position) => self.give_up(follower, Some(position)),
+        }
+    }
+
+    // ---- the relay ----
+
+    /// Others in the room are to get a message of the relay, with what else comes in the same read.
+    pub(super) fn pass_on(&mut self, sender: ConnId, place: RelayPlace, message: &Message<'_>) {
+        let prepared = Prepared::new(message);
+        let bytes = prepared.frame().len();
+        let relayed = self.relayed.get_or_insert_with(|| Relayed {
+            sender,
+            place,
+            messages: Vec::new(),
+            bytes: 0,
+        });
+        relayed.messages.push(prepared);
+        relayed.bytes += bytes;
+        if relayed.bytes > TOGETHER_BYTES_MAX {
+            self.relay();
+        }
+    }
+
+    /// Sends what one connection of the relay said.
+    pub(super) fn relay(&mut self) {
+        let Some(Relayed {
+            sender,
+            place,
+            messages,
+            bytes,
+        }) = self.relayed.take()
+        else {
+            return;
+        };
+        let batch = Batch::new(messages);
+        let but = (!place.include_sender).then_some(sender);
+        self.relay_here(&place.room, but, &batch);
+        let others = self.peers.others();
+        if others > 0 {
+            let relayed = || Mail::Relayed(sender, place.room.clone(), batch.clone());
+            self.peers.post_to_others(relayed);
+            self.wait_more(sender, weight(bytes) * others as u32);
+        }
+    }
+
+    fn relay_here(&mut self, room: &RoomName, but: Option<ConnId>, batch: &Batch) {
+        // A list of its own, because queueing marks connections of this worker.
+        for follower in self.relay.followers(room).to_vec() {
+            if Some(follower) != but
+                && let Some(web_socket) = self.web_socket(follower)
+            {
+                // Refused while closing: then nobody waits for it.
+                let _ = web_socket.connection.send_batch(batch);
+                self.mark_dirty(follower);
+            }
+        }
+    }
+
+    /// What another worker's connection said.
+    pub(super) fn relay_from_afar(&mut self, sender: ConnId, room: &RoomName, batch: &Batch) {
+        self.relay_here(room, None, batch);
+        self.peers.taken(sender, weight(batch.frames().len()));
+    }
+}
+
+fn batch_of(entries: &[Said]) -> Batch {
+    let frames = entries.iter().map(|said| said.shared.frame().clone());
+    Batch::new(frames.collect())
+}
