@@ -1,6 +1,7 @@
 //! The only place with sockets, readiness and signals.
 
 mod conn;
+mod echo;
 mod files;
 mod inbox;
 mod listener;
