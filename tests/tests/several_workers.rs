@@ -196,3 +196,38 @@ fn connections_are_spread_evenly() {
         "{watched:?}"
     );
 }
+
+#[test]
+fn who_leaves_at_once_gets_all_acks_and_hears_of_no_joining_later() {
+    const ROUNDS: u64 = 200;
+    let server = start();
+    let _crowd = crowd(&server);
+    for client in 0..6 {
+        let mut chatter = Chatter::connect(&server, &format!("userId=hasty-{client}"));
+        let room = format!("hall-{client}");
+        for round in 1..=ROUNDS {
+            chatter.send(&json!({"type": "join_room", "roomId": room, "id": round}));
+            chatter
+                .send(&json!({"type": "room_msg", "roomId": room, "content": round, "seq": round}));
+            chatter.send(&json!({"type": "leave_room", "roomId": room, "id": round}));
+        }
+        let (mut acked, mut left) = (Vec::new(), 0);
+        for message in chatter.everything_until_heartbeat() {
+            match message["type"].as_str() {
+                Some("ack") => acked.push(message["seq"].as_u64().expect("a number")),
+                Some("left") => left += 1,
+                Some("joined") => {
+                    let id = message["id"].as_u64().expect("a number");
+                    assert!(id > left, "{message}, but it has left {left} times");
+                }
+                _ => {}
+            }
+        }
+        // The last ones may still have been on their way.
+        while acked.len() < ROUNDS as usize {
+            acked.push(chatter.hear_of("ack")["seq"].as_u64().expect("a number"));
+        }
+        assert_eq!(acked, (1..=ROUNDS).collect::<Vec<_>>());
+        assert_eq!(left, ROUNDS);
+    }
+}

@@ -147,3 +147,47 @@ fn close_code(client: &mut Client) -> Option<u16> {
         }
     }
 }
+
+#[test]
+fn who_does_not_take_its_answers_does_not_hold_up_the_exit() {
+    const MEMBERS: usize = 100;
+    let mut server =
+        Server::start_with(&["--messages-per-second", "0", "--close-timeout", "500ms"]);
+    let name = "n".repeat(100);
+    let members: Vec<Chatter> = (0..MEMBERS)
+        .map(|number| Chatter::connect(&server, &format!("userId={name}{number}&room=lobby")))
+        .collect();
+    let mut asker = Chatter::over(Client::open_over(
+        Wire::open_narrow(server.address()),
+        "/ws?userId=asker",
+    ));
+    // Each answer has some 11 KB: more than the kernel and the server hold. Some of it is read, so that it has just become
+    // possible to write a little more.
+    for id in 0..300 {
+        asker.send(&json!({"type": "presence", "roomId": "lobby", "id": id}));
+    }
+    for id in 0..8 {
+        assert_eq!(asker.hear_of("presence")["id"], id);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    drop((asker, members));
+}
+
+#[test]
+fn what_was_published_over_http_before_sigterm_is_shown_before_the_close() {
+    let mut server = Server::start();
+    let mut bob = Chatter::enter(&server, "bob", "lobby");
+    let mut publisher = HttpConnection::open(server.address());
+    server.signal("STOP");
+    let body = br#"{"from":"alice","content":"the last word"}"#;
+    publisher.request_with_body("POST", "/api/rooms/lobby/messages", "", body);
+    server.signal("TERM");
+    server.signal("CONT");
+    assert_eq!(publisher.response().json()["offset"], 1);
+    assert_eq!(bob.hear_of("room_msg")["content"], "the last word");
+    assert_eq!(bob.hear_close(), Some(1012));
+    bob.client.send(&Frame::close(1012, ""));
+    drop(bob);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}

@@ -108,6 +108,21 @@ pub struct Refused {
     pub message: String,
 }
 
+/// Whether a text may be answered with much more than it is long: a list of members, a page of history.
+#[must_use]
+pub fn asks_for_much(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, default)]
+        r#type: Option<Cow<'a, str>>,
+    }
+    // What cannot be read is answered with a sentence.
+    let kind = serde_json::from_str(text).ok();
+    let kind = kind.and_then(|Kind { r#type }| r#type);
+    let of_much = ["join_room", "presence", "history", "hello"];
+    kind.is_some_and(|kind| of_much.contains(&kind.as_ref()))
+}
+
 /// Every field that a command can have; which ones it must have depends on `type`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

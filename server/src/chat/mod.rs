@@ -17,8 +17,8 @@ mod relay;
 mod room;
 
 pub use answers::{appended, history, not_kept, not_read};
-pub use command::check_seq;
 pub use command::{BadCommand, Command, Refused, Request};
+pub use command::{asks_for_much, check_seq};
 pub use conn_set::ConnSet;
 pub use effect::{Append, Audience, Effect, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, entry_text, gap_text};

@@ -173,8 +173,8 @@ impl Conn {
         match &self.state {
             State::Http(_) => false,
             State::WebSocket(web_socket) => {
-                let can_go_on = web_socket.connection.unsent_bytes() <= UNSENT_BYTES_HIGH;
-                web_socket.waiting_bytes > 0 || self.has_stash() && can_go_on
+                // One that does not take its answers is not waited for.
+                web_socket.waiting_bytes > 0 || self.has_stash() && !self.writable_interest
             }
         }
     }

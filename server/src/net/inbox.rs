@@ -93,7 +93,12 @@ impl<T> Sender<T> {
     /// Adds messages. The worker is woken if it may not know of any yet: who adds to a list that is not empty finds it
     /// woken by who began the list.
     pub(super) fn send(&self, messages: impl IntoIterator<Item = T>) {
-        let is_begun = self.shared.lock().add(messages, 0);
+        self.send_weighed(messages, 0);
+    }
+
+    /// The same, with what the messages weigh: never waits.
+    pub(super) fn send_weighed(&self, messages: impl IntoIterator<Item = T>, bytes: usize) {
+        let is_begun = self.shared.lock().add(messages, bytes);
         self.wake_if(is_begun);
     }
 
@@ -103,6 +108,11 @@ impl<T> Sender<T> {
         let is_full = |list: &mut List<T>| list.bytes > BYTES_MAX && !list.is_closed;
         // Whoever panicked with the lock, the list is in order.
         drop(self.shared.emptied.wait_while(list, is_full));
+    }
+
+    /// Whether so much waits that what can be left out is to be.
+    pub(super) fn is_full(&self) -> bool {
+        self.shared.lock().bytes > BYTES_MAX
     }
 
     fn wake_if(&self, is_begun: bool) {

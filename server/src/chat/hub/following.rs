@@ -14,6 +14,11 @@ impl Hub {
         let Some(room) = &follow.room else {
             return;
         };
+        // Another worker may say so of who has left meanwhile.
+        let member = self.people.get(follow.conn);
+        if !member.is_some_and(|member| member.is_in(room)) {
+            return;
+        }
         self.confirmed(follow.conn, &follow.log, position);
         let room_id = room.as_str();
         let text = Event::Joined {

@@ -54,7 +54,10 @@ impl Worker {
         match call {
             Call::Rooms => self.list_rooms(id),
             Call::Presence(room) => self.list_members(id, room),
-            Call::Publish(publish) => self.publish(id, publish),
+            Call::Publish(publish) => {
+                self.publishing += 1;
+                self.publish(id, publish);
+            }
             Call::History(History { log, part, limit }) => {
                 self.read_part_of_log(log, part, limit, Context::HttpHistory(id, part));
             }

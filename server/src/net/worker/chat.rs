@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::Worker;
 use super::mail::{Mail, Said};
-use crate::chat::{Follow, Hub, Joiner};
+use crate::chat::{Follow, Hub, Joiner, asks_for_much};
 use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::Position;
 use crate::net::receipt::Progress;
@@ -19,7 +19,8 @@ const ROOMS_LISTED_MAX: usize = 1000;
 const MAIL_BYTES: usize = 256;
 
 /// What the answers to a message may have: they all come before it is known that they are too much.
-const ANSWER_BYTES: u32 = 8 << 10;
+const ANSWER_BYTES: u32 = 2 << 10;
+const LONG_ANSWER_BYTES: u32 = 128 << 10;
 
 /// Where the hub is.
 #[derive(Debug)]
@@ -55,8 +56,14 @@ impl Worker {
                 self.run_effects();
             }
             Chat::There(_) => {
-                self.peers.tell_home(Said::Text(id, text.into()));
-                self.wait_more(id, weight(text.len()) + ANSWER_BYTES);
+                let answer = if asks_for_much(text) {
+                    LONG_ANSWER_BYTES
+                } else {
+                    ANSWER_BYTES
+                };
+                let bytes = weight(text.len()) + answer;
+                self.peers.tell_home(Said::Text(id, text.into(), bytes));
+                self.wait_more(id, bytes);
             }
         }
     }
@@ -170,11 +177,11 @@ impl Worker {
         };
         match said {
             Said::Connected(conn, joiner) => hub.connect(conn, joiner, self.now),
-            Said::Text(conn, text) => {
+            Said::Text(conn, text, bytes) => {
                 hub.handle_text(conn, &text, self.now);
                 self.run_effects();
                 // Behind what follows from it, so that who waits for the one waits for the other.
-                self.peers.taken(conn, weight(text.len()) + ANSWER_BYTES);
+                self.peers.taken(conn, bytes);
             }
             Said::Gone(conn) => hub.disconnect(conn, self.now),
             Said::AtHead(follow, position, whole) => hub.followed(&follow, position, whole),

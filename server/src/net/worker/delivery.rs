@@ -6,7 +6,7 @@ use std::mem;
 use tidewire_protocol::CloseCode;
 
 use super::Worker;
-use super::chat::weight;
+use super::chat::{Chat, weight};
 use crate::chat::{Append, Follow, Part, Reading, appended, gap_text, history};
 use crate::ids::{ConnId, LogName};
 use crate::log::{
@@ -161,6 +161,7 @@ impl Worker {
                     self.appended(&append, &result);
                 }
                 Context::Publish(conn, log) => {
+                    self.publishing -= 1;
                     if let Ok(Placed::New(entry)) = &result {
                         self.announce(entry, None, None);
                     }
@@ -294,14 +295,27 @@ impl Worker {
         self.note_behind(id);
     }
 
-    /// The connection has been told that it has joined: what comes behind that may come.
-    pub(super) fn go_on_joined(&mut self, id: ConnId, ticket: u32) {
-        for text in self.feeds.joined(id, ticket) {
+    /// Tells a connection that it has joined; then what waited for that may come.
+    pub(super) fn joined(&mut self, id: ConnId, ticket: u32, text: &str) {
+        if matches!(self.chat, Chat::Here(_)) {
+            return self.say(id, text);
+        }
+        let Some(held_back) = self.feeds.joined(id, ticket, self.now.instant) else {
+            return;
+        };
+        self.say(id, text);
+        for text in held_back {
             self.say(id, &text);
         }
-        if self.feeds.can_go_on(id) {
-            self.serve(id);
-            self.serve_later(id);
+        self.serve(id);
+        self.serve_later(id);
+        self.note_behind(id);
+    }
+
+    /// Says what waits for being told that it has joined, which it will not be.
+    pub(super) fn say_held_back(&mut self, id: ConnId, log: &LogName) {
+        for text in self.feeds.take_held_back(id, log) {
+            self.say(id, &text);
         }
     }
 

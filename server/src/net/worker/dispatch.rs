@@ -162,6 +162,10 @@ impl Worker {
             for effect in effects.drain(..) {
                 match effect.conn() {
                     Some(conn) if !self.peers.is_ours(conn) => {
+                        if let (Effect::Close(..), Chat::Here(hub)) = (&effect, &mut self.chat) {
+                            // What it still says is not heard, as here.
+                            hub.disconnect(conn, self.now);
+                        }
                         self.peers.post_to_owner(conn, Mail::Effect(effect));
                     }
                     Some(_) | None => self.run_effect(effect),
@@ -174,19 +178,18 @@ impl Worker {
     pub(super) fn run_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Send(to, text) => self.say(to, &text),
-            Effect::Joined { conn, ticket, text } => {
-                self.say(conn, &text);
-                self.go_on_joined(conn, ticket);
-            }
+            Effect::Joined { conn, ticket, text } => self.joined(conn, ticket, &text),
             Effect::Announce { to, except, text } => self.tell(&to, except, &text),
             Effect::Append(append) => self.append(append),
             Effect::Follow(follow) => {
                 if self.note_following(follow.conn, &follow.log) {
+                    self.say_held_back(follow.conn, &follow.log);
                     self.follow(follow);
                 }
             }
             Effect::Unfollow(conn, log) => {
                 if self.note_unfollowing(conn, &log) {
+                    self.say_held_back(conn, &log);
                     self.feeds.unfollow(conn, &log);
                 }
             }
@@ -224,7 +227,8 @@ impl Worker {
         let (prepared, Audience::Room(room)) = (Prepared::new(&Message::text(text)), to);
         // A list of its own, because queueing marks connections of this worker.
         let (mut ours, mut workers) = (Vec::new(), 0);
-        for &follower in hub.audience(to).iter() {
+        let audience = hub.audience(to).iter();
+        for &follower in audience.filter(|follower| Some(**follower) != except) {
             if self.peers.is_ours(follower) {
                 ours.push(follower);
             } else {
@@ -232,7 +236,8 @@ impl Worker {
             }
         }
         let told = || Mail::Told(room.clone(), except, prepared.clone());
-        self.peers.post_to(workers, told);
+        let bytes = prepared.frame().len();
+        self.peers.post_unless_full(workers, bytes, told);
         self.tell_these(&ours, except, &prepared);
     }
 

@@ -65,8 +65,8 @@ pub(in crate::net) enum Mail {
 pub(in crate::net) enum Said {
     /// A connection that chats has come.
     Connected(ConnId, Joiner),
-    /// It says something.
-    Text(ConnId, Box<str>),
+    /// It says something, which weighs so much until it is dealt with.
+    Text(ConnId, Box<str>, u32),
     /// It is gone.
     Gone(ConnId),
     /// It has been shown everything up to here, and is to be told that it has joined.
@@ -81,6 +81,14 @@ pub(in crate::net) enum Said {
     Members(ConnId, RoomName),
 }
 
+/// What goes to a worker.
+#[derive(Debug, Default)]
+struct Outgoing {
+    list: Vec<Mail>,
+    /// What those weigh that are not held back otherwise.
+    bytes: usize,
+}
+
 /// All workers' inboxes, and what is on its way there.
 #[derive(Debug)]
 pub(in crate::net) struct Peers {
@@ -88,7 +96,7 @@ pub(in crate::net) struct Peers {
     number: usize,
     senders: Vec<Sender<Mail>>,
     /// To be sent at the end of the turn, by worker.
-    outgoing: Vec<Vec<Mail>>,
+    outgoing: Vec<Outgoing>,
     /// Other workers that have not ended, as far as home knows.
     running: usize,
 }
@@ -100,7 +108,7 @@ impl Peers {
             // There are 64 at most.
             lane: Lane::new(number as u32, workers as u32),
             number,
-            outgoing: senders.iter().map(|_| Vec::new()).collect(),
+            outgoing: senders.iter().map(|_| Outgoing::default()).collect(),
             senders,
             running: if number == HOME { workers - 1 } else { 0 },
         }
@@ -150,25 +158,32 @@ impl Peers {
         self.post(self.lane.owner(conn), mail);
     }
 
-    /// Adds to what goes to each other worker whose bit is set in `workers`.
-    pub(super) fn post_to(&mut self, workers: u64, mail: impl Fn() -> Mail) {
-        for worker in 0..self.senders.len() {
-            if worker != self.number && workers & 1 << worker != 0 {
-                self.post(worker, mail());
+    /// Adds what is not kept to what goes to each worker whose bit is set in `workers`; one that has too much to do does not
+    /// hear of it.
+    pub(super) fn post_unless_full(&mut self, workers: u64, bytes: usize, mail: impl Fn() -> Mail) {
+        for (worker, (sender, outgoing)) in self.senders.iter().zip(&mut self.outgoing).enumerate()
+        {
+            if workers & 1 << worker != 0 && !sender.is_full() {
+                outgoing.list.push(mail());
+                outgoing.bytes += bytes;
             }
         }
     }
 
     /// Adds to what goes to all others.
     pub(super) fn post_to_others(&mut self, mail: impl Fn() -> Mail) {
-        self.post_to(u64::MAX, mail);
+        for worker in (0..self.senders.len()).filter(|worker| *worker != self.number) {
+            if let Some(outgoing) = self.outgoing.get_mut(worker) {
+                outgoing.list.push(mail());
+            }
+        }
     }
 
     /// Tells the worker of a connection that a message of it was dealt with.
     pub(super) fn taken(&mut self, conn: ConnId, bytes: u32) {
         let owner = self.lane.owner(conn);
-        let list = self.outgoing.get_mut(owner);
-        match list.and_then(|list| list.last_mut()) {
+        let outgoing = self.outgoing.get_mut(owner);
+        match outgoing.and_then(|outgoing| outgoing.list.last_mut()) {
             Some(Mail::Taken(before, taken)) if *before == conn => *taken += bytes,
             _ => self.post(owner, Mail::Taken(conn, bytes)),
         }
@@ -176,16 +191,17 @@ impl Peers {
 
     /// Adds to what goes to a worker.
     pub(super) fn post(&mut self, worker: usize, mail: Mail) {
-        if let Some(list) = self.outgoing.get_mut(worker) {
-            list.push(mail);
+        if let Some(outgoing) = self.outgoing.get_mut(worker) {
+            outgoing.list.push(mail);
         }
     }
 
     /// Sends what was added since the last call.
     pub(super) fn send(&mut self) {
-        for (sender, list) in self.senders.iter().zip(&mut self.outgoing) {
-            if !list.is_empty() {
-                sender.send(list.drain(..));
+        for (sender, outgoing) in self.senders.iter().zip(&mut self.outgoing) {
+            if !outgoing.list.is_empty() {
+                let bytes = std::mem::take(&mut outgoing.bytes);
+                sender.send_weighed(outgoing.list.drain(..), bytes);
             }
         }
     }

@@ -100,6 +100,8 @@ pub(super) struct Worker {
     relay: Relay,
     /// What the connection that is read said to the relay.
     relayed: Option<Relayed>,
+    /// Publications over HTTP that have no answer yet.
+    publishing: usize,
     /// Entries that came together.
     together: Together,
     /// The inbox has something.
@@ -163,6 +165,8 @@ impl Worker {
         self.peers.send();
         self.flush_dirty();
         self.free_dead();
+        // A broken socket is found by writing, and home is to hear of it.
+        self.peers.send();
         self.count();
         Ok(())
     }
@@ -200,7 +204,7 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
-        let stop = self.give_up_at();
+        let stop = self.stop_waiting_at();
         let fixed = retry
             .into_iter()
             .chain(stop)

@@ -100,6 +100,7 @@ impl Worker {
             told_bytes: 0,
             relay: Relay::default(),
             relayed: None,
+            publishing: 0,
             together: Together::default(),
             mail_came: false,
             files,

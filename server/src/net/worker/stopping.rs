@@ -23,6 +23,8 @@ pub(super) enum Stopping {
         unanswered: Option<Vec<ConnId>>,
         /// Other workers that have not said that all theirs have; only home knows.
         busy: usize,
+        /// When to wait no longer.
+        until: Instant,
     },
     /// Connections are closed, and given up at that time.
     Closing(Stop, Instant),
@@ -60,6 +62,7 @@ impl Worker {
                 stop,
                 unanswered: Some(self.table.ids()),
                 busy: self.peers.running(),
+                until: self.now.instant + self.http.call_timeout,
             };
         }
     }
@@ -69,17 +72,19 @@ impl Worker {
             stop,
             unanswered,
             busy,
+            until,
         } = &mut self.stopping
         else {
             return;
         };
         let is_home = self.peers.number() == HOME;
+        let is_late = *until <= self.now.instant;
         if let Some(ids) = unanswered {
             ids.retain(|&id| {
                 let conn = self.table.get_mut(id);
                 conn.is_some_and(|conn| conn.is_unanswered())
             });
-            if !ids.is_empty() {
+            if !(ids.is_empty() && self.publishing == 0 || is_late) {
                 return;
             }
             *unanswered = None;
@@ -87,7 +92,7 @@ impl Worker {
                 self.peers.post_home(Mail::Answered);
             }
         }
-        if is_home && *busy == 0 {
+        if is_home && (*busy == 0 || is_late) {
             let stop = *stop;
             self.close_all(stop);
         }
@@ -100,16 +105,13 @@ impl Worker {
         }
     }
 
-    /// At home: another worker has ended. If nobody asked it to, its clients are lost, and the server is no use to others.
+    /// At home: another worker has ended. If nobody let it, its clients are lost, and the server is no use to others; what was on
+    /// its way there is never answered.
     pub(super) fn note_ended(&mut self) {
         self.peers.one_has_ended();
-        match self.stopping {
-            Stopping::No => {
-                self.one_failed = true;
-                self.ask_to_stop(Stop::Terminate);
-            }
-            Stopping::Answering { .. } => self.note_answered(),
-            Stopping::Closing(..) => {}
+        if !matches!(self.stopping, Stopping::Closing(..)) {
+            self.one_failed = true;
+            self.close_all(Stop::Terminate);
         }
     }
 
@@ -165,18 +167,21 @@ impl Worker {
         }
     }
 
-    /// When to give up on connections that do not end.
-    pub(super) const fn give_up_at(&self) -> Option<Instant> {
+    /// When to wait no longer: for answers, or for connections that do not end.
+    pub(super) const fn stop_waiting_at(&self) -> Option<Instant> {
         match self.stopping {
+            Stopping::No => None,
+            Stopping::Answering { until, .. } => Some(until),
             Stopping::Closing(_, deadline) => Some(deadline),
-            Stopping::No | Stopping::Answering { .. } => None,
         }
     }
 
     /// Whether this worker can end.
     pub(super) fn is_done(&self) -> bool {
         let all_ended = self.table.len() == 0 && self.peers.running() == 0;
-        let deadline = self.give_up_at();
-        deadline.is_some_and(|deadline| all_ended || deadline <= self.now.instant)
+        match self.stopping {
+            Stopping::Closing(_, deadline) => all_ended || deadline <= self.now.instant,
+            Stopping::No | Stopping::Answering { .. } => false,
+        }
     }
 }

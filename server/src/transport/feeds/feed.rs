@@ -14,8 +14,8 @@ pub(super) struct Feed {
     pub(super) head: Option<Position>,
     /// Followers at the head.
     pub(super) live: ConnSet,
-    /// How many have a cursor.
-    pub(super) behind: usize,
+    /// Followers with a cursor.
+    pub(super) behind: ConnSet,
 }
 
 impl Feed {
@@ -25,12 +25,21 @@ impl Feed {
             ring: Ring::default(),
             head: None,
             live: ConnSet::default(),
-            behind: 0,
+            behind: ConnSet::default(),
+        }
+    }
+
+    /// A page tells of a head. Where nobody followed for a while, entries were not announced that it knows of; and it may be older
+    /// than what was announced since.
+    pub(super) fn note_head(&mut self, head: Position) {
+        let is_older = |known: Position| known.epoch == head.epoch && known.offset < head.offset;
+        if self.head.is_none_or(is_older) {
+            self.head = Some(head);
         }
     }
 
     /// One follower that is at the head, and nothing in memory.
     pub(super) fn is_quiet(&self) -> bool {
-        self.behind == 0 && self.live.len() == 1 && self.ring.is_empty()
+        self.behind.is_empty() && self.live.len() == 1 && self.ring.is_empty()
     }
 }

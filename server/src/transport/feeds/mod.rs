@@ -107,7 +107,7 @@ impl Feeds {
             count(interest, log, Interest::add);
             Feed::new(reader.ticket)
         });
-        feed.behind += 1;
+        feed.behind.insert(self.lane.slot(conn));
         let place = Place::new(log.clone(), from, feed, reader);
         self.cursors.entry(conn).or_default().push(Cursor {
             log,
@@ -141,9 +141,8 @@ impl Feeds {
         if !feed.live.remove(self.lane.slot(conn))
             && let Some(cursors) = self.cursors.get_mut(&conn)
         {
-            let before = cursors.len();
             cursors.retain(|cursor| cursor.log != *log);
-            feed.behind -= before - cursors.len();
+            feed.behind.remove(self.lane.slot(conn));
             if cursors.is_empty() {
                 self.forget_cursors(conn);
             }
@@ -151,7 +150,7 @@ impl Feeds {
         if self
             .feeds
             .get(log.as_str())
-            .is_some_and(|feed| feed.live.is_empty() && feed.behind == 0)
+            .is_some_and(|feed| feed.live.is_empty() && feed.behind.is_empty())
         {
             self.feeds.remove(log.as_str());
             count(&self.interest, log, Interest::remove);
@@ -194,8 +193,10 @@ impl Feeds {
         if let Some(quiet) = self.quiet.get(log.as_str()) {
             return quiet.follower == conn;
         }
-        let feed = self.feeds.get(log.as_str());
-        feed.is_some_and(|feed| feed.live.contains(self.lane.slot(conn)))
+        let (feed, slot) = (self.feeds.get(log.as_str()), self.lane.slot(conn));
+        // A newer connection may have the slot.
+        self.generations.get(slot as usize) == Some(&conn.generation)
+            && feed.is_some_and(|feed| feed.live.contains(slot))
     }
 
     /// The connections at the head of a log that was [pushed](Self::push) to.
@@ -218,7 +219,7 @@ impl Feeds {
         if !feed.live.remove(self.lane.slot(conn)) {
             return None;
         }
-        feed.behind += 1;
+        feed.behind.insert(self.lane.slot(conn));
         let Position { epoch, offset } = entry.position;
         let before = Position {
             epoch,
@@ -252,15 +253,9 @@ impl Feeds {
         let Some(feed) = self.feeds.get(log.as_str()) else {
             return Vec::new();
         };
-        let live = feed.live.iter();
-        let live = live.map(|slot| conn_at(slot, self.lane, &self.generations));
-        if feed.behind == 0 {
-            return live.collect();
-        }
-        let is_there = |cursors: &&Vec<Cursor>| cursors.iter().any(|cursor| cursor.log == *log);
-        let behind = self.cursors.iter();
-        let behind = behind.filter(|(_, cursors)| is_there(cursors));
-        live.chain(behind.map(|(conn, _)| *conn)).collect()
+        let slots = feed.live.iter().chain(feed.behind.iter());
+        let conns = slots.map(|slot| conn_at(slot, self.lane, &self.generations));
+        conns.collect()
     }
 
     /// Up to where the connection was given a log that it follows.
@@ -349,7 +344,7 @@ impl Feeds {
             steps.push(Step::Gap { log, from, gap });
         }
         if let Some(feed) = self.feeds.get_mut(cursor.log.as_str()) {
-            feed.head.get_or_insert(page.head);
+            feed.note_head(page.head);
         }
         self.advance(reader.conn, Some(reader.ticket), bytes_max, steps);
     }
@@ -360,18 +355,23 @@ impl Feeds {
         cursors.is_some_and(|cursors| cursors.iter().any(|cursor| !cursor.is_waiting()))
     }
 
-    /// The connection has been told that it has joined: it can go on, if that was its last way to the head. Returns what was
-    /// [held back](Self::hold_back).
-    pub fn joined(&mut self, conn: ConnId, ticket: u32) -> Vec<String> {
-        let cursors = self.cursors.get_mut(&conn);
-        let cursor = cursors.and_then(|cursors| {
-            let mut cursors = cursors.iter_mut();
-            cursors.find(|cursor| cursor.ticket == ticket)
-        });
-        cursor.map_or_else(Vec::new, |cursor| {
-            cursor.waits = false;
-            mem::take(&mut cursor.held_back)
-        })
+    /// The connection is to be told that it has joined, and can go on from there; returns what was [held back](Self::hold_back).
+    /// `None` if it has left since, or joined again.
+    pub fn joined(&mut self, conn: ConnId, ticket: u32, now: Instant) -> Option<Vec<String>> {
+        let mut cursors = self.cursors.get_mut(&conn)?.iter_mut();
+        let cursor = cursors.find(|cursor| cursor.ticket == ticket && cursor.waits)?;
+        cursor.waits = false;
+        // What is more than it has room for makes it slow, as if it were at the head already.
+        let slow = self.rules.of(cursor.log.as_str()).slow;
+        cursor.jumps = slow == Slow::Latest;
+        cursor.fell_behind = (!cursor.jumps).then_some(now);
+        Some(mem::take(&mut cursor.held_back))
+    }
+
+    /// What was held back for a connection that does not wait any more, because it leaves or joins again.
+    pub fn take_held_back(&mut self, conn: ConnId, log: &LogName) -> Vec<String> {
+        let cursor = self.cursor_in(conn, log);
+        cursor.map_or_else(Vec::new, |cursor| mem::take(&mut cursor.held_back))
     }
 
     /// Keeps what names a position of a log (an ack) until the connection has been told that it has joined, if it waits for
@@ -453,7 +453,7 @@ impl Feeds {
                     return true;
                 }
             }
-            feed.behind -= 1;
+            feed.behind.remove(slot);
             feed.live.insert(slot);
             if feed.is_quiet() {
                 let number = feed.number;

@@ -407,9 +407,13 @@ fn who_joins_where_that_takes_a_while_hears_of_it_before_what_comes_next() {
         ack, None,
         "it would name a position behind the one that it joins at"
     );
-    assert_eq!(a.feeds.joined(CONN, follow.ticket.wrapping_sub(1)), [""; 0]);
+    let now = Instant::now();
+    let earlier = follow.ticket.wrapping_sub(1);
+    assert_eq!(a.feeds.joined(CONN, earlier, now), None);
     assert!(!a.feeds.can_go_on(CONN), "that was for another");
-    assert_eq!(a.feeds.joined(CONN, follow.ticket), ["ack 4"]);
+    let held_back = a.feeds.joined(CONN, follow.ticket, now);
+    assert_eq!(held_back, Some(vec!["ack 4".to_owned()]));
+    assert_eq!(a.feeds.joined(CONN, follow.ticket, now), None, "only once");
     let mut steps = Vec::new();
     a.feeds.go_on(CONN, ROOM, &mut steps);
     a.hear(steps);
@@ -456,4 +460,78 @@ fn what_is_followed_is_counted_until_nobody_does() {
     assert!(!interest.may_be_in(&log), "also when it was quiet");
     a.feeds.unfollow(CONN, &log);
     assert!(!interest.may_be_in(&log), "nor twice");
+}
+
+/// A joiner at the head of a log with `entries`, which has not been told so yet.
+fn waiting(entries: u32) -> (Follower, Box<Follow>) {
+    let mut a = Follower::new(Slow::Resume);
+    a.feeds.let_joiners_wait();
+    for number in 1..=entries {
+        a.append(number);
+    }
+    let follow = entering();
+    let read = a.feeds.follow(CONN, follow.from, follow).unwrap();
+    let page = a.page_for(&read);
+    let mut steps = Vec::new();
+    a.give(&read, &page, &mut steps);
+    match steps.pop() {
+        Some(Step::AtHead { follow, .. }) => (a, follow),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_leaves_while_it_waits_is_not_told_that_it_has_joined_and_gets_its_acks() {
+    let (mut a, follow) = waiting(2);
+    let log = follow.log.clone();
+    assert_eq!(a.feeds.hold_back(CONN, &log, "ack".to_owned()), None);
+    assert_eq!(a.feeds.take_held_back(CONN, &log), ["ack"]);
+    a.feeds.unfollow(CONN, &log);
+    assert_eq!(a.feeds.joined(CONN, follow.ticket, Instant::now()), None);
+    // The same for who joins again: the first way to the head is none any more.
+    let (mut a, follow) = waiting(2);
+    let again = entering();
+    a.feeds.follow(CONN, again.from, again);
+    assert_eq!(a.feeds.joined(CONN, follow.ticket, Instant::now()), None);
+}
+
+#[test]
+fn a_joiner_that_does_not_read_after_it_was_told_is_slow() {
+    let (mut a, follow) = waiting(2);
+    let now = Instant::now();
+    a.feeds.joined(CONN, follow.ticket, now).unwrap();
+    let longest = a.feeds.longest_behind(CONN);
+    assert_eq!(longest.map(|(since, _, _)| since), Some(now));
+}
+
+#[test]
+fn what_was_not_announced_while_nobody_followed_is_no_hole() {
+    let mut a = Follower::new(Slow::Resume);
+    let missed = [a.append(1), a.append(2)];
+    a.follow(None);
+    let read = a.asked.pop().unwrap();
+    let page = a.page_for(&read);
+    // What was announced to who followed before comes first; the second was not, as nobody did any more.
+    a.feeds.push(Arc::clone(&missed[0]), None);
+    let mut steps = Vec::new();
+    a.give(&read, &page, &mut steps);
+    a.hear(steps);
+    assert_eq!(a.heard(), "at 2");
+    a.say(3..=3, true);
+    assert_eq!(a.heard(), "3");
+}
+
+#[test]
+fn a_newer_connection_in_the_senders_slot_is_another() {
+    let mut a = Follower::new(Slow::Resume);
+    a.follow(None);
+    a.catch_up();
+    a.say(1..=1, true);
+    let log = LogName::new("a").unwrap();
+    let gone = ConnId {
+        generation: CONN.generation.wrapping_sub(1),
+        ..CONN
+    };
+    assert!(a.feeds.is_live(CONN, &log));
+    assert!(!a.feeds.is_live(gone, &log));
 }
