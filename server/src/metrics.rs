@@ -55,7 +55,12 @@ const SHARE_EXCEEDED_BY: u64 = 32;
 
 /// What all workers have published.
 #[derive(Debug)]
-pub(crate) struct Board(Box<[[AtomicU64; Counters::COUNT]]>);
+pub(crate) struct Board(Box<[Published]>);
+
+/// What one has; a cache line of its own, since it is written in each turn.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Published([AtomicU64; Counters::COUNT]);
 
 impl Board {
     /// For so many workers, which have counted nothing yet.
@@ -104,7 +109,7 @@ impl Status {
     pub(crate) fn publish(&self) {
         // Who is alone tells nobody.
         if let (true, Some(published)) = (self.board.0.len() > 1, self.board.0.get(self.worker)) {
-            for (published, number) in published.iter().zip(self.own.to_numbers()) {
+            for (published, number) in published.0.iter().zip(self.own.to_numbers()) {
                 published.store(number, Ordering::Relaxed);
             }
         }
@@ -121,7 +126,7 @@ impl Status {
     pub(crate) fn pass_on(&self, connections: usize) -> Option<usize> {
         let others = self.board.0.iter().enumerate();
         let others = others.filter(|(worker, _)| *worker != self.worker);
-        let counted = others.map(|(worker, [connections, ..])| (worker, connections));
+        let counted = others.map(|(worker, Published([connections, ..]))| (worker, connections));
         let (worker, fewest) =
             counted.min_by_key(|(_, connections)| connections.load(Ordering::Relaxed))?;
         let few = fewest.load(Ordering::Relaxed);
@@ -138,6 +143,7 @@ impl Status {
         others.map(|(_, published)| {
             Counters::from_numbers(
                 published
+                    .0
                     .each_ref()
                     .map(|number| number.load(Ordering::Relaxed)),
             )

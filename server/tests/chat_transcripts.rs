@@ -148,9 +148,12 @@ impl Chat {
             return lines;
         };
         let sender = (!append.comes_back()).then_some(append.conn);
-        let Some(shared) = self.feeds.push(entry, sender) else {
+        let Some((shared, is_live)) = self.feeds.push(entry, sender) else {
             return lines;
         };
+        if let Some(sender) = sender.filter(|_| !is_live) {
+            self.feeds.note_own(sender, &shared.entry);
+        }
         let mut live = self.feeds.live(&append.log);
         live.retain(|conn| Some(*conn) != sender);
         if !live.is_empty() {

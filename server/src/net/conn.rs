@@ -179,6 +179,11 @@ impl Conn {
         }
     }
 
+    /// Whether it is a WebSocket that has got all there is, and said nothing that waits.
+    pub(super) fn has_nothing_to_go_on_with(&self) -> bool {
+        matches!(self.state, State::WebSocket(_)) && !self.is_behind && self.rare.is_none()
+    }
+
     /// Whether so much of what it said is answered that it is to be heard on.
     pub(super) fn can_resume(&self) -> bool {
         let waiting_bytes = match &self.state {

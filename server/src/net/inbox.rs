@@ -102,6 +102,16 @@ impl<T> Sender<T> {
         self.wake_if(is_begun);
     }
 
+    /// The same, which waits first while the list weighs too much.
+    pub(super) fn send_when_there_is_room(
+        &self,
+        messages: impl IntoIterator<Item = T>,
+        bytes: usize,
+    ) {
+        self.wait_for_room();
+        self.send_weighed(messages, bytes);
+    }
+
     /// Waits while what is in the list weighs too much.
     fn wait_for_room(&self) {
         let list = self.shared.lock();

@@ -13,7 +13,7 @@ use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
 use super::worker::{
-    Crew, Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Worker, hand_out,
+    Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Recipient, Worker, hand_out,
 };
 use crate::clock::Now;
 use crate::config::Config;
@@ -101,9 +101,12 @@ impl Server {
         }
         let senders: Vec<_> = polls.iter().map(|(_, inbox)| inbox.sender()).collect();
         let files = start_files(config, senders.clone())?;
-        let crew: Vec<Crew> = senders.iter().map(Crew::new).collect();
-        let interests: Vec<_> = crew.iter().map(|crew| Arc::clone(&crew.interest)).collect();
-        let (broker, recovery) = start_broker(config, crew)?;
+        let recipients: Vec<Recipient> = senders.iter().map(Recipient::new).collect();
+        let interests: Vec<_> = recipients
+            .iter()
+            .map(|recipients| Arc::clone(&recipients.interest))
+            .collect();
+        let (broker, recovery) = start_broker(config, recipients)?;
         let board = Board::new(config.workers);
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
@@ -191,9 +194,9 @@ fn start_files(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Arc<Files>
 type Log = (Arc<Broker<super::worker::Asked>>, Option<Recovery>);
 
 /// The thread that has the logs, and what was found there.
-fn start_broker(config: &Config, crew: Vec<Crew>) -> Result<Log, StartError> {
+fn start_broker(config: &Config, recipients: Vec<Recipient>) -> Result<Log, StartError> {
     let (store, recovery) = log_store(config)?;
-    let answer = move |replies| hand_out(&crew, replies);
+    let answer = move |replies| hand_out(&recipients, replies);
     let clock = || Now::read().unix_ms;
     let broker = Broker::start(store, answer, clock).map_err(StartError::Loop)?;
     Ok((Arc::new(broker), recovery))

@@ -7,6 +7,7 @@ use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use super::chat::{Chat, weight};
+use super::fanout::Sender;
 use crate::chat::{Append, Follow, Part, Reading, appended, gap_text, history};
 use crate::ids::{ConnId, LogName};
 use crate::log::{
@@ -163,7 +164,7 @@ impl Worker {
                 Context::Publish(conn, log) => {
                     self.publishing -= 1;
                     if let Ok(Placed::New(entry)) = &result {
-                        self.announce(entry, None, None);
+                        self.announce(entry, None);
                     }
                     self.respond(conn, &published(&log, &result));
                 }
@@ -187,8 +188,13 @@ impl Worker {
     fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
         let ack = appended(append, result.as_ref());
         if let Ok(Placed::New(entry)) = result {
-            let sender = (!append.comes_back()).then_some(append.conn);
-            return self.announce(entry, sender, ack.map(|ack| (append.conn, ack)));
+            let (conn, comes_back) = (append.conn, append.comes_back());
+            let sender = Sender {
+                conn,
+                comes_back,
+                ack,
+            };
+            return self.announce(entry, Some(sender));
         }
         // Behind the acks that wait with entries.
         self.deliver();
@@ -204,17 +210,9 @@ impl Worker {
         };
         // Refused while closing: then nobody waits for it.
         let _ = web_socket.connection.send_prepared(shared.frame());
-        self.note_sent(id, &shared.entry.draft.log, 1);
-    }
-
-    /// Notes that so many entries of a log were queued on a WebSocket, and asks for a receipt if it is time to.
-    pub(super) fn note_sent(&mut self, id: ConnId, log: &LogName, entries: usize) {
-        let Some(web_socket) = self.web_socket(id) else {
-            return;
-        };
-        // A private message is to be confirmed at once, since it is sent again until it is.
-        let is_urgent = log.as_str().starts_with('@');
-        web_socket.receipt.sent(entries, is_urgent);
+        web_socket
+            .receipt
+            .sent(1, is_urgent(&shared.entry.draft.log));
         let is_due = web_socket.receipt.is_due();
         self.mark_dirty(id);
         if is_due {
@@ -403,7 +401,7 @@ impl Worker {
 
     // ---- receipts ----
 
-    fn ask_for_receipt(&mut self, id: ConnId) {
+    pub(super) fn ask_for_receipt(&mut self, id: ConnId) {
         if !self
             .web_socket(id)
             .is_some_and(|web_socket| web_socket.receipt.is_due())
@@ -439,6 +437,11 @@ impl Worker {
         self.note_arrived(id, progress);
         self.ask_for_receipt(id);
     }
+}
+
+/// A private message is to be confirmed at once, since it is sent again until it is.
+pub(super) fn is_urgent(log: &LogName) -> bool {
+    log.as_str().starts_with('@')
 }
 
 /// What a message takes on its way to the log, roughly.

@@ -81,7 +81,9 @@ impl Worker {
 
     pub(super) fn handle_web_socket(&mut self, id: ConnId, bytes: &mut [u8]) {
         self.handle_frames(id, bytes);
-        self.relay();
+        if self.relayed.is_some() {
+            self.relay();
+        }
     }
 
     fn handle_frames(&mut self, id: ConnId, bytes: &mut [u8]) {

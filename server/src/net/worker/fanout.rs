@@ -7,15 +7,16 @@
 use std::mem;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidewire_protocol::{Batch, Message, Prepared};
 
 use super::Worker;
 use super::chat::weight;
-use super::delivery::OUTBOX_BYTES_HIGH;
+use super::delivery::{OUTBOX_BYTES_HIGH, is_urgent};
 use super::mail::Mail;
 use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::Entry;
-use crate::net::conn::RelayPlace;
+use crate::net::conn::{RelayPlace, State};
 use crate::transport::feeds::Shared;
 
 /// Bytes after which what came together goes out.
@@ -28,14 +29,21 @@ pub(super) struct Together {
     bytes: usize,
 }
 
-/// An entry, and what its sender gets instead.
+/// An entry, and the follower that sent it, if one did.
 #[derive(Debug)]
 struct Said {
     shared: Arc<Shared>,
-    /// A follower that sent it, which is not to get it.
-    sender: Option<ConnId>,
-    /// Who is to be told of its place before what comes behind it.
-    ack: Option<(ConnId, String)>,
+    sender: Option<Sender>,
+}
+
+/// Who sent an entry.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) conn: ConnId,
+    /// It is to get the entry as others do.
+    pub(super) comes_back: bool,
+    /// What it is to be told of the entry's place, before what comes behind it.
+    pub(super) ack: Option<String>,
 }
 
 /// What one connection of the relay says in one read.
@@ -54,17 +62,14 @@ impl Together {
     }
 
     /// The connections that get something else than the others.
-    fn special(&self) -> Vec<ConnId> {
-        let mut special: Vec<ConnId> = Vec::new();
-        for said in &self.entries {
-            let acked = said.ack.as_ref().map(|(conn, _)| *conn);
-            for conn in said.sender.into_iter().chain(acked) {
-                if !special.contains(&conn) {
-                    special.push(conn);
-                }
+    fn senders(&self) -> SmallVec<[ConnId; 4]> {
+        let mut senders = SmallVec::new();
+        for Sender { conn, .. } in self.entries.iter().filter_map(|said| said.sender.as_ref()) {
+            if !senders.contains(conn) {
+                senders.push(*conn);
             }
         }
-        special
+        senders
     }
 }
 
@@ -72,38 +77,42 @@ impl Worker {
     // ---- entries ----
 
     /// Everybody who follows the log is to get the entry: with what else comes together, or later, when there is room for it.
-    /// `sender` has sent it, and is told of its place by `ack`.
-    pub(super) fn announce(
-        &mut self,
-        entry: &Arc<Entry>,
-        sender: Option<ConnId>,
-        ack: Option<(ConnId, String)>,
-    ) {
+    pub(super) fn announce(&mut self, entry: &Arc<Entry>, sender: Option<Sender>) {
         let log = &entry.draft.log;
         if self.together.log().is_some_and(|together| together != log)
             || self.together.bytes > TOGETHER_BYTES_MAX
         {
             self.deliver();
         }
-        let ack = ack.and_then(|(conn, text)| {
-            if self.feeds.is_live(conn, log) {
-                return Some((conn, text));
+        let conn = sender.as_ref().map(|sender| sender.conn);
+        let pushed = self.feeds.push(Arc::clone(entry), conn);
+        let is_live = pushed.as_ref().is_some_and(|(_, is_live)| *is_live);
+        let sender = match sender {
+            Some(sender) if !is_live => {
+                // Nothing that waits here is for it.
+                self.acknowledge_alone(entry, sender);
+                None
             }
-            // Nothing that waits here is for it.
-            if let Some(text) = self.feeds.hold_back(conn, log, text) {
-                self.say(conn, &text);
-            }
-            None
-        });
-        if let Some(shared) = self.feeds.push(Arc::clone(entry), sender) {
+            sender => sender,
+        };
+        if let Some((shared, _)) = pushed {
             self.together.bytes += entry.draft.content.get().len();
-            let sender = sender.filter(|sender| self.feeds.is_live(*sender, log));
-            let said = Said {
-                shared,
-                sender,
-                ack,
-            };
-            self.together.entries.push(said);
+            self.together.entries.push(Said { shared, sender });
+        }
+    }
+
+    /// The sender of an entry is told of its place, and will not be given it when it is behind.
+    fn acknowledge_alone(&mut self, entry: &Entry, sender: Sender) {
+        let Sender {
+            conn,
+            comes_back,
+            ack,
+        } = sender;
+        if !comes_back {
+            self.feeds.note_own(conn, entry);
+        }
+        if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(conn, &entry.draft.log, ack)) {
+            self.say(conn, &ack);
         }
     }
 
@@ -123,10 +132,11 @@ impl Worker {
         let Some(log) = together.log() else {
             return;
         };
-        let special = together.special();
+        let senders = together.senders();
+        let count = together.entries.len();
         let mut batch = None;
         for follower in self.feeds.live(log) {
-            if special.contains(&follower) {
+            if senders.contains(&follower) {
                 self.deliver_each(follower, together);
                 continue;
             }
@@ -137,15 +147,22 @@ impl Worker {
                 if let Some(first) = together.entries.first() {
                     self.fall_behind(follower, &first.shared.entry);
                 }
-            } else if let Some(web_socket) = self.web_socket(follower) {
-                let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
-                // Refused while closing: then nobody waits for it.
-                let _ = web_socket.connection.send_batch(batch);
-                self.note_sent(follower, log, together.entries.len());
-            } else {
+                continue;
+            }
+            let State::WebSocket(web_socket) = &mut conn.state else {
                 for said in &together.entries {
                     self.give_entry(follower, &said.shared);
                 }
+                continue;
+            };
+            // Refused while closing: then nobody waits for it.
+            let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
+            let _ = web_socket.connection.send_batch(batch);
+            web_socket.receipt.sent(count, is_urgent(log));
+            let is_due = web_socket.receipt.is_due();
+            self.mark_dirty(follower);
+            if is_due {
+                self.ask_for_receipt(follower);
             }
         }
     }
@@ -153,21 +170,18 @@ impl Worker {
     /// Gives a follower that sent some of the entries those of others, and the acks of its own.
     fn deliver_each(&mut self, follower: ConnId, together: &Together) {
         let mut is_behind = false;
-        for Said {
-            shared,
-            sender,
-            ack,
-        } in &together.entries
-        {
-            if let Some((_, text)) = ack.as_ref().filter(|(conn, _)| *conn == follower) {
-                self.say(follower, text);
-            }
+        for Said { shared, sender } in &together.entries {
             let entry = &shared.entry;
-            if *sender == Some(follower) {
-                if is_behind {
-                    self.feeds.note_own(follower, entry);
+            if let Some(sender) = sender.as_ref().filter(|sender| sender.conn == follower) {
+                if let Some(ack) = &sender.ack {
+                    self.say(follower, ack);
                 }
-                continue;
+                if !sender.comes_back {
+                    if is_behind {
+                        self.feeds.note_own(follower, entry);
+                    }
+                    continue;
+                }
             }
             let unsent = self.table.get_mut(follower).map(|conn| conn.unsent_bytes());
             if is_behind || unsent.is_none() {

@@ -36,6 +36,10 @@ impl Worker {
     // ---- accepting ----
 
     pub(super) fn accept(&mut self) {
+        let listener = self.listener.as_ref();
+        if !listener.is_some_and(|listener| listener.is_ready(self.now.instant)) {
+            return;
+        }
         let others = self.status.connections_of_others();
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let now = self.now.instant;
@@ -209,16 +213,16 @@ impl Worker {
     }
 
     fn flush(&mut self, id: ConnId) {
-        if self
-            .table
-            .get_mut(id)
-            .is_some_and(|conn| matches!(conn.state, State::Http(_)))
-        {
-            self.answer_poll(id);
-        }
-        let Some(conn) = self.table.get_mut(id) else {
+        let Some(mut conn) = self.table.get_mut(id) else {
             return;
         };
+        if let State::Http(_) = conn.state {
+            self.answer_poll(id);
+            match self.table.get_mut(id) {
+                Some(again) => conn = again,
+                None => return,
+            }
+        }
         conn.in_dirty = false;
         let before = conn.unsent_bytes();
         let flushed = conn.flush(self.poll.registry(), token_of(id), self.now.instant);
@@ -241,6 +245,8 @@ impl Worker {
                         return self.kill(id);
                     }
                 }
+                // Nearly always there is nothing more to do.
+                Transport::Keep if conn.has_nothing_to_go_on_with() => {}
                 Transport::Keep => {
                     if conn.is_behind {
                         self.serve_later(id);

@@ -3,6 +3,7 @@
 //! Workers share nothing but what they send each other: lists, one a turn and worker, and one wake for each. The worker that
 //! counts as 0 has the hub; what the others' clients say of rooms goes there, and what follows from it comes back.
 
+use std::mem;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -97,6 +98,8 @@ pub(in crate::net) struct Peers {
     senders: Vec<Sender<Mail>>,
     /// To be sent at the end of the turn, by worker.
     outgoing: Vec<Outgoing>,
+    /// Something was added to it.
+    has_outgoing: bool,
     /// Other workers that have not ended, as far as home knows.
     running: usize,
 }
@@ -108,6 +111,7 @@ impl Peers {
             // There are 64 at most.
             lane: Lane::new(number as u32, workers as u32),
             number,
+            has_outgoing: false,
             outgoing: senders.iter().map(|_| Outgoing::default()).collect(),
             senders,
             running: if number == HOME { workers - 1 } else { 0 },
@@ -164,6 +168,7 @@ impl Peers {
         for (worker, (sender, outgoing)) in self.senders.iter().zip(&mut self.outgoing).enumerate()
         {
             if workers & 1 << worker != 0 && !sender.is_full() {
+                self.has_outgoing = true;
                 outgoing.list.push(mail());
                 outgoing.bytes += bytes;
             }
@@ -172,9 +177,9 @@ impl Peers {
 
     /// Adds to what goes to all others.
     pub(super) fn post_to_others(&mut self, mail: impl Fn() -> Mail) {
-        for worker in (0..self.senders.len()).filter(|worker| *worker != self.number) {
-            if let Some(outgoing) = self.outgoing.get_mut(worker) {
-                outgoing.list.push(mail());
+        for worker in 0..self.senders.len() {
+            if worker != self.number {
+                self.post(worker, mail());
             }
         }
     }
@@ -193,15 +198,18 @@ impl Peers {
     pub(super) fn post(&mut self, worker: usize, mail: Mail) {
         if let Some(outgoing) = self.outgoing.get_mut(worker) {
             outgoing.list.push(mail);
+            self.has_outgoing = true;
         }
     }
 
     /// Sends what was added since the last call.
     pub(super) fn send(&mut self) {
-        for (sender, outgoing) in self.senders.iter().zip(&mut self.outgoing) {
-            if !outgoing.list.is_empty() {
-                let bytes = std::mem::take(&mut outgoing.bytes);
-                sender.send_weighed(outgoing.list.drain(..), bytes);
+        if mem::take(&mut self.has_outgoing) {
+            for (sender, outgoing) in self.senders.iter().zip(&mut self.outgoing) {
+                if !outgoing.list.is_empty() {
+                    let bytes = mem::take(&mut outgoing.bytes);
+                    sender.send_weighed(outgoing.list.drain(..), bytes);
+                }
             }
         }
     }
@@ -209,13 +217,13 @@ impl Peers {
 
 /// A worker, for the thread that has the logs.
 #[derive(Debug)]
-pub(in crate::net) struct Crew {
+pub(in crate::net) struct Recipient {
     pub(in crate::net) inbox: Sender<Mail>,
     /// What its connections follow.
     pub(in crate::net) interest: Arc<Interest>,
 }
 
-impl Crew {
+impl Recipient {
     pub(in crate::net) fn new(inbox: &Sender<Mail>) -> Self {
         Self {
             inbox: inbox.clone(),
@@ -226,7 +234,12 @@ impl Crew {
 
 /// Hands what the log answers to the workers that asked, and entries to those who may have followers of them: the order in which a worker hears of pages and
 /// entries is the log's. Waits while a worker has more than enough to do.
-pub(in crate::net) fn hand_out(workers: &[Crew], replies: Vec<Reply<Asked>>) {
+pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>) {
+    if let [alone] = workers {
+        let bytes = replies.iter().map(bytes_of).sum();
+        let messages = replies.into_iter().map(Mail::Log);
+        return alone.inbox.send_when_there_is_room(messages, bytes);
+    }
     let empty = |_| Delivery {
         messages: Vec::new(),
         bytes: 0,

@@ -23,7 +23,7 @@ use mio::{Events, Poll, Token};
 
 pub(super) use delivery::Asked;
 pub(super) use io::OVERLOADED_MAX;
-pub(super) use mail::{Crew, Farewell, HOME, Mail, Peers, hand_out};
+pub(super) use mail::{Farewell, HOME, Mail, Peers, Recipient, hand_out};
 pub(super) use start::Parts;
 
 use self::calls::Transfer;
@@ -274,7 +274,7 @@ impl Worker {
         match mail {
             Mail::Files(id, done) => self.file_done(id, done),
             Mail::Log(reply) => self.handle_reply(reply),
-            Mail::Announced(entry) => self.announce(&entry, None, None),
+            Mail::Announced(entry) => self.announce(&entry, None),
             Mail::Said(said) => self.hear_from_afar(said),
             Mail::Effect(effect) => self.run_effect(effect),
             Mail::Told(room, except, prepared) => self.tell_followers(&room, except, &prepared),

@@ -43,7 +43,9 @@ impl Worker {
         if let Some(stop) = self.asked_to_stop.take() {
             self.answer_first(stop);
         }
-        self.close_if_answered();
+        if let Stopping::Answering { .. } = self.stopping {
+            self.close_if_answered();
+        }
     }
 
     /// At home: begins to stop all workers; a second time, does not wait for answers, and a third time for nothing.

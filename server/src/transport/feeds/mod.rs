@@ -165,19 +165,26 @@ impl Feeds {
         }
     }
 
-    /// There is a new entry, which [those at the head](Self::live) are to get; `sender` has sent it, and is not to get it when it
-    /// is behind, either. `None` if nobody follows the log.
-    pub fn push(&mut self, entry: Arc<Entry>, sender: Option<ConnId>) -> Option<Arc<Shared>> {
-        let (log, position) = (entry.draft.log.clone(), entry.position);
-        self.wake(&log);
-        let feed = self.feeds.get_mut(log.as_str())?;
+    /// There is a new entry, which [those at the head](Self::live) are to get. Returns it, and whether its sender is at the head;
+    /// `None` if nobody follows the log.
+    pub fn push(
+        &mut self,
+        entry: Arc<Entry>,
+        sender: Option<ConnId>,
+    ) -> Option<(Arc<Shared>, bool)> {
+        let position = entry.position;
+        self.wake(&entry.draft.log);
+        let feed = self.feeds.get_mut(entry.draft.log.as_str())?;
         let shared = Arc::new(Shared::new(entry));
         feed.ring.push(Arc::clone(&shared));
         feed.head = Some(position);
-        if let Some(sender) = sender {
-            self.note_own(sender, &shared.entry);
-        }
-        Some(shared)
+        let is_live = sender.is_some_and(|sender| {
+            let slot = self.lane.slot(sender);
+            // A newer connection may have the slot.
+            feed.live.contains(slot)
+                && self.generations.get(slot as usize) == Some(&sender.generation)
+        });
+        Some((shared, is_live))
     }
 
     /// A connection that is behind has sent an entry itself: its ack is its copy.
@@ -185,18 +192,6 @@ impl Feeds {
         if let Some(cursor) = self.cursor_in(sender, &entry.draft.log) {
             cursor.own.push(entry.position.offset);
         }
-    }
-
-    /// Whether a connection is at the head of a log that it follows.
-    #[must_use]
-    pub fn is_live(&self, conn: ConnId, log: &LogName) -> bool {
-        if let Some(quiet) = self.quiet.get(log.as_str()) {
-            return quiet.follower == conn;
-        }
-        let (feed, slot) = (self.feeds.get(log.as_str()), self.lane.slot(conn));
-        // A newer connection may have the slot.
-        self.generations.get(slot as usize) == Some(&conn.generation)
-            && feed.is_some_and(|feed| feed.live.contains(slot))
     }
 
     /// The connections at the head of a log that was [pushed](Self::push) to.

@@ -59,10 +59,8 @@ impl Follower {
 
     /// Announces it; a follower without room falls behind.
     fn announce(&mut self, entry: Arc<Entry>, has_room: bool) -> Option<Position> {
-        let (log, shared) = (
-            entry.draft.log.clone(),
-            self.feeds.push(entry, None).unwrap(),
-        );
+        let log = entry.draft.log.clone();
+        let (shared, _) = self.feeds.push(entry, None).unwrap();
         let live = self.feeds.live(&log);
         let mut closed_at = None;
         for conn in live {
@@ -226,7 +224,9 @@ fn what_one_said_oneself_does_not_come_back_later() {
     reader.catch_up();
     reader.say(1..=1, false);
     let own = reader.append(2);
-    reader.feeds.push(own, Some(CONN)).unwrap();
+    let (own, is_live) = reader.feeds.push(own, Some(CONN)).unwrap();
+    assert!(!is_live);
+    reader.feeds.note_own(CONN, &own.entry);
     let live = reader.feeds.live(&LogName::new("a").unwrap());
     assert_eq!(live, []);
     reader.say(3..=3, false);
@@ -401,7 +401,8 @@ fn who_joins_where_that_takes_a_while_hears_of_it_before_what_comes_next() {
     assert_eq!(a.feeds.live(&log), [], "it waits");
     assert!(a.feeds.is_behind(CONN) && !a.feeds.can_go_on(CONN));
     let own = a.append(4);
-    a.feeds.push(own, Some(CONN));
+    let (own, _) = a.feeds.push(own, Some(CONN)).unwrap();
+    a.feeds.note_own(CONN, &own.entry);
     let ack = a.feeds.hold_back(CONN, &log, "ack 4".to_owned());
     assert_eq!(
         ack, None,
@@ -527,11 +528,13 @@ fn a_newer_connection_in_the_senders_slot_is_another() {
     a.follow(None);
     a.catch_up();
     a.say(1..=1, true);
-    let log = LogName::new("a").unwrap();
     let gone = ConnId {
         generation: CONN.generation.wrapping_sub(1),
         ..CONN
     };
-    assert!(a.feeds.is_live(CONN, &log));
-    assert!(!a.feeds.is_live(gone, &log));
+    for (sender, is_live) in [(CONN, true), (gone, false)] {
+        let entry = a.append(2);
+        let pushed = a.feeds.push(entry, Some(sender));
+        assert_eq!(pushed.map(|(_, is_live)| is_live), Some(is_live));
+    }
 }
