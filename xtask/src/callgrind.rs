@@ -1,5 +1,6 @@
 //! Counts instructions with valgrind: the same number on a quiet and on a busy machine.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -34,13 +35,19 @@ pub(crate) fn instructions(command: &Command) -> Result<u64> {
 
 /// `command` under valgrind, which ends what it says on stderr with what [`total`] finds.
 pub(crate) fn counting(command: &Command) -> Command {
+    counting_into(command, Path::new("/dev/null"))
+}
+
+/// The same, which writes down in a file where the instructions are.
+pub(crate) fn counting_into(command: &Command, file: &Path) -> Command {
     let mut valgrind = exec::command("valgrind");
     // Valgrind counts each byte of a `rep movsb` as an instruction: copies are to be made with vectors.
     valgrind.env(
         "GLIBC_TUNABLES",
         "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824",
     );
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    valgrind.arg("--tool=callgrind");
+    valgrind.arg(format!("--callgrind-out-file={}", file.display()));
     valgrind.arg(command.get_program()).args(command.get_args());
     valgrind
 }

@@ -50,6 +50,8 @@ enum What {
     Codec(CodecArgs),
     /// The server's instructions for a message beside those that were accepted: more than 3 % above fails
     Instructions(instructions::Args),
+    /// Where a message's instructions and system calls go
+    Budget,
     /// Publishing with logs on the disk and in memory
     Publish(publish::Args),
     /// A room with and without readers that hardly read
@@ -74,6 +76,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Workers(args) => workers::run(args),
         What::Instructions(args) => instructions::run(args),
         What::Codec(args) => run_codec(args),
+        What::Budget => {
+            let body = instructions::budget::run()?;
+            write_page("budget.md", "What a message costs, by its parts", &body)
+        }
         What::Publish(args) => {
             let body = publish::run(args)?;
             write_page("publish.md", "What keeping a message costs", &body)

@@ -4,6 +4,7 @@
 //! the compiler makes of the code still matter, so both stand beside the figures that were accepted, in
 //! `bench/results/instructions.toml`. The server is the one of the release profile.
 
+pub(super) mod budget;
 mod drive;
 
 use std::collections::BTreeMap;
@@ -75,16 +76,25 @@ fn count() -> Result<BTreeMap<String, f64>> {
 
 /// Of a server from its start to its end, with so many messages in between.
 fn instructions(way: Way, messages: u64) -> Result<u64> {
+    callgrind::total(&drive_under(callgrind::counting(&serve()), way, messages)?)
+}
+
+/// The server.
+fn serve() -> Command {
     let mut command = Command::new(paths::target().join("release/tidewire"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--data", "memory"]);
     command.args(["--workers", "1", "--messages-per-second", "0"]);
-    let mut valgrind = callgrind::counting(&command);
-    let mut child = valgrind
+    command
+}
+
+/// Runs a server under another program, with so many messages; returns what was said on stderr.
+fn drive_under(mut command: Command, way: Way, messages: u64) -> Result<String> {
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("valgrind could not be started")?;
+        .context("the server could not be started")?;
     let stdout = child.stdout.take().context("it was piped")?;
     let mut stderr = child.stderr.take().context("it was piped")?;
     let driven = server::first_line(stdout)
@@ -98,9 +108,9 @@ fn instructions(way: Way, messages: u64) -> Result<u64> {
     let ended = exec::wait(&mut child, PATIENCE, |_| ());
     let mut said = String::new();
     stderr.read_to_string(&mut said)?;
-    driven.with_context(|| format!("the server under valgrind said: {}", said.trim()))?;
+    driven.with_context(|| format!("the server said: {}", said.trim()))?;
     ended?;
-    callgrind::total(&said)
+    Ok(said)
 }
 
 fn compare(counted: &BTreeMap<String, f64>) -> Result<()> {
