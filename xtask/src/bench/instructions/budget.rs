@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Parts that cost less than this many instructions a message are put together.
 const SMALL: f64 = 3.0;
 
+/// What is of no part, and of parts that are small.
+const ELSE: &str = "all else";
+
 const INTRODUCTION: &str = "\
 Instructions of the server in user mode for each message of 125 B (single: one in flight; echo: a hundred come together) or
 delivery of one (relay: ten followers, a hundred messages together; chat: a hundred followers, one message at a time, JSON, a
@@ -110,14 +113,14 @@ fn to_markdown(rows: BTreeMap<String, Vec<f64>>, digits: usize) -> String {
     let mut shown = Vec::new();
     for (name, row) in rows {
         add(&mut sum, &row);
-        if row.iter().any(|each| *each >= least) {
+        if name != ELSE && row.iter().any(|each| *each >= least) {
             shown.push((name, row));
         } else {
             add(&mut small, &row);
         }
     }
     shown.sort_by(|(_, a), (_, b)| b.iter().sum::<f64>().total_cmp(&a.iter().sum()));
-    shown.push(("all else".to_owned(), small));
+    shown.push((ELSE.to_owned(), small));
     shown.push(("**together**".to_owned(), sum));
     let names: Vec<&str> = Way::ALL.iter().map(|way| way.name()).collect();
     let mut table = format!(
@@ -145,7 +148,7 @@ fn instructions_of(way: Way, messages: u64) -> Result<BTreeMap<String, u64>> {
     let mut annotate = exec::command("callgrind_annotate");
     let said = exec::output(
         annotate
-            .args(["--threshold=100", "--show-percs=no"])
+            .args(["--threshold=100", "--show-percs=no", "--auto=no"])
             .arg(&file),
     )?;
     let mut parts = BTreeMap::new();
@@ -180,7 +183,7 @@ fn part_of(place: &str) -> &'static str {
         ("serde_json", "JSON"),
     ];
     let user = users.iter().find(|(name, _)| function.contains(name));
-    user.map_or("all else", |(_, part)| part)
+    user.map_or(ELSE, |(_, part)| part)
 }
 
 // ---- system calls ----
