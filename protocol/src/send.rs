@@ -243,6 +243,19 @@ impl Sender {
         }
     }
 
+    /// The same, which offers the bytes to `write` where there is nothing before them, and queues what it does not take.
+    pub(crate) fn batch_through(&mut self, batch: &Batch, write: impl FnOnce(&[u8]) -> usize) {
+        let as_it_lies = self.side == Side::Server && self.compression.is_none();
+        if !as_it_lies || self.unsent_bytes() > 0 {
+            return self.batch(batch);
+        }
+        let frames = batch.frames();
+        let taken = write(frames).min(frames.len());
+        if taken < frames.len() {
+            self.outbox().append_owned(frames.slice(taken..));
+        }
+    }
+
     /// Queues a whole message with its memory, which is shared with whoever else has it.
     pub(crate) fn owned(&mut self, message: OwnedMessage) {
         let (opcode, payload) = (message.opcode(), message.into_bytes());

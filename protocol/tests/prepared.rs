@@ -128,6 +128,38 @@ fn a_batch_is_its_messages_one_behind_the_other_on_every_connection() {
 }
 
 #[test]
+fn a_batch_goes_through_where_nothing_is_before_it_and_the_rest_is_queued() {
+    let messages = ["one", &"two ".repeat(100)].map(|text| Prepared::new(&Message::text(text)));
+    let batch = Batch::new(messages.to_vec());
+    let whole = batch.frames();
+    for new in [Scenario::server, Scenario::client, deflating] {
+        for takes in [0, 1, 4, whole.len() - 1, whole.len(), usize::MAX] {
+            for is_first in [true, false] {
+                let (mut through, mut each) = (new(), new());
+                let mut written = Vec::new();
+                for scenario in [&mut through, &mut each] {
+                    if !is_first {
+                        scenario.connection.send(&Message::text("before")).unwrap();
+                    }
+                }
+                let write = |bytes: &[u8]| {
+                    let (taken, _) = bytes.split_at(takes.min(bytes.len()));
+                    written.extend_from_slice(taken);
+                    takes
+                };
+                through
+                    .connection
+                    .send_batch_through(&batch, write)
+                    .unwrap();
+                each.connection.send_batch(&batch).unwrap();
+                written.extend(through.flush());
+                assert_eq!(written, each.flush(), "{takes} taken");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_batch_of_one_shares_its_bytes() {
     let prepared = Prepared::new(&Message::binary(&[7; 1000]));
     let batch = Batch::new(vec![prepared.clone()]);

@@ -137,6 +137,32 @@ impl Connection {
         Ok(())
     }
 
+    /// The same for a connection that has nothing unsent: a server that does not compress offers the bytes to `write`, which says
+    /// how many the transport took, and queues the rest. So a fan-out touches nothing but the connection and its socket.
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use tidewire_protocol::{Batch, Config, Connection, Message, Prepared};
+    /// # let mut connection = Connection::server(Config::default().into(), Instant::now());
+    /// let batch = Batch::new(vec![Prepared::new(&Message::text("Hello"))]);
+    /// connection.send_batch_through(&batch, |bytes| bytes.len() - 2)?;
+    /// assert_eq!(connection.unsent_bytes(), 2);
+    /// # Ok::<(), tidewire_protocol::Misuse>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`send_batch`](Self::send_batch).
+    pub fn send_batch_through(
+        &mut self,
+        batch: &Batch,
+        write: impl FnOnce(&[u8]) -> usize,
+    ) -> Result<(), Misuse> {
+        self.check_open()?;
+        self.sender.check_between_messages()?;
+        self.sender.batch_through(batch, write);
+        Ok(())
+    }
+
     /// Queues a fragment of a message that is sent as it is made; `last` ends it. Each fragment of text is whole characters,
     /// and fragments go out uncompressed. Pings may go between them, other messages not.
     ///

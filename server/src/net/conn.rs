@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use tidewire_protocol::{Connection, Event, Message, Transport};
+use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
@@ -287,6 +287,32 @@ impl Conn {
         } else {
             send_through(connection, &[message], &self.stream)
         };
+    }
+
+    /// Sends a batch, if it is a WebSocket that is open: at once if nothing else is to be written. Returns whether something is left
+    /// to be flushed.
+    pub(super) fn send_batch(&mut self, batch: &Batch) -> bool {
+        let State::WebSocket(web_socket) = &mut self.state else {
+            return false;
+        };
+        let (connection, mut stream) = (&mut web_socket.connection, &self.stream);
+        // Refused while closing: then nobody waits for it.
+        let _ = if self.in_dirty || self.writable_interest {
+            connection.send_batch(batch)
+        } else {
+            // A socket that is broken is found out by the flush of what it did not take.
+            connection.send_batch_through(batch, |bytes| stream.write(bytes).unwrap_or(0))
+        };
+        connection.unsent_bytes() > 0
+    }
+
+    /// Notes that so many messages were sent that are to be confirmed; returns whether it is time to ask for that.
+    pub(super) fn note_sent(&mut self, messages: usize, is_urgent: bool) -> bool {
+        let State::WebSocket(web_socket) = &mut self.state else {
+            return false;
+        };
+        web_socket.receipt.sent(messages, is_urgent);
+        web_socket.receipt.is_due()
     }
 
     /// Writes what is unsent, and asks for an event when the socket takes no more.

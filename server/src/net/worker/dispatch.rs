@@ -32,6 +32,7 @@ impl Worker {
             State::WebSocket(_) => {
                 let mut stash = conn.take_stash();
                 self.handle_web_socket(id, &mut stash);
+                self.relay();
             }
         }
         self.mark_dirty(id);
@@ -80,13 +81,6 @@ impl Worker {
     // ---- WebSocket ----
 
     pub(super) fn handle_web_socket(&mut self, id: ConnId, bytes: &mut [u8]) {
-        self.handle_frames(id, bytes);
-        if self.relayed.is_some() {
-            self.relay();
-        }
-    }
-
-    fn handle_frames(&mut self, id: ConnId, bytes: &mut [u8]) {
         let mut input = bytes;
         let now = self.now.instant;
         loop {
@@ -114,7 +108,7 @@ impl Worker {
         match (&web_socket.app, message) {
             (App::Relay(place), _) => {
                 let place = RelayPlace::clone(place);
-                self.pass_on(id, place, message);
+                self.pass_on(id, &place, message);
             }
             (App::Chat, Message::Text(text)) => self.hear(id, text),
             (App::Chat, Message::Binary(_)) => {

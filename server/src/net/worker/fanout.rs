@@ -1,8 +1,8 @@
 //! Fan-out: what came together for those in a room goes to each of them at once.
 //!
 //! Entries of one log that come one behind the other wait here until something else does, and are then put together once
-//! for all who follow: a thousand followers of a busy room get a piece of memory each for what may be a hundred messages. The same for
-//! what one connection of the relay says in one read. Acks of a follower's own entries wait with them, so that they keep their order.
+//! for all who follow: a thousand followers of a busy room get one piece of memory each for what may be a hundred messages, and one
+//! write where they have nothing else to be sent. The same for what is said in a room of the relay in one turn. Acks of a follower's own entries wait with them, so that they keep their order.
 
 use std::mem;
 use std::sync::Arc;
@@ -46,12 +46,13 @@ pub(super) struct Sender {
     pub(super) ack: Option<String>,
 }
 
-/// What one connection of the relay says in one read.
+/// What is said in one room of the relay in a turn.
 #[derive(Debug)]
 pub(super) struct Relayed {
-    pub(super) sender: ConnId,
-    pub(super) place: RelayPlace,
+    room: RoomName,
     messages: Vec<Prepared>,
+    /// Who said each, and whether it gets it, too.
+    senders: Vec<(ConnId, bool)>,
     bytes: usize,
 }
 
@@ -149,19 +150,20 @@ impl Worker {
                 }
                 continue;
             }
-            let State::WebSocket(web_socket) = &mut conn.state else {
+            if let State::Http(_) = conn.state {
                 for said in &together.entries {
                     self.give_entry(follower, &said.shared);
                 }
                 continue;
-            };
-            // Refused while closing: then nobody waits for it.
+            }
             let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
-            let _ = web_socket.connection.send_batch(batch);
-            web_socket.receipt.sent(count, is_urgent(log));
-            let is_due = web_socket.receipt.is_due();
-            self.mark_dirty(follower);
+            let is_left = conn.send_batch(batch);
+            let is_due = conn.note_sent(count, is_urgent(log));
+            if is_left {
+                self.mark_dirty(follower);
+            }
             if is_due {
+                self.mark_dirty(follower);
                 self.ask_for_receipt(follower);
             }
         }
@@ -206,62 +208,104 @@ impl Worker {
 
     // ---- the relay ----
 
-    /// Others in the room are to get a message of the relay, with what else comes in the same read.
-    pub(super) fn pass_on(&mut self, sender: ConnId, place: RelayPlace, message: &Message<'_>) {
+    /// Others in the room are to get a message of the relay, with what else is said there in this turn.
+    pub(super) fn pass_on(&mut self, sender: ConnId, place: &RelayPlace, message: &Message<'_>) {
+        let is_other = |relayed: &Relayed| relayed.room != place.room;
+        if self.relayed.as_ref().is_some_and(is_other) {
+            self.relay();
+        }
         let prepared = Prepared::new(message);
-        let bytes = prepared.frame().len();
         let relayed = self.relayed.get_or_insert_with(|| Relayed {
-            sender,
-            place,
+            room: place.room.clone(),
             messages: Vec::new(),
+            senders: Vec::new(),
             bytes: 0,
         });
-        relayed.messages.push(prepared);
+        let bytes = prepared.frame().len();
         relayed.bytes += bytes;
-        if relayed.bytes > TOGETHER_BYTES_MAX {
+        relayed.messages.push(prepared);
+        relayed.senders.push((sender, place.include_sender));
+        let is_much = relayed.bytes > TOGETHER_BYTES_MAX;
+        // What others have to deliver holds up its sender.
+        let others = self.peers.others();
+        if others > 0 {
+            self.wait_more(sender, weight(bytes) * others as u32);
+        }
+        if is_much {
             self.relay();
         }
     }
 
-    /// Sends what one connection of the relay said.
+    /// Sends what was said in a room of the relay.
     pub(super) fn relay(&mut self) {
         let Some(Relayed {
-            sender,
-            place,
+            room,
             messages,
-            bytes,
+            senders,
+            ..
         }) = self.relayed.take()
         else {
             return;
         };
         let batch = Batch::new(messages);
-        let but = (!place.include_sender).then_some(sender);
-        self.relay_here(&place.room, but, &batch);
-        let others = self.peers.others();
-        if others > 0 {
-            let relayed = || Mail::Relayed(sender, place.room.clone(), batch.clone());
+        self.relay_here(&room, &batch, &senders);
+        if self.peers.others() > 0 {
+            let lengths = batch.messages().iter().map(|message| message.frame().len());
+            let weights = senders.iter().zip(lengths);
+            let weights: Vec<_> = weights
+                .map(|((sender, _), length)| (*sender, weight(length)))
+                .collect();
+            let relayed = || Mail::Relayed(weights.clone(), room.clone(), batch.clone());
             self.peers.post_to_others(relayed);
-            self.wait_more(sender, weight(bytes) * others as u32);
         }
     }
 
-    fn relay_here(&mut self, room: &RoomName, but: Option<ConnId>, batch: &Batch) {
+    fn relay_here(&mut self, room: &RoomName, batch: &Batch, senders: &[(ConnId, bool)]) {
         // A list of its own, because queueing marks connections of this worker.
         for follower in self.relay.followers(room).to_vec() {
-            if Some(follower) != but
-                && let Some(web_socket) = self.web_socket(follower)
-            {
-                // Refused while closing: then nobody waits for it.
-                let _ = web_socket.connection.send_batch(batch);
+            let is_left_out =
+                |(sender, included): &(ConnId, bool)| *sender == follower && !included;
+            let is_left = if senders.iter().any(is_left_out) {
+                self.relay_to_sender(follower, batch, senders)
+            } else {
+                let conn = self.table.get_mut(follower);
+                conn.is_some_and(|conn| conn.send_batch(batch))
+            };
+            if is_left {
                 self.mark_dirty(follower);
             }
         }
     }
 
-    /// What another worker's connection said.
-    pub(super) fn relay_from_afar(&mut self, sender: ConnId, room: &RoomName, batch: &Batch) {
-        self.relay_here(room, None, batch);
-        self.peers.taken(sender, weight(batch.frames().len()));
+    /// Sends what others said to one who said something itself; returns whether something is left to be flushed.
+    fn relay_to_sender(
+        &mut self,
+        follower: ConnId,
+        batch: &Batch,
+        senders: &[(ConnId, bool)],
+    ) -> bool {
+        let others = batch.messages().iter().zip(senders);
+        let others = others.filter(|(_, (sender, _))| *sender != follower);
+        let others: Vec<Prepared> = others.map(|(message, _)| message.clone()).collect();
+        if others.is_empty() {
+            return false;
+        }
+        let conn = self.table.get_mut(follower);
+        conn.is_some_and(|conn| conn.send_batch(&Batch::new(others)))
+    }
+
+    /// What other workers' connections said, and what each of it weighs.
+    pub(super) fn relay_from_afar(
+        &mut self,
+        senders: Vec<(ConnId, u32)>,
+        room: &RoomName,
+        batch: &Batch,
+    ) {
+        self.told_bytes += batch.frames().len() * self.relay.followers(room).len();
+        self.relay_here(room, batch, &[]);
+        for (sender, bytes) in senders {
+            self.peers.taken(sender, bytes);
+        }
     }
 }
 

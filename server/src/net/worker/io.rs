@@ -114,6 +114,7 @@ impl Worker {
         }
         self.ready.give_back(ready);
         self.read_buffer = buffer;
+        self.relay();
     }
 
     /// Reads a connection until it is drained, or its budget is spent.

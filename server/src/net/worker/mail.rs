@@ -47,8 +47,8 @@ pub(in crate::net) enum Mail {
     Respond(ConnId, Response),
     /// A new connection, from a worker that has more than its share.
     Accepted(TcpStream),
-    /// Messages for those who are in a room of the relay, from a connection of another worker.
-    Relayed(ConnId, RoomName, Batch),
+    /// Messages for those who are in a room of the relay, from connections of another worker; each of those waits for so much.
+    Relayed(Vec<(ConnId, u32)>, RoomName, Batch),
     /// So many bytes of what a connection sent to other workers have been dealt with.
     Taken(ConnId, u32),
     /// The server is to stop: the worker answers what came before that.

@@ -98,7 +98,7 @@ pub(super) struct Worker {
     /// What followers were told since the last flush, and is not kept.
     told_bytes: usize,
     relay: Relay,
-    /// What the connection that is read said to the relay.
+    /// What was said to the relay.
     relayed: Option<Relayed>,
     /// Publications over HTTP that have no answer yet.
     publishing: usize,
@@ -281,7 +281,7 @@ impl Worker {
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream) => self.take_over(stream),
-            Mail::Relayed(sender, room, batch) => self.relay_from_afar(sender, &room, &batch),
+            Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
             Mail::Stop(stop) => self.asked_to_stop = Some(stop),
             Mail::Answered => self.note_answered(),
