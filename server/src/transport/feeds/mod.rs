@@ -11,6 +11,7 @@
 mod cursor;
 mod feed;
 mod interest;
+mod joining;
 mod kept;
 mod quiet;
 mod reads;
@@ -18,7 +19,6 @@ mod ring;
 mod step;
 
 use std::collections::HashMap;
-use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,12 +75,6 @@ impl Feeds {
             reads: Reads::default(),
             ticket: 0,
         }
-    }
-
-    /// Who joins a room waits at its head after [`Step::AtHead`] until [`joined`](Self::joined), so that it hears of that before
-    /// what comes next: here it takes a while.
-    pub const fn let_joiners_wait(&mut self) {
-        self.joiners_wait = true;
     }
 
     /// Counts here what is followed.
@@ -348,37 +342,6 @@ impl Feeds {
     pub fn can_go_on(&self, conn: ConnId) -> bool {
         let cursors = self.cursors.get(&conn);
         cursors.is_some_and(|cursors| cursors.iter().any(|cursor| !cursor.is_waiting()))
-    }
-
-    /// The connection is to be told that it has joined, and can go on from there; returns what was [held back](Self::hold_back).
-    /// `None` if it has left since, or joined again.
-    pub fn joined(&mut self, conn: ConnId, ticket: u32, now: Instant) -> Option<Vec<String>> {
-        let mut cursors = self.cursors.get_mut(&conn)?.iter_mut();
-        let cursor = cursors.find(|cursor| cursor.ticket == ticket && cursor.waits)?;
-        cursor.waits = false;
-        // What is more than it has room for makes it slow, as if it were at the head already.
-        let slow = self.rules.of(cursor.log.as_str()).slow;
-        cursor.jumps = slow == Slow::Latest;
-        cursor.fell_behind = (!cursor.jumps).then_some(now);
-        Some(mem::take(&mut cursor.held_back))
-    }
-
-    /// What was held back for a connection that does not wait any more, because it leaves or joins again.
-    pub fn take_held_back(&mut self, conn: ConnId, log: &LogName) -> Vec<String> {
-        let cursor = self.cursor_in(conn, log);
-        cursor.map_or_else(Vec::new, |cursor| mem::take(&mut cursor.held_back))
-    }
-
-    /// Keeps what names a position of a log (an ack) until the connection has been told that it has joined, if it waits for
-    /// that: what it is told then names an earlier one. Else gives it back.
-    pub fn hold_back(&mut self, conn: ConnId, log: &LogName, text: String) -> Option<String> {
-        match self.cursor_in(conn, log) {
-            Some(cursor) if cursor.waits => {
-                cursor.held_back.push(text);
-                None
-            }
-            Some(_) | None => Some(text),
-        }
     }
 
     /// The connection has room for `bytes_max`, and gets so much, and the rest of the message that goes beyond that.

@@ -1,5 +1,7 @@
 //! Followers and what they get, in order.
 
+use std::mem;
+
 use super::*;
 use crate::chat::{Effect, Hub, HubConfig, Joiner};
 use crate::clock::Now;
