@@ -179,6 +179,9 @@ fn what_was_published_over_http_before_sigterm_is_shown_before_the_close() {
     let mut server = Server::start();
     let mut bob = Chatter::enter(&server, "bob", "lobby");
     let mut publisher = HttpConnection::open(server.address());
+    // A connection that nobody has accepted yet is not the server's.
+    publisher.request("GET", "/health", "");
+    assert_eq!(publisher.response().status, 200);
     server.signal("STOP");
     let body = br#"{"from":"alice","content":"the last word"}"#;
     publisher.request_with_body("POST", "/api/rooms/lobby/messages", "", body);
