@@ -9,7 +9,7 @@ use crate::ids::{ConnId, LogName};
 use crate::log::Slow;
 
 impl Feeds {
-    /// Who joins a room waits at its head after [`Step::AtHead`] until [`joined`](Self::joined), so that it hears of that before
+    /// Who joins a room waits at its head after [`Step::AtHead`](super::Step::AtHead) until [`joined`](Self::joined), so that it hears of that before
     /// what comes next: here it takes a while.
     pub const fn let_joiners_wait(&mut self) {
         self.joiners_wait = true;
