@@ -169,32 +169,25 @@ impl Worker {
 
     // ---- at home: what the others' clients do ----
 
-    /// Hears what another worker's client does.
+    /// Does for another worker's client what is done for one of ours.
     pub(super) fn hear_from_afar(&mut self, said: Said) {
-        let Chat::Here(hub) = &mut self.chat else {
-            // Only home is told.
-            return;
-        };
         match said {
-            Said::Connected(conn, joiner) => hub.connect(conn, joiner, self.now),
+            Said::Connected(conn, joiner) => self.begin_chat(conn, joiner),
             Said::Text(conn, text, bytes) => {
-                hub.handle_text(conn, &text, self.now);
-                self.run_effects();
+                self.hear(conn, &text);
                 // Behind what follows from it, so that who waits for the one waits for the other.
                 self.peers.taken(conn, bytes);
             }
-            Said::Gone(conn) => hub.disconnect(conn, self.now),
-            Said::AtHead(follow, position, whole) => hub.followed(&follow, position, whole),
-            Said::Arrived(conn, progress) => {
-                for (log, position) in &progress {
-                    hub.confirmed(conn, log, *position);
-                }
+            Said::Gone(conn) => self.end_chat(conn),
+            Said::AtHead(follow, position, whole) => {
+                self.note_at_head(follow, position, whole);
+                self.run_effects();
             }
+            Said::Arrived(conn, progress) => self.note_arrived(conn, progress),
             Said::Publish(conn, publish) => self.name_author(conn, publish),
             Said::Rooms(conn) => self.list_rooms(conn),
             Said::Members(conn, room) => self.list_members(conn, room),
         }
-        self.run_effects();
     }
 
     // ---- away: what the hub wants ----

@@ -1,8 +1,9 @@
 //! Fan-out: what came together for those in a room goes to each of them at once.
 //!
 //! Entries of one log that come one behind the other wait here until something else does, and are then put together once
-//! for all who follow: a thousand followers of a busy room get one piece of memory each for what may be a hundred messages, and one
-//! write where they have nothing else to be sent. The same for what is said in a room of the relay in one turn. Acks of a follower's own entries wait with them, so that they keep their order.
+//! for all who follow: a thousand followers of a busy room get one piece of memory each for what may be a hundred messages, and
+//! one write where they have nothing else to be sent. The same for what is said in a room of the relay in one turn. Acks of a
+//! follower's own entries wait with them, so that they keep their order.
 
 use std::mem;
 use std::sync::Arc;
@@ -159,11 +160,10 @@ impl Worker {
             let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
             let is_left = conn.send_batch(batch);
             let is_due = conn.note_sent(count, is_urgent(log));
-            if is_left {
+            if is_left || is_due {
                 self.mark_dirty(follower);
             }
             if is_due {
-                self.mark_dirty(follower);
                 self.ask_for_receipt(follower);
             }
         }
