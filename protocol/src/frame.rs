@@ -217,7 +217,8 @@ impl PlainHeader {
         let (length, rest) = match second & LENGTH {
             LENGTH_64 => {
                 let (length, rest) = rest.split_first_chunk::<8>()?;
-                let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;
+                // Negative where the top bit is set, which is illegal.
+                let length = usize::try_from(i64::from_be_bytes(*length)).ok()?;
                 (length.checked_sub(0x1_0000)? + 0x1_0000, rest)
             }
             LENGTH_16 => {
