@@ -54,7 +54,7 @@
  */
 
 /** @typedef {{ type: string, [field: string]: any }} Message */
-/** @typedef {{ text: string, message: Message, resolve: (answer: any) => void, reject: (error: Error) => void, sentAt?: number }} Waiting */
+/** @typedef {{ text: string, message: Message, resolve: (answer: any) => void, reject: (error: Error) => void, sentAt?: number, gap?: object }} Waiting */
 
 /** Below the server's burst of 200 messages, so that sending all of them again is never too fast for it. */
 const QUEUE_MAX = 128;
@@ -197,7 +197,8 @@ export class Client extends EventTarget {
   /**
    * Resolves with one page of history: its `messages` (oldest first) behind the position `since`, or before the position
    * `before`, or the newest; `position` is behind the last of them, `more` says whether there are others that way.
-   * `@` with our own name reads our private messages, `*` the broadcasts.
+   * `@` with our own name reads our private messages, `*` the broadcasts. Where something is missing before them, `gap` says
+   * what (`from`, `to`, `reason`).
    */
   history(/** @type {string} */ roomId, /** @type {Part} */ part = {}) {
     return this.#request({ type: 'history', roomId, ...part });
@@ -377,7 +378,7 @@ export class Client extends EventTarget {
       case 'broadcast':
       case 'gap':
       case 'joined':
-        return this.#hold(message) || this.#read(message);
+        return this.#belongsToHistory(message) || this.#hold(message) || this.#read(message);
       case 'ack':
         return this.#onAck(message);
       case 'error':
@@ -389,6 +390,13 @@ export class Client extends EventTarget {
     }
     this.#answer(message);
     this.#emit(message.type, message);
+  }
+
+  /** What is missing in a page of history comes before it, and is given with it. */
+  #belongsToHistory(/** @type {Message} */ { type, id, from, to, reason }) {
+    const waiting = type === 'gap' ? this.#requests.get(id) : undefined;
+    if (waiting !== undefined) waiting.gap = { from, to, reason };
+    return waiting !== undefined;
   }
 
   /** @returns {string} */
@@ -483,6 +491,7 @@ export class Client extends EventTarget {
   #answer(/** @type {Message} */ message) {
     const waiting = this.#takeRequest(message.id);
     if (waiting?.sentAt !== undefined && message.type !== 'joined') this.#onLatency(Date.now() - waiting.sentAt);
+    if (waiting?.gap !== undefined) message.gap = waiting.gap;
     waiting?.resolve(message);
   }
 
