@@ -23,6 +23,8 @@ macro_rules! assets {
 const ASSETS: &[Asset] = assets! {
     "/", HTML, "../../web/index.html";
     "/client.js", JS, "../../../clients/js/client.js";
+    "/client/outbox.js", JS, "../../../clients/js/client/outbox.js";
+    "/client/shared.js", JS, "../../../clients/js/client/shared.js";
     "/theme.css", CSS, "../../web/theme.css";
     "/chat.css", CSS, "../../web/chat.css";
     "/theme.js", JS, "../../web/theme.js";
