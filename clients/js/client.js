@@ -1048,6 +1048,9 @@ const ANSWER_CHARS_MAX = 16 << 20;
 const POLL_S = 20;
 /** A poll that begins is answered soon, so that it is known that it works. */
 const FIRST_POLL_S = 1;
+/** Attempts at a request before the connection counts as lost, and what is between them. */
+const REQUEST_TRIES_MAX = 3;
+const REQUEST_PAUSE_MS = 200;
 /** Polls are not asked for faster than that, whatever they are answered. */
 const POLL_PAUSE_MS = 50;
 
@@ -1150,7 +1153,7 @@ class HttpLink {
 
   async #listen(/** @type {AbortController} */ own) {
     const response = await request(this.#way, 'sse', { query: this.#target(), signal: own.signal });
-    if (!response.ok || response.body === null) return this.#refused(response);
+    if (!response.ok || response.body === null) return this.#refused(await response.json());
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     for (;;) {
@@ -1170,18 +1173,20 @@ class HttpLink {
     for (let seconds = FIRST_POLL_S; own === this.#next || own === this.#stream; seconds = POLL_S) {
       const query = this.#target();
       query.set('timeout', String(seconds));
-      const response = await request(this.#way, 'poll', { query, signal: own.signal });
-      if (!response.ok) return this.#refused(response);
-      const { messages } = await response.json();
+      const { response, answer } = await insist(async () => {
+        const response = await request(this.#way, 'poll', { query, signal: own.signal });
+        return { response, answer: await response.json() };
+      }, own.signal);
+      if (!response.ok) return this.#refused(answer);
+      const { messages } = answer;
       if (own === this.#stream) this.#ear.onHeard();
       for (const message of messages) this.#hear(own, message);
       await new Promise((resolve) => after(POLL_PAUSE_MS, resolve));
     }
   }
 
-  async #refused(/** @type {Response} */ response) {
-    const { error } = await response.json().catch(() => ({}));
-    if (error?.code) this.#ear.onMessage({ type: 'error', ...error });
+  #refused(/** @type {{ error?: object }} */ { error }) {
+    if (error !== undefined) this.#ear.onMessage({ type: 'error', ...error });
   }
 
   #hear(/** @type {AbortController} */ own, /** @type {Message | null} */ message) {
@@ -1207,10 +1212,12 @@ class HttpLink {
   async #postAll() {
     if (this.#isPosting) return;
     this.#isPosting = true;
-    for (let message; (message = this.#queue.shift()); ) {
+    const { host } = this.#way;
+    for (let message; (message = this.#queue[0]); ) {
       try {
-        const { host } = this.#way;
-        this.#ear.onMessage(await publish(this.#way, message, host.user(), host.session()));
+        const answer = await insist(() => publish(this.#way, message, host.user(), host.session()));
+        this.#queue.shift();
+        this.#ear.onMessage(answer);
       } catch {
         this.#lose(CODE_LOST);
       }
@@ -1222,8 +1229,10 @@ class HttpLink {
     const query = new URLSearchParams(type === 'history' ? { userId: this.#way.host.user() } : {});
     for (const [name, value] of Object.entries({ since, before, limit })) if (value !== undefined) query.set(name, value);
     try {
-      const response = await request(this.#way, pathOf(roomId, type), { query });
-      const answer = await response.json();
+      const [response, answer] = await insist(async () => {
+        const response = await request(this.#way, pathOf(roomId, type), { query });
+        return [response, await response.json()];
+      });
       this.#ear.onMessage(response.ok ? { ...answer, type, id, roomId } : { type: 'error', id, ...answer.error });
     } catch {
       this.#lose(CODE_LOST);
@@ -1233,6 +1242,24 @@ class HttpLink {
   #type(/** @type {Message} */ { roomId }) {
     const body = { from: this.#way.host.user() };
     request(this.#way, `api/rooms/${encodeURIComponent(roomId)}/typing`, { body }).catch(() => {});
+  }
+}
+
+/**
+ * Tries a request again: one that fails says little about the next, which may go over another connection.
+ *
+ * @template T
+ * @param {() => Promise<T>} act
+ * @param {AbortSignal} [signal]
+ */
+async function insist(act, signal) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (tries === REQUEST_TRIES_MAX || signal?.aborted) throw error;
+      await new Promise((resolve) => after(tries * REQUEST_PAUSE_MS, resolve));
+    }
   }
 }
 

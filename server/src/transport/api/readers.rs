@@ -92,6 +92,11 @@ pub(super) fn private_history(target: &Target, _: &Request<'_>) -> Result<Call, 
     history_of(user.log(), target)
 }
 
+/// `/api/broadcast`.
+pub(super) fn broadcasts(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
+    history_of(LogName::broadcast(), target)
+}
+
 fn history_of(log: LogName, target: &Target) -> Result<Call, Problem> {
     let (since, before) = (target.value("since"), target.value("before"));
     let part = part_of(since, before.filter(|before| !before.is_empty()))
