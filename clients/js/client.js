@@ -23,6 +23,26 @@
 /** @typedef {{ type: 'ack', seq: Seq, roomId: string, offset: number, epoch: string | number, time: number, dup?: true }} Ack */
 /** An entry of a log; `roomId` only in rooms, `time` in Unix ms. */
 /** @typedef {{ type: string, roomId?: string, offset: number, epoch: string | number, from: string, content: any, time: number }} Entry */
+/** @typedef {{ type: 'welcome', session: string, user: string, msg: string, heartbeat: number, time: number }} Welcome */
+/** `recovered`: nothing was missing behind `since`; `members`: names, 1,000 at most. */
+/** @typedef {{ type: 'joined', roomId: string, position: string, recovered: boolean, members: string[] }} Joined */
+/** @typedef {{ type: 'left', roomId: string }} Left */
+/** @typedef {{ type: 'presence', roomId: string, members: string[] }} Presence */
+/** @typedef {{ type: 'system', roomId: string, event: 'join' | 'leave', user: string, content: string }} System */
+/** @typedef {{ type: 'typing', roomId: string, user: string }} Typing */
+/** A page of a log, oldest first; `gap` is what is missing before it. */
+/** @typedef {{ type: 'history', roomId: string, messages: Entry[], position: string, more: boolean, gap?: { from: string, to: string, reason: string } }} History */
+/** @typedef {{ type: 'error', code: string, message: string, roomId?: string, session?: string, seq?: Seq }} ErrorDetail */
+/** @typedef {{ unacked: number }} Backlog */
+/**
+ * The `detail` of each event.
+ *
+ * @typedef {{
+ *   state: StateDetail, latency: number, full: Backlog, drain: Backlog, restored: Kept,
+ *   welcome: Welcome, joined: Joined, left: Left, room_msg: Entry, private_msg: Entry, broadcast: Entry,
+ *   system: System, typing: Typing, presence: Presence, history: History, gap: Gap, ack: Ack, error: ErrorDetail, heartbeat: { time: number },
+ * }} Events
+ */
 /** Behind `since`, or back from `before`, or the newest; `limit` is 1 to 1,000. */
 /** @typedef {{ since?: string, before?: string, limit?: number }} Part */
 /** A number, or where the application counts by itself, a string. */
@@ -156,8 +176,14 @@ export class Client extends EventTarget {
     return this.#line.retryAt;
   }
 
-  /** Calls `listener` with the `detail` of each event of this type; returns what ends that. */
-  on(/** @type {string} */ type, /** @type {(detail: any) => void} */ listener) {
+  /**
+   * Calls `listener` with the `detail` of each event of this type; returns what ends that.
+   *
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   */
+  on(type, listener) {
     return listen(this, type, listener);
   }
 
@@ -171,8 +197,12 @@ export class Client extends EventTarget {
   /**
    * Joins a room, now and after every reconnect; resolves with the server's `joined`. What was said behind the position
    * `since` comes before that: '' means from the oldest kept message; without it, only what is said from now on.
+   *
+   * @param {string} roomId
+   * @param {string} [since]
+   * @returns {Promise<Joined>}
    */
-  async join(/** @type {string} */ roomId, /** @type {string | undefined} */ since = undefined) {
+  async join(roomId, since) {
     const isNew = !this.#joined.has(roomId);
     // What we have read is passed over, so who wants to read it again comes in anew.
     if (!isNew && since !== undefined) this.leave(roomId).catch(() => {});
@@ -185,8 +215,13 @@ export class Client extends EventTarget {
     }
   }
 
-  /** Leaves a room; resolves with the server's `left`. Without a connection there is nothing left to leave. */
-  async leave(/** @type {string} */ roomId) {
+  /**
+   * Leaves a room; resolves with the server's `left`. Without a connection there is nothing left to leave.
+   *
+   * @param {string} roomId
+   * @returns {Promise<Left>}
+   */
+  async leave(roomId) {
     this.#joined.delete(roomId);
     if (this.state === 'live') return this.#request({ type: 'leave_room', roomId });
     for (const [id, { message }] of this.#requests) {
@@ -201,13 +236,22 @@ export class Client extends EventTarget {
    * `before`, or the newest; `position` is behind the last of them, `more` says whether there are others that way.
    * `@` with our own name reads our private messages, `*` the broadcasts. Where something is missing before them, `gap` says
    * what (`from`, `to`, `reason`).
+   *
+   * @param {string} roomId
+   * @param {Part} [part]
+   * @returns {Promise<History>}
    */
-  history(/** @type {string} */ roomId, /** @type {Part} */ part = {}) {
+  history(roomId, part = {}) {
     return this.#request({ type: 'history', roomId, ...part });
   }
 
-  /** Resolves with the server's `presence`: who is in a room, as `members`. */
-  presence(/** @type {string} */ roomId) {
+  /**
+   * Resolves with the server's `presence`: who is in a room, as `members`.
+   *
+   * @param {string} roomId
+   * @returns {Promise<Presence>}
+   */
+  presence(roomId) {
     return this.#request({ type: 'presence', roomId });
   }
 
@@ -283,7 +327,7 @@ export class Client extends EventTarget {
     });
   }
 
-  /** @returns {Promise<Message>} */
+  /** @returns {Promise<any>} */
   #request(/** @type {Message} */ body) {
     if (this.state === 'closed') return Promise.reject(closedError());
     if (this.#requests.size >= (this.#options.queueMax ?? QUEUE_MAX)) return Promise.reject(queueFullError());
@@ -367,7 +411,7 @@ export class Client extends EventTarget {
   async #findBroadcasts() {
     if (this.#isFindingBroadcasts || this.#cursors.has(BROADCASTS)) return;
     this.#isFindingBroadcasts = true;
-    const { position } = await this.history(BROADCASTS, { limit: 1 }).catch(() => ({ position: null }));
+    const { position } = await this.history(BROADCASTS, { limit: 1 }).catch(() => ({ position: '' }));
     this.#isFindingBroadcasts = false;
     if (!this.#cursors.has(BROADCASTS)) this.#startFrom(BROADCASTS, position);
   }
@@ -544,7 +588,14 @@ export class Room extends EventTarget {
     this.id = id;
   }
 
-  on(/** @type {string} */ type, /** @type {(detail: any) => void} */ listener) {
+  /**
+   * As {@link Client.on}, for what is about this room.
+   *
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   */
+  on(type, listener) {
     return listen(this, type, listener);
   }
 
@@ -583,7 +634,7 @@ export class Room extends EventTarget {
     const isForward = since !== undefined;
     for (;;) {
       const page = await this.#client.history(this.id, isForward ? { since, limit } : { before, limit });
-      /** @type {Entry[]} */ const messages = page.messages;
+      const { messages } = page;
       yield* isForward ? messages : messages.toReversed();
       if (!page.more || messages.length === 0) return;
       if (isForward) since = page.position;

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 
 import { pause } from './conversation.mjs';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const ALONE_TIMES = 4;
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
