@@ -254,7 +254,7 @@ fn nobody_sees_who_polls_leave_between_two_polls() {
     assert_eq!(bob.hear_of("system")["event"], "join");
     for seq in 1..=30 {
         if seq % 3 == 0 {
-            ada.reconnect();
+            ada.reconnect(&server);
         }
         assert_eq!(present(&server, "lobby"), json!(["ada", "bob"]));
         bob.say_acked("lobby", "x", seq);
