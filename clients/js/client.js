@@ -1129,6 +1129,8 @@ class HttpLink {
   #isPosting = false;
   /** @type {AbortController | null} the stream that is listened to */ #stream = null;
   /** @type {AbortController | null} the one that takes over as soon as it speaks */ #next = null;
+  /** Where the last poll ended: it says so also of logs in which nothing has come yet. */
+  #polled = '';
   #isReopening = false;
   #isWelcome = false;
   /** @type {Map<string, { id: any, since?: string }>} rooms that are being joined */ #joining = new Map();
@@ -1204,6 +1206,8 @@ class HttpLink {
   #target() {
     const query = this.#way.query(true);
     const since = [query.get('since')];
+    const ofBroadcasts = /(^|,)(\*:[^,]*)/;
+    if (!ofBroadcasts.test(since[0] ?? '')) since.push(ofBroadcasts.exec(this.#polled)?.[2] ?? null);
     for (const [roomId, { since: from }] of this.#joining) {
       query.append('room', roomId);
       if (from !== undefined) since.push(`${encodeURIComponent(roomId)}:${from}`);
@@ -1240,7 +1244,8 @@ class HttpLink {
         return { response, answer: await response.json() };
       }, own.signal);
       if (!response.ok) return this.#refused(answer);
-      const { messages } = answer;
+      const { messages, position } = answer;
+      if (own === (this.#next ?? this.#stream)) this.#polled = position;
       if (own === this.#stream) this.#ear.onHeard();
       for (const message of messages) this.#hear(own, message);
       await new Promise((resolve) => after(POLL_PAUSE_MS, resolve));
