@@ -19,6 +19,7 @@ pub mod config;
 pub mod files;
 pub mod ids;
 pub mod limit;
+pub mod load;
 pub mod log;
 mod metrics;
 pub mod net;

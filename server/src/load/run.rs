@@ -1,0 +1,459 @@
+//! One run: all connections on one thread, and the phases that it goes through.
+//!
+//! ```text
+//!   Opening ──all are open──▶ Running ──time is up──▶ Draining ──all has come──▶ Closing ──all have closed──▶ Over
+//! ```
+//!
+//! *Running* is the warm-up and what is measured; the tally knows the difference. `^C` goes on to *Draining*, and from there
+//! to *Closing*. None of the last two takes longer than its bound.
+
+mod messages;
+mod peers;
+
+use std::fs::File;
+use std::io::{self, Write as _, stdout};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use self::messages::Messages;
+use self::peers::Peers;
+use super::alarm::{Alarm, processor_time};
+use super::error::BenchError;
+use super::options::Scenario;
+use super::picture;
+use super::plan::Plan;
+use super::progress::Progress;
+use super::report::{self, Figures};
+use super::schedule::Schedule;
+use super::tally::Tally;
+use super::target::Target;
+use crate::clock::Now;
+
+/// The token of the signals, and of the alarm; connections have their numbers.
+const SIGNALS: Token = Token(usize::MAX);
+const ALARM: Token = Token(usize::MAX - 1);
+
+/// What one read takes.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Open files beside connections: standard streams, the poll, the alarm, signals, the picture.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// The longest that the loop waits for anything; also how often it looks at what is overdue.
+const TURN_MAX: Duration = Duration::from_millis(50);
+
+/// How many connections are on their way at once before the measurement.
+const OPENING_MAX: usize = 64;
+
+/// Who opens no connection for so long opens no more: longer than a handshake may take.
+const OPENING_QUIET_MAX: Duration = Duration::from_secs(15);
+
+/// How much that is due is sent before the loop reads again.
+const DUE_PER_TURN: usize = 4096;
+
+/// Silence for so long means that what has not come will not come.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+
+/// How long the closing handshakes of all connections may take.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
+
+/// Loads a server and prints what was found.
+///
+/// # Errors
+/// There is nothing to tell: no such server, or the system refuses.
+pub fn run(plan: &Plan) -> Result<(), BenchError> {
+    let target = Target::new(plan, rand::random())?;
+    check_files(plan)?;
+    // A picture that cannot be written is told before the run, not behind it.
+    let picture = match &plan.svg {
+        None => None,
+        Some(path) => Some(
+            File::create(path)
+                .map_err(|error| BenchError::Picture(path.clone(), error.to_string()))?,
+        ),
+    };
+    let mut run = Run::new(plan, &target)?;
+    while run.phase != Phase::Over {
+        run.turn()?;
+    }
+    run.progress.clear();
+    let figures = run.figures();
+    let told = match plan.json {
+        true => format!("{}\n", report::json(plan, &target, &run.tally, &figures)),
+        false => report::text(plan, &target, &run.tally, &figures),
+    };
+    // Who reads it may stop, as `head` does.
+    let _ = stdout().write_all(told.as_bytes());
+    if let (Some(mut file), Some(path)) = (picture, &plan.svg) {
+        let wrong = |error: String| BenchError::Picture(path.clone(), error);
+        let drawn = picture::draw(plan, &run.tally, &figures).map_err(wrong)?;
+        file.write_all(drawn.as_bytes())
+            .map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Raises the limit on open files as far as it goes, and looks whether that is enough.
+fn check_files(plan: &Plan) -> Result<(), BenchError> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX)
+        .map_err(|error| BenchError::Io("read the limit on open files", error))?;
+    let needed = plan.connections as u64 + RESERVED_DESCRIPTORS;
+    match needed <= limit {
+        true => Ok(()),
+        false => Err(BenchError::Files {
+            connections: plan.connections,
+            needed,
+            limit,
+        }),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Opening,
+    Running,
+    Draining,
+    Closing,
+    Over,
+}
+
+/// How many connections are open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open(pub(super) usize);
+
+struct Run<'a> {
+    plan: &'a Plan,
+    poll: Poll,
+    events: Events,
+    alarm: Alarm,
+    signals: Signals,
+    clock: Clock,
+    phase: Phase,
+    /// When the phase began, or something was last heard in it.
+    since: u64,
+    peers: Peers<'a>,
+    messages: Messages,
+    /// None in a closed loop, and while nothing is due yet.
+    schedule: Option<Schedule>,
+    tally: Tally,
+    /// What the processor did for us until the measured part began.
+    processor: Duration,
+    is_stopped: bool,
+    progress: Progress,
+    swept_at: u64,
+}
+
+/// The time, as an instant and as nanoseconds since the run began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    start: Instant,
+    pub(super) instant: Instant,
+    pub(super) now: u64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let start = Now::read().instant;
+        Self {
+            start,
+            instant: start,
+            now: 0,
+        }
+    }
+
+    /// Looks at the time again: what is measured here is shorter than a turn.
+    pub(super) fn tick(&mut self) {
+        self.instant = Now::read().instant;
+        self.now = self.instant.duration_since(self.start).as_nanos() as u64;
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, target: &Target) -> Result<Self, BenchError> {
+        let refused = |what| move |error| BenchError::Io(what, error);
+        let poll = Poll::new().map_err(refused("wait for sockets"))?;
+        let alarm = Alarm::new(poll.registry(), ALARM).map_err(refused("set a timer"))?;
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(refused("listen to signals"))?;
+        poll.registry()
+            .register(&mut signals, SIGNALS, Interest::READABLE)
+            .map_err(refused("listen to signals"))?;
+        Ok(Self {
+            plan,
+            poll,
+            events: Events::with_capacity(1024),
+            alarm,
+            signals,
+            clock: Clock::start(),
+            phase: Phase::Opening,
+            since: 0,
+            peers: Peers::new(plan, target)?,
+            messages: Messages::new(plan, target),
+            schedule: None,
+            tally: Tally::new(),
+            processor: Duration::ZERO,
+            is_stopped: false,
+            progress: Progress::new(plan.json),
+            swept_at: 0,
+        })
+    }
+
+    /// One turn of the loop.
+    fn turn(&mut self) -> Result<(), BenchError> {
+        self.wait()?;
+        self.clock.tick();
+        self.note_events();
+        self.read();
+        self.open();
+        self.do_what_is_due();
+        self.flush();
+        self.sweep();
+        self.go_on()?;
+        let open = Open(self.peers.open());
+        self.progress
+            .show(self.clock.now, self.phase, self.plan, &self.tally, open);
+        Ok(())
+    }
+
+    /// Waits for sockets, for what is due next, or for a while.
+    fn wait(&mut self) -> Result<(), BenchError> {
+        self.clock.tick();
+        let mut wait = TURN_MAX;
+        if let Some(schedule) = self
+            .schedule
+            .as_ref()
+            .filter(|_| self.phase == Phase::Running)
+        {
+            let next = schedule.next().min(self.tally.window.end);
+            wait = wait.min(Duration::from_nanos(next.saturating_sub(self.clock.now)));
+        }
+        if self.peers.has_leftovers() {
+            wait = Duration::ZERO;
+        }
+        let refused = |error| BenchError::Io("wait for sockets", error);
+        if !wait.is_zero() && wait < TURN_MAX {
+            self.alarm.set(wait).map_err(refused)?;
+            wait = TURN_MAX;
+        }
+        match self.poll.poll(&mut self.events, Some(wait)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(refused(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn note_events(&mut self) {
+        for event in &self.events {
+            match event.token() {
+                // It has done what it was for: the poll returned.
+                ALARM => {}
+                SIGNALS => {
+                    for _ in self.signals.pending() {
+                        // Who says it twice does not want to wait for what is on its way.
+                        if self.is_stopped {
+                            self.since = 0;
+                        }
+                        self.is_stopped = true;
+                    }
+                }
+                Token(number) => self.peers.note(number, event),
+            }
+        }
+    }
+
+    /// Reads from all that are ready, and does what follows from what they said.
+    fn read(&mut self) {
+        for number in self.peers.take_ready() {
+            let outcome = self.peers.pump(number, &mut self.clock, &self.messages);
+            if self.peers.take_opened(number) {
+                self.opened(number);
+            }
+            self.hear(number);
+            if let Err(end) = outcome {
+                self.ended(number, &end);
+            }
+        }
+    }
+
+    /// Begins with connections as long as there are to be more.
+    fn open(&mut self) {
+        match (self.phase, self.plan.scenario, self.plan.rate) {
+            (Phase::Opening, _, _) => {
+                let wanted = self.plan.opened_first();
+                // The first shows whether there is a server at all.
+                let at_once = if self.tally.opened == 0 {
+                    1
+                } else {
+                    OPENING_MAX
+                };
+                while self.peers.begun() < wanted && self.peers.under_way() < at_once {
+                    self.begin(self.clock.now);
+                }
+            }
+            (Phase::Running, Scenario::Connect, None) => {
+                while self.peers.count() < self.plan.connections {
+                    self.begin(self.clock.now);
+                }
+            }
+            (Phase::Running | Phase::Draining | Phase::Closing | Phase::Over, _, _) => {}
+        }
+    }
+
+    fn do_what_is_due(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for _ in 0..DUE_PER_TURN {
+            let schedule = self.schedule.as_mut();
+            let Some((number, due)) = schedule.and_then(|schedule| schedule.take(self.clock.now))
+            else {
+                return;
+            };
+            if due >= self.tally.window.end {
+                return;
+            }
+            match self.plan.scenario {
+                Scenario::Echo | Scenario::Fanout => {
+                    let senders = self.messages.senders() as u64;
+                    self.say((number % senders) as usize, due);
+                }
+                Scenario::Connect if self.peers.count() >= self.plan.connections => {
+                    let told = "not begun: as many as --connections were under way";
+                    self.tally.fail_due(due, told);
+                }
+                Scenario::Connect => self.begin(due),
+                Scenario::Idle => {}
+            }
+        }
+    }
+
+    /// Writes what was queued, a write a connection.
+    fn flush(&mut self) {
+        for number in self.peers.take_dirty() {
+            self.clock.tick();
+            if let Some((due, count)) = self.peers.take_queued(number) {
+                self.tally.handed_over(due, count, self.clock.now);
+            }
+            if let Err(end) = self.peers.flush(number, &self.clock) {
+                self.ended(number, &end);
+            }
+        }
+    }
+
+    /// Now and then: who is overdue, who waits for what will not come, how many are open.
+    fn sweep(&mut self) {
+        let now = self.clock.now;
+        if now.saturating_sub(self.swept_at) < TURN_MAX.as_nanos() as u64 {
+            return;
+        }
+        self.swept_at = now;
+        for number in self.peers.overdue(self.clock.instant) {
+            if let Err(end) = self.peers.flush(number, &self.clock) {
+                self.ended(number, &end);
+            }
+        }
+        self.give_up_waiting();
+        let open = self.peers.open() as u64;
+        if let Some(slot) = self.tally.series.at(now, &self.tally.window) {
+            slot.open = open;
+        }
+    }
+
+    /// Changes the phase if it is time for it.
+    fn go_on(&mut self) -> Result<(), BenchError> {
+        match self.phase {
+            Phase::Opening if self.is_stopped => self.close_all(),
+            Phase::Opening => {
+                self.check_somebody_is_let_in()?;
+                if self.peers.begun() == self.plan.opened_first() && self.peers.under_way() == 0 {
+                    self.begin_running();
+                }
+            }
+            Phase::Running => self.end_running(),
+            Phase::Draining => {
+                let is_done = match self.plan.scenario {
+                    Scenario::Echo | Scenario::Fanout => self.tally.missing() == 0,
+                    Scenario::Idle => true,
+                    Scenario::Connect => self.peers.count() == 0,
+                };
+                if is_done || self.has_waited(QUIET_MAX) {
+                    self.close_all();
+                }
+            }
+            Phase::Closing => {
+                if self.peers.count() == 0 || self.has_waited(CLOSING_MAX) {
+                    self.phase = Phase::Over;
+                }
+            }
+            Phase::Over => {}
+        }
+        Ok(())
+    }
+
+    fn has_waited(&self, max: Duration) -> bool {
+        self.clock.now.saturating_sub(self.since) >= max.as_nanos() as u64
+    }
+
+    /// The first connection shows whether there is a server at all.
+    fn check_somebody_is_let_in(&self) -> Result<(), BenchError> {
+        let first = self.tally.errors.keys().next();
+        let first = first.filter(|_| self.tally.opened == 0);
+        let is_silent = self.has_waited(OPENING_QUIET_MAX);
+        let silent = is_silent.then_some("the server lets nobody in");
+        match first.map(String::as_str).or(silent) {
+            None => Ok(()),
+            Some(why) => Err(BenchError::Refused {
+                url: self.peers.url().to_owned(),
+                why: why.to_owned(),
+            }),
+        }
+    }
+
+    /// The time is up, `^C` was pressed, or nobody is left.
+    fn end_running(&mut self) {
+        let (now, window) = (self.clock.now, &mut self.tally.window);
+        let is_alone = self.peers.count() == 0 && self.plan.scenario != Scenario::Connect;
+        if self.is_stopped || is_alone {
+            window.end = now.clamp(window.start, window.end);
+        }
+        if self.is_stopped || now >= window.end {
+            (self.phase, self.since) = (Phase::Draining, now);
+        }
+    }
+
+    /// All are there: the warm-up begins, and behind it what is measured.
+    fn begin_running(&mut self) {
+        let now = self.clock.now;
+        let begin = now + self.plan.warmup.as_nanos() as u64;
+        self.tally.window = begin..begin + self.plan.duration.as_nanos() as u64;
+        (self.phase, self.since) = (Phase::Running, now);
+        self.processor = processor_time();
+        self.schedule = self.plan.rate.map(|rate| Schedule::new(rate, now));
+        if self.schedule.is_none() {
+            (0..self.messages.senders()).for_each(|sender| self.say(sender, now));
+        }
+    }
+
+    fn close_all(&mut self) {
+        (self.phase, self.since) = (Phase::Closing, self.clock.now);
+        self.peers.close_all(&self.clock);
+    }
+
+    fn figures(&self) -> Figures {
+        let window = &self.tally.window;
+        Figures {
+            seconds: (window.end - window.start) as f64 / 1e9,
+            processor: processor_time().saturating_sub(self.processor),
+            ran_for: Duration::from_nanos(
+                self.clock.now.saturating_sub(
+                    window
+                        .start
+                        .saturating_sub(self.plan.warmup.as_nanos() as u64),
+                ),
+            ),
+            is_stopped: self.is_stopped,
+            open: self.peers.open_at_the_end(),
+        }
+    }
+}
