@@ -7,9 +7,11 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::histogram::TOLD;
 use super::options::Scenario;
 use super::plan::Plan;
 use super::report::{self, Figures, count, duration, rate};
+use super::series::Slot;
 use super::tally::Tally;
 
 const WIDTH: u32 = 960;
@@ -46,7 +48,7 @@ type Drawn = Result<(), Box<dyn Error>>;
 pub(super) fn draw(plan: &Plan, tally: &Tally, figures: &Figures) -> Result<String, String> {
     let mut svg = String::new();
     draw_into(&mut svg, plan, tally, figures).map_err(|error| error.to_string())?;
-    Ok(with_dark_colours(&svg))
+    Ok(with_preamble(&svg, &plan.told()))
 }
 
 fn draw_into(svg: &mut String, plan: &Plan, tally: &Tally, figures: &Figures) -> Drawn {
@@ -135,6 +137,17 @@ fn percentiles(area: &Area<'_>, plan: &Plan, tally: &Tally) -> Drawn {
         .label_style(font(12, &SOFT))
         .draw()?;
     chart.draw_series(LineSeries::new(points, OURS.light.stroke_width(3)))?;
+    for (name, _, quantile) in TOLD {
+        let place = (nines(quantile), latencies.quantile(quantile) as f64);
+        if place.0 < right {
+            let told = format!("{name}  {}", duration(place.1 as u64));
+            // Above the point and to its left, where a curve that rises is not.
+            let style = font(13, &WORDS).pos(Pos::new(HPos::Right, VPos::Bottom));
+            let words = Text::new(told, (-4, -8), style);
+            let dot = Circle::new((0, 0), 5, OURS.light.filled());
+            chart.draw_series([EmptyElement::at(place) + dot + words])?;
+        }
+    }
     Ok(())
 }
 
@@ -150,50 +163,34 @@ fn percentile(nines: f64) -> String {
     }
 }
 
-fn over_time(area: &Area<'_>, plan: &Plan, tally: &Tally, figures: &Figures) -> Drawn {
-    let series = &tally.series;
-    let seconds = figures.seconds;
-    let (about, curves) = match plan.scenario {
-        Scenario::Idle => (
-            "open connections",
-            vec![(
-                "open",
-                &OURS,
-                series.points(seconds, |slot| slot.open, false),
-            )],
-        ),
-        Scenario::Connect => (
-            "handshakes a second",
-            vec![
-                (
-                    "begun",
-                    &OTHER,
-                    series.points(seconds, |slot| slot.sent, true),
-                ),
-                (
-                    "done",
-                    &OURS,
-                    series.points(seconds, |slot| slot.received, true),
-                ),
-            ],
-        ),
-        Scenario::Echo | Scenario::Fanout => (
-            "messages a second",
-            vec![
-                (
-                    "sent",
-                    &OTHER,
-                    series.points(seconds, |slot| slot.sent, true),
-                ),
-                (
-                    "received",
-                    &OURS,
-                    series.points(seconds, |slot| slot.received, true),
-                ),
-            ],
-        ),
+/// A name, its colour and width, and its points.
+type Curve = (&'static str, &'static Ink, u32, Vec<(f64, f64)>);
+
+/// What changes over time in a scenario. What is expected lies below what came, and is seen where they differ.
+fn curves(plan: &Plan, tally: &Tally, seconds: f64) -> (&'static str, Vec<Curve>) {
+    let points = |figure: fn(&Slot) -> u64, rate| tally.series.points(seconds, figure, rate);
+    let pair = |expected, received| {
+        vec![
+            (expected, &OTHER, 5, points(|slot| slot.expected, true)),
+            (received, &OURS, 2, points(|slot| slot.received, true)),
+        ]
     };
-    let values = curves.iter().flat_map(|(_, _, points)| points);
+    match plan.scenario {
+        Scenario::Idle => {
+            let open = points(|slot| slot.open, false);
+            ("open connections", vec![("open", &OURS, 2, open)])
+        }
+        Scenario::Connect => ("handshakes a second", pair("begun", "done")),
+        Scenario::Echo | Scenario::Fanout => {
+            ("messages a second", pair("to be received", "received"))
+        }
+    }
+}
+
+fn over_time(area: &Area<'_>, plan: &Plan, tally: &Tally, figures: &Figures) -> Drawn {
+    let seconds = figures.seconds;
+    let (about, curves) = curves(plan, tally, seconds);
+    let values = curves.iter().flat_map(|(_, _, _, points)| points);
     let high = values.map(|(_, value)| *value).fold(0.0, f64::max);
     if high == 0.0 {
         return nothing(area, about);
@@ -216,12 +213,12 @@ fn over_time(area: &Area<'_>, plan: &Plan, tally: &Tally, figures: &Figures) -> 
         .light_line_style(TRANSPARENT)
         .label_style(font(12, &SOFT))
         .draw()?;
-    for (name, ink, points) in curves {
-        let colour = ink.light;
+    for (name, ink, width, points) in curves {
+        let line = ink.light.stroke_width(width);
         chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+            .draw_series(LineSeries::new(points, line))?
             .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], line));
     }
     chart
         .configure_series_labels()
@@ -240,21 +237,21 @@ fn nothing(area: &Area<'_>, about: &str) -> Drawn {
     Ok(())
 }
 
-/// Adds a rule for each colour, by the attribute that has it.
-fn with_dark_colours(svg: &str) -> String {
+/// Adds a title, which is what those hear who do not see it, and a rule for each colour, by the attribute that has it.
+fn with_preamble(svg: &str, title: &str) -> String {
     let rule = |ink: &Ink| {
         let RGBColor(red, green, blue) = ink.light;
         let (light, dark) = (format!("#{red:02X}{green:02X}{blue:02X}"), ink.dark);
         format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}\n")
     };
-    let rules: String = [PAGE, WORDS, SOFT, GRID, OURS, OTHER]
-        .iter()
-        .map(rule)
-        .collect();
-    let style = format!("<style>@media (prefers-color-scheme: dark) {{\n{rules}}}</style>\n");
-    // Behind the opening tag, which is the first.
+    let inks = [PAGE, WORDS, SOFT, GRID, OURS, OTHER];
+    let rules: String = inks.iter().map(rule).collect();
+    // Behind the opening tag, which is the first. A plan has no character that XML would take for its own.
     match svg.split_once(">\n") {
-        Some((tag, rest)) => format!("{tag}>\n{style}{rest}"),
+        Some((tag, rest)) => format!(
+            "{tag} role=\"img\">\n<title>tidewire bench: {title}</title>\n\
+             <style>@media (prefers-color-scheme: dark) {{\n{rules}}}</style>\n{rest}"
+        ),
         None => svg.to_owned(),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 
 use super::options::{Options, Scenario};
+use super::report;
 
 /// The most senders: the field of the stamp has so many values.
 const SENDERS_MAX: usize = 1 << 16;
@@ -140,7 +141,11 @@ impl Plan {
 
     /// What it does, in words.
     pub(super) fn told(&self) -> String {
-        let count = super::report::count;
+        let count = report::count;
+        let some = |number: usize, what: &str| {
+            let end = if number == 1 { "" } else { "s" };
+            format!("{} {what}{end}", count(number as u64))
+        };
         let message = format!(
             "{} B {}{}",
             count(self.size as u64),
@@ -148,17 +153,16 @@ impl Plan {
             if self.deflate { ", deflate" } else { "" }
         );
         let loaded = |what: &str| match self.rate {
-            Some(rate) => format!("{} {what} a second, open loop", super::report::rate(rate)),
+            Some(rate) => format!("{} {what} a second, open loop", report::rate(rate)),
             None => "closed loop, as fast as answers come".to_owned(),
         };
-        let connections = format!("{} connections", count(self.connections as u64));
+        let connections = some(self.connections, "connection");
         match self.scenario {
             Scenario::Echo => format!("echo, {connections}, {message}, {}", loaded("messages")),
             Scenario::Fanout => format!(
-                "fan-out{}, {connections} in {} {}, {} of each speaking, {message}, {}",
+                "fan-out{}, {connections} in {}, {} speaking in each, {message}, {}",
                 if self.chat { " of the chat" } else { "" },
-                count(self.rooms as u64),
-                if self.rooms == 1 { "room" } else { "rooms" },
+                some(self.rooms, "room"),
                 self.publishers,
                 loaded("messages")
             ),

@@ -56,7 +56,9 @@ impl Progress {
         if self.every.is_none_or(|every| passed < every) {
             return;
         }
-        let live = self.live(passed, tally);
+        // What came before the window is not counted, nor is its time.
+        let since = self.shown_at.max(tally.window.start);
+        let live = self.live(now.saturating_sub(since), tally);
         self.shown_at = now;
         let (part, told) = match phase {
             Phase::Opening => {
@@ -98,7 +100,7 @@ impl Progress {
     fn live(&mut self, passed: u64, tally: &Tally) -> String {
         let counts = (tally.sent, tally.received);
         let seconds = passed as f64 / 1e9;
-        let each = |now: u64, before: u64| rate((now - before) as f64 / seconds);
+        let each = |now: u64, before: u64| rate((now - before) as f64 / seconds.max(1e-3));
         let told = format!(
             "{} sent/s, {} received/s",
             each(counts.0, self.counts.0),

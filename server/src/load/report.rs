@@ -197,7 +197,8 @@ fn footer(text: &mut String, plan: &Plan, tally: &Tally, figures: &Figures) {
     if let Some(late) = late(tally) {
         let _ = writeln!(
             text,
-            "  the generator was late by p99 {}: the latencies are about this machine, not the server; lower --rate",
+            "  the generator was late by p99 {}: the latencies are about this machine, not the server; give it a processor of \
+             its own, or less to do",
             duration(late)
         );
     }

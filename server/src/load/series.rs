@@ -11,7 +11,8 @@ const POINTS_MAX: usize = 120;
 /// What happened in a slot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Slot {
-    pub(super) sent: u64,
+    /// Answers to what was due in it, and answers that came in it.
+    pub(super) expected: u64,
     pub(super) received: u64,
     /// Open connections, at the end of it.
     pub(super) open: u64,

@@ -65,7 +65,7 @@ impl Tally {
     /// Something that was due then is on its way to so many.
     pub(super) fn sent(&mut self, due: u64, bytes: usize, expected: u64) {
         if let Some(slot) = self.series.at(due, &self.window) {
-            slot.sent += 1;
+            slot.expected += expected;
             self.sent += 1;
             self.sent_bytes += bytes as u64;
             self.expected += expected;
