@@ -248,7 +248,7 @@ fn people_get_lines_of_progress_and_a_table() {
         .expect("its output");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let progress = String::from_utf8_lossy(&output.stderr);
-    assert!(progress.contains("received/s"), "{progress}");
+    assert!(progress.contains("/s in, p50"), "{progress}");
     let result = String::from_utf8_lossy(&output.stdout);
     for words in ["open loop", "p50", "p99.9", "max", "missing", "│█"] {
         assert!(result.contains(words), "{words}: {result}");

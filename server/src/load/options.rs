@@ -33,7 +33,7 @@ pub struct Options {
     /// What is done
     #[arg(long, short, value_name = "NAME", default_value = "echo")]
     pub scenario: Scenario,
-    /// Connections; of `connect` those under way at once [default: 50; fanout 100; idle and connect 1000]
+    /// Connections; of `connect` those under way at most [default: 50; fanout 100; idle and connect 1000]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: Option<u32>,
     /// Bytes that a message says

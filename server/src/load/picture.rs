@@ -122,7 +122,7 @@ fn percentiles(area: &Area<'_>, plan: &Plan, tally: &Tally) -> Drawn {
     let mut chart = ChartBuilder::on(area)
         .caption(about, font(14, &WORDS))
         .margin_left(14)
-        .margin_right(28)
+        .margin_right(38)
         .x_label_area_size(34)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..right, (bottom..top).log_scale())?;
@@ -139,11 +139,12 @@ fn percentiles(area: &Area<'_>, plan: &Plan, tally: &Tally) -> Drawn {
     chart.draw_series(LineSeries::new(points, OURS.light.stroke_width(3)))?;
     for (name, _, quantile) in TOLD {
         let place = (nines(quantile), latencies.quantile(quantile) as f64);
-        if place.0 < right {
-            let told = format!("{name}  {}", duration(place.1 as u64));
-            // Above the point and to its left, where a curve that rises is not.
-            let style = font(13, &WORDS).pos(Pos::new(HPos::Right, VPos::Bottom));
-            let words = Text::new(told, (-4, -8), style);
+        // At the edge there is no room for its name.
+        if place.0 < right - 0.2 {
+            let told = format!("{name} {}", duration(place.1 as u64));
+            // Below the point and to its right, where a curve that rises is not.
+            let style = font(13, &WORDS).pos(Pos::new(HPos::Left, VPos::Top));
+            let words = Text::new(told, (5, 8), style);
             let dot = Circle::new((0, 0), 5, OURS.light.filled());
             chart.draw_series([EmptyElement::at(place) + dot + words])?;
         }
@@ -198,14 +199,14 @@ fn over_time(area: &Area<'_>, plan: &Plan, tally: &Tally, figures: &Figures) -> 
     let mut chart = ChartBuilder::on(area)
         .caption(about, font(14, &WORDS))
         .margin_left(14)
-        .margin_right(28)
+        .margin_right(38)
         .margin_bottom(8)
         .x_label_area_size(34)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..seconds, 0.0..high * 1.15)?;
+        .build_cartesian_2d(0.0..seconds, 0.0..high * 1.3)?;
     chart
         .configure_mesh()
-        .x_label_formatter(&|second| format!("{second} s"))
+        .x_label_formatter(&|second| format!("{} s", (second * 100.0).round() / 100.0))
         .y_label_formatter(&|value| rate(*value))
         .y_labels(6)
         .axis_style(GRID.light)
@@ -213,6 +214,7 @@ fn over_time(area: &Area<'_>, plan: &Plan, tally: &Tally, figures: &Figures) -> 
         .light_line_style(TRANSPARENT)
         .label_style(font(12, &SOFT))
         .draw()?;
+    let has_names = curves.len() > 1;
     for (name, ink, width, points) in curves {
         let line = ink.light.stroke_width(width);
         chart
@@ -220,12 +222,14 @@ fn over_time(area: &Area<'_>, plan: &Plan, tally: &Tally, figures: &Figures) -> 
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], line));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .label_font(font(12, &SOFT))
-        .background_style(PAGE.light)
-        .draw()?;
+    if has_names {
+        // The scale leaves room for them above all curves.
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .label_font(font(12, &SOFT))
+            .draw()?;
+    }
     Ok(())
 }
 

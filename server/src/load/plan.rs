@@ -41,22 +41,23 @@ impl Plan {
     /// Flags that do not go together: print it and end with exit code 2.
     pub fn new(options: Options) -> Result<Self, clap::Error> {
         let scenario = options.scenario;
-        let connections = match scenario {
-            Scenario::Echo => 50,
-            Scenario::Fanout => 100,
-            Scenario::Idle | Scenario::Connect => 1000,
-        };
-        let rate = match scenario {
+        let rate = options.rate.unwrap_or(match scenario {
             Scenario::Echo => 1000.0,
             Scenario::Fanout | Scenario::Connect => 100.0,
             Scenario::Idle => 0.0,
+        });
+        let rate = Some(rate).filter(|rate| *rate > 0.0);
+        let connections = match (scenario, rate) {
+            (Scenario::Echo, _) | (Scenario::Connect, None) => 50,
+            (Scenario::Fanout, _) => 100,
+            (Scenario::Idle, _) | (Scenario::Connect, Some(_)) => 1000,
         };
         let plan = Self {
             url: options.url,
             scenario,
             connections: options.connections.map_or(connections, |n| n as usize),
             size: options.size,
-            rate: Some(options.rate.unwrap_or(rate)).filter(|rate| *rate > 0.0),
+            rate,
             duration: options.duration,
             warmup: match scenario {
                 // They are all there when it begins, and nothing has to get warm.

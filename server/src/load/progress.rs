@@ -32,7 +32,7 @@ impl Progress {
             let bar =
                 ProgressBar::with_draw_target(Some(STEPS as u64), ProgressDrawTarget::stderr());
             // A template that is wrong is a bar without style.
-            if let Ok(style) = ProgressStyle::with_template("{bar:24.cyan/dim} {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{bar:14.cyan/dim} {wide_msg}") {
                 bar.set_style(style.progress_chars("━━─"));
             }
             bar
@@ -102,7 +102,7 @@ impl Progress {
         let seconds = passed as f64 / 1e9;
         let each = |now: u64, before: u64| rate((now - before) as f64 / seconds.max(1e-3));
         let told = format!(
-            "{} sent/s, {} received/s",
+            "{}/s out, {}/s in",
             each(counts.0, self.counts.0),
             each(counts.1, self.counts.1)
         );
@@ -120,7 +120,7 @@ fn running(now: u64, plan: &Plan, tally: &Tally, live: &str, open: Open) -> (f64
         return (part, "warming up".to_owned());
     }
     let at = seconds(now - tally.window.start).min(plan.duration.as_secs_f64());
-    let at = format!("{at:.0} of {:.0} s", plan.duration.as_secs_f64());
+    let at = format!("{at:.0}/{:.0} s", plan.duration.as_secs_f64());
     let errors = format!("{} errors", count(tally.errors_total()));
     if plan.senders().is_empty() && plan.opened_first() > 1 {
         let (open, pings) = (count(open.0 as u64), count(tally.pings));

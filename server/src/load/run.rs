@@ -273,6 +273,11 @@ impl<'a> Run<'a> {
             if let Err(end) = outcome {
                 self.ended(number, &end);
             }
+            // A thousand answers are read for some milliseconds: what is due meanwhile is not to wait for that.
+            if self.is_due() {
+                self.do_what_is_due();
+                self.flush();
+            }
         }
     }
 
@@ -298,6 +303,12 @@ impl<'a> Run<'a> {
             }
             (Phase::Running | Phase::Draining | Phase::Closing | Phase::Over, _, _) => {}
         }
+    }
+
+    fn is_due(&self) -> bool {
+        let schedule = self.schedule.as_ref();
+        self.phase == Phase::Running
+            && schedule.is_some_and(|schedule| schedule.next() <= self.clock.now)
     }
 
     fn do_what_is_due(&mut self) {

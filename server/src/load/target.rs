@@ -35,16 +35,18 @@ impl Target {
             None => (plan.url.as_str(), None),
         };
         let address = Address::parse(base).map_err(BenchError::Address)?;
-        let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
-        let has_path = rest.trim_end_matches('/').contains('/');
-        // A query without a path is one for `/`, as for a browser.
-        let path = match (has_path, &query, plan.scenario) {
-            (true, _, _) => address.path,
-            (false, Some(_), _) => "/".to_owned(),
-            (false, None, Scenario::Echo | Scenario::Connect) => "/echo".to_owned(),
-            (false, None, Scenario::Fanout) if plan.chat => "/ws".to_owned(),
-            (false, None, Scenario::Fanout) => "/relay".to_owned(),
-            (false, None, Scenario::Idle) => "/ws".to_owned(),
+        let (scheme, rest) = base.split_once("://").unwrap_or(("", base));
+        let path = rest.find('/').map(|at| &rest[at..]);
+        // Who writes ws://HOST/ means that WebSocket; who writes http://HOST/ means the server.
+        let path = path.filter(|path| *path != "/" || scheme == "ws" || query.is_some());
+        let path = match (path, &query, plan.scenario) {
+            (Some(path), _, _) => path.to_owned(),
+            // A query without a path is one for `/`, as for a browser.
+            (None, Some(_), _) => "/".to_owned(),
+            (None, None, Scenario::Echo | Scenario::Connect) => "/echo".to_owned(),
+            (None, None, Scenario::Fanout) if plan.chat => "/ws".to_owned(),
+            (None, None, Scenario::Fanout) => "/relay".to_owned(),
+            (None, None, Scenario::Idle) => "/ws".to_owned(),
         };
         Ok(Self {
             host: address.host,
@@ -135,6 +137,8 @@ mod tests {
     #[test]
     fn a_path_and_a_query_of_the_address_are_kept() {
         assert_eq!(path(&["ws://a/x/"]), "/x/");
+        assert_eq!(path(&["ws://a/"]), "/");
+        assert_eq!(path(&["ws://a?k=1"]), "/?k=1");
         assert_eq!(path(&["ws://a/?k=1"]), "/?k=1");
         assert_eq!(
             path(&["ws://a/r?k=1", "-s", "fanout"]),
