@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::client::BadAddress;
 
@@ -38,6 +38,12 @@ pub enum BenchError {
     Picture(PathBuf, String),
     /// The system refused something.
     Io(&'static str, io::Error),
+}
+
+impl BenchError {
+    pub(super) fn picture(path: &Path, error: &dyn std::error::Error) -> Self {
+        Self::Picture(path.to_owned(), error.to_string())
+    }
 }
 
 impl fmt::Display for BenchError {

@@ -39,15 +39,15 @@ const fn ink(light: u32, dark: &'static str) -> Ink {
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn Error>>;
+type Drawn<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Draws what was counted.
 ///
 /// # Errors
 /// What could not be drawn.
-pub(super) fn draw(plan: &Plan, tally: &Tally, figures: &Figures) -> Result<String, String> {
+pub(super) fn draw(plan: &Plan, tally: &Tally, figures: &Figures) -> Drawn<String> {
     let mut svg = String::new();
-    draw_into(&mut svg, plan, tally, figures).map_err(|error| error.to_string())?;
+    draw_into(&mut svg, plan, tally, figures)?;
     Ok(with_preamble(&svg, &plan.told()))
 }
 

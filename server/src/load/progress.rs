@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::plan::Plan;
 use super::report::{count, duration, rate};
-use super::run::{Open, Phase};
+use super::run::Phase;
 use super::tally::Tally;
 
 /// Steps of the bar: a thousandth is finer than a terminal.
@@ -51,7 +51,7 @@ impl Progress {
     }
 
     /// Shows how far it is, if it is time for it.
-    pub(super) fn show(&mut self, now: u64, phase: Phase, plan: &Plan, tally: &Tally, open: Open) {
+    pub(super) fn show(&mut self, now: u64, phase: Phase, plan: &Plan, tally: &Tally, open: u64) {
         let passed = now.saturating_sub(self.shown_at);
         if self.every.is_none_or(|every| passed < every) {
             return;
@@ -111,7 +111,7 @@ impl Progress {
     }
 }
 
-fn running(now: u64, plan: &Plan, tally: &Tally, live: &str, open: Open) -> (f64, String) {
+fn running(now: u64, plan: &Plan, tally: &Tally, live: &str, open: u64) -> (f64, String) {
     let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
     let whole = plan.warmup + plan.duration;
     let left = seconds(tally.window.end.saturating_sub(now));
@@ -123,7 +123,7 @@ fn running(now: u64, plan: &Plan, tally: &Tally, live: &str, open: Open) -> (f64
     let at = format!("{at:.0}/{:.0} s", plan.duration.as_secs_f64());
     let errors = format!("{} errors", count(tally.errors_total()));
     if plan.senders().is_empty() && plan.opened_first() > 1 {
-        let (open, pings) = (count(open.0 as u64), count(tally.pings));
+        let (open, pings) = (count(open), count(tally.pings));
         return (part, format!("{at}: {open} open, {pings} pings, {errors}"));
     }
     let (p50, p99) = (tally.latency.quantile(0.5), tally.latency.quantile(0.99));

@@ -12,6 +12,7 @@ mod peers;
 
 use std::fs::File;
 use std::io::{self, Write as _, stdout};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
@@ -54,6 +55,9 @@ const OPENING_QUIET_MAX: Duration = Duration::from_secs(15);
 /// How much that is due is sent before the loop reads again.
 const DUE_PER_TURN: usize = 4096;
 
+/// How long what was due in time, and could not be sent in time, is still sent.
+const CATCHING_UP_MAX: Duration = Duration::from_secs(2);
+
 /// Silence for so long means that what has not come will not come.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
@@ -68,13 +72,9 @@ pub fn run(plan: &Plan) -> Result<(), BenchError> {
     let target = Target::new(plan, rand::random())?;
     check_files(plan)?;
     // A picture that cannot be written is told before the run, not behind it.
-    let picture = match &plan.svg {
-        None => None,
-        Some(path) => Some(
-            File::create(path)
-                .map_err(|error| BenchError::Picture(path.clone(), error.to_string()))?,
-        ),
-    };
+    let create =
+        |path: &PathBuf| File::create(path).map_err(|error| BenchError::picture(path, &error));
+    let picture = plan.svg.as_ref().map(create).transpose()?;
     let mut run = Run::new(plan, &target)?;
     while run.phase != Phase::Over {
         run.turn()?;
@@ -88,10 +88,10 @@ pub fn run(plan: &Plan) -> Result<(), BenchError> {
     // Who reads it may stop, as `head` does.
     let _ = stdout().write_all(told.as_bytes());
     if let (Some(mut file), Some(path)) = (picture, &plan.svg) {
-        let wrong = |error: String| BenchError::Picture(path.clone(), error);
-        let drawn = picture::draw(plan, &run.tally, &figures).map_err(wrong)?;
-        file.write_all(drawn.as_bytes())
-            .map_err(|error| wrong(error.to_string()))?;
+        let drawn = picture::draw(plan, &run.tally, &figures);
+        drawn
+            .and_then(|svg| Ok(file.write_all(svg.as_bytes())?))
+            .map_err(|error| BenchError::picture(path, &*error))?;
     }
     Ok(())
 }
@@ -120,10 +120,6 @@ pub(super) enum Phase {
     Over,
 }
 
-/// How many connections are open.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Open(pub(super) usize);
-
 struct Run<'a> {
     plan: &'a Plan,
     poll: Poll,
@@ -141,7 +137,8 @@ struct Run<'a> {
     tally: Tally,
     /// What the processor did for us until the measured part began.
     processor: Duration,
-    is_stopped: bool,
+    /// How often `^C` was pressed. Who presses it twice does not want to wait for what is on its way.
+    interrupts: usize,
     progress: Progress,
     swept_at: u64,
 }
@@ -194,7 +191,7 @@ impl<'a> Run<'a> {
             schedule: None,
             tally: Tally::new(),
             processor: Duration::ZERO,
-            is_stopped: false,
+            interrupts: 0,
             progress: Progress::new(plan.json),
             swept_at: 0,
         })
@@ -211,7 +208,7 @@ impl<'a> Run<'a> {
         self.flush();
         self.sweep();
         self.go_on()?;
-        let open = Open(self.peers.open());
+        let open = self.peers.open() as u64;
         self.progress
             .show(self.clock.now, self.phase, self.plan, &self.tally, open);
         Ok(())
@@ -248,15 +245,7 @@ impl<'a> Run<'a> {
             match event.token() {
                 // It has done what it was for: the poll returned.
                 ALARM => {}
-                SIGNALS => {
-                    for _ in self.signals.pending() {
-                        // Who says it twice does not want to wait for what is on its way.
-                        if self.is_stopped {
-                            self.since = 0;
-                        }
-                        self.is_stopped = true;
-                    }
-                }
+                SIGNALS => self.interrupts += self.signals.pending().count(),
                 Token(number) => self.peers.note(number, event),
             }
         }
@@ -317,13 +306,10 @@ impl<'a> Run<'a> {
         }
         for _ in 0..DUE_PER_TURN {
             let schedule = self.schedule.as_mut();
-            let Some((number, due)) = schedule.and_then(|schedule| schedule.take(self.clock.now))
-            else {
+            let until = self.clock.now.min(self.tally.window.end.saturating_sub(1));
+            let Some((number, due)) = schedule.and_then(|schedule| schedule.take(until)) else {
                 return;
             };
-            if due >= self.tally.window.end {
-                return;
-            }
             match self.plan.scenario {
                 Scenario::Echo | Scenario::Fanout => {
                     let senders = self.messages.senders() as u64;
@@ -344,11 +330,18 @@ impl<'a> Run<'a> {
         for number in self.peers.take_dirty() {
             self.clock.tick();
             if let Some((due, count)) = self.peers.take_queued(number) {
-                self.tally.handed_over(due, count, self.clock.now);
+                self.handed_over(due, count);
             }
             if let Err(end) = self.peers.flush(number, &self.clock) {
                 self.ended(number, &end);
             }
+        }
+    }
+
+    /// Notes how late it was; in a closed loop nothing is.
+    fn handed_over(&mut self, due: u64, count: u64) {
+        if self.schedule.is_some() {
+            self.tally.handed_over(due, count, self.clock.now);
         }
     }
 
@@ -374,7 +367,7 @@ impl<'a> Run<'a> {
     /// Changes the phase if it is time for it.
     fn go_on(&mut self) -> Result<(), BenchError> {
         match self.phase {
-            Phase::Opening if self.is_stopped => self.close_all(),
+            Phase::Opening if self.interrupts > 0 => self.close_all(),
             Phase::Opening => {
                 self.check_somebody_is_let_in()?;
                 if self.peers.begun() == self.plan.opened_first() && self.peers.under_way() == 0 {
@@ -383,12 +376,13 @@ impl<'a> Run<'a> {
             }
             Phase::Running => self.end_running(),
             Phase::Draining => {
-                let is_done = match self.plan.scenario {
+                let has_all = match self.plan.scenario {
                     Scenario::Echo | Scenario::Fanout => self.tally.missing() == 0,
                     Scenario::Idle => true,
-                    Scenario::Connect => self.peers.count() == 0,
+                    // The last have to close, too.
+                    Scenario::Connect => false,
                 };
-                if is_done || self.has_waited(QUIET_MAX) {
+                if has_all || self.peers.count() == 0 || self.has_waited(QUIET_MAX) {
                     self.close_all();
                 }
             }
@@ -403,7 +397,7 @@ impl<'a> Run<'a> {
     }
 
     fn has_waited(&self, max: Duration) -> bool {
-        self.clock.now.saturating_sub(self.since) >= max.as_nanos() as u64
+        self.interrupts > 1 || self.clock.now.saturating_sub(self.since) >= max.as_nanos() as u64
     }
 
     /// The first connection shows whether there is a server at all.
@@ -425,10 +419,19 @@ impl<'a> Run<'a> {
     fn end_running(&mut self) {
         let (now, window) = (self.clock.now, &mut self.tally.window);
         let is_alone = self.peers.count() == 0 && self.plan.scenario != Scenario::Connect;
-        if self.is_stopped || is_alone {
-            window.end = now.clamp(window.start, window.end);
+        if self.interrupts > 0 || is_alone {
+            // What was sent in this moment belongs to it.
+            window.end = (now + 1).clamp(window.start, window.end);
         }
-        if self.is_stopped || now >= window.end {
+        let end = window.end;
+        let schedule = self.schedule.as_ref();
+        let left = schedule.map_or(0, |schedule| schedule.left(end));
+        let has_caught_up = left == 0 || now >= end + CATCHING_UP_MAX.as_nanos() as u64;
+        if now >= end && has_caught_up {
+            if left > 0 {
+                let told = "not sent: this generator was too late for it";
+                self.tally.fail_times(told, left);
+            }
             (self.phase, self.since) = (Phase::Draining, now);
         }
     }
@@ -463,7 +466,7 @@ impl<'a> Run<'a> {
                         .saturating_sub(self.plan.warmup.as_nanos() as u64),
                 ),
             ),
-            is_stopped: self.is_stopped,
+            is_stopped: self.interrupts > 0,
             open: self.peers.open_at_the_end(),
         }
     }

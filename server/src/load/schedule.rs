@@ -27,6 +27,15 @@ impl Schedule {
         self.begin + (self.count as f64 * self.interval) as u64
     }
 
+    /// How many that are due before `end` were not taken.
+    pub(super) fn left(&self, end: u64) -> u64 {
+        if self.next() >= end {
+            return 0;
+        }
+        let all = end.saturating_sub(self.begin) as f64 / self.interval;
+        (all.ceil() as u64).saturating_sub(self.count).max(1)
+    }
+
     /// The next one, if it is due: its number and since when.
     pub(super) fn take(&mut self, now: u64) -> Option<(u64, u64)> {
         let due = self.next();
@@ -50,6 +59,9 @@ mod tests {
             assert_eq!(schedule.take(2_500_500), Some((number, due)));
         }
         assert_eq!(schedule.take(2_500_500), None);
+        assert_eq!(schedule.left(3_000_500), 0);
+        assert_eq!(schedule.left(5_000_501), 3);
+        assert_eq!(schedule.left(0), 0);
         assert_eq!(schedule.next(), 3_000_500);
     }
 
@@ -58,6 +70,6 @@ mod tests {
         let mut schedule = Schedule::new(3.0, 0);
         let hour = 3_600_000_000_000;
         let taken = std::iter::from_fn(|| schedule.take(hour - 1)).count();
-        assert_eq!(taken, 3 * 3600);
+        assert_eq!((taken, schedule.left(hour)), (3 * 3600, 0));
     }
 }

@@ -32,7 +32,13 @@ impl Series {
         }
         let index = ((moment - window.start) / SLOT) as usize;
         if self.slots.len() <= index {
-            self.slots.resize(index + 1, Slot::default());
+            // Connections stay open also while nobody counts them.
+            let open = self.slots.last().map_or(0, |slot| slot.open);
+            let more = Slot {
+                open,
+                ..Slot::default()
+            };
+            self.slots.resize(index + 1, more);
         }
         self.slots.get_mut(index)
     }

@@ -95,9 +95,14 @@ impl Tally {
 
     /// Something failed.
     pub(super) fn fail(&mut self, cause: &str) {
+        self.fail_times(cause, 1);
+    }
+
+    /// As much failed for the same cause.
+    pub(super) fn fail_times(&mut self, cause: &str, times: u64) {
         let is_known = self.errors.contains_key(cause) || self.errors.len() < CAUSES_MAX;
         let cause = if is_known { cause } else { "other causes" };
-        *self.errors.entry(cause.to_owned()).or_default() += 1;
+        *self.errors.entry(cause.to_owned()).or_default() += times;
     }
 
     /// Something that was due then failed.

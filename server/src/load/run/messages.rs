@@ -172,7 +172,7 @@ impl Run<'_> {
     pub(super) fn begin(&mut self, due: u64) {
         if self.plan.scenario == Scenario::Connect {
             self.tally.sent(due, 0, 1);
-            self.tally.handed_over(due, 1, self.clock.now);
+            self.handed_over(due, 1);
         }
         let registry = self.poll.registry();
         if let Err(error) = self.peers.begin(registry, due, &self.clock) {
