@@ -63,6 +63,9 @@ impl Worker {
             }
             Call::Events(subscription) => self.begin_events(id, subscription),
             Call::Poll(subscription, time) => self.begin_poll(id, subscription, time),
+            Call::ChatEvents(joiner) => self.begin_chat_events(id, joiner),
+            Call::ChatPoll(joiner, time) => self.begin_chat_poll(id, joiner, time),
+            Call::Typing(room, user) => self.tell_typing(id, room, user),
             Call::Upload(Upload(meta)) => {
                 self.files.ask(id, Job::Begin(meta.clone()));
                 self.transfers.insert(id, Transfer::Upload(meta));
