@@ -23,6 +23,7 @@ pub mod load;
 pub mod log;
 mod metrics;
 pub mod net;
+mod progress;
 mod timer;
 pub mod tools;
 pub mod transport;

@@ -1,14 +1,9 @@
-//! One run: all connections on one thread, and the phases that it goes through.
-//!
-//! ```text
-//!   Opening ──all are open──▶ Running ──time is up──▶ Draining ──all has come──▶ Closing ──all have closed──▶ Over
-//! ```
-//!
-//! *Running* is the warm-up and what is measured; the tally knows the difference. `^C` goes on to *Draining*, and from there
-//! to *Closing*. None of the last two takes longer than its bound.
+//! One run: all connections on one thread, turn by turn. The order of a turn is [`Run::turn`]'s; what a run goes through is in
+//! [`phases`], what is said and heard in [`messages`], and who is there in [`peers`].
 
 mod messages;
 mod peers;
+mod phases;
 
 use std::fs::File;
 use std::io::{self, Write as _, stdout};
@@ -21,17 +16,19 @@ use signal_hook_mio::v1_0::Signals;
 
 use self::messages::Messages;
 use self::peers::Peers;
+pub(super) use self::phases::Phase;
 use super::alarm::{Alarm, processor_time};
 use super::error::BenchError;
+use super::live::Live;
 use super::options::Scenario;
 use super::picture;
 use super::plan::Plan;
-use super::progress::Progress;
 use super::report::{self, Figures};
 use super::schedule::Schedule;
 use super::tally::Tally;
 use super::target::Target;
 use crate::clock::Now;
+use crate::progress::Progress;
 
 /// The token of the signals, and of the alarm; connections have their numbers.
 const SIGNALS: Token = Token(usize::MAX);
@@ -46,23 +43,17 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 /// The longest that the loop waits for anything; also how often it looks at what is overdue.
 const TURN_MAX: Duration = Duration::from_millis(50);
 
+/// How often a line says how far it is, where no terminal is.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
 /// How many connections are on their way at once before the measurement.
 const OPENING_MAX: usize = 64;
-
-/// Who opens no connection for so long opens no more: longer than a handshake may take.
-const OPENING_QUIET_MAX: Duration = Duration::from_secs(15);
 
 /// How much that is due is sent before the loop reads again.
 const DUE_PER_TURN: usize = 4096;
 
-/// How long what was due in time, and could not be sent in time, is still sent.
-const CATCHING_UP_MAX: Duration = Duration::from_secs(2);
-
 /// Silence for so long means that what has not come will not come.
 const QUIET_MAX: Duration = Duration::from_secs(2);
-
-/// How long the closing handshakes of all connections may take.
-const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// Loads a server and prints what was found.
 ///
@@ -111,15 +102,6 @@ fn check_files(plan: &Plan) -> Result<(), BenchError> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    Opening,
-    Running,
-    Draining,
-    Closing,
-    Over,
-}
-
 struct Run<'a> {
     plan: &'a Plan,
     poll: Poll,
@@ -139,6 +121,7 @@ struct Run<'a> {
     processor: Duration,
     /// How often `^C` was pressed. Who presses it twice does not want to wait for what is on its way.
     interrupts: usize,
+    live: Live,
     progress: Progress,
     swept_at: u64,
 }
@@ -192,7 +175,9 @@ impl<'a> Run<'a> {
             tally: Tally::new(),
             processor: Duration::ZERO,
             interrupts: 0,
-            progress: Progress::new(plan.json),
+            live: Live::default(),
+            // A program that reads JSON looks at no lines.
+            progress: Progress::new((!plan.json).then_some(LINE_EVERY)),
             swept_at: 0,
         })
     }
@@ -208,9 +193,7 @@ impl<'a> Run<'a> {
         self.flush();
         self.sweep();
         self.go_on()?;
-        let open = self.peers.open() as u64;
-        self.progress
-            .show(self.clock.now, self.phase, self.plan, &self.tally, open);
+        self.show();
         Ok(())
     }
 
@@ -364,94 +347,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Changes the phase if it is time for it.
-    fn go_on(&mut self) -> Result<(), BenchError> {
-        match self.phase {
-            Phase::Opening if self.interrupts > 0 => self.close_all(),
-            Phase::Opening => {
-                self.check_somebody_is_let_in()?;
-                if self.peers.begun() == self.plan.opened_first() && self.peers.under_way() == 0 {
-                    self.begin_running();
-                }
-            }
-            Phase::Running => self.end_running(),
-            Phase::Draining => {
-                let has_all = match self.plan.scenario {
-                    Scenario::Echo | Scenario::Fanout => self.tally.missing() == 0,
-                    Scenario::Idle => true,
-                    // The last have to close, too.
-                    Scenario::Connect => false,
-                };
-                if has_all || self.peers.count() == 0 || self.has_waited(QUIET_MAX) {
-                    self.close_all();
-                }
-            }
-            Phase::Closing => {
-                if self.peers.count() == 0 || self.has_waited(CLOSING_MAX) {
-                    self.phase = Phase::Over;
-                }
-            }
-            Phase::Over => {}
-        }
-        Ok(())
-    }
-
-    fn has_waited(&self, max: Duration) -> bool {
-        self.interrupts > 1 || self.clock.now.saturating_sub(self.since) >= max.as_nanos() as u64
-    }
-
-    /// The first connection shows whether there is a server at all.
-    fn check_somebody_is_let_in(&self) -> Result<(), BenchError> {
-        let first = self.tally.errors.keys().next();
-        let first = first.filter(|_| self.tally.opened == 0);
-        let is_silent = self.has_waited(OPENING_QUIET_MAX);
-        let silent = is_silent.then_some("the server lets nobody in");
-        match first.map(String::as_str).or(silent) {
-            None => Ok(()),
-            Some(why) => Err(BenchError::Refused {
-                url: self.peers.url().to_owned(),
-                why: why.to_owned(),
-            }),
-        }
-    }
-
-    /// The time is up, `^C` was pressed, or nobody is left.
-    fn end_running(&mut self) {
-        let (now, window) = (self.clock.now, &mut self.tally.window);
-        let is_alone = self.peers.count() == 0 && self.plan.scenario != Scenario::Connect;
-        if self.interrupts > 0 || is_alone {
-            // What was sent in this moment belongs to it.
-            window.end = (now + 1).clamp(window.start, window.end);
-        }
-        let end = window.end;
-        let schedule = self.schedule.as_ref();
-        let left = schedule.map_or(0, |schedule| schedule.left(end));
-        let has_caught_up = left == 0 || now >= end + CATCHING_UP_MAX.as_nanos() as u64;
-        if now >= end && has_caught_up {
-            if left > 0 {
-                let told = "not sent: this generator was too late for it";
-                self.tally.fail_times(told, left);
-            }
-            (self.phase, self.since) = (Phase::Draining, now);
-        }
-    }
-
-    /// All are there: the warm-up begins, and behind it what is measured.
-    fn begin_running(&mut self) {
-        let now = self.clock.now;
-        let begin = now + self.plan.warmup.as_nanos() as u64;
-        self.tally.window = begin..begin + self.plan.duration.as_nanos() as u64;
-        (self.phase, self.since) = (Phase::Running, now);
-        self.processor = processor_time();
-        self.schedule = self.plan.rate.map(|rate| Schedule::new(rate, now));
-        if self.schedule.is_none() {
-            (0..self.messages.senders()).for_each(|sender| self.say(sender, now));
-        }
-    }
-
-    fn close_all(&mut self) {
-        (self.phase, self.since) = (Phase::Closing, self.clock.now);
-        self.peers.close_all(&self.clock);
+    fn show(&mut self) {
+        let (now, phase, open) = (self.clock.now, self.phase, self.peers.open());
+        self.progress.show(self.clock.instant, || {
+            self.live.look(now, phase, self.plan, &self.tally, open)
+        });
     }
 
     fn figures(&self) -> Figures {
