@@ -207,7 +207,8 @@ impl Cli {
         let cli = Self::from_arg_matches(&matches)?;
         let serve = match cli.command {
             Some(Command::Serve(serve)) => serve,
-            Some(Command::Log(_) | Command::Verify(_) | Command::Bench(_)) | None => cli.serve,
+            // The words were understood before, as those of a server.
+            Some(_) | None => cli.serve,
         };
         Ok(serve.into_config(&file))
     }
