@@ -135,7 +135,7 @@ export class Session {
     this.#trim(conversation);
   }
 
-  #onGap({ roomId, reason, count = null }) {
+  #onGap({ roomId, reason, count }) {
     const conversation = model.roomNamed(this.#state, roomId) ?? model.frontRoomOf(this.#state);
     const what = count === null ? 'Messages from while you were away' : `${plural(count, 'message')} from while you were away`;
     const why = GAPS[reason] ?? 'not kept any more';

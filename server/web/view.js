@@ -91,7 +91,7 @@ function person(user, isMe) {
 }
 
 /** Draws what changes by the clock: the state of the connection with its countdown, how fast it is, and what is wrong. */
-export function drawConnection({ state, retryAt, transport = 'websocket', latency = null }, { wasLive, isFull }) {
+export function drawConnection({ state, retryAt, transport, latency }, { wasLive, isFull }) {
   const badge = $('state');
   badge.dataset.state = state;
   setText(badge, STATES[state]);
