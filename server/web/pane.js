@@ -60,7 +60,7 @@ export class Pane {
 
   open(conversation) {
     this.conversation = conversation;
-    this.node.dataset.conversation = conversation.id;
+    this.node.dataset.shows = conversation.id;
     if (conversation.unread === 0) conversation.newFrom = null;
     this.#composer.open(conversation.draft);
     this.#list.open(conversation);
