@@ -75,13 +75,17 @@ export const oldestOf = ({ entries }, log) => entries.find((entry) => entry.log 
 /** Whether there is no room for older ones. */
 export const isFull = ({ entries }) => entries.length >= SCROLLED_MAX;
 
-/** Lets the oldest go when there are too many. Who reads above the end keeps more, since they are looking at them. */
+/**
+ * Lets the oldest go when there are too many; returns whether it did. Who reads above the end keeps more, since they are
+ * looking at them.
+ */
 export function trim(conversation, isScrolledUp) {
   const excess = conversation.entries.length - (isScrolledUp ? SCROLLED_MAX : ENTRIES_MAX);
   // A page on its way belongs right above the oldest entry, so that stays until it is there.
-  if (excess <= 0 || conversation.older === 'loading') return;
+  if (excess <= 0 || conversation.older === 'loading') return false;
   conversation.entries.splice(0, excess);
   Object.assign(conversation, { older: 'more', before: null });
+  return true;
 }
 
 function entryOf(log, { from, content, time, offset, epoch }, extra) {

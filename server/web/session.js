@@ -236,9 +236,8 @@ export class Session {
     this.#delivery.drop(conversation);
     model.forget(this.#state, conversation);
     const pane = this.#panes.showing(conversation);
-    const other = model.frontRoomOf(this.#state);
-    if (pane !== undefined && this.#panes.showing(other) === undefined) pane.open(other);
-    else if (pane !== undefined) this.#panes.close(pane);
+    if (pane !== undefined && this.#panes.all.length > 1) this.#panes.close(pane);
+    else if (pane !== undefined) pane.open(model.frontRoomOf(this.#state));
     this.#used(this.#panes.active);
   }
 
@@ -314,14 +313,14 @@ export class Session {
 
   #see({ conversation }) {
     if (!this.#isSeen(conversation)) return;
-    this.#trim(conversation);
-    if (conversation.unread === 0) return;
+    const isTrimmed = this.#trim(conversation);
+    if (conversation.unread === 0 && !isTrimmed) return;
     conversation.unread = 0;
     this.#draw();
   }
 
   #trim(conversation) {
-    entries.trim(conversation, this.#panes.showing(conversation)?.isScrolledUp ?? false);
+    return entries.trim(conversation, this.#panes.showing(conversation)?.isScrolledUp ?? false);
   }
 
   // Drawing.
