@@ -1,0 +1,67 @@
+// What the page says of its connection: its state, what carries it and how fast that is; and what became of messages that
+// the server did not take.
+
+import assert from 'node:assert/strict';
+import { Person, play } from './person.mjs';
+
+const ada = await Person.enters('Ada', ['harbour']);
+const linus = await Person.enters('Linus', ['harbour']);
+const delivery = (person, state) => person.page.locator(`#log .message[data-delivery="${state}"]`);
+
+await play({
+  async 'a badge says what carries the connection, and how fast it is'() {
+    await ada.say('Hello');
+    await ada.page.locator('#transport[data-transport="websocket"][data-latency]').waitFor();
+    assert.match(await ada.page.textContent('#transport-text'), /^WebSocket · \d+ ms$/);
+    assert.match(await ada.page.getAttribute('#transport', 'title'), /One connection carries messages both ways/);
+  },
+
+  async 'it explains itself, with the keyboard too'() {
+    await ada.page.focus('#transport');
+    await ada.page.keyboard.press('Enter');
+    await ada.page.locator('#connection', { hasText: 'One connection carries messages both ways' }).waitFor();
+    await ada.page.keyboard.press('Escape');
+    await ada.page.locator('#connection').waitFor({ state: 'hidden' });
+  },
+
+  async 'on a phone it is a point with the same words'() {
+    await ada.page.setViewportSize({ width: 390, height: 844 });
+    const box = await ada.page.locator('#transport').boundingBox();
+    assert.ok(box.width <= 40 && box.x + box.width <= 390, JSON.stringify(box));
+    await ada.page.click('#transport');
+    await ada.page.locator('#connection', { hasText: 'WebSocket' }).waitFor();
+    await ada.page.click('#title');
+    await ada.page.locator('#connection').waitFor({ state: 'hidden' });
+    await ada.page.setViewportSize({ width: 1280, height: 800 });
+  },
+
+  async 'what the server refuses is marked, and sent by hand or thrown away'() {
+    // Twice the rate goes at once, the next is dropped.
+    for (let number = 1; number <= 6; number += 1) await ada.say(`quick ${number}`);
+    await delivery(ada, 'failed').first().waitFor();
+    await ada.until(() => document.querySelector('#log [data-delivery="sending"]') === null);
+    const failed = await delivery(ada, 'failed').locator('.text').allTextContents();
+    assert.ok(failed.length >= 2, `${failed}`);
+    assert.match(await delivery(ada, 'failed').first().locator('.failure').textContent(), /^Not sent\. .*\.Try againDiscard$/);
+    for (const text of failed) assert.equal(await linus.count(text), 0, `${text} failed and is there`);
+    await ada.page.locator('.discard').first().click();
+    await ada.until((text) => ![...document.querySelectorAll('#log .text')].some((node) => node.textContent === text), failed[0]);
+    assert.equal(await ada.page.evaluate(() => document.activeElement.id), 'composer', 'the focus is where one goes on');
+    const again = failed[1];
+    await retryUntilKept(again);
+    await linus.sees('Ada', again);
+    assert.equal(await linus.count(again), 1);
+    assert.equal(await ada.count(again), 1);
+  },
+});
+
+/** The server takes one message a second, so the first try may be too early again. */
+async function retryUntilKept(text) {
+  const message = ada.page.locator('#log .message', { has: ada.page.getByText(text, { exact: true }) });
+  for (;;) {
+    await message.and(ada.page.locator('[data-delivery="failed"], [data-delivery="kept"]')).waitFor();
+    if ((await message.getAttribute('data-delivery')) === 'kept') return;
+    await ada.page.waitForTimeout(500);
+    await message.locator('.retry').click();
+  }
+}
