@@ -1,9 +1,11 @@
 // What the user sends, on its way: files first, then the message that names them, until the server has kept it or says why
-// not. A message that waits for its files is sent when they are there, whatever is on the screen by then.
+// not. A message that waits for its files is sent when they are there, whatever is on the screen by then. What the page did
+// not get rid of before it was closed or reloaded, the client sends again from its outbox; that is shown here, too.
 
 import { FILES_MAX, contentOf } from './content.js';
 import * as entries from './entries.js';
 import { bytesOf } from './format.js';
+import { ensureConversation, roomNamed } from './state.js';
 import { toast } from './toast.js';
 import { Upload } from './uploads.js';
 
@@ -14,6 +16,8 @@ export class Delivery {
   #client;
   #state;
   #changed;
+  /** What an earlier page left, by session and `seq`. */
+  #restored = new Map();
 
   /** `changed()` is called whenever there is something new to show. */
   constructor(client, state, changed) {
@@ -72,6 +76,29 @@ export class Delivery {
     draft.wanted = false;
   }
 
+  /** A message of an earlier page is sent again. */
+  restore({ session, seq, message }) {
+    const { roomId, toUser, content } = message;
+    const kind = toUser === undefined ? 'room' : 'private';
+    const conversation = kind === 'room' ? roomNamed(this.#state, roomId) : ensureConversation(this.#state, kind, toUser);
+    // Whoever is not in that room any more does not see it there.
+    if (conversation === undefined) return;
+    const entry = entries.compose(conversation, this.#state.user, content, Date.now());
+    this.#restored.set(`${session} ${seq}`, { conversation, entry });
+  }
+
+  /** Takes an `ack` or an `error` for a message of an earlier page; returns whether it is for one. */
+  answered(answer) {
+    const key = `${answer.session} ${answer.seq}`;
+    const restored = this.#restored.get(key);
+    if (restored === undefined) return false;
+    this.#restored.delete(key);
+    const { conversation, entry } = restored;
+    if (answer.type === 'ack') entries.keep(conversation, entry, logOf(conversation), answer);
+    else entries.fail(entry, answer.message);
+    return true;
+  }
+
   #uploaded(conversation) {
     if (conversation.draft.wanted) this.submit(conversation);
     this.#changed();
@@ -79,14 +106,17 @@ export class Delivery {
 
   async #deliver(conversation, entry) {
     this.#changed();
-    const { id, kind, name } = conversation;
+    const { kind, name } = conversation;
     try {
       const { content } = entry;
       const ack = await (kind === 'room' ? this.#client.send(name, content) : this.#client.private(name, content));
-      entries.keep(conversation, entry, kind === 'room' ? name : id, ack);
+      entries.keep(conversation, entry, logOf(conversation), ack);
     } catch (error) {
       entries.fail(entry, error.message);
     }
     this.#changed();
   }
 }
+
+/** The log that our messages of a conversation go to. */
+const logOf = ({ id, kind, name }) => (kind === 'room' ? name : id);

@@ -69,6 +69,11 @@ export function note(conversation, time, what) {
   conversation.entries.splice(endOfKept(conversation.entries), 0, { key: nextKey(), type: 'note', time, ...what });
 }
 
+/** Adds a line above all that is there. */
+export function noteAbove({ entries }, text) {
+  entries.unshift({ key: nextKey(), type: 'note', time: entries[0]?.time ?? Date.now(), text });
+}
+
 /** The oldest entry from this log, or undefined. */
 export const oldestOf = ({ entries }, log) => entries.find((entry) => entry.log === log && entry.delivery === 'kept');
 

@@ -176,21 +176,26 @@ function updateRow(node, row) {
 function updateOlder(node, { older, kind, name }) {
   if (node.dataset.state === older) return;
   node.dataset.state = older;
-  node.replaceChildren(...olderParts(older, kind, name));
+  // One piece each: a row of flexible boxes would space the words.
+  const text = el('span', {}, ...olderText(older, kind, name));
+  if (older === 'more') node.replaceChildren(olderButton('Show older messages'));
+  else if (older === 'failed') node.replaceChildren(text, olderButton('Try again'));
+  else if (older === 'loading') node.replaceChildren(el('span', { class: 'spinner', 'aria-hidden': 'true' }), text);
+  else node.replaceChildren(text);
 }
 
-function olderParts(older, kind, name) {
+const olderButton = (label) => el('button', { type: 'button', class: 'quiet', 'data-action': 'older' }, label);
+
+function olderText(older, kind, name) {
   switch (older) {
     case 'more':
-      return [el('button', { type: 'button', class: 'quiet', 'data-action': 'older' }, 'Show older messages')];
+      return [];
     case 'loading':
-      return [el('span', { class: 'spinner', 'aria-hidden': 'true' }), 'Loading older messages…'];
+      return ['Loading older messages…'];
     case 'failed':
-      return ['Older messages could not be loaded.', el('button', { type: 'button', class: 'quiet', 'data-action': 'older' }, 'Try again')];
+      return ['Older messages could not be loaded.'];
     case 'beginning':
-      return kind === 'room'
-        ? ['This is the beginning of ', nameOf(name), '.']
-        : ['This is the beginning of what is kept of you and ', nameOf(name), '.'];
+      return [kind === 'room' ? 'This is the beginning of ' : 'This is the beginning of what is kept of you and ', nameOf(name), '.'];
     case 'lost':
       return ['What was said before is not kept any more.'];
     case 'full':

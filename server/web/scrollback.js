@@ -3,12 +3,13 @@
 // visit, nothing is known here.
 
 import * as entries from './entries.js';
+import { plural } from './format.js';
 import { ensureConversation } from './state.js';
 
 const PAGE = 50;
 /** Pages of private messages are shared by all who wrote. */
 const PRIVATE_PAGE = 100;
-/** How many pages are asked for at once to find something: of another writer, or behind what is damaged. */
+/** How many pages are asked for at once to find something: of this writer, or above what is damaged. */
 const PAGES_MAX = 10;
 
 /** Loads what is older than what the conversation shows. Its `older` says how that went; `me` is our name. */
@@ -19,7 +20,7 @@ export async function loadOlder(client, me, conversation) {
     for (let pages = 0; pages < PAGES_MAX && conversation.older === 'loading'; pages += 1) {
       const before = conversation.before ?? placeOf(entries.oldestOf(conversation, read.log));
       const page = await client.history(read.log, { before, limit: read.limit });
-      addPage(conversation, read, page);
+      addPage(conversation, read, page, before);
     }
     if (conversation.older === 'loading') conversation.older = 'more';
   } catch {
@@ -45,12 +46,13 @@ function privateReader({ name }, me) {
   return { log: `@${me}`, limit: PRIVATE_PAGE, isOurs: ({ from }) => from === name, extraOf: () => ({ mine: false }) };
 }
 
-function addPage(conversation, { log, isOurs, extraOf }, { messages, position, more }) {
+function addPage(conversation, { log, isOurs, extraOf }, { messages, position, more, gap }, before = nextTo(position)) {
   const found = messages.filter(isOurs);
   entries.addOlder(conversation, log, found, extraOf);
-  // A page without messages is a damaged part of the log; its position is where the next one ends.
-  conversation.before = placeOf(messages[0]) ?? position;
-  if (!more) conversation.older = offsetOf(messages[0], position) > 1 ? 'lost' : 'beginning';
+  if (gap !== undefined) entries.noteAbove(conversation, holeText(offsetOf(gap.to) - offsetOf(gap.from)));
+  const top = placeOf(messages[0]) ?? before;
+  conversation.before = gap === undefined ? top : nextTo(gap.from);
+  if (!more) conversation.older = offsetOf(top) > 1 ? 'lost' : 'beginning';
   else if (entries.isFull(conversation)) conversation.older = 'full';
   else if (found.length > 0) conversation.older = 'more';
 }
@@ -58,5 +60,9 @@ function addPage(conversation, { log, isOurs, extraOf }, { messages, position, m
 /** The position of a message, which is also what a page before it ends at. */
 const placeOf = (message) => message && `${message.epoch}-${message.offset}`;
 
-/** The offset of a log's oldest message; of a log that keeps nothing, how many it has had. */
-const offsetOf = (message, position) => message?.offset ?? Number(position.slice(position.lastIndexOf('-') + 1)) + 1;
+const offsetOf = (position) => Number(position.slice(position.lastIndexOf('-') + 1));
+
+/** Where the message behind this position is, or will be. */
+const nextTo = (position) => `${position.slice(0, position.lastIndexOf('-'))}-${offsetOf(position) + 1}`;
+
+const holeText = (count) => `${plural(count, 'message')} cannot be read back from the server’s disk.`;

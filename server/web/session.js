@@ -2,6 +2,7 @@
 // the user does goes to the client, and after either the page is drawn again. It ends with `close()`.
 
 import { connect } from '/client.js';
+import { outbox } from '/client/outbox.js';
 import { Delivery } from './delivery.js';
 import { $ } from './dom.js';
 import { Drawer } from './drawer.js';
@@ -32,7 +33,6 @@ export class Session {
   #drawer;
   #page;
   #wasLive = false;
-  #isFull = false;
   #knowsPrivate = false;
   #drawing;
   #ticking;
@@ -47,7 +47,7 @@ export class Session {
     this.#state = model.newState(user, rooms);
     this.#page = page;
     // A session of its own for every visit: tabs that shared one would replace each other.
-    this.#client = connect('/ws', { user, rooms });
+    this.#client = connect('/ws', { user, rooms, outbox: outbox(`tidewire.${user}`) });
     this.#delivery = new Delivery(this.#client, this.#state, () => this.#draw());
     this.#panes = new Panes(this.#paneActions());
     this.#drawer = new Drawer(signal);
@@ -87,9 +87,8 @@ export class Session {
     on('private_msg', (message) => this.#onPrivate(message));
     on('broadcast', (message) => this.#receive(model.frontRoomOf(this.#state), '*', message, { announcement: true }));
     on('gap', (gap) => this.#onGap(gap));
-    on('full', () => (this.#isFull = true));
-    on('drain', () => (this.#isFull = false));
-    on('latency', () => {});
+    on('restored', (kept) => this.#delivery.restore(kept));
+    on('ack', (ack) => this.#delivery.answered(ack));
     on('error', (error) => this.#onError(error));
   }
 
@@ -142,7 +141,10 @@ export class Session {
     entries.note(conversation, Date.now(), { text: `${what} ${count === 1 ? 'is' : 'are'} not shown here: ${why}.` });
   }
 
-  #onError({ message, roomId }) {
+  #onError(error) {
+    const { code, message, roomId } = error;
+    // Without an outbox, messages live as long as the page, which is as good as it gets.
+    if (code === 'outbox_failed' || this.#delivery.answered(error)) return;
     const room = model.roomNamed(this.#state, roomId);
     if (room === undefined) toast(message);
     else this.#refused(room, message);
@@ -239,6 +241,8 @@ export class Session {
     if (pane !== undefined && this.#panes.all.length > 1) this.#panes.close(pane);
     else if (pane !== undefined) pane.open(model.frontRoomOf(this.#state));
     this.#used(this.#panes.active);
+    // What had the focus is gone with its line.
+    this.#panes.active.focus();
   }
 
   /** A column was used: what it shows is in front now. */
@@ -344,6 +348,6 @@ export class Session {
   }
 
   #drawConnection() {
-    drawConnection(this.#client, { wasLive: this.#wasLive, isFull: this.#isFull });
+    drawConnection(this.#client, this.#wasLive);
   }
 }

@@ -104,9 +104,9 @@ export class Upload {
   }
 }
 
-/** A file's name as the server takes it: without control characters, and not too long; its end says what it is. */
+/** A file's name as the server takes it: without control characters and half ones, and not too long; its end says what it is. */
 function nameOf(file) {
-  const chars = [...file.name.replace(/\p{Cc}/gu, '')];
+  const chars = [...file.name.replace(/[\p{Cc}\p{Cs}]/gu, '')];
   while (new Blob([chars.join('')]).size > NAME_BYTES_MAX) chars.shift();
   return chars.join('') || 'file';
 }

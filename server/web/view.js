@@ -91,16 +91,16 @@ function person(user, isMe) {
 }
 
 /** Draws what changes by the clock: the state of the connection with its countdown, how fast it is, and what is wrong. */
-export function drawConnection({ state, retryAt, transport, latency }, { wasLive, isFull }) {
+export function drawConnection({ state, retryAt, transport, latency }, wasLive) {
   const badge = $('state');
   badge.dataset.state = state;
   setText(badge, STATES[state]);
   drawTransport(state === 'live' ? transport : null, latency);
-  const text = bannerText(state, retryAt, wasLive, isFull);
+  const text = bannerText(state, retryAt, wasLive);
   $('banner').hidden = text === null;
   setText($('banner-text'), text ?? '');
   setText($('reconnect'), state === 'replaced' ? 'Use it here' : 'Connect now');
-  $('reconnect').hidden = state === 'live' || (state === 'reconnecting' && retryAt === null);
+  $('reconnect').hidden = state === 'reconnecting' && retryAt === null;
 }
 
 function drawTransport(transport, latency) {
@@ -119,9 +119,8 @@ function drawTransport(transport, latency) {
   setText($('connection-latency'), delay === '' ? '' : `The server’s last answer took ${delay}.`);
 }
 
-function bannerText(state, retryAt, wasLive, isFull) {
+function bannerText(state, retryAt, wasLive) {
   if (state === 'replaced') return 'This chat was opened in another place with the same session.';
-  if (state === 'live') return isFull ? 'Many messages wait for the server. New ones can be sent in a moment.' : null;
   if (state !== 'reconnecting') return null;
   const what = wasLive ? 'The connection was lost.' : 'The server cannot be reached.';
   return `${what} ${attempt(retryAt)}`;

@@ -2,7 +2,7 @@
 // the server did not take.
 
 import assert from 'node:assert/strict';
-import { Person, play } from './person.mjs';
+import { Person, addressOf, play } from './person.mjs';
 
 const ada = await Person.enters('Ada', ['harbour']);
 const linus = await Person.enters('Linus', ['harbour']);
@@ -35,9 +35,37 @@ await play({
     await ada.page.setViewportSize({ width: 1280, height: 800 });
   },
 
+  async 'what was not sent before the page was reloaded is sent after it, once'() {
+    let isCut = true;
+    const carol = await Person.arrive('Carol');
+    await carol.page.routeWebSocket(/\/ws/, (socket) => (isCut ? socket.close() : socket.connectToServer()));
+    await carol.page.route(/\/(sse|poll|api)\b/, (route) => (isCut ? route.abort() : route.continue()));
+    await carol.page.goto(addressOf('Carol', ['harbour']));
+    await carol.page.locator('#banner', { hasText: 'The server cannot be reached.' }).waitFor();
+    await carol.say('Before the reload');
+    await delivery(carol, 'sending').waitFor();
+    await carol.page.reload();
+    await delivery(carol, 'sending').getByText('Before the reload').waitFor();
+    isCut = false;
+    await linus.sees('Carol', 'Before the reload');
+    await carol.isLive();
+    await delivery(carol, 'kept').getByText('Before the reload').waitFor();
+    await carol.page.reload();
+    await carol.sees('Carol', 'Before the reload');
+    for (const person of [carol, linus]) assert.equal(await person.count('Before the reload'), 1);
+    await carol.leave();
+  },
+
   async 'what the server refuses is marked, and sent by hand or thrown away'() {
-    // Twice the rate goes at once, the next is dropped.
-    for (let number = 1; number <= 6; number += 1) await ada.say(`quick ${number}`);
+    // Twice the rate goes at once, the next is dropped; so these are written faster than anybody types.
+    await ada.page.evaluate(() => {
+      const box = document.querySelector('#composer');
+      for (let number = 1; number <= 16; number += 1) {
+        box.value = `quick ${number}`;
+        box.dispatchEvent(new Event('input'));
+        box.form.requestSubmit();
+      }
+    });
     await delivery(ada, 'failed').first().waitFor();
     await ada.until(() => document.querySelector('#log [data-delivery="sending"]') === null);
     const failed = await delivery(ada, 'failed').locator('.text').allTextContents();
@@ -55,7 +83,7 @@ await play({
   },
 });
 
-/** The server takes one message a second, so the first try may be too early again. */
+/** The server takes few messages a second, so the first try may be too early again. */
 async function retryUntilKept(text) {
   const message = ada.page.locator('#log .message', { has: ada.page.getByText(text, { exact: true }) });
   for (;;) {

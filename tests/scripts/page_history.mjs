@@ -15,13 +15,27 @@ for (let number = 1; number <= 60; number += 1) await publish('short', 'Grace', 
 const ada = await Person.arrive('Ada');
 /** Answers about history that are held back, or null while they go through. */
 let held = null;
+/** Whether the next answer shows a part of the log that cannot be read. */
+let isDamaged = false;
 await ada.page.routeWebSocket(/\/ws/, (socket) => {
   const server = socket.connectToServer();
   server.onMessage((text) => {
-    if (held !== null && JSON.parse(text).type === 'history') held.push(() => socket.send(text));
+    const isHistory = JSON.parse(text).type === 'history';
+    if (held !== null && isHistory) held.push(() => socket.send(text));
+    else if (isDamaged && isHistory) for (const part of damaged(JSON.parse(text))) socket.send(JSON.stringify(part));
     else socket.send(text);
   });
 });
+
+/** The answer of a server whose disk has lost four messages in the middle of this page. */
+function damaged(answer) {
+  isDamaged = false;
+  const { epoch, offset } = answer.messages[20];
+  const { roomId, id, messages } = answer;
+  const gap = { type: 'gap', roomId, id, reason: 'damaged', from: `${epoch}-${offset - 5}`, to: `${epoch}-${offset - 1}` };
+  return [gap, { ...answer, messages: messages.slice(20), more: true }];
+}
+
 await ada.page.goto(addressOf('Ada', ['harbour', 'short']));
 await ada.isLive();
 
@@ -105,6 +119,18 @@ await play({
     assert.equal(await ada.page.getAttribute(OLDER, 'data-state'), 'more');
     assert.equal(await readToTheTop(ada), 'beginning');
     assert.deepEqual(await numbers(ada), range(1, SAID + 1));
+  },
+
+  async 'a hole is named, and what lies above it comes'() {
+    await ada.page.reload();
+    await ada.isLive();
+    await ada.sees('Grace', `number ${SAID + 1}`);
+    isDamaged = true;
+    await scrollTo(ada, 300);
+    await ada.page.locator('#log .note', { hasText: '4 messages cannot be read back' }).waitFor({ state: 'attached' });
+    assert.equal(await readToTheTop(ada), 'beginning');
+    const hole = SAID + 1 - 50 - 30;
+    assert.deepEqual(await numbers(ada), [...range(1, hole - 4), ...range(hole + 1, SAID + 1)]);
   },
 
   async 'it says so when older ones are not kept'() {

@@ -6,7 +6,7 @@ use tidewire_tests::browser::people;
 #[test]
 fn the_connection_is_explained_and_refused_messages_are_marked() {
     let server = Launch::default()
-        .arguments(&["--messages-per-second", "1"])
+        .arguments(&["--messages-per-second", "4"])
         .start();
     people("page_connection.mjs", &server).finish();
 }

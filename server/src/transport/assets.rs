@@ -23,6 +23,7 @@ macro_rules! assets {
 const ASSETS: &[Asset] = assets! {
     "/", HTML, "../../web/index.html";
     "/client.js", JS, "../../../clients/js/client.js";
+    "/client/outbox.js", JS, "../../../clients/js/client/outbox.js";
     "/theme.css", CSS, "../../web/theme.css";
     "/chat.css", CSS, "../../web/chat.css";
     "/conversation.css", CSS, "../../web/conversation.css";
