@@ -152,7 +152,7 @@ await play({
     await ada.page.waitForSelector('[data-conversation="@Linus"] .unread');
     await isAccessible(ada, 'unread rooms');
     await ada.until(() => [...document.querySelectorAll('.picture img')].every(({ complete }) => complete));
-    await ada.screenshot('chat.png');
+    await ada.picture('chat.png');
     await publish('harbour', 'Tide gauge', { level: 2.41, trend: 'rising' });
     await ada.page.locator('.json').waitFor();
     await isAccessible(ada, 'a content that is no message');
@@ -170,7 +170,7 @@ await play({
     await ada.page.mouse.move(640, 30);
     await isAccessible(ada, 'two columns');
     await ada.page.emulateMedia({ colorScheme: 'dark' });
-    await ada.screenshot('chat-dark.png');
+    await ada.picture('chat-dark.png');
   },
 
   async 'files before they are sent, and messages that failed'() {
@@ -210,7 +210,7 @@ await play({
     await isAccessible(grace, 'a phone');
     await publish('kitchen', 'Carol', 'Dinner at eight');
     await grace.page.locator('#menu-unread').waitFor();
-    await grace.screenshot('chat-phone.png');
+    await grace.picture('chat-phone.png');
     await grace.page.click('#menu');
     await grace.page.locator('#sidebar[data-open]').waitFor();
     await isAccessible(grace, 'the drawer on a phone');

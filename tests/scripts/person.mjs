@@ -1,6 +1,7 @@
 // People in front of the chat page: one Chromium, and for each of them a context of their own, so that nothing is shared but
 // the server. What went wrong on a page is collected; the scripts' last step looks that nothing did.
-// Every script is run as: node SCRIPT CHROMIUM http://HOST:PORT/ DIRECTORY...   (screenshots go to each directory)
+// Every script is run as: node SCRIPT CHROMIUM http://HOST:PORT/ DIRECTORY [DOCS]   (screenshots go to the first directory,
+// those that the docs show also to the second)
 
 import assert from 'node:assert/strict';
 import { copyFile, mkdir } from 'node:fs/promises';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const [executablePath, url, ...directories] = process.argv.slice(2);
+const [executablePath, url, directory, docs] = process.argv.slice(2);
 const PATIENCE_MS = 20_000;
 
 export { url };
@@ -124,15 +125,18 @@ export class Person {
   }
 
   async screenshot(name) {
-    const [first, ...others] = directories;
-    await mkdir(first, { recursive: true });
+    await mkdir(directory, { recursive: true });
     // Let transitions end, so that a picture shows a state and not a way to it.
     await this.page.waitForTimeout(400);
-    await this.page.screenshot({ path: join(first, name) });
-    for (const other of others) {
-      await mkdir(other, { recursive: true });
-      await copyFile(join(first, name), join(other, name));
-    }
+    await this.page.screenshot({ path: join(directory, name) });
+  }
+
+  /** A screenshot that the docs show. */
+  async picture(name) {
+    await this.screenshot(name);
+    if (docs === undefined) return;
+    await mkdir(docs, { recursive: true });
+    await copyFile(join(directory, name), join(docs, name));
   }
 
   async leave() {

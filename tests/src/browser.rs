@@ -24,7 +24,7 @@ pub fn people(script: &str, server: &Server) -> Script {
     Script::node(script, &arguments)
 }
 
-/// Always below the target directory, and where `TIDEWIRE_SCREENSHOT_DIR` says.
+/// All go below the target directory, and those of the docs also where `TIDEWIRE_SCREENSHOT_DIR` says.
 fn screenshot_directories() -> Vec<PathBuf> {
     let asked_for = std::env::var_os("TIDEWIRE_SCREENSHOT_DIR").map(PathBuf::from);
     [target_directory().join("screenshots")]
