@@ -44,6 +44,7 @@
  * @property {string} [user] the name to chat under; without it the server calls us `guest-…`
  * @property {string | (() => string | Promise<string>)} [token] a JWT, or what fetches a fresh one
  * @property {string[]} [rooms] rooms to join as soon as we are connected
+ * @property {Record<string, string>} [positions] where to go on, by room (or `*`, or `@` and our name)
  * @property {string} [session] default a random one; two live clients must not share it
  * @property {Transport[]} [transports] which to use, best first; default all three
  * @property {Outbox} [outbox] keeps what is unacknowledged beyond the page
@@ -117,6 +118,7 @@ export class Client extends EventTarget {
     super();
     this.#options = options;
     this.#joined = new Set(options.rooms);
+    for (const [log, position] of Object.entries(options.positions ?? {})) this.#startFrom(log, position);
     /** The key, with the user and `seq`, by which the server knows a message that is sent again. */
     this.session = options.session ?? randomSession();
     /** Our name, as the server knows it once it has said `welcome`. */
@@ -238,8 +240,7 @@ export class Client extends EventTarget {
     return this.#cursors.get(log)?.toString();
   }
 
-  /** Goes on behind this position of a log with the next connection. */
-  startFrom(/** @type {string} */ log, /** @type {string} */ position) {
+  #startFrom(/** @type {string} */ log, /** @type {string} */ position) {
     const cursor = Cursor.parse(position);
     if (cursor !== null) this.#cursors.set(log, cursor);
   }
@@ -368,7 +369,7 @@ export class Client extends EventTarget {
     this.#isFindingBroadcasts = true;
     const { position } = await this.history(BROADCASTS, { limit: 1 }).catch(() => ({ position: null }));
     this.#isFindingBroadcasts = false;
-    if (!this.#cursors.has(BROADCASTS)) this.startFrom(BROADCASTS, position);
+    if (!this.#cursors.has(BROADCASTS)) this.#startFrom(BROADCASTS, position);
   }
 
   #receive(/** @type {Message} */ message) {
@@ -463,7 +464,7 @@ export class Client extends EventTarget {
     const to = Cursor.parse(position);
     const cursor = this.#cursors.get(log);
     if (to !== null && cursor !== undefined) cursor.read(to.epoch, to.offset);
-    else this.startFrom(log, position);
+    else this.#startFrom(log, position);
   }
 
   #tellGap(/** @type {Message} */ message) {
@@ -874,7 +875,7 @@ class Line {
     if (asked > 0) return asked;
     const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** this.#attempts);
     this.#attempts += 1;
-    return Math.random() * ceiling;
+    return Math.round(Math.random() * ceiling);
   }
 
   #become(/** @type {State} */ state, /** @type {number | null} */ code = null) {

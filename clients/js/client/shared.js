@@ -359,8 +359,8 @@ class Leader {
 
   open() {
     if (this.#isClosed) return;
-    const client = (this.#client = new Client(this.#url, { ...this.#options, rooms: [...this.#rooms.keys()] }));
-    for (const [log, position] of this.#positions) client.startFrom(log, position);
+    const [rooms, positions] = [[...this.#rooms.keys()], Object.fromEntries(this.#positions)];
+    const client = (this.#client = new Client(this.#url, { ...this.#options, rooms, positions }));
     for (const type of TOLD) client.on(type, (detail) => this.#tabs.tell(type, detail));
     for (const call of this.#early.splice(0)) this.do(call);
   }
