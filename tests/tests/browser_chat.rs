@@ -10,7 +10,7 @@ fn two_browsers_chat_and_come_back_after_a_restart() {
     let launch = Launch::default().data(data.path());
     let mut server = launch.start();
     let port = server.address().port();
-    let mut script = people("two_browsers.mjs", &server);
+    let mut script = people("page/two_browsers.mjs", &server);
     script.expect_line("stop the server");
     server.signal("TERM");
     assert_eq!(server.wait_for_exit().code(), Some(0));

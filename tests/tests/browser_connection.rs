@@ -8,5 +8,5 @@ fn the_connection_is_explained_and_refused_messages_are_marked() {
     let server = Launch::default()
         .arguments(&["--messages-per-second", "4"])
         .start();
-    people("page_connection.mjs", &server).finish();
+    people("page/connection.mjs", &server).finish();
 }

@@ -8,5 +8,5 @@ fn files_go_with_messages_and_odd_contents_break_nothing() {
     let server = Launch::default()
         .arguments(&["--file-bytes-max", "1000000"])
         .start();
-    people("page_files.mjs", &server).finish();
+    people("page/files.mjs", &server).finish();
 }

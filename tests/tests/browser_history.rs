@@ -14,5 +14,5 @@ fn older_messages_come_by_scrolling_up_and_leave_again() {
         .data(&directory.path().join("data"))
         .arguments(&["--config", config, "--messages-per-second", "0"]);
     let server = launch.start();
-    people("page_history.mjs", &server).finish();
+    people("page/history.mjs", &server).finish();
 }

@@ -7,5 +7,5 @@ use tidewire_tests::browser::people;
 #[test]
 fn axe_finds_no_fault_and_the_keyboard_gets_everywhere() {
     let server = Server::start();
-    people("page_looks.mjs", &server).finish();
+    people("page/looks.mjs", &server).finish();
 }

@@ -6,5 +6,5 @@ use tidewire_tests::browser::people;
 #[test]
 fn several_rooms_are_joined_counted_shown_side_by_side_and_left() {
     let server = Server::start();
-    people("page_rooms.mjs", &server).finish();
+    people("page/rooms.mjs", &server).finish();
 }
