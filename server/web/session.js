@@ -173,9 +173,9 @@ export class Session {
     on($('reconnect'), 'click', () => this.#client.reconnect());
     on(document, 'visibilitychange', () => this.#seeAll());
     on(window, 'focus', () => this.#seeAll());
-    // A file that misses its column must not take the page's place.
-    on(window, 'dragover', (event) => event.preventDefault());
-    on(window, 'drop', (event) => event.preventDefault());
+    // A file that misses its column must not take the page's place. Text may be dropped as ever.
+    const isFile = ({ dataTransfer }) => dataTransfer.types.includes('Files');
+    for (const type of ['dragover', 'drop']) on(window, type, (event) => isFile(event) && event.preventDefault());
   }
 
   #onSidebar({ conversation, private: user, beside, leave }) {

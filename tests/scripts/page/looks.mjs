@@ -37,8 +37,8 @@ const focused = (person) => person.page.evaluate(() => document.activeElement.id
 /** What a person's page cannot say by itself: the line is cut, or the server refuses a message. */
 async function breakableLine(person) {
   const line = { isDown: false, sockets: new Set() };
-  // Nor may what a WebSocket falls back to get through.
-  await person.page.route(/\/(sse|poll)\b/, (route) => (line.isDown ? route.abort() : route.continue()));
+  // What a WebSocket falls back to could not be cut.
+  await person.page.route(/\/(sse|poll)\b/, (route) => route.abort());
   await person.page.routeWebSocket(/\/ws/, (socket) => {
     if (line.isDown) {
       socket.close();
