@@ -14,11 +14,14 @@ const PAGES_MAX = 10;
 
 /** Loads what is older than what the conversation shows. Its `older` says how that went; `me` is our name. */
 export async function loadOlder(client, me, conversation) {
+  // A message of an earlier page may have its place already, with others behind it: the first page is the newest all the same.
+  const isFirst = conversation.older === 'unknown';
   conversation.older = 'loading';
   const read = conversation.kind === 'room' ? roomReader(conversation, me) : privateReader(conversation, me);
   try {
     for (let pages = 0; pages < PAGES_MAX && conversation.older === 'loading'; pages += 1) {
-      const before = conversation.before ?? placeOf(entries.oldestOf(conversation, read.log));
+      const top = isFirst && pages === 0 ? undefined : placeOf(entries.oldestOf(conversation, read.log));
+      const before = conversation.before ?? top;
       const page = await client.history(read.log, { before, limit: read.limit });
       addPage(conversation, read, page, before);
     }

@@ -2,7 +2,7 @@
 // the server did not take.
 
 import assert from 'node:assert/strict';
-import { Person, addressOf, play } from './person.mjs';
+import { Person, addressOf, play, publish } from './person.mjs';
 
 const ada = await Person.enters('Ada', ['harbour']);
 const linus = await Person.enters('Linus', ['harbour']);
@@ -72,6 +72,27 @@ await play({
     await carol.sees('Carol', 'Before the reload');
     for (const person of [carol, linus]) assert.equal(await person.count('Before the reload'), 1);
     await carol.leave();
+  },
+
+  async 'what was kept before the reload, but not acknowledged, stays one message in its place'() {
+    let losesAcks = true;
+    const grace = await Person.arrive('Grace');
+    await grace.page.routeWebSocket(/\/ws/, (socket) => {
+      const server = socket.connectToServer();
+      server.onMessage((text) => (losesAcks && JSON.parse(text).type === 'ack' ? undefined : socket.send(text)));
+    });
+    await grace.page.goto(addressOf('Grace', ['pier']));
+    await grace.isLive();
+    await grace.seesInRoom('Grace');
+    await grace.say('Kept at once');
+    await publish('pier', 'Linus', 'Said after it');
+    await grace.sees('Linus', 'Said after it');
+    losesAcks = false;
+    await grace.page.reload();
+    await grace.sees('Linus', 'Said after it');
+    await grace.until(() => document.querySelector('#log [data-delivery="sending"]') === null);
+    assert.deepEqual(await grace.texts(), ['Kept at once', 'Said after it']);
+    await grace.leave();
   },
 
   async 'what the server refuses is marked, and sent by hand or thrown away'() {
