@@ -23,6 +23,26 @@
 /** @typedef {{ type: 'ack', seq: Seq, roomId: string, offset: number, epoch: string | number, time: number, dup?: true }} Ack */
 /** An entry of a log; `roomId` only in rooms, `time` in Unix ms. */
 /** @typedef {{ type: string, roomId?: string, offset: number, epoch: string | number, from: string, content: any, time: number }} Entry */
+/** @typedef {{ type: 'welcome', session: string, user: string, msg: string, heartbeat: number, time: number }} Welcome */
+/** `recovered`: nothing was missing behind `since`; `members`: names, 1,000 at most. */
+/** @typedef {{ type: 'joined', roomId: string, position: string, recovered: boolean, members: string[] }} Joined */
+/** @typedef {{ type: 'left', roomId: string }} Left */
+/** @typedef {{ type: 'presence', roomId: string, members: string[] }} Presence */
+/** @typedef {{ type: 'system', roomId: string, event: 'join' | 'leave', user: string, content: string }} System */
+/** @typedef {{ type: 'typing', roomId: string, user: string }} Typing */
+/** A page of a log, oldest first; `gap` is what is missing before it. */
+/** @typedef {{ type: 'history', roomId: string, messages: Entry[], position: string, more: boolean, gap?: { from: string, to: string, reason: string } }} History */
+/** @typedef {{ type: 'error', code: string, message: string, roomId?: string, session?: string, seq?: Seq }} ErrorDetail */
+/** @typedef {{ unacked: number }} Backlog */
+/**
+ * The `detail` of each event.
+ *
+ * @typedef {{
+ *   state: StateDetail, latency: number, full: Backlog, drain: Backlog, restored: Kept,
+ *   welcome: Welcome, joined: Joined, left: Left, room_msg: Entry, private_msg: Entry, broadcast: Entry,
+ *   system: System, typing: Typing, presence: Presence, history: History, gap: Gap, ack: Ack, error: ErrorDetail, heartbeat: { time: number },
+ * }} Events
+ */
 /** Behind `since`, or back from `before`, or the newest; `limit` is 1 to 1,000. */
 /** @typedef {{ since?: string, before?: string, limit?: number }} Part */
 /** A number, or where the application counts by itself, a string. */
@@ -107,7 +127,7 @@ export class Client extends EventTarget {
   /** @type {Map<string, Room>} */ #rooms = new Map();
   /** @type {Map<string, Cursor>} how far each log is read */
   #cursors = new Map();
-  /** @type {Map<string, { behind: Set<Seq>, messages: Message[] }>} what waits, by log, until those `seq` are settled */
+  /** @type {Map<string, { behind: Seq, messages: Message[] }>} what waits, by log, until that `seq` is settled */
   #held = new Map();
   #isFindingBroadcasts = false;
   /** What an earlier page left goes first; until then nothing else is transmitted. */
@@ -156,8 +176,14 @@ export class Client extends EventTarget {
     return this.#line.retryAt;
   }
 
-  /** Calls `listener` with the `detail` of each event of this type; returns what ends that. */
-  on(/** @type {string} */ type, /** @type {(detail: any) => void} */ listener) {
+  /**
+   * Calls `listener` with the `detail` of each event of this type; returns what ends that.
+   *
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   */
+  on(type, listener) {
     return listen(this, type, listener);
   }
 
@@ -171,8 +197,12 @@ export class Client extends EventTarget {
   /**
    * Joins a room, now and after every reconnect; resolves with the server's `joined`. What was said behind the position
    * `since` comes before that: '' means from the oldest kept message; without it, only what is said from now on.
+   *
+   * @param {string} roomId
+   * @param {string} [since]
+   * @returns {Promise<Joined>}
    */
-  async join(/** @type {string} */ roomId, /** @type {string | undefined} */ since = undefined) {
+  async join(roomId, since) {
     const isNew = !this.#joined.has(roomId);
     // What we have read is passed over, so who wants to read it again comes in anew.
     if (!isNew && since !== undefined) this.leave(roomId).catch(() => {});
@@ -185,8 +215,13 @@ export class Client extends EventTarget {
     }
   }
 
-  /** Leaves a room; resolves with the server's `left`. Without a connection there is nothing left to leave. */
-  async leave(/** @type {string} */ roomId) {
+  /**
+   * Leaves a room; resolves with the server's `left`. Without a connection there is nothing left to leave.
+   *
+   * @param {string} roomId
+   * @returns {Promise<Left>}
+   */
+  async leave(roomId) {
     this.#joined.delete(roomId);
     if (this.state === 'live') return this.#request({ type: 'leave_room', roomId });
     for (const [id, { message }] of this.#requests) {
@@ -201,13 +236,22 @@ export class Client extends EventTarget {
    * `before`, or the newest; `position` is behind the last of them, `more` says whether there are others that way.
    * `@` with our own name reads our private messages, `*` the broadcasts. Where something is missing before them, `gap` says
    * what (`from`, `to`, `reason`).
+   *
+   * @param {string} roomId
+   * @param {Part} [part]
+   * @returns {Promise<History>}
    */
-  history(/** @type {string} */ roomId, /** @type {Part} */ part = {}) {
+  history(roomId, part = {}) {
     return this.#request({ type: 'history', roomId, ...part });
   }
 
-  /** Resolves with the server's `presence`: who is in a room, as `members`. */
-  presence(/** @type {string} */ roomId) {
+  /**
+   * Resolves with the server's `presence`: who is in a room, as `members`.
+   *
+   * @param {string} roomId
+   * @returns {Promise<Presence>}
+   */
+  presence(roomId) {
     return this.#request({ type: 'presence', roomId });
   }
 
@@ -283,7 +327,7 @@ export class Client extends EventTarget {
     });
   }
 
-  /** @returns {Promise<Message>} */
+  /** @returns {Promise<any>} */
   #request(/** @type {Message} */ body) {
     if (this.state === 'closed') return Promise.reject(closedError());
     if (this.#requests.size >= (this.#options.queueMax ?? QUEUE_MAX)) return Promise.reject(queueFullError());
@@ -367,7 +411,7 @@ export class Client extends EventTarget {
   async #findBroadcasts() {
     if (this.#isFindingBroadcasts || this.#cursors.has(BROADCASTS)) return;
     this.#isFindingBroadcasts = true;
-    const { position } = await this.history(BROADCASTS, { limit: 1 }).catch(() => ({ position: null }));
+    const { position } = await this.history(BROADCASTS, { limit: 1 }).catch(() => ({ position: '' }));
     this.#isFindingBroadcasts = false;
     if (!this.#cursors.has(BROADCASTS)) this.#startFrom(BROADCASTS, position);
   }
@@ -408,22 +452,25 @@ export class Client extends EventTarget {
 
   /**
    * After a reconnect, or where answers have a way of their own, something we said may come before its ack, and our name alone
-   * does not tell it from what we said elsewhere. So it waits for the acks, and what is behind it in the log with it.
+   * does not tell it from what we said elsewhere. So it waits for the ack of the oldest message that it can be, and what is
+   * behind it in the log with it.
    */
   #hold(/** @type {Message} */ message) {
     const log = this.#logOf(message);
     let held = this.#held.get(log);
     if (held === undefined) {
-      if (message.from !== this.user || message.type === 'private_msg') return false;
-      const behind = new Set();
-      for (const [seq, waiting] of this.#unacked) {
-        if (waiting.sentAt !== undefined && logTo(waiting.message) === log) behind.add(seq);
-      }
-      if (behind.size === 0) return false;
+      const behind = this.#mayBe(message, log);
+      if (behind === undefined) return false;
       this.#held.set(log, (held = { behind, messages: [] }));
     }
     if (held.messages.push(message) > HELD_MAX) this.#release(log);
     return true;
+  }
+
+  /** The `seq` of the oldest unacknowledged message that this one may be. Ours keep their order. */
+  #mayBe(/** @type {Message} */ { type, from, epoch, offset }, /** @type {string} */ log) {
+    if (from !== this.user || type === 'private_msg' || this.#cursors.get(log)?.isBeforeOurs(epoch, offset)) return;
+    for (const [seq, { sentAt, message }] of this.#unacked) if (sentAt !== undefined && logTo(message) === log) return seq;
   }
 
   #release(/** @type {string} */ log) {
@@ -513,9 +560,7 @@ export class Client extends EventTarget {
 
   /** What waited for that may go on. */
   #settled(/** @type {Seq} */ seq) {
-    for (const [log, { behind }] of this.#held) {
-      if (behind.delete(seq) && behind.size === 0) this.#release(log);
-    }
+    for (const [log, { behind }] of this.#held) if (behind === seq) this.#release(log);
     if (this.#isFull && this.#unacked.size <= (this.#options.queueMax ?? QUEUE_MAX) / 2) {
       this.#isFull = false;
       this.#emit('drain', { unacked: this.#unacked.size });
@@ -544,7 +589,14 @@ export class Room extends EventTarget {
     this.id = id;
   }
 
-  on(/** @type {string} */ type, /** @type {(detail: any) => void} */ listener) {
+  /**
+   * As {@link Client.on}, for what is about this room.
+   *
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   */
+  on(type, listener) {
     return listen(this, type, listener);
   }
 
@@ -583,7 +635,7 @@ export class Room extends EventTarget {
     const isForward = since !== undefined;
     for (;;) {
       const page = await this.#client.history(this.id, isForward ? { since, limit } : { before, limit });
-      /** @type {Entry[]} */ const messages = page.messages;
+      const { messages } = page;
       yield* isForward ? messages : messages.toReversed();
       if (!page.more || messages.length === 0) return;
       if (isForward) since = page.position;
@@ -598,6 +650,8 @@ export class Room extends EventTarget {
  */
 class Cursor {
   /** @type {Set<number>} */ #ahead = new Set();
+  /** The last entry that we wrote. */
+  #written = 0;
 
   constructor(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
     this.epoch = String(epoch);
@@ -619,6 +673,11 @@ class Cursor {
     return String(epoch) === this.epoch && (offset <= this.offset || this.#ahead.has(offset));
   }
 
+  /** Whether an entry is known, or comes before one that we wrote and so is not ours to come. */
+  isBeforeOurs(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
+    return this.has(epoch, offset) || (String(epoch) === this.epoch && offset <= this.#written);
+  }
+
   read(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
     this.#enter(epoch);
     this.#reach(Math.max(this.offset, offset));
@@ -626,6 +685,7 @@ class Cursor {
 
   wrote(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
     this.#enter(epoch);
+    this.#written = Math.max(this.#written, offset);
     if (offset > this.offset) this.#ahead.add(offset);
     this.#reach(this.offset);
   }
@@ -633,7 +693,7 @@ class Cursor {
   #enter(/** @type {string | number} */ epoch) {
     if (String(epoch) === this.epoch) return;
     this.epoch = String(epoch);
-    this.offset = 0;
+    this.offset = this.#written = 0;
     this.#ahead.clear();
   }
 
@@ -843,7 +903,7 @@ class Line {
       return;
     }
     if (wasLive && Date.now() - this.#liveSince > STEADY_MS) this.#attempts = 0;
-    this.#tryAgain(!wasLive && this.#fallsBack() ? 0 : this.#retryDelay(), code);
+    this.#tryAgain(!wasLive && this.#fallsBack(code) ? 0 : this.#retryDelay(), code);
   }
 
   #tryAgain(/** @type {number} */ delay, /** @type {number} */ code) {
@@ -854,9 +914,10 @@ class Line {
   }
 
   /** After an attempt that failed: goes to the next lesser transport, or from the last to the best. Whether it is to be tried at once. */
-  #fallsBack() {
+  #fallsBack(/** @type {number} */ code) {
     this.#failures += 1;
-    if (this.#rank === this.#worked && this.#failures < TRIES_MAX) return false;
+    // What has worked is tried again if it was refused; if it hung, enough time is lost.
+    if (this.#rank === this.#worked && this.#failures < TRIES_MAX && code !== CODE_HEARTBEAT_LOST) return false;
     this.#failures = 0;
     this.#rank = (this.#rank + 1) % this.#transports.length;
     return this.#rank > 0;
@@ -1048,6 +1109,9 @@ const ANSWER_CHARS_MAX = 16 << 20;
 const POLL_S = 20;
 /** A poll that begins is answered soon, so that it is known that it works. */
 const FIRST_POLL_S = 1;
+/** Attempts at a request before the connection counts as lost, and what is between them. */
+const REQUEST_TRIES_MAX = 3;
+const REQUEST_PAUSE_MS = 200;
 /** Polls are not asked for faster than that, whatever they are answered. */
 const POLL_PAUSE_MS = 50;
 
@@ -1065,6 +1129,8 @@ class HttpLink {
   #isPosting = false;
   /** @type {AbortController | null} the stream that is listened to */ #stream = null;
   /** @type {AbortController | null} the one that takes over as soon as it speaks */ #next = null;
+  /** Where the last poll ended: it says so also of logs in which nothing has come yet. */
+  #polled = '';
   #isReopening = false;
   #isWelcome = false;
   /** @type {Map<string, { id: any, since?: string }>} rooms that are being joined */ #joining = new Map();
@@ -1134,12 +1200,14 @@ class HttpLink {
     } catch {
       // Aborted, or the network failed: it is over either way.
     }
-    if (next === this.#stream || next === this.#next) this.#lose(CODE_LOST);
+    if (next === this.#next || (next === this.#stream && this.#next === null)) this.#lose(CODE_LOST);
   }
 
   #target() {
     const query = this.#way.query(true);
     const since = [query.get('since')];
+    const ofBroadcasts = /(^|,)(\*:[^,]*)/;
+    if (!ofBroadcasts.test(since[0] ?? '')) since.push(ofBroadcasts.exec(this.#polled)?.[2] ?? null);
     for (const [roomId, { since: from }] of this.#joining) {
       query.append('room', roomId);
       if (from !== undefined) since.push(`${encodeURIComponent(roomId)}:${from}`);
@@ -1150,7 +1218,7 @@ class HttpLink {
 
   async #listen(/** @type {AbortController} */ own) {
     const response = await request(this.#way, 'sse', { query: this.#target(), signal: own.signal });
-    if (!response.ok || response.body === null) return this.#refused(response);
+    if (!response.ok || response.body === null) return this.#refused(await response.json());
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     for (;;) {
@@ -1167,21 +1235,25 @@ class HttpLink {
   }
 
   async #poll(/** @type {AbortController} */ own) {
-    for (let seconds = FIRST_POLL_S; own === this.#next || own === this.#stream; seconds = POLL_S) {
+    // While another takes over, this one asks no more: it would take the session back.
+    for (let seconds = FIRST_POLL_S; own === (this.#next ?? this.#stream); seconds = POLL_S) {
       const query = this.#target();
       query.set('timeout', String(seconds));
-      const response = await request(this.#way, 'poll', { query, signal: own.signal });
-      if (!response.ok) return this.#refused(response);
-      const { messages } = await response.json();
+      const { response, answer } = await insist(async () => {
+        const response = await request(this.#way, 'poll', { query, signal: own.signal });
+        return { response, answer: await response.json() };
+      }, own.signal);
+      if (!response.ok) return this.#refused(answer);
+      const { messages, position } = answer;
+      if (own === (this.#next ?? this.#stream)) this.#polled = position;
       if (own === this.#stream) this.#ear.onHeard();
       for (const message of messages) this.#hear(own, message);
       await new Promise((resolve) => after(POLL_PAUSE_MS, resolve));
     }
   }
 
-  async #refused(/** @type {Response} */ response) {
-    const { error } = await response.json().catch(() => ({}));
-    if (error?.code) this.#ear.onMessage({ type: 'error', ...error });
+  #refused(/** @type {{ error?: object }} */ { error }) {
+    if (error !== undefined) this.#ear.onMessage({ type: 'error', ...error });
   }
 
   #hear(/** @type {AbortController} */ own, /** @type {Message | null} */ message) {
@@ -1193,7 +1265,11 @@ class HttpLink {
       this.#next = null;
     }
     if (own !== this.#stream) return;
-    if (message.type === 'close') return this.#lose(message.code);
+    if (message.type === 'close') {
+      // The server knows of the next one before we do.
+      if (this.#next === null) this.#lose(message.code);
+      return;
+    }
     if (message.type === 'welcome' && this.#isWelcome) return this.#ear.onHeard();
     if (message.type === 'welcome') this.#isWelcome = true;
     const joining = message.type === 'joined' ? this.#joining.get(message.roomId) : undefined;
@@ -1207,10 +1283,12 @@ class HttpLink {
   async #postAll() {
     if (this.#isPosting) return;
     this.#isPosting = true;
-    for (let message; (message = this.#queue.shift()); ) {
+    const { host } = this.#way;
+    for (let message; (message = this.#queue[0]); ) {
       try {
-        const { host } = this.#way;
-        this.#ear.onMessage(await publish(this.#way, message, host.user(), host.session()));
+        const answer = await insist(() => publish(this.#way, message, host.user(), host.session()));
+        this.#queue.shift();
+        this.#ear.onMessage(answer);
       } catch {
         this.#lose(CODE_LOST);
       }
@@ -1222,8 +1300,10 @@ class HttpLink {
     const query = new URLSearchParams(type === 'history' ? { userId: this.#way.host.user() } : {});
     for (const [name, value] of Object.entries({ since, before, limit })) if (value !== undefined) query.set(name, value);
     try {
-      const response = await request(this.#way, pathOf(roomId, type), { query });
-      const answer = await response.json();
+      const [response, answer] = await insist(async () => {
+        const response = await request(this.#way, pathOf(roomId, type), { query });
+        return [response, await response.json()];
+      });
       this.#ear.onMessage(response.ok ? { ...answer, type, id, roomId } : { type: 'error', id, ...answer.error });
     } catch {
       this.#lose(CODE_LOST);
@@ -1233,6 +1313,24 @@ class HttpLink {
   #type(/** @type {Message} */ { roomId }) {
     const body = { from: this.#way.host.user() };
     request(this.#way, `api/rooms/${encodeURIComponent(roomId)}/typing`, { body }).catch(() => {});
+  }
+}
+
+/**
+ * Tries a request again: one that fails says little about the next, which may go over another connection.
+ *
+ * @template T
+ * @param {() => Promise<T>} act
+ * @param {AbortSignal} [signal]
+ */
+async function insist(act, signal) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (tries === REQUEST_TRIES_MAX || signal?.aborted) throw error;
+      await new Promise((resolve) => after(tries * REQUEST_PAUSE_MS, resolve));
+    }
   }
 }
 

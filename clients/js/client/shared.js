@@ -8,7 +8,7 @@
 
 import { Client, Room, TidewireError } from '../client.js';
 
-/** @import { Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
+/** @import { Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
 
 /** @typedef {{ method: string, args: any[], resolve: (value: any) => void, reject: (error: Error) => void }} Call */
 /** What the tab that holds the connection wants to know of the others. */
@@ -18,7 +18,7 @@ import { Client, Room, TidewireError } from '../client.js';
 const GATHER_MS = 200;
 /** How long a tab waits for what is missing in a log before it reads it there. */
 const FILL_MS = 1_000;
-/** What all tabs hear; an `ack` is only for who has sent. */
+/** @type {(keyof Events)[]} what all tabs hear; an `ack` is only for who has sent */
 const TOLD = ['welcome', 'state', 'latency', 'room_msg', 'private_msg', 'broadcast', 'system', 'typing', 'gap', 'error', 'full', 'drain', 'restored'];
 
 /**
@@ -94,7 +94,12 @@ export class SharedClient extends EventTarget {
     return this.#leader !== null;
   }
 
-  on(/** @type {string} */ type, /** @type {(detail: any) => void} */ listener) {
+  /**
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   */
+  on(type, listener) {
     const onEvent = (/** @type {any} */ { detail }) => listener(detail);
     this.addEventListener(type, onEvent);
     return () => this.removeEventListener(type, onEvent);
@@ -361,7 +366,7 @@ class Leader {
     if (this.#isClosed) return;
     const [rooms, positions] = [[...this.#rooms.keys()], Object.fromEntries(this.#positions)];
     const client = (this.#client = new Client(this.#url, { ...this.#options, rooms, positions }));
-    for (const type of TOLD) client.on(type, (detail) => this.#tabs.tell(type, detail));
+    for (const type of TOLD) client.on(type, (/** @type {any} */ detail) => this.#tabs.tell(type, detail));
     for (const call of this.#early.splice(0)) this.do(call);
   }
 

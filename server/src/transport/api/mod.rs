@@ -164,7 +164,10 @@ const RESOURCES: &[Resource] = &[
     },
     Resource {
         path: "/api/broadcast",
-        methods: &[("POST", Take::Json(rooms::broadcast))],
+        methods: &[
+            ("GET", Take::Nothing(readers::broadcasts)),
+            ("POST", Take::Json(rooms::broadcast)),
+        ],
     },
     Resource {
         path: "/sse",
