@@ -35,6 +35,16 @@ export function dayName(ms, now = Date.now()) {
 export const and = (names) => list.format(names);
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
+const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
+
+/** A number of bytes, as people say it: `1.2 MB`. */
+export function sizeOf(bytes) {
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const unitDisplay = power === 0 ? 'long' : 'short';
+  const digits = { maximumFractionDigits: power === 0 ? 0 : 1 };
+  return new Intl.NumberFormat('en', { style: 'unit', unit: UNITS[power], unitDisplay, ...digits }).format(bytes / 1000 ** power);
+}
+
 /** One or two letters that stand for a name. */
 export function initials(name) {
   const words = name.split(/[\s._-]+/u).filter(Boolean);
@@ -48,11 +58,6 @@ export function hueOf(name) {
   let hash = 0x811c9dc5;
   for (const char of name) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
   return (hash >>> 16) % HUES;
-}
-
-/** What is shown of a content: a string as it is, any other JSON value as compact JSON. */
-export function textOf(content) {
-  return typeof content === 'string' ? content : JSON.stringify(content) ?? '';
 }
 
 /** Splits a text into plain strings and `{ href, text }` links, in order. Only http and https become links. */

@@ -1,16 +1,20 @@
 // The message list: draws the rows of one conversation and keeps the reader where they are. It follows the newest message
-// while the reader is at the end; a reader who has scrolled up stays, and is offered a button to come back.
+// while the reader is at the end; a reader who has scrolled up stays, is offered a button to come back, and gets what is
+// older as they come near to the top.
 
-import { avatar, el, icon, nameOf, reconcile, setAttribute, setText } from './dom.js';
-import { fullTime, linkParts, plural, textOf, timeOfDay } from './format.js';
+import { el, nameOf, reconcile, setText } from './dom.js';
+import { plural } from './format.js';
+import { createMessage, updateMessage } from './message.js';
 import { rowsOf } from './rows.js';
 
 /** This near to the end counts as being at the end; a finger is not exact. */
 const NEAR_PX = 48;
-/** How long the list keeps silent after another conversation was opened, so that it is not read aloud as news. */
+/** This near to the top, older messages are asked for, so that a reader seldom sees them come. */
+const NEAR_TOP_PX = 600;
+/** What stays above the line where reading stopped when a conversation is opened there. */
+const ABOVE_NEW_PX = 96;
+/** How long the list keeps silent after another conversation or older messages, so that they are not read aloud as news. */
 const HUSH_MS = 500;
-
-const DELIVERY = { sending: 'Sending', kept: 'Sent', failed: 'Not sent' };
 
 export class MessageList {
   #log;
@@ -21,7 +25,7 @@ export class MessageList {
   #atEnd = true;
   #hush;
 
-  /** `actions` are `retry(entry)`, `discard(entry)` and `reachedEnd()`. */
+  /** `actions` are `retry(entry)`, `discard(entry)`, `older()` near to the top, and `reachedEnd()`. */
   constructor({ log, jump, jumpText }, actions, signal) {
     this.#log = log;
     this.#jump = jump;
@@ -29,10 +33,15 @@ export class MessageList {
     this.#actions = actions;
     log.addEventListener('scroll', () => this.#scrolled(), { passive: true, signal });
     log.addEventListener('click', (event) => this.#clicked(event), { signal });
+    // A picture of unknown size takes its place late; load events do not bubble.
+    log.addEventListener('load', () => this.#follow(), { capture: true, signal });
     jump.addEventListener('click', () => this.#jumped(), { signal });
-    const resized = new ResizeObserver(() => this.#follow());
+    const resized = new ResizeObserver(() => this.#resized());
     resized.observe(log);
-    signal.addEventListener('abort', () => resized.disconnect());
+    signal.addEventListener('abort', () => {
+      resized.disconnect();
+      clearTimeout(this.#hush);
+    });
   }
 
   /** Whether the reader sees the newest message, if the page is seen at all. */
@@ -40,32 +49,40 @@ export class MessageList {
     return this.#atEnd;
   }
 
-  /** Shows another conversation, from its end. */
+  /** Shows another conversation: from where reading stopped, else from its end. */
   open(conversation) {
-    clearTimeout(this.#hush);
-    this.#log.setAttribute('aria-live', 'off');
-    this.#hush = setTimeout(() => this.#log.setAttribute('aria-live', 'polite'), HUSH_MS);
+    this.#silence();
     this.#conversation = conversation;
     this.#atEnd = true;
     this.draw();
+    const line = conversation.unread > 0 ? this.#log.querySelector('.new-line') : null;
+    if (line === null) return;
+    this.#log.scrollTop += line.getBoundingClientRect().top - this.#log.getBoundingClientRect().top - ABOVE_NEW_PX;
+    this.#scrolled();
   }
 
   draw() {
+    const loading = this.#conversation.older === 'loading';
+    if (loading) this.#silence();
     if (this.#atEnd) this.#drawRows();
     else this.#keepStill(() => this.#drawRows());
     this.#follow();
     this.#drawJump();
+    if (!loading && this.#log.getAttribute('aria-live') === 'off') this.#speakSoon();
+    this.#wantOlder();
   }
 
   #drawRows() {
-    reconcile(this.#log, rowsOf(this.#conversation.entries), (row) => row.key, createRow, updateRow);
+    reconcile(this.#log, rowsOf(this.#conversation), (row) => row.key, createRow, updateRow);
   }
 
-  /** Old rows leave at the top while someone reads below them; what they read stays where it is. */
+  /** Rows come and go above while someone reads below them; what they read stays where it is. */
   #keepStill(change) {
     const { top } = this.#log.getBoundingClientRect();
     const topOf = (row) => row.getBoundingClientRect().top;
-    const read = [...this.#log.children].find((row) => topOf(row) >= top);
+    // What stands above the messages moves with what comes in under it.
+    const isRead = (row) => row.matches('.message, .note') && row.getBoundingClientRect().bottom > top;
+    const read = [...this.#log.children].find(isRead);
     const before = read && topOf(read);
     change();
     if (read?.isConnected) this.#log.scrollTop += topOf(read) - before;
@@ -80,11 +97,34 @@ export class MessageList {
     if (this.#atEnd) this.#log.scrollTop = this.#log.scrollHeight;
   }
 
+  #resized() {
+    this.#follow();
+    this.#wantOlder();
+  }
+
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
     this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     if (this.#atEnd) this.#actions.reachedEnd();
     this.#drawJump();
+    this.#wantOlder();
+  }
+
+  #wantOlder() {
+    const { clientHeight, scrollTop } = this.#log;
+    const { older } = this.#conversation;
+    // A list that is not on the screen has no height, and nobody who reads it.
+    if (clientHeight > 0 && scrollTop < NEAR_TOP_PX && (older === 'more' || older === 'unknown')) this.#actions.older();
+  }
+
+  #silence() {
+    clearTimeout(this.#hush);
+    this.#log.setAttribute('aria-live', 'off');
+  }
+
+  #speakSoon() {
+    clearTimeout(this.#hush);
+    this.#hush = setTimeout(() => this.#log.setAttribute('aria-live', 'polite'), HUSH_MS);
   }
 
   #drawJump() {
@@ -102,6 +142,10 @@ export class MessageList {
   #clicked(event) {
     const action = event.target.closest('[data-action]')?.dataset.action;
     if (action === undefined) return;
+    if (action === 'older') {
+      this.#actions.older();
+      return;
+    }
     const { key } = event.target.closest('.message').dataset;
     const entry = this.#conversation.entries.find((candidate) => candidate.key === key);
     if (entry !== undefined) this.#actions[action](entry);
@@ -109,64 +153,52 @@ export class MessageList {
 }
 
 function createRow(row) {
-  if (row.type === 'day') return el('h2', { class: 'day' });
-  if (row.type === 'note') return el('p', { class: row.warning ? 'note warning' : 'note' });
-  return createMessage(row.entry);
+  switch (row.type) {
+    case 'older':
+      return el('div', { class: 'older' });
+    case 'day':
+      return el('h2', { class: 'day' });
+    case 'new':
+      return el('p', { class: 'new-line' }, 'New messages');
+    case 'note':
+      return el('p', { class: row.warning ? 'note warning' : 'note' });
+    case 'message':
+      return createMessage(row.entry);
+  }
 }
 
 function updateRow(node, row) {
   if (row.type === 'message') updateMessage(node, row);
-  else setText(node, row.text);
+  else if (row.type === 'older') updateOlder(node, row);
+  else if (row.type !== 'new') setText(node, row.text);
 }
 
-function createMessage(entry) {
-  const author = entry.mine ? 'You' : nameOf(entry.from);
-  const head = el('p', { class: 'head' }, author);
-  if (entry.announcement) head.append(el('span', { class: 'tag' }, 'to everyone'));
-  const text = el('div', { class: 'text', dir: 'auto' }, ...linked(textOf(entry.content)));
-  const bubble = el('div', { class: 'bubble' }, text, el('span', { class: 'meta' }));
-  const attributes = {
-    class: entry.announcement ? 'message announcement' : 'message',
-    'data-key': entry.key,
-    'data-from': entry.from,
-    'data-mine': entry.mine,
-  };
-  return el('article', attributes, avatar(entry.from), el('div', { class: 'column' }, head, bubble));
+function updateOlder(node, { older, kind, name }) {
+  if (node.dataset.state === older) return;
+  node.dataset.state = older;
+  // One piece each: a row of flexible boxes would space the words.
+  const text = el('span', {}, ...olderText(older, kind, name));
+  if (older === 'more') node.replaceChildren(olderButton('Show older messages'));
+  else if (older === 'failed') node.replaceChildren(text, olderButton('Try again'));
+  else if (older === 'loading') node.replaceChildren(el('span', { class: 'spinner', 'aria-hidden': 'true' }), text);
+  else node.replaceChildren(text);
 }
 
-/** A text as nodes, its http and https addresses as links. */
-function linked(text) {
-  return linkParts(text).map((part) => {
-    if (typeof part === 'string') return part;
-    return el('a', { href: part.href, target: '_blank', rel: 'noopener noreferrer' }, part.text);
-  });
-}
+const olderButton = (label) => el('button', { type: 'button', class: 'quiet', 'data-action': 'older' }, label);
 
-function updateMessage(node, { entry, first, last }) {
-  const drawn = `${first} ${last} ${entry.delivery} ${entry.time} ${entry.reason}`;
-  if (node.dataset.drawn === drawn) return;
-  node.dataset.drawn = drawn;
-  setAttribute(node, 'data-first', first);
-  setAttribute(node, 'data-last', last);
-  node.dataset.delivery = entry.delivery;
-  drawMeta(node.querySelector('.meta'), entry);
-  node.querySelector('.failure')?.remove();
-  if (entry.delivery === 'failed') node.querySelector('.column').append(failure(entry));
-}
-
-function drawMeta(meta, entry) {
-  const iso = new Date(entry.time).toISOString();
-  meta.replaceChildren(el('time', { datetime: iso, title: fullTime(entry.time) }, timeOfDay(entry.time)));
-  if (!entry.mine) return;
-  meta.append(icon(entry.delivery), el('span', { class: 'hidden' }, DELIVERY[entry.delivery]));
-}
-
-function failure(entry) {
-  return el(
-    'p',
-    { class: 'failure' },
-    el('span', {}, `Not sent. ${entry.reason}`),
-    el('button', { type: 'button', class: 'retry', 'data-action': 'retry' }, 'Try again'),
-    el('button', { type: 'button', class: 'discard', 'data-action': 'discard' }, 'Discard'),
-  );
+function olderText(older, kind, name) {
+  switch (older) {
+    case 'more':
+      return [];
+    case 'loading':
+      return ['Loading older messages…'];
+    case 'failed':
+      return ['Older messages could not be loaded.'];
+    case 'beginning':
+      return [kind === 'room' ? 'This is the beginning of ' : 'This is the beginning of what is kept of you and ', nameOf(name), '.'];
+    case 'lost':
+      return ['What was said before is not kept any more.'];
+    case 'full':
+      return ['This page reads no further back than this.'];
+  }
 }

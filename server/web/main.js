@@ -1,5 +1,6 @@
 // The entry of the chat page: the form for name and room, the address that remembers both, and the way in and out of a
-// session. Name and room in the address, `/?name=Ada&room=lobby`, go straight in; a shared link holds the room alone.
+// session. Name and rooms in the address, `/?name=Ada&room=lobby&room=kitchen`, go straight in, the first room in front;
+// a shared link holds one room alone.
 
 import { $ } from './dom.js';
 import { nameProblem, roomProblem } from './format.js';
@@ -8,9 +9,12 @@ import { toast } from './toast.js';
 
 const ROOM_DEFAULT = 'lobby';
 const NAME_KEY = 'tidewire.name';
+/** The server takes 128 rooms a connection. */
+const ROOMS_MAX = 128;
 
 let session = null;
-let room = null;
+/** The rooms of the address that is on the screen; the form shows the first. */
+let rooms = [];
 /** The query that is on the screen. */
 let shown = null;
 
@@ -19,7 +23,6 @@ $('join').addEventListener('submit', (event) => {
   enterFromForm();
 });
 $('leave').addEventListener('click', () => leave());
-$('copy-link').addEventListener('click', () => copyLink());
 // A jump within the page, as by the skip link, is no way to another room.
 window.addEventListener('popstate', () => location.search !== shown && start());
 start();
@@ -27,9 +30,10 @@ start();
 function start() {
   shown = location.search;
   const query = new URLSearchParams(shown);
+  rooms = [...new Set(query.getAll('room').map((room) => room.trim()))].slice(0, ROOMS_MAX);
   $('name').value = query.get('name') ?? recalledName();
-  $('room').value = query.get('room') ?? ROOM_DEFAULT;
-  if (query.get('name') && query.get('room')) enterFromForm();
+  $('room').value = rooms[0] ?? ROOM_DEFAULT;
+  if (query.get('name') && rooms.length > 0) enterFromForm();
   else showForm('');
 }
 
@@ -41,22 +45,28 @@ function enterFromForm() {
     showForm(problem, nameProblem(name) === null ? 'room' : 'name');
     return;
   }
-  enter(name, wanted);
+  // Who was shown several rooms and names another one means that alone.
+  enter(name, wanted === rooms[0] ? rooms.filter((room) => roomProblem(room) === null) : [wanted]);
 }
 
 function enter(name, wanted) {
   session?.close();
-  room = wanted;
+  rooms = wanted;
   rememberName(name);
-  remember({ name, room });
+  remember(name);
   $('join-error').textContent = '';
   $('welcome').hidden = true;
   $('chat').hidden = false;
-  session = new Session(name, room, (sentence) => leave(sentence));
+  session = new Session(name, rooms, {
+    refused: (sentence) => leave(sentence),
+    left: () => leave(),
+    changed: (open) => follow(name, open),
+    copyLink,
+  });
 }
 
 function leave(sentence = '') {
-  remember({ room });
+  remember(null);
   showForm(sentence, sentence === '' ? 'name' : 'room');
 }
 
@@ -66,18 +76,33 @@ function showForm(problem, focus = $('name').value === '' ? 'name' : 'enter') {
   document.title = 'Tidewire';
   $('chat').hidden = true;
   $('welcome').hidden = false;
+  $('room').value = rooms[0] ?? ROOM_DEFAULT;
   $('join-error').textContent = problem;
   for (const id of ['name', 'room']) $(id).setAttribute('aria-invalid', String(problem !== '' && id === focus));
   $(focus).focus();
 }
 
-/** Puts name and room into the address, unless they are there already. */
-function remember(values) {
-  shown = `?${new URLSearchParams(values)}`;
+/** The query for the open rooms, with a name for who is in them. */
+function queryOf(name) {
+  const query = new URLSearchParams(name === null ? [] : [['name', name]]);
+  for (const room of rooms) query.append('room', room);
+  return `?${query}`;
+}
+
+/** Puts name and rooms into the address, unless they are there already. */
+function remember(name) {
+  shown = queryOf(name);
   if (shown !== location.search) history.pushState(null, '', location.pathname + shown);
 }
 
-async function copyLink() {
+/** Other rooms are open: the address says so, but the way back leads out of the chat, not through every room. */
+function follow(name, open) {
+  rooms = open;
+  shown = queryOf(name);
+  if (shown !== location.search) history.replaceState(null, '', location.pathname + shown);
+}
+
+async function copyLink(room) {
   const link = `${location.origin}${location.pathname}?${new URLSearchParams({ room })}`;
   try {
     await navigator.clipboard.writeText(link);

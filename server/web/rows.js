@@ -1,22 +1,29 @@
-// Entries to rows: what the message list shows, before it is drawn. Adds the days, puts messages of one author in a
-// row into a group, and folds comings and goings that follow each other into one line. Pure.
+// Entries to rows: what the message list shows, before it is drawn. Adds what lies above the entries, the days and the line
+// where reading stopped, puts messages of one author in a row into a group, and folds comings and goings that follow each
+// other into one line. Pure.
 
 import { and, dayName, dayOf } from './format.js';
 
 /** Messages of one author further apart than this begin a new group. */
 const GROUP_MS = 5 * 60_000;
 
-/** Rows of a conversation: `{ key, type: 'day' | 'note' | 'message', … }`; keys are stable from one call to the next. */
-export function rowsOf(entries) {
-  const rows = [];
-  let days = 0;
+/**
+ * Rows of a conversation: `{ key, type: 'older' | 'day' | 'new' | 'note' | 'message', … }`; keys are stable from one call to
+ * the next, also when older entries come in above.
+ */
+export function rowsOf({ kind, name, entries, older, newFrom }) {
+  const hasTop = older === 'loading' || older === 'failed' || (older !== 'unknown' && entries.length > 0);
+  const rows = hasTop ? [{ key: 'older', type: 'older', older, kind, name }] : [];
+  const times = new Map();
   let day = null;
   for (const entry of entries) {
     if (dayOf(entry.time) !== day) {
       day = dayOf(entry.time);
       // Clocks may go back, and a day come twice; a key may not.
-      rows.push({ key: `day-${day}-${(days += 1)}`, type: 'day', text: dayName(entry.time) });
+      times.set(day, (times.get(day) ?? 0) + 1);
+      rows.push({ key: `day-${day}-${times.get(day)}`, type: 'day', text: dayName(entry.time) });
     }
+    if (entry.key === newFrom) rows.push({ key: 'new', type: 'new' });
     if (entry.type === 'note') addNote(rows, entry);
     else addMessage(rows, entry);
   }

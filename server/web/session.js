@@ -1,57 +1,70 @@
-// One stay in a room: ties the client, the state and the view together. What the server says changes the state, what the
-// user does goes to the client, and after either the page is drawn again. It ends with `close()`.
+// One stay in the chat: ties the client, the state and the columns together. What the server says changes the state, what
+// the user does goes to the client, and after either the page is drawn again. It ends with `close()`.
 
 import { connect } from '/client.js';
-import { Composer } from './composer.js';
+import { outbox } from '/client/outbox.js';
+import { Delivery } from './delivery.js';
 import { $ } from './dom.js';
 import { Drawer } from './drawer.js';
-import { plural } from './format.js';
-import { MessageList } from './log.js';
+import * as entries from './entries.js';
+import { plural, roomProblem } from './format.js';
+import { Panes } from './panes.js';
+import { findPrivate, loadOlder } from './scrollback.js';
 import * as model from './state.js';
 import { toast } from './toast.js';
-import { drawEmpty, drawHeading, drawSidebar, drawStatus } from './view.js';
+import { drawConnection, drawSidebar } from './view.js';
 
 /** Drawing waits this long, so that a burst of messages is drawn once. Not an animation frame: those stop in hidden tabs. */
 const DRAW_MS = 16;
 const TICK_MS = 1_000;
-/** What was said in the room before we came. */
-const HISTORY_SHOWN = 50;
+
+/** Why a part of a log does not come, in the reader's words. */
+const GAPS = {
+  expired: 'not kept any more',
+  damaged: 'unreadable on the server',
+  skipped: 'skipped, because they came faster than this page could read them',
+};
 
 export class Session {
   #state;
   #client;
-  #list;
-  #composer;
+  #delivery;
+  #panes;
   #drawer;
-  #onRefused;
+  #page;
   #wasLive = false;
-  #hasHistory = false;
+  #knowsPrivate = false;
   #drawing;
   #ticking;
   #ended = new AbortController();
 
-  /** `onRefused(sentence)` is called when the server does not let us into the room. */
-  constructor(user, room, onRefused) {
+  /**
+   * `page` is told what goes beyond the stay: `refused(sentence)` when the server does not let us into our only room,
+   * `left()` when we leave it, `changed(rooms)` when other rooms are open, the one in front first, and `copyLink(room)`.
+   */
+  constructor(user, rooms, page) {
     const { signal } = this.#ended;
-    this.#state = model.newState(user, room);
-    this.#onRefused = onRefused;
-    this.#list = new MessageList({ log: $('log'), jump: $('jump'), jumpText: $('jump-text') }, this.#listActions(), signal);
-    this.#composer = new Composer((text) => this.#send(text), () => this.#typing(), signal);
-    this.#drawer = new Drawer(signal);
+    this.#state = model.newState(user, rooms);
+    this.#page = page;
     // A session of its own for every visit: tabs that shared one would replace each other.
-    this.#client = connect('/ws', { user, rooms: [room] });
+    this.#client = connect('/ws', { user, rooms, outbox: outbox(`tidewire.${user}`) });
+    this.#delivery = new Delivery(this.#client, this.#state, () => this.#draw());
+    this.#panes = new Panes(this.#paneActions());
+    this.#drawer = new Drawer(signal);
     this.#listenToClient(signal);
     this.#listenToUser(signal);
-    this.#list.open(model.openConversation(this.#state));
+    this.#panes.open(model.frontOf(this.#state));
     this.#drawAll();
-    this.#ticking = setInterval(() => this.#drawStatus(), TICK_MS);
-    this.#composer.focus();
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
+    this.#panes.active.focus();
   }
 
   close() {
     this.#ended.abort();
     clearInterval(this.#ticking);
     clearTimeout(this.#drawing);
+    for (const conversation of this.#state.conversations.values()) this.#delivery.drop(conversation);
+    this.#panes.removeAll();
     this.#client.close();
   }
 
@@ -69,166 +82,249 @@ export class Session {
     on('welcome', ({ user }) => (this.#state.user = user));
     on('joined', (joined) => this.#onJoined(joined));
     on('system', (system) => this.#onSystem(system));
-    on('typing', ({ user }) => model.startTyping(this.#state, user, Date.now()));
-    on('room_msg', (message) => this.#onRoomMessage(message));
+    on('typing', ({ roomId, user }) => this.#inRoom(roomId, (room) => model.startTyping(room, user, Date.now())));
+    on('room_msg', (message) => this.#inRoom(message.roomId, (room) => this.#onRoomMessage(room, message)));
     on('private_msg', (message) => this.#onPrivate(message));
-    on('broadcast', (message) => this.#onBroadcast(message));
-    on('gap', ({ count }) => this.#onMissed(count));
+    on('broadcast', (message) => this.#receive(model.frontRoomOf(this.#state), '*', message, { announcement: true }));
+    on('gap', (gap) => this.#onGap(gap));
+    on('restored', (kept) => this.#delivery.restore(kept));
+    on('ack', (ack) => this.#delivery.answered(ack));
     on('error', (error) => this.#onError(error));
   }
 
   #onState(state) {
     if (state === 'live') this.#wasLive = true;
-    else this.#state.typing.clear();
-    this.#drawStatus();
+    else for (const room of model.roomsOf(this.#state)) room.typing.clear();
+    this.#drawConnection();
   }
 
   #onJoined({ roomId, members }) {
-    if (roomId !== this.#state.room) return;
-    this.#state.members = new Set(members);
-    if (!this.#hasHistory) this.#showHistory();
-  }
-
-  /** Once: after a reconnect the client reads on by itself. */
-  async #showHistory() {
-    this.#hasHistory = true;
-    const { messages } = await this.#client.history(this.#state.room, { limit: HISTORY_SHOWN }).catch(() => ({ messages: [] }));
-    for (const message of messages) {
-      model.receive(this.#room, this.#room.id, message, { mine: message.from === this.#state.user });
-    }
-    this.#draw();
+    this.#inRoom(roomId, (room) => (room.members = new Set(members)));
+    // Once: after a reconnect the client reads on by itself.
+    if (this.#knowsPrivate) return;
+    this.#knowsPrivate = true;
+    // Without it, the conversations begin when someone writes.
+    findPrivate(this.#client, this.#state).catch(() => {}).then(() => this.#draw());
   }
 
   #onSystem({ roomId, event, user }) {
-    if (roomId !== this.#state.room) return;
-    if (event === 'join') this.#state.members.add(user);
-    if (event === 'leave') this.#state.members.delete(user);
-    this.#state.typing.delete(user);
-    model.note(this.#room, Date.now(), { user, event });
+    this.#inRoom(roomId, (room) => {
+      if (event === 'join') room.members.add(user);
+      if (event === 'leave') room.members.delete(user);
+      room.typing.delete(user);
+      entries.note(room, Date.now(), { user, event });
+    });
   }
 
-  #onRoomMessage(message) {
-    if (message.roomId !== this.#state.room) return;
-    this.#state.typing.delete(message.from);
-    this.#receive(this.#room, this.#room.id, message);
+  #onRoomMessage(room, message) {
+    room.typing.delete(message.from);
+    this.#receive(room, message.roomId, message);
   }
 
   #onPrivate(message) {
-    const conversation = model.privateConversation(this.#state, message.from);
+    const conversation = model.ensureConversation(this.#state, 'private', message.from);
     this.#receive(conversation, `@${this.#state.user}`, message);
-  }
-
-  #onBroadcast(message) {
-    this.#receive(this.#room, '*', message, { announcement: true });
   }
 
   #receive(conversation, log, message, extra = {}) {
     // Another connection of the same user also writes in our name.
     const mine = message.from === this.#state.user;
-    const entry = model.receive(conversation, log, message, { ...extra, mine });
-    if (entry !== null && !mine && !this.#isSeen(conversation)) conversation.unread += 1;
+    const entry = entries.receive(conversation, log, message, { ...extra, mine });
+    if (entry !== null && !mine && !this.#isSeen(conversation)) model.markUnread(conversation, entry);
+    this.#trim(conversation);
   }
 
-  #onMissed(count) {
-    const what = count === null ? 'What was said while you were away' : `${plural(count, 'message')} from while you were away`;
-    const verb = count === null || count === 1 ? 'is' : 'are';
-    model.note(this.#room, Date.now(), { text: `${what} ${verb} not shown here.` });
+  #onGap({ roomId, reason, count }) {
+    const conversation = model.roomNamed(this.#state, roomId) ?? model.frontRoomOf(this.#state);
+    const what = count === null ? 'Messages from while you were away' : `${plural(count, 'message')} from while you were away`;
+    const why = GAPS[reason] ?? 'not kept any more';
+    entries.note(conversation, Date.now(), { text: `${what} ${count === 1 ? 'is' : 'are'} not shown here: ${why}.` });
   }
 
-  #onError({ message, roomId }) {
-    if (roomId === this.#state.room) this.#onRefused(message);
-    else toast(message);
+  #onError(error) {
+    const { code, message, roomId } = error;
+    // Without an outbox, messages live as long as the page, which is as good as it gets.
+    if (code === 'outbox_failed' || this.#delivery.answered(error)) return;
+    const room = model.roomNamed(this.#state, roomId);
+    if (room === undefined) toast(message);
+    else this.#refused(room, message);
+  }
+
+  #refused(room, sentence) {
+    if (model.roomsOf(this.#state).length === 1) {
+      this.#page.refused(sentence);
+      return;
+    }
+    toast(`You are not in ${room.name}. ${sentence}`);
+    this.#forget(room);
+  }
+
+  #inRoom(roomId, change) {
+    const room = model.roomNamed(this.#state, roomId);
+    if (room !== undefined) change(room);
   }
 
   // From the user.
 
   #listenToUser(signal) {
     const on = (target, type, handle) => target.addEventListener(type, handle, { signal });
-    on($('sidebar'), 'click', (event) => this.#onSidebar(event.target.closest('button')));
+    on($('sidebar'), 'click', (event) => this.#onSidebar(event.target.closest('button')?.dataset ?? {}));
+    on($('join-room'), 'submit', (event) => this.#onJoinForm(event));
     on($('reconnect'), 'click', () => this.#client.reconnect());
-    on(document, 'visibilitychange', () => this.#see());
-    on(window, 'focus', () => this.#see());
+    on(document, 'visibilitychange', () => this.#seeAll());
+    on(window, 'focus', () => this.#seeAll());
+    // A file that misses its column must not take the page's place. Text may be dropped as ever.
+    const isFile = ({ dataTransfer }) => dataTransfer.types.includes('Files');
+    for (const type of ['dragover', 'drop']) on(window, type, (event) => isFile(event) && event.preventDefault());
   }
 
-  #onSidebar(button) {
-    if (button?.dataset.conversation !== undefined) this.#open(button.dataset.conversation);
-    if (button?.dataset.private !== undefined) {
-      this.#open(model.privateConversation(this.#state, button.dataset.private).id);
-    }
+  #onSidebar({ conversation, private: user, beside, leave }) {
+    const { conversations } = this.#state;
+    if (conversation !== undefined) this.#open(conversations.get(conversation));
+    if (user !== undefined) this.#open(model.ensureConversation(this.#state, 'private', user));
+    if (beside !== undefined) this.#openBeside(conversations.get(beside));
+    if (leave !== undefined) this.#leave(conversations.get(leave));
   }
 
-  #open(id) {
-    model.openConversation(this.#state).draft = this.#composer.text;
-    this.#state.open = id;
-    const conversation = model.openConversation(this.#state);
-    conversation.unread = 0;
-    this.#composer.text = conversation.draft;
+  #onJoinForm(event) {
+    event.preventDefault();
+    const field = $('room-more');
+    const name = field.value.trim();
+    const problem = roomProblem(name);
+    $('join-room-error').textContent = problem ?? '';
+    field.setAttribute('aria-invalid', String(problem !== null));
+    if (problem !== null) return;
+    field.value = '';
+    this.#join(name);
+  }
+
+  #join(name) {
+    const isNew = model.roomNamed(this.#state, name) === undefined;
+    const room = model.ensureConversation(this.#state, 'room', name);
+    this.#open(room);
+    if (!isNew) return;
+    this.#client.join(name).catch((error) => {
+      // Leaving it, or everything, is no refusal.
+      if (model.roomNamed(this.#state, name) === room && !this.#ended.signal.aborted) this.#refused(room, error.message);
+    });
+  }
+
+  #open(conversation) {
     this.#drawer.close();
-    this.#list.open(conversation);
-    this.#drawAll();
-    this.#composer.focus();
+    this.#panes.open(conversation);
+    this.#used(this.#panes.active);
+    this.#panes.active.focus();
   }
 
-  #send(text) {
-    const conversation = model.openConversation(this.#state);
-    const entry = model.compose(conversation, this.#state.user, text, Date.now());
-    this.#list.toEnd();
-    this.#deliver(conversation, entry);
+  #openBeside(conversation) {
+    this.#panes.openBeside(conversation);
+    this.#used(this.#panes.active);
+    this.#panes.active.focus();
   }
 
-  async #deliver(conversation, entry) {
-    this.#draw();
-    try {
-      const ack = await this.#transmit(conversation, entry.content);
-      model.keep(conversation, entry, conversation.id, ack);
-    } catch (error) {
-      model.fail(entry, error.message);
+  #leave(conversation) {
+    if (conversation.kind === 'room') {
+      if (model.roomsOf(this.#state).length === 1) {
+        this.#page.left();
+        return;
+      }
+      // Whatever the server says, we are not there any more.
+      this.#client.leave(conversation.name).catch(() => {});
     }
+    this.#forget(conversation);
+  }
+
+  #forget(conversation) {
+    this.#delivery.drop(conversation);
+    model.forget(this.#state, conversation);
+    const pane = this.#panes.showing(conversation);
+    if (pane !== undefined && this.#panes.all.length > 1) this.#panes.close(pane);
+    else if (pane !== undefined) pane.open(model.frontRoomOf(this.#state));
+    this.#used(this.#panes.active);
+    // What had the focus is gone with its line.
+    this.#panes.active.focus();
+  }
+
+  /** A column was used: what it shows is in front now. */
+  #used(pane) {
+    this.#panes.activate(pane);
+    model.bringToFront(this.#state, pane.conversation);
+    this.#see(pane);
+    const first = model.frontRoomOf(this.#state);
+    const others = model.roomsOf(this.#state).filter((room) => room !== first);
+    this.#page.changed([first, ...others].map(({ name }) => name));
     this.#draw();
   }
 
-  #transmit({ kind, name }, content) {
-    return kind === 'room' ? this.#client.send(name, content) : this.#client.private(name, content);
-  }
-
-  #typing() {
-    const { kind, name } = model.openConversation(this.#state);
-    if (kind === 'room') this.#client.typing(name);
-  }
-
-  #listActions() {
+  #paneActions() {
+    const upload = (handle) => ({ conversation }, value) => handle(conversation, value);
     return {
-      retry: (entry) => {
-        const conversation = model.openConversation(this.#state);
-        model.again(conversation, entry, Date.now());
-        this.#deliver(conversation, entry);
-        this.#composer.focus();
-      },
-      discard: (entry) => {
-        model.remove(model.openConversation(this.#state), entry);
-        this.#draw();
-        this.#composer.focus();
-      },
-      reachedEnd: () => this.#see(),
+      used: (pane) => pane !== this.#panes.active && this.#used(pane),
+      close: (pane) => this.#closePane(pane),
+      copyLink: ({ conversation }) => this.#page.copyLink(conversation.name),
+      send: (pane) => this.#send(pane),
+      typing: ({ conversation: { kind, name } }) => kind === 'room' && this.#client.typing(name),
+      attach: upload((conversation, files) => this.#delivery.attach(conversation, files)),
+      remove: upload((conversation, file) => this.#delivery.remove(conversation, file)),
+      retryUpload: (pane, file) => file.start(),
+      retry: (pane, entry) => this.#afterFailure(pane, () => this.#delivery.again(pane.conversation, entry)),
+      discard: (pane, entry) => this.#afterFailure(pane, () => entries.remove(pane.conversation, entry)),
+      older: ({ conversation }) => this.#loadOlder(conversation),
+      reachedEnd: (pane) => this.#see(pane),
     };
+  }
+
+  #closePane(pane) {
+    this.#panes.close(pane);
+    this.#used(this.#panes.active);
+    this.#panes.active.focus();
+  }
+
+  #send(pane) {
+    pane.conversation.newFrom = null;
+    pane.toEnd();
+    this.#delivery.submit(pane.conversation);
+  }
+
+  /** The button that was used is gone; the message box is where one goes on. */
+  #afterFailure(pane, act) {
+    act();
+    this.#draw();
+    pane.focus();
+  }
+
+  async #loadOlder(conversation) {
+    const { kind, members, older } = conversation;
+    if (older === 'loading' || this.#client.state !== 'live') return;
+    // What is said while we join would be missing, were history read before.
+    if (kind === 'room' && members.size === 0) return;
+    this.#draw();
+    await loadOlder(this.#client, this.#state.user, conversation);
+    this.#trim(conversation);
+    this.#draw();
   }
 
   // What has been seen.
 
-  get #room() {
-    return model.roomConversation(this.#state);
-  }
-
   #isSeen(conversation) {
-    const isOpen = conversation.id === this.#state.open;
-    return isOpen && this.#list.atEnd && document.visibilityState === 'visible';
+    const pane = this.#panes.showing(conversation);
+    return pane !== undefined && pane.showsEnd && document.visibilityState === 'visible';
   }
 
-  #see() {
-    const conversation = model.openConversation(this.#state);
-    if (conversation.unread === 0 || !this.#isSeen(conversation)) return;
+  #seeAll() {
+    for (const pane of this.#panes.all) this.#see(pane);
+  }
+
+  #see({ conversation }) {
+    if (!this.#isSeen(conversation)) return;
+    const isTrimmed = this.#trim(conversation);
+    if (conversation.unread === 0 && !isTrimmed) return;
     conversation.unread = 0;
     this.#draw();
+  }
+
+  #trim(conversation) {
+    return entries.trim(conversation, this.#panes.showing(conversation)?.isScrolledUp ?? false);
   }
 
   // Drawing.
@@ -241,14 +337,17 @@ export class Session {
   #drawAll() {
     clearTimeout(this.#drawing);
     this.#drawing = undefined;
-    drawSidebar(this.#state);
-    drawHeading(this.#state);
-    drawEmpty(this.#state);
-    this.#list.draw();
-    this.#drawStatus();
+    drawSidebar(this.#state, this.#panes);
+    for (const pane of this.#panes.all) pane.draw(this.#state, this.#panes.all.length === 1);
+    this.#drawConnection();
   }
 
-  #drawStatus() {
-    drawStatus(this.#state, this.#client, this.#wasLive);
+  #tick() {
+    for (const pane of this.#panes.all) pane.drawTyping();
+    this.#drawConnection();
+  }
+
+  #drawConnection() {
+    drawConnection(this.#client, this.#wasLive);
   }
 }

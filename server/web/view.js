@@ -1,9 +1,9 @@
-// Draws everything around the message list: sidebar, heading, state of the connection, typing, empty conversation. Each
-// function brings one part of the page up to date with the state; none keeps a state of its own.
+// Draws everything around the columns: the sidebar, the title of the page, and the state of the connection. Each function
+// brings one part of the page up to date with the state; none keeps a state of its own.
 
 import { $, avatar, el, icon, nameOf, reconcile, setAttribute, setText } from './dom.js';
 import { plural } from './format.js';
-import { openConversation, roomConversation, unreadTotal, whoIsTyping } from './state.js';
+import { frontOf, frontRoomOf, privatesOf, roomsOf, sharedRoom, unreadTotal } from './state.js';
 
 const STATES = {
   connecting: 'Connecting…',
@@ -13,35 +13,58 @@ const STATES = {
   closed: 'Closed',
 };
 
-export function drawSidebar(state) {
-  const conversations = [...state.conversations.values()];
-  const privates = conversations.filter(({ kind }) => kind === 'private');
-  drawConversations($('rooms'), [roomConversation(state)], state);
-  drawConversations($('private'), privates, state);
+/** How messages travel: the name of it, and what it means. */
+const TRANSPORTS = {
+  websocket: ['WebSocket', 'One connection carries messages both ways, as soon as they are there.'],
+  sse: ['Event stream', 'No WebSocket got through to the server. Messages come in one stream of events, and go out as requests.'],
+  poll: ['Polling', 'Neither a WebSocket nor a stream of events got through. The page asks for messages again and again; they come a little later.'],
+};
+
+/** `panes` says which conversations are on the screen. */
+export function drawSidebar(state, panes) {
+  const privates = privatesOf(state);
+  drawConversations($('rooms'), roomsOf(state), state, panes);
+  drawConversations($('private'), privates, state, panes);
   $('private-section').hidden = privates.length === 0;
   drawPeople(state);
   setText($('me'), state.user);
-  const unread = unreadTotal(state);
-  const elsewhere = unread - openConversation(state).unread;
-  $('menu-unread').hidden = elsewhere === 0;
-  $('menu').setAttribute('aria-label', elsewhere === 0 ? 'Open the menu' : `Open the menu, ${plural(elsewhere, 'unread message')}`);
-  document.title = `${unread > 0 ? `(${unread}) ` : ''}${state.room} · Tidewire`;
+  drawUnread(state);
 }
 
-function drawConversations(list, conversations, state) {
-  const create = (conversation) => {
-    const mark = conversation.kind === 'room' ? el('span', { class: 'hash' }, icon('hash')) : avatar(conversation.name);
-    const name = el('span', { class: 'name' }, nameOf(conversation.name));
-    return el('li', {}, el('button', { type: 'button', 'data-conversation': conversation.id }, mark, name));
-  };
-  const update = (item, { id, name, unread }) => {
+function drawUnread(state) {
+  const unread = unreadTotal(state);
+  const front = frontOf(state);
+  const elsewhere = unread - front.unread;
+  for (const dot of document.querySelectorAll('.menu .dot')) dot.hidden = elsewhere === 0;
+  const label = elsewhere === 0 ? 'Open the menu' : `Open the menu, ${plural(elsewhere, 'unread message')}`;
+  for (const menu of document.querySelectorAll('.menu')) setAttribute(menu, 'aria-label', label);
+  document.title = `${unread > 0 ? `(${unread}) ` : ''}${front.name} · Tidewire`;
+}
+
+function drawConversations(list, conversations, state, panes) {
+  const update = (item, conversation) => {
+    const { id, name, unread } = conversation;
     const button = item.firstChild;
-    setAttribute(button, 'aria-current', id === state.open ? 'true' : null);
-    setAttribute(button, 'data-here', state.members.has(name));
+    const shown = panes.showing(conversation) !== undefined;
+    setAttribute(button, 'aria-current', id === state.front ? 'true' : null);
+    setAttribute(item, 'data-shown', shown);
+    setAttribute(button, 'data-here', sharedRoom(state, name) !== undefined);
     button.querySelector('.unread')?.parentNode.remove();
     if (unread > 0) button.append(badge(unread));
+    item.querySelector('[data-beside]').hidden = shown || panes.isFull;
   };
-  reconcile(list, conversations, ({ id }) => id, create, update);
+  reconcile(list, conversations, ({ id }) => id, createConversation, update);
+}
+
+function createConversation({ id, kind, name }) {
+  const mark = kind === 'room' ? el('span', { class: 'hash' }, icon('hash')) : avatar(name);
+  const open = el('button', { type: 'button', 'data-conversation': id }, mark, el('span', { class: 'name' }, nameOf(name)));
+  const leaving = kind === 'room' ? `Leave ${name}` : `Close the conversation with ${name}`;
+  const actions = [
+    el('button', { type: 'button', class: 'icon-button', 'data-beside': id, 'aria-label': `Open ${name} beside`, title: 'Open beside' }, icon('beside')),
+    el('button', { type: 'button', class: 'icon-button', 'data-leave': id, 'aria-label': leaving, title: leaving }, icon('close')),
+  ];
+  return el('li', {}, open, el('span', { class: 'actions' }, ...actions));
 }
 
 function badge(unread) {
@@ -50,10 +73,12 @@ function badge(unread) {
 }
 
 function drawPeople(state) {
+  const { members, name } = frontRoomOf(state);
   const byName = (a, b) => (b === state.user) - (a === state.user) || a.localeCompare(b);
-  const people = [...state.members].sort(byName);
+  const people = [...members].sort(byName);
   reconcile($('people'), people, (user) => user, (user) => person(user, user === state.user), () => {});
-  setText($('people-title'), people.length > 0 ? `People here · ${people.length}` : 'People here');
+  const where = roomsOf(state).length > 1 ? `People in ${name}` : 'People here';
+  setText($('people-title'), people.length > 0 ? `${where} · ${people.length}` : where);
   $('alone').hidden = people.length !== 1;
 }
 
@@ -65,59 +90,38 @@ function person(user, isMe) {
   return el('li', { 'data-user': user }, button);
 }
 
-export function drawHeading(state) {
-  const { id, kind, name } = openConversation(state);
-  const mark = $('title-mark');
-  if (mark.dataset.of !== id) {
-    mark.dataset.of = id;
-    mark.replaceChildren(kind === 'room' ? icon('hash') : avatar(name));
-    $('title').replaceChildren(nameOf(name));
-  }
-  setText($('subtitle'), kind === 'room' ? roomSubtitle(state) : privateSubtitle(state, name));
-  $('copy-link').hidden = kind !== 'room';
-  $('composer').placeholder = kind === 'room' ? `Message everyone in ${name}` : `Message ${name} privately`;
-}
-
-function roomSubtitle({ members }) {
-  if (members.size === 0) return 'Joining…';
-  return members.size === 1 ? 'Only you are here' : `${members.size} people here`;
-}
-
-const privateSubtitle = (state, name) =>
-  state.members.has(name) ? `Private, in ${state.room} now` : `Private, not in ${state.room} at the moment`;
-
-export function drawEmpty(state) {
-  const { id, kind, name, entries } = openConversation(state);
-  const empty = $('empty');
-  empty.hidden = entries.length > 0;
-  if (empty.hidden || empty.dataset.of === id) return;
-  empty.dataset.of = id;
-  $('empty-mark').replaceChildren(kind === 'room' ? icon('hash') : avatar(name));
-  $('empty-title').replaceChildren(...(kind === 'room' ? ['Welcome to ', nameOf(name)] : ['You and ', nameOf(name)]));
-  setText(
-    $('empty-text'),
-    kind === 'room'
-      ? 'Nothing has been said since you came. Say hello, or copy the link and invite someone.'
-      : 'This is the beginning of your private conversation. Only the two of you can read it.',
-  );
-}
-
-/** Draws what changes by the clock: the state of the connection with its countdown, and who is typing. */
-export function drawStatus(state, { state: connection, retryAt }, wasLive) {
+/** Draws what changes by the clock: the state of the connection with its countdown, how fast it is, and what is wrong. */
+export function drawConnection({ state, retryAt, transport, latency }, wasLive) {
   const badge = $('state');
-  badge.dataset.state = connection;
-  setText(badge, STATES[connection]);
-  const text = bannerText(connection, retryAt, wasLive);
+  badge.dataset.state = state;
+  setText(badge, STATES[state]);
+  drawTransport(state === 'live' ? transport : null, latency);
+  const text = bannerText(state, retryAt, wasLive);
   $('banner').hidden = text === null;
   setText($('banner-text'), text ?? '');
-  setText($('reconnect'), connection === 'replaced' ? 'Use it here' : 'Connect now');
-  $('reconnect').hidden = connection === 'reconnecting' && retryAt === null;
-  drawTyping(state);
+  setText($('reconnect'), state === 'replaced' ? 'Use it here' : 'Connect now');
+  $('reconnect').hidden = state === 'reconnecting' && retryAt === null;
 }
 
-function bannerText(connection, retryAt, wasLive) {
-  if (connection === 'replaced') return 'This chat was opened in another place with the same session.';
-  if (connection !== 'reconnecting') return null;
+function drawTransport(transport, latency) {
+  const button = $('transport');
+  // What explains the connection stays open while it is lost, so it is not hidden with its button.
+  button.hidden = transport === null;
+  if (transport === null) return;
+  const [name, meaning] = TRANSPORTS[transport];
+  const delay = latency === null ? '' : `${Math.round(latency)} ms`;
+  button.dataset.transport = transport;
+  setAttribute(button, 'data-latency', latency === null ? null : Math.round(latency));
+  setText($('transport-text'), delay === '' ? name : `${name} · ${delay}`);
+  setAttribute(button, 'title', `${meaning}${delay === '' ? '' : ` The server answered after ${delay}.`}`);
+  setText($('connection-title'), name);
+  setText($('connection-text'), meaning);
+  setText($('connection-latency'), delay === '' ? '' : `The server’s last answer took ${delay}.`);
+}
+
+function bannerText(state, retryAt, wasLive) {
+  if (state === 'replaced') return 'This chat was opened in another place with the same session.';
+  if (state !== 'reconnecting') return null;
   const what = wasLive ? 'The connection was lost.' : 'The server cannot be reached.';
   return `${what} ${attempt(retryAt)}`;
 }
@@ -126,19 +130,4 @@ function attempt(retryAt) {
   if (retryAt === null) return 'Trying again…';
   const seconds = Math.ceil((retryAt - Date.now()) / 1000);
   return seconds > 0 ? `Trying again in ${seconds} s.` : 'Trying again…';
-}
-
-function drawTyping(state) {
-  const typing = openConversation(state).kind === 'room' ? whoIsTyping(state, Date.now()) : [];
-  const text = typingText(typing);
-  if ($('typing').dataset.text === text) return;
-  $('typing').dataset.text = text;
-  $('typing').replaceChildren(...(text === '' ? [] : [el('span', { class: 'dots', 'aria-hidden': 'true' }, el('i'), el('i'), el('i')), text]));
-}
-
-function typingText(users) {
-  if (users.length === 0) return '';
-  if (users.length > 3) return 'Several people are typing…';
-  const names = new Intl.ListFormat('en').format(users);
-  return `${names} ${users.length === 1 ? 'is' : 'are'} typing…`;
 }

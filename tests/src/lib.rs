@@ -5,6 +5,7 @@
 //! with a sentence, because in a test a panic is the report. Nothing here asserts how long something takes:
 //! what must happen is polled for with a generous deadline ([`wait::PATIENCE`]).
 
+pub mod browser;
 pub mod chat;
 pub mod directory;
 pub mod event_stream;

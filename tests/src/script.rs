@@ -29,7 +29,7 @@ impl Script {
     #[must_use]
     #[track_caller]
     pub fn node(name: &str, arguments: &[&str]) -> Self {
-        for module in ["ws", "playwright-core"] {
+        for module in ["axe-core", "ws", "playwright-core"] {
             let installed = manifest_directory().join("node_modules").join(module);
             assert!(
                 installed.exists(),

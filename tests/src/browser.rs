@@ -1,0 +1,34 @@
+//! Chromium in front of the chat page: scripts of `tests/scripts/` that drive it through `person.mjs`.
+
+use std::path::PathBuf;
+
+use crate::script::{Script, tool};
+use crate::server::{Server, target_directory};
+
+/// Starts a script with Chromium and the page of this server.
+#[must_use]
+#[track_caller]
+pub fn people(script: &str, server: &Server) -> Script {
+    let chromium = tool(
+        "chromium",
+        &["chromium", "chromium-browser", "google-chrome"],
+        "install Chromium (Debian: `apt-get install chromium`)",
+    );
+    let page = format!("http://{}/", server.address());
+    let directories: Vec<String> = screenshot_directories()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let mut arguments = vec![chromium.to_str().expect("a path in UTF-8"), page.as_str()];
+    arguments.extend(directories.iter().map(String::as_str));
+    Script::node(script, &arguments)
+}
+
+/// All go below the target directory, and those of the docs also where `TIDEWIRE_SCREENSHOT_DIR` says.
+fn screenshot_directories() -> Vec<PathBuf> {
+    let asked_for = std::env::var_os("TIDEWIRE_SCREENSHOT_DIR").map(PathBuf::from);
+    [target_directory().join("screenshots")]
+        .into_iter()
+        .chain(asked_for)
+        .collect()
+}
