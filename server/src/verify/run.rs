@@ -19,7 +19,7 @@ use super::load::{Load, Publisher};
 use super::options::Options;
 use super::report::{Counts, Progress, table};
 use super::stamp::Stamp;
-use crate::client::{Address, Chat, Content, Entry, Identity, News};
+use crate::client::{Address, Begin, Chat, Content, Entry, Identity, News};
 use crate::clock::Now;
 use crate::log::Position;
 
@@ -142,10 +142,10 @@ impl<'a> Run<'a> {
     fn add_client(&mut self, index: u16, is_slow: bool, seed: u64) -> Result<(), VerifyError> {
         let address = Address::parse(&self.options.url).map_err(VerifyError::Address)?;
         let to = address
-            .resolve()
+            .resolve_all()
             .map_err(|error| VerifyError::Io("find the server", error))?;
         let identity = Identity {
-            user: user(index),
+            user: Some(user(index)),
             session: format!("verify-{}", self.id),
             address,
             to,
@@ -157,7 +157,11 @@ impl<'a> Run<'a> {
         });
         let token = Token(usize::from(index));
         let seed = seed ^ u64::from(index) << 32;
-        let mut chat = Chat::new(identity, &self.rooms, token, config, RETRY_MAX, seed);
+        let mut chat = Chat::new(identity, token, config, RETRY_MAX, seed);
+        for room in &self.rooms {
+            chat.follow(room, Begin::Oldest);
+        }
+        chat.resume_in_turns();
         chat.read_slowly(is_slow);
         let slow = is_slow.then_some(self.now);
         self.clients.push(Client { chat, slow });
@@ -247,12 +251,12 @@ impl<'a> Run<'a> {
                 self.heard_at = self.now;
             }
             match news {
-                News::Opened => self.opened(follower),
+                News::Opened { .. } => self.opened(follower),
                 News::Following(room, since) => {
                     self.checker.following(follower, room as u16, since)
                 }
                 News::Lost(_) => self.counts.reconnects += 1,
-                News::Joined(room, position) => {
+                News::Joined { room, position, .. } => {
                     self.checker.joined(follower, room as u16, position)
                 }
                 News::Entry(room, entry) => {
@@ -299,6 +303,13 @@ impl<'a> Run<'a> {
                     self.page(room, &entries, position, more);
                 }
                 News::Nonsense(what) => self.checker.nonsense(follower, &what),
+                News::Denied { message, .. } => self.checker.nonsense(follower, &message),
+                // Others may be on the server, and write to everybody.
+                News::Personal(_)
+                | News::PersonalGap { .. }
+                | News::Came(..)
+                | News::Left(..)
+                | News::Presence(..) => {}
             }
         }
     }
