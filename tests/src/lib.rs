@@ -6,6 +6,7 @@
 //! what must happen is polled for with a generous deadline ([`wait::PATIENCE`]).
 
 pub mod chat;
+pub mod command;
 pub mod directory;
 pub mod event_stream;
 pub mod example;
@@ -19,6 +20,7 @@ pub mod websocket;
 pub mod wire;
 
 pub use chat::Chatter;
+pub use command::Running;
 pub use directory::Directory;
 pub use event_stream::EventStream;
 pub use example::Example;

@@ -101,6 +101,15 @@ impl Script {
         }
     }
 
+    /// Waits for the next line that the script writes to stdout.
+    #[track_caller]
+    pub fn next_line(&mut self) -> String {
+        match self.lines.recv_timeout(LINE_PATIENCE) {
+            Ok(line) => line,
+            Err(reason) => panic!("the script is silent ({reason}):\n{}", self.transcript()),
+        }
+    }
+
     /// Says a line to the script.
     #[track_caller]
     pub fn say(&mut self, line: &str) {

@@ -117,6 +117,8 @@ pub(super) struct Conversation {
     newest_broadcast: Option<Position>,
     /// Places of our messages that the room has not gone past.
     own: VecDeque<Position>,
+    /// Messages wait, or waited, for a connection.
+    is_late: bool,
     /// The connection ended while a message of ours was on its way to the room.
     is_unsettled: bool,
     held: VecDeque<Entry>,
@@ -148,8 +150,13 @@ impl Conversation {
             let text = text.clone();
             return self.give_up(text, "it is longer than the 63 KiB that a message may have");
         }
+        let is_message = is_message(&order);
         self.orders.push_back(order);
         self.go_on(now);
+        if is_message && !self.is_open && self.has_entered && !self.is_late {
+            self.is_late = true;
+            self.show(Show::Waits);
+        }
     }
 
     /// Whether it takes further orders.
@@ -204,8 +211,8 @@ impl Conversation {
 
     /// Messages that have no place yet.
     pub(super) fn waiting(&self) -> usize {
-        let is_message = |order: &&Order| matches!(order, Order::Say(_) | Order::To { .. });
-        let waiting = self.orders.iter().filter(is_message).count();
+        let waiting = self.orders.iter().filter(|order| is_message(order));
+        let waiting = waiting.count();
         waiting + usize::from(self.flight.is_some())
     }
 
@@ -310,6 +317,7 @@ impl Conversation {
         }
         if was_open {
             let (reason, waiting) = (end.reason.clone(), self.waiting());
+            self.is_late |= waiting > 0;
             self.show(Show::Lost { reason, waiting });
         }
     }
@@ -425,6 +433,9 @@ impl Conversation {
             }
         }
         self.settle();
+        if self.waiting() == 0 && std::mem::take(&mut self.is_late) {
+            self.show(Show::AllKept);
+        }
     }
 
     fn refused(&mut self, seq: u64, code: &str, message: &str, now: Instant) {
@@ -443,6 +454,8 @@ impl Conversation {
         if let Some(flight) = self.flight.take() {
             self.asks.push_back(Ask::Forget(flight.seq));
             self.give_up(flight.text, why);
+            // What had waited is not all kept, and the rest was told.
+            self.is_late &= self.waiting() > 0;
         }
     }
 
@@ -518,6 +531,10 @@ impl Conversation {
 /// Whether a place was passed already; places of different epochs have nothing to do with each other.
 fn is_behind(newest: Option<Position>, position: Position) -> bool {
     newest.is_some_and(|newest| newest.epoch == position.epoch && position.offset <= newest.offset)
+}
+
+const fn is_message(order: &Order) -> bool {
+    matches!(order, Order::Say(_) | Order::To { .. })
 }
 
 /// How many bytes a text has in JSON.

@@ -235,8 +235,27 @@ fn a_lost_connection_is_told_once_with_what_waits() {
     scene.lose();
     let (reason, waiting) = ("gone".to_owned(), 2);
     assert_eq!(scene.shows(), [Show::Lost { reason, waiting }]);
+    scene.say("c");
+    assert_eq!(scene.shows(), [], "it is told already that messages wait");
     scene.come();
     assert_eq!(scene.shows(), [Show::Back]);
+    for seq in 1..=3 {
+        assert_eq!(scene.shows(), []);
+        scene.ack(seq, seq);
+    }
+    assert_eq!(scene.shows(), [Show::AllKept]);
+}
+
+#[test]
+fn a_message_that_is_typed_without_a_connection_says_that_it_waits() {
+    let mut scene = Scene::open();
+    scene.lose();
+    scene.shows();
+    scene.say("a");
+    assert_eq!(scene.shows(), [Show::Waits]);
+    scene.come();
+    scene.ack(1, 1);
+    assert_eq!(scene.shows(), [Show::Back, Show::AllKept]);
 }
 
 #[test]

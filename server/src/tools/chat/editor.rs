@@ -8,7 +8,7 @@ use rustyline::{DefaultEditor, ExternalPrinter};
 
 use super::typed::Typed;
 use crate::client::Wake;
-use crate::tools::terminal::{Lines, Palette, visible};
+use crate::tools::terminal::{Lines, visible};
 
 /// Lines that were typed and not yet taken.
 const TYPED_MAX: usize = 64;
@@ -21,14 +21,14 @@ pub(super) struct Editor {
 
 impl Editor {
     /// Begins to read lines. The loop is woken for each; the last is [`Typed::Quit`].
-    pub(super) fn start(room: &str, palette: Palette, wake: Wake) -> io::Result<Self> {
+    pub(super) fn start(room: &str, wake: Wake) -> io::Result<Self> {
         let mut editor = DefaultEditor::new().map_err(io::Error::other)?;
         let printer = editor.create_external_printer().map_err(io::Error::other)?;
         let (sender, typed) = sync_channel(TYPED_MAX);
         let room = room.to_owned();
         thread::Builder::new()
             .name("editor".to_owned())
-            .spawn(move || edit(editor, room, palette, &sender, &wake))?;
+            .spawn(move || edit(editor, room, &sender, &wake))?;
         Ok(Self {
             typed,
             printer: Box::new(printer),
@@ -47,18 +47,10 @@ impl Editor {
     }
 }
 
-fn edit(
-    mut editor: DefaultEditor,
-    mut room: String,
-    palette: Palette,
-    sender: &SyncSender<Typed>,
-    wake: &Wake,
-) {
+fn edit(mut editor: DefaultEditor, mut room: String, sender: &SyncSender<Typed>, wake: &Wake) {
     loop {
         let prompt = format!("{}> ", visible(&room, Lines::One));
-        let painted = palette.dim(&prompt);
-        // The editor counts columns in the first and shows the second.
-        let typed = match editor.readline(&(prompt.as_str(), painted.as_str())) {
+        let typed = match editor.readline(&prompt) {
             Ok(line) => {
                 // Without a place to keep it, there is only less to go back to.
                 let _ = editor.add_history_entry(line.as_str());

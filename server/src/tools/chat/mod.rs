@@ -91,7 +91,8 @@ impl Chat {
         let history = self
             .history
             .unwrap_or(if is_terminal { HISTORY_DEFAULT } else { 0 });
-        let server = link::driver(&self.url, self.user.clone())?;
+        let mut server = link::driver(&self.url, self.user.clone())?;
+        server.driver.chat().mind_broadcasts();
         let palette = if is_terminal {
             Palette::of_stdout()
         } else {
@@ -155,7 +156,7 @@ impl Talk {
         }
         let wake = self.server.driver.wake();
         let room = self.conversation.room();
-        self.shown_to = Shown::Above(Editor::start(room, self.writer.palette, wake)?);
+        self.shown_to = Shown::Above(Editor::start(room, wake)?);
         let mut is_over = false;
         loop {
             self.turn(None)?;

@@ -21,6 +21,10 @@ pub(super) enum Show {
     Lost { reason: String, waiting: usize },
     /// There is a connection again.
     Back,
+    /// A message was taken, and waits for a connection.
+    Waits,
+    /// Everything that had to wait has its place.
+    AllKept,
     /// A message has no place, and will have none.
     NotKept { text: String, why: String },
     /// Messages are missing.
@@ -90,6 +94,8 @@ impl Writer {
                 warning(&format!("disconnected ({reason}), trying again{waiting}"))
             }
             Show::Back => about("connected again"),
+            Show::Waits => warning("not sent yet: it waits for the connection"),
+            Show::AllKept => about("what had waited is kept"),
             Show::NotKept { text, why } => {
                 let text: String = one_line(text).chars().take(60).collect();
                 warning(&format!("not kept: {} ({text})", one_line(why)))
@@ -193,6 +199,9 @@ mod tests {
                 reason: evil.clone(),
                 waiting: 2,
             },
+            Show::Back,
+            Show::Waits,
+            Show::AllKept,
             Show::NotKept {
                 text: evil.clone(),
                 why: evil.clone(),

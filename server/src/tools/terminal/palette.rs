@@ -60,7 +60,7 @@ impl Palette {
     }
 
     fn paint(self, style: Style, text: &str) -> String {
-        if self.is_on {
+        if self.is_on && !text.is_empty() {
             format!("{style}{text}{style:#}")
         } else {
             text.to_owned()
@@ -77,5 +77,6 @@ mod tests {
         assert_eq!(Palette::plain().name("ada"), "ada");
         let painted = Palette { is_on: true }.warning("no");
         assert_eq!(painted, "\x1b[31mno\x1b[0m");
+        assert_eq!(Palette { is_on: true }.dim(""), "");
     }
 }
