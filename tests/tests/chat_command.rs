@@ -1,7 +1,7 @@
 //! `tidewire chat`: lines through a pipe and a conversation on a terminal, with nothing lost, doubled or out of order when the
 //! server goes and comes back, and nothing of what others write obeyed by the terminal.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 use serde_json::json;
 use tidewire_tests::command::run;
@@ -170,7 +170,7 @@ fn a_network_that_cuts_connections_loses_and_doubles_nothing_in_a_pipe() {
     let proxy = Proxy::start(server.address());
     let url = proxy.address().to_string();
     let mut ada = Running::start(&["chat", &url, "--room", "r", "--user", "ada"]);
-    let mut bob = Running::start(&["chat", &url, "--room", "r", "--user", "bob"]);
+    let bob = Running::start(&["chat", &url, "--room", "r", "--user", "bob"]);
     for chat in [&ada, &bob] {
         chat.expect_error(" here: ");
     }

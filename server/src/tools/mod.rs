@@ -5,7 +5,7 @@ mod link;
 pub mod log;
 pub mod pages;
 pub mod tail;
-mod terminal;
+pub(crate) mod terminal;
 pub mod token;
 
 use std::error::Error;

@@ -199,8 +199,9 @@ impl Token {
             };
             let key = key.map_err(|error| {
                 format!(
-                    "{} is no private key for {algorithm:?} in PEM: {error}",
-                    path.display()
+                    "{} is no private key for {} in PEM: {error}",
+                    path.display(),
+                    algorithm.name()
                 )
             })?;
             return Ok((algorithm, key));
@@ -254,6 +255,15 @@ fn read(path: &PathBuf) -> Result<Vec<u8>, String> {
 }
 
 impl Algorithm {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
     const fn of_library(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Hs256 => jsonwebtoken::Algorithm::HS256,

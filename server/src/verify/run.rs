@@ -17,11 +17,12 @@ use super::checker::Checker;
 use super::error::VerifyError;
 use super::load::{Load, Publisher};
 use super::options::Options;
-use super::report::{Counts, Progress, table};
+use super::report::{Counts, Progress, table, verdict};
 use super::stamp::Stamp;
 use crate::client::{Address, Begin, Chat, Content, Entry, Identity, News};
 use crate::clock::Now;
 use crate::log::Position;
+use crate::tools::terminal::Palette;
 
 /// Bytes that a client reads in a turn.
 const BUDGET: usize = 256 << 10;
@@ -53,9 +54,15 @@ pub fn run(options: &Options) -> Result<bool, VerifyError> {
     let took = run.loaded.unwrap_or(run.now).duration_since(run.begin);
     let found = run.checker.finish();
     let is_clean = found.total() == 0;
-    let verdict = if is_clean { "clean" } else { "NOT CLEAN" };
-    println!("tidewire verify {}: {verdict} (seed {seed})", options.url);
+    let palette = Palette::of_stdout();
+    let word = if is_clean {
+        palette.success("clean")
+    } else {
+        palette.warning("NOT CLEAN")
+    };
+    println!("tidewire verify {}: {word} (seed {seed})", options.url);
     print!("{}", table(&run.counts, took, &found));
+    println!("{}", verdict(&run.counts, &found));
     Ok(is_clean)
 }
 

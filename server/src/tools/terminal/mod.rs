@@ -4,6 +4,6 @@ mod palette;
 mod text;
 mod when;
 
-pub(super) use palette::Palette;
-pub(super) use text::{Lines, compact, visible, words};
-pub(super) use when::LocalTime;
+pub(crate) use palette::Palette;
+pub(crate) use text::{Lines, compact, visible, words};
+pub(crate) use when::LocalTime;

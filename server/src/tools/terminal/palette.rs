@@ -16,13 +16,13 @@ const NAMES: [AnsiColor; 6] = [
 
 /// Paints text, or leaves it as it is.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::tools) struct Palette {
+pub(crate) struct Palette {
     is_on: bool,
 }
 
 impl Palette {
     /// For what is written to standard output.
-    pub(in crate::tools) fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
@@ -31,12 +31,12 @@ impl Palette {
     }
 
     /// Without colours.
-    pub(in crate::tools) const fn plain() -> Self {
+    pub(crate) const fn plain() -> Self {
         Self { is_on: false }
     }
 
     /// A name, always in the same colour.
-    pub(in crate::tools) fn name(self, name: &str) -> String {
+    pub(crate) fn name(self, name: &str) -> String {
         let sum = name.bytes().fold(0_usize, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(byte.into())
         });
@@ -45,17 +45,22 @@ impl Palette {
     }
 
     /// What matters less.
-    pub(in crate::tools) fn dim(self, text: &str) -> String {
+    pub(crate) fn dim(self, text: &str) -> String {
         self.paint(Style::new().dimmed(), text)
     }
 
+    /// What went well.
+    pub(crate) fn success(self, text: &str) -> String {
+        self.paint(AnsiColor::Green.on_default(), text)
+    }
+
     /// What went wrong.
-    pub(in crate::tools) fn warning(self, text: &str) -> String {
+    pub(crate) fn warning(self, text: &str) -> String {
         self.paint(AnsiColor::Red.on_default(), text)
     }
 
     /// What is for one reader only.
-    pub(in crate::tools) fn private(self, text: &str) -> String {
+    pub(crate) fn private(self, text: &str) -> String {
         self.paint(AnsiColor::Magenta.on_default(), text)
     }
 

@@ -9,7 +9,7 @@ use crate::client::Content;
 
 /// What becomes of the line ends in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::tools) enum Lines {
+pub(crate) enum Lines {
     /// It stays on one line: a line end is a visible sign.
     One,
     /// Further lines are indented by so much, so that none looks like somebody else's message.
@@ -17,7 +17,7 @@ pub(in crate::tools) enum Lines {
 }
 
 /// The text with every control character replaced by a visible sign.
-pub(in crate::tools) fn visible(text: &str, lines: Lines) -> String {
+pub(crate) fn visible(text: &str, lines: Lines) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -61,7 +61,7 @@ const fn is_hidden(c: char) -> bool {
 
 /// JSON on one line: without the space between its parts, and with nothing in its strings that a terminal obeys. A reader of JSON
 /// gets the same value from it.
-pub(in crate::tools) fn compact(json: &str) -> String {
+pub(crate) fn compact(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let (mut is_string, mut is_escaped) = (false, false);
     for c in json.chars() {
@@ -101,7 +101,7 @@ struct File {
 
 /// What a message says, in words: its text, its files with their addresses at `host`, or any other JSON as it is. It is to be made
 /// [`visible`].
-pub(in crate::tools) fn words(content: &Content, host: &str) -> String {
+pub(crate) fn words(content: &Content, host: &str) -> String {
     let json = match content {
         Content::Text(text) => return text.clone(),
         Content::Json(json) => json,

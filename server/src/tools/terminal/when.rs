@@ -5,26 +5,26 @@ use jiff::{Timestamp, Zoned};
 
 /// Writes moments in local time.
 #[derive(Debug, Clone)]
-pub(in crate::tools) struct LocalTime {
+pub(crate) struct LocalTime {
     zone: TimeZone,
 }
 
 impl LocalTime {
     /// In the zone of this machine.
-    pub(in crate::tools) fn of_system() -> Self {
+    pub(crate) fn of_system() -> Self {
         Self {
             zone: TimeZone::system(),
         }
     }
 
     /// Date and time, to the second: `2026-11-21 17:46:20`.
-    pub(in crate::tools) fn date(&self, unix_ms: u64) -> String {
+    pub(crate) fn date(&self, unix_ms: u64) -> String {
         self.zoned(unix_ms)
             .map_or_else(unknown, |at| at.strftime("%F %T").to_string())
     }
 
     /// The time, and the date where that is not today's.
-    pub(in crate::tools) fn clock(&self, unix_ms: u64, now_ms: u64) -> String {
+    pub(crate) fn clock(&self, unix_ms: u64, now_ms: u64) -> String {
         let Some(at) = self.zoned(unix_ms) else {
             return unknown();
         };

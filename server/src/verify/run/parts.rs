@@ -123,7 +123,12 @@ impl Run<'_> {
             }
             (_, Part::Settle | Part::Read | Part::Done) => String::new(),
         };
-        self.progress.show(now, || {
+        let share = match (self.options.duration, self.part) {
+            (_, Part::Settle | Part::Read | Part::Done) => 1.0,
+            (None, Part::Load) => counts.acks as f64 / f64::from(self.options.messages),
+            (Some(time), Part::Load) => now.duration_since(self.begin).div_duration_f64(time),
+        };
+        self.progress.show(now, share, || {
             format!(
                 "{what}: {} acknowledged{goal}, {} delivered, {} reconnects, {} read, {} violations",
                 grouped(counts.acks),
