@@ -1,7 +1,7 @@
 //! `tidewire chat`: lines through a pipe and a conversation on a terminal, with nothing lost, doubled or out of order when the
 //! server goes and comes back, and nothing of what others write obeyed by the terminal.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use serde_json::json;
 use tidewire_tests::command::run;
@@ -22,6 +22,24 @@ fn every_line_of_a_pipe_is_kept_once_and_in_order_also_over_the_rate() {
     let (code, stdout, stderr) = once(&server, input.as_bytes());
     assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), "", ""));
     assert_eq!(contents(&server, "r"), lines);
+}
+
+#[test]
+fn who_only_sends_needs_nobody_to_read() {
+    let server = Server::start();
+    let mut child = std::process::Command::new(tidewire_tests::server::binary())
+        .args(["chat", &server.address().to_string()])
+        .args(["--room", "r", "--once"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin.write_all(b"hi\n").expect("it reads");
+    drop(stdin);
+    assert!(child.wait().expect("our own child").success());
+    assert_eq!(contents(&server, "r"), ["hi"]);
 }
 
 #[test]

@@ -3,17 +3,13 @@
 //!
 //! Messages go one at a time, the next when the one before has its place: so they keep their order also where the server
 //! refuses one for its rate and it is sent again.
-//!
-//! The server does not send us our own messages, but when we resume it cannot know which those are. Those that were
-//! acknowledged are known by their places. Where the connection ended before an acknowledgement came, an entry of our
-//! own name may be that message or one from another device of ours: it is held back, with what is behind it, until the
-//! acknowledgement tells.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::screen::Screen;
 use super::show::Show;
-use crate::client::{Begin, End, Entry, Log, News};
+use crate::client::{Begin, End, Entry, News};
 use crate::log::Position;
 use crate::tools::link::is_final;
 
@@ -25,9 +21,6 @@ const ORDERS_MAX: usize = 256;
 
 /// The server takes messages of 64 KiB; this leaves room for what is around the text.
 const TEXT_BYTES_MAX: usize = 63 << 10;
-
-/// Places of own messages that are remembered until the room has gone past them.
-const OWN_MAX: usize = 4096;
 
 /// A message over the server's limit: it is not sent again.
 const TOO_LARGE: u16 = 1009;
@@ -110,18 +103,9 @@ pub(super) struct Conversation {
     last_seq: u64,
     kept: u64,
     not_kept: u64,
-    /// What was shown of the room: its oldest and its newest entry.
-    oldest: Option<Position>,
-    newest: Option<Position>,
-    newest_private: Option<Position>,
-    newest_broadcast: Option<Position>,
-    /// Places of our messages that the room has not gone past.
-    own: VecDeque<Position>,
+    screen: Screen,
     /// Messages wait, or waited, for a connection.
     is_late: bool,
-    /// The connection ended while a message of ours was on its way to the room.
-    is_unsettled: bool,
-    held: VecDeque<Entry>,
     /// Connections that ended before any was welcomed, and why.
     failures: usize,
     problem: Option<String>,
@@ -253,8 +237,14 @@ impl Conversation {
                 position,
                 members,
             } if here(room) => self.joined(position, members),
-            News::Entry(room, entry) if here(room) => self.heard_entry(entry),
-            News::Personal(entry) => self.heard_personal(entry),
+            News::Entry(room, entry) if here(room) => {
+                let shown = self.screen.entry(entry, &self.me);
+                self.shows.extend(shown.map(Show::Entry));
+            }
+            News::Personal(entry) => {
+                let shown = self.screen.personal(entry);
+                self.shows.extend(shown.map(Show::Entry));
+            }
             News::History { room, entries, .. } if here(room) => self.page(entries),
             News::Came(room, user) if here(room) => self.show(Show::Came(user)),
             News::Left(room, user) if here(room) => self.show(Show::Left(user)),
@@ -313,7 +303,9 @@ impl Conversation {
         if let Some(flight) = &mut self.flight {
             // The client sends it again by itself.
             flight.retry_at = None;
-            self.is_unsettled |= flight.is_for_room;
+            if flight.is_for_room {
+                self.screen.unsettle();
+            }
         }
         if was_open {
             let (reason, waiting) = (end.reason.clone(), self.waiting());
@@ -326,11 +318,7 @@ impl Conversation {
         self.is_in = true;
         self.has_entered = true;
         self.problem = None;
-        // Where nothing was shown, history begins with the last entry that is there.
-        self.oldest.get_or_insert(Position {
-            offset: position.offset + 1,
-            ..position
-        });
+        self.screen.joined(position);
         if !std::mem::replace(&mut self.was_in, true) {
             let room = self.room.clone();
             self.show(Show::Entered { room, members });
@@ -338,8 +326,8 @@ impl Conversation {
     }
 
     fn denied(&mut self, code: &str, message: String) {
-        // The client asks again.
-        if code == "rate_limited" {
+        // On the way into a room, the client asks again by itself.
+        if code == "rate_limited" && !self.is_in {
             return;
         }
         if !self.has_entered {
@@ -401,16 +389,13 @@ impl Conversation {
             count => Begin::Newest(count),
         };
         (self.is_in, self.was_in) = (false, false);
-        (self.oldest, self.newest) = (None, None);
-        self.own.clear();
-        self.held.clear();
-        self.is_unsettled = false;
+        self.screen.clear_room();
         self.room.clone_from(&room);
         self.asks.push_back(Ask::Enter { leave, room, begin });
     }
 
     fn history_before(&mut self, room: usize, count: u16) {
-        match self.oldest {
+        match self.screen.oldest() {
             Some(before) => self.asks.push_back(Ask::HistoryBefore {
                 room,
                 before,
@@ -426,11 +411,7 @@ impl Conversation {
         }
         self.kept += 1;
         if log == self.room {
-            self.oldest.get_or_insert(position);
-            self.own.push_back(position);
-            if self.own.len() > OWN_MAX {
-                self.own.pop_front();
-            }
+            self.screen.own(position);
         }
         self.settle();
         if self.waiting() == 0 && std::mem::take(&mut self.is_late) {
@@ -467,46 +448,10 @@ impl Conversation {
 
     // ---- what is shown ----
 
-    fn heard_entry(&mut self, entry: Entry) {
-        if is_behind(self.newest, entry.position) {
-            return;
-        }
-        self.newest = Some(entry.position);
-        self.oldest.get_or_insert(entry.position);
-        let is_ours = entry.from == self.me;
-        if is_ours && self.is_own(entry.position) {
-            return;
-        }
-        if self.is_unsettled && (is_ours || !self.held.is_empty()) {
-            self.held.push_back(entry);
-        } else {
-            self.show(Show::Entry(entry));
-        }
-    }
-
     /// The message that was on its way when the connection ended has its place, or has none.
     fn settle(&mut self) {
-        self.is_unsettled = false;
-        for entry in std::mem::take(&mut self.held) {
-            if entry.from != self.me || !self.is_own(entry.position) {
-                self.show(Show::Entry(entry));
-            }
-        }
-    }
-
-    fn is_own(&self, position: Position) -> bool {
-        self.own.contains(&position)
-    }
-
-    fn heard_personal(&mut self, entry: Entry) {
-        let newest = match entry.log {
-            Log::Broadcast => &mut self.newest_broadcast,
-            Log::Private | Log::Room(_) => &mut self.newest_private,
-        };
-        if !is_behind(*newest, entry.position) {
-            *newest = Some(entry.position);
-            self.show(Show::Entry(entry));
-        }
+        let shown = self.screen.settle(&self.me);
+        self.shows.extend(shown.into_iter().map(Show::Entry));
     }
 
     /// The messages on entering, or those before what was shown.
@@ -514,23 +459,13 @@ impl Conversation {
         if entries.is_empty() && self.was_in {
             return self.show(Show::Note("there is nothing before".to_owned()));
         }
-        if let Some(first) = entries.first() {
-            self.oldest = Some(first.position);
-        }
-        if !self.was_in {
-            self.newest = entries.last().map(|last| last.position);
-        }
+        self.screen.page(&entries, !self.was_in);
         self.shows.extend(entries.into_iter().map(Show::Entry));
     }
 
     fn show(&mut self, show: Show) {
         self.shows.push_back(show);
     }
-}
-
-/// Whether a place was passed already; places of different epochs have nothing to do with each other.
-fn is_behind(newest: Option<Position>, position: Position) -> bool {
-    newest.is_some_and(|newest| newest.epoch == position.epoch && position.offset <= newest.offset)
 }
 
 const fn is_message(order: &Order) -> bool {

@@ -365,7 +365,16 @@ fn a_room_that_cannot_be_entered_is_the_end_and_so_is_a_session_that_is_taken() 
     let mut conversation = Conversation::new("@r", 0);
     conversation.hear(denied(), Instant::now());
     assert_eq!(conversation.end(), Some("No."));
+    let hurried = || News::Denied {
+        code: "rate_limited".to_owned(),
+        message: "Slow.".to_owned(),
+    };
+    let mut conversation = Conversation::new("r", 0);
+    conversation.hear(hurried(), Instant::now());
+    assert_eq!(conversation.end(), None, "the client asks again");
     let mut scene = Scene::open();
+    scene.hear(hurried());
+    assert_eq!(scene.shows(), [Show::Note("Slow.".to_owned())]);
     scene.hear(denied());
     assert_eq!(scene.conversation.end(), None, "it is in a room");
     let reason = "replaced".to_owned();

@@ -13,6 +13,7 @@ mod conversation;
 mod conversation_tests;
 mod editor;
 mod lines;
+mod screen;
 mod show;
 mod typed;
 
@@ -219,7 +220,10 @@ impl Talk {
     }
 
     fn in_pipe(&mut self, patience: Duration) -> Outcome<bool> {
-        self.server.driver.watch_stdout()?;
+        // Who only sends does not mind that nobody reads.
+        if matches!(self.shown_to, Shown::Out) {
+            self.server.driver.watch_stdout()?;
+        }
         let input = lines::read(self.server.driver.wake())?;
         let mut is_ended = false;
         let mut settled = 0;

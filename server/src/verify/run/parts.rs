@@ -130,12 +130,12 @@ impl Run<'_> {
         };
         self.progress.show(now, share, || {
             format!(
-                "{what}: {} acknowledged{goal}, {} delivered, {} reconnects, {} read, {} violations",
+                "{what}: {} acknowledged{goal}, {} violations, {} delivered, {} reconnects, {} read",
                 grouped(counts.acks),
+                grouped(checker.found().total()),
                 grouped(counts.deliveries),
                 grouped(counts.reconnects),
                 grouped(counts.history),
-                grouped(checker.found().total()),
             )
         });
     }
