@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire::chat::{
-    Append, Audience, Effect, Hub, HubConfig, Joiner, Part, Parting, appended, entry_text,
+    Append, Audience, Effect, Except, Hub, HubConfig, Joiner, Part, Parting, appended, entry_text,
     gap_text, history,
 };
 use tidewire::clock::Now;
@@ -107,7 +107,7 @@ impl Chat {
                         lines.push(said(conn, &text));
                     }
                     Effect::Announce { to, except, text } => {
-                        let mut reached: Vec<u32> = self.reached(&to, except);
+                        let mut reached: Vec<u32> = self.reached(&to, &except);
                         reached.sort_unstable();
                         let reached: Vec<String> = reached.iter().map(u32::to_string).collect();
                         lines.push(format!("{} < {text}", reached.join(",")));
@@ -212,9 +212,9 @@ impl Chat {
         lines
     }
 
-    fn reached(&self, to: &Audience, except: Option<ConnId>) -> Vec<u32> {
+    fn reached(&self, to: &Audience, except: &Except) -> Vec<u32> {
         let all = self.hub.audience(to).iter();
-        all.filter(|conn| Some(**conn) != except)
+        all.filter(|conn| !except.contains(conn))
             .map(|conn| conn.index)
             .collect()
     }
@@ -549,6 +549,66 @@ fn a_newer_connection_takes_the_session_over() {
         chat.connect_as(5, "bob", "s1", &[])[0].contains("welcome"),
         "the same word is another user's session"
     );
+}
+
+#[test]
+fn who_polls_stays_between_two_polls_and_leaves_when_it_does_not_come_back() {
+    let mut chat = Chat::with_alice_and_bob();
+    let linger = |chat: &mut Chat, conn| {
+        chat.hub.linger(id(conn), chat.now);
+        chat.transcript()
+    };
+    let nothing: [String; 0] = [];
+    for conn in 3..6 {
+        assert_eq!(
+            linger(&mut chat, if conn == 3 { 2 } else { conn - 1 }),
+            nothing
+        );
+        assert_eq!(
+            chat.hub.members(&RoomName::new("room").unwrap()),
+            ["alice", "bob"]
+        );
+        chat.now.instant += HubConfig::default().linger - Duration::from_millis(1);
+        let lines = chat.connect_as(conn, "bob", "s2", &["room"]);
+        assert!(
+            lines.iter().all(|line| line.starts_with(&conn.to_string())),
+            "{lines:?}"
+        );
+        chat.hub.handle_timeout(chat.now);
+        assert_eq!((chat.transcript(), chat.hub.poll_timeout()), (vec![], None));
+    }
+    linger(&mut chat, 5);
+    chat.now.instant = chat.hub.poll_timeout().unwrap();
+    chat.hub.handle_timeout(chat.now);
+    let left = r#"1 < {"type":"system","roomId":"room","event":"leave","user":"bob","content":"bob left."}"#;
+    assert_eq!(chat.transcript(), [left]);
+    // Who comes back without a room has left it.
+    chat.connect_as(6, "bob", "s2", &["room"]);
+    linger(&mut chat, 6);
+    assert_eq!(chat.connect_as(7, "bob", "s2", &[]).last().unwrap(), left);
+    // Who was replaced is there with its newer connection, and is not waited for.
+    chat.connect_as(8, "bob", "s2", &["room"]);
+    assert_eq!(linger(&mut chat, 7), nothing);
+    assert_eq!(
+        (chat.hub.poll_timeout(), chat.disconnect(8)),
+        (None, vec![left.to_owned()])
+    );
+}
+
+#[test]
+fn typing_over_http_is_told_to_the_others_on_no_connection_of_that_user() {
+    let mut chat = Chat::with_alice_and_bob();
+    let types = |chat: &mut Chat, user| {
+        let room = RoomName::new("room").unwrap();
+        chat.hub.typing_in(room, &UserName::new(user).unwrap());
+        chat.transcript()
+    };
+    let told = |to, user| format!(r#"{to} < {{"type":"typing","roomId":"room","user":"{user}"}}"#);
+    assert_eq!(types(&mut chat, "alice"), [told("2", "alice")]);
+    chat.connect(3, "alice", &["room"]);
+    assert_eq!(types(&mut chat, "alice"), [told("2", "alice")]);
+    assert_eq!(types(&mut chat, "bob"), [told("1,3", "bob")]);
+    assert_eq!(types(&mut chat, "carol"), [told("1,2,3", "carol")]);
 }
 
 #[test]

@@ -73,7 +73,7 @@ export class Session {
     on('room_msg', (message) => this.#onRoomMessage(message));
     on('private_msg', (message) => this.#onPrivate(message));
     on('broadcast', (message) => this.#onBroadcast(message));
-    on('missed', ({ count }) => this.#onMissed(count));
+    on('gap', ({ count }) => this.#onMissed(count));
     on('error', (error) => this.#onError(error));
   }
 

@@ -110,6 +110,21 @@ impl Script {
         }
     }
 
+    /// Waits until the script writes this line to stdout; `false` if it ends without.
+    #[track_caller]
+    pub fn says_before_its_end(&mut self, awaited: &str) -> bool {
+        loop {
+            match self.lines.recv_timeout(LINE_PATIENCE) {
+                Ok(line) if line == awaited => return true,
+                Ok(_) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return false,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("the script fell silent:\n{}", self.transcript())
+                }
+            }
+        }
+    }
+
     /// Says a line to the script.
     #[track_caller]
     pub fn say(&mut self, line: &str) {

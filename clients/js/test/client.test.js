@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { connect } from '../tidewire.js';
+import { connect } from '../client.js';
 
 /** A socket that keeps what it is given; the test plays the server. */
 class FakeSocket {
@@ -37,13 +37,18 @@ class FakeSocket {
   }
 
   lets(roomId, position) {
-    const { id } = this.sent.findLast((message) => message.type === 'join_room' && message.roomId === roomId);
-    this.says({ type: 'joined', roomId, position, recovered: false, members: ['Ada'], id });
+    const asked = this.sent.findLast((message) => message.type === 'join_room' && message.roomId === roomId);
+    this.says({ type: 'joined', roomId, position, recovered: false, members: ['Ada'], id: asked?.id });
+  }
+
+  get since() {
+    return this.url.searchParams.get('since');
   }
 }
 
 const newest = () => FakeSocket.opened.at(-1);
-const open = (options = {}) => connect('http://localhost/ws', { user: 'Ada', WebSocket: FakeSocket, ...options });
+const open = (options = {}) =>
+  connect('http://localhost/ws', { user: 'Ada', WebSocket: FakeSocket, transports: ['websocket'], ...options });
 const ofType = (socket, type) => socket.sent.filter((message) => message.type === type);
 const ack = (seq, offset) => ({ type: 'ack', seq, roomId: 'lobby', offset, epoch: 'e', time: 1 });
 const said = (offset, epoch = 'e') => ({ type: 'room_msg', roomId: 'lobby', offset, epoch, from: 'Ben', content: 'x', time: 1 });
@@ -53,6 +58,9 @@ function heard(client, type) {
   client.addEventListener(type, ({ detail }) => details.push(detail));
   return details;
 }
+
+/** What waits for promises alone has gone on. */
+const settled = () => new Promise(setImmediate);
 
 beforeEach(() => {
   FakeSocket.opened = [];
@@ -83,6 +91,7 @@ test('what was not acked is sent again, with the same seq and session, behind th
   const client = open({ rooms: ['lobby'] });
   const first = newest();
   first.welcomes();
+  first.lets('lobby', 'e-0');
   client.send('lobby', 'kept');
   client.send('lobby', 'lost');
   first.says(ack(1, 1));
@@ -91,8 +100,11 @@ test('what was not acked is sent again, with the same seq and session, behind th
   mock.timers.tick(1_000);
   newest().welcomes();
   assert.notEqual(newest(), first);
-  assert.equal(newest().url.search, first.url.search);
-  assert.deepEqual(newest().sent.map(({ type, seq }) => seq ?? type), ['join_room', 2, 3]);
+  const query = newest().url.searchParams;
+  assert.deepEqual(query.getAll('room'), ['lobby']);
+  assert.equal(query.get('since'), 'lobby:e-1');
+  assert.equal(query.get('session'), first.url.searchParams.get('session'));
+  assert.deepEqual(newest().sent.map(({ type, seq }) => seq ?? type), ['history', 2, 3]);
 });
 
 test('retries back off to thirty seconds and start again after a steady connection', () => {
@@ -203,37 +215,38 @@ test('a room asked for while away is joined once, and a room that was left is no
   assert.deepEqual(ofType(newest(), 'join_room').map(({ roomId }) => roomId), ['lobby']);
 });
 
-test('a refused rejoin is reported', async () => {
+test('a refused room of the address is reported', () => {
   const client = open({ rooms: ['lobby'] });
   const errors = heard(client, 'error');
   newest().welcomes();
-  newest().says({ type: 'error', code: 'forbidden', message: 'No.', id: newest().sent[0].id });
-  await new Promise(setImmediate);
-  assert.deepEqual(errors, [{ type: 'error', code: 'forbidden', message: 'No.', roomId: 'lobby' }]);
+  const refusal = { type: 'error', code: 'forbidden', message: 'No.', roomId: 'lobby' };
+  newest().says(refusal);
+  assert.deepEqual(errors, [refusal]);
 });
 
 test('what a room did without us is reported, our own messages are not', () => {
   const client = open({ rooms: ['lobby'] });
-  const missed = heard(client, 'missed');
+  const gaps = heard(client, 'gap');
   newest().welcomes();
   newest().lets('lobby', 'e-4');
   client.send('lobby', 'overtakes');
   newest().says(ack(1, 6));
-  assert.deepEqual(client.position('lobby'), { epoch: 'e', offset: 4 });
+  assert.equal(client.position('lobby'), 'e-4');
   newest().says(said(5));
-  assert.deepEqual(client.position('lobby'), { epoch: 'e', offset: 6 });
+  assert.equal(client.position('lobby'), 'e-6');
   for (const position of ['e-6', 'e-9', 'f-2']) {
     newest().drops();
     client.reconnect();
     newest().welcomes();
     newest().lets('lobby', position);
   }
-  assert.deepEqual(missed, [{ roomId: 'lobby', count: 3 }, { roomId: 'lobby', count: null }]);
+  const told = gaps.map(({ from, to, count }) => [from, to, count]);
+  assert.deepEqual(told, [['e-6', 'e-9', 3], ['e-9', 'f-2', null]]);
 });
 
 test('after a reconnect it reads on where it was, and nothing is heard twice', () => {
   const client = open({ rooms: ['lobby'] });
-  const said_ = heard(client, 'room_msg');
+  const texts = heard(client, 'room_msg');
   newest().welcomes();
   newest().lets('lobby', 'e-4');
   newest().says(said(5));
@@ -242,14 +255,69 @@ test('after a reconnect it reads on where it was, and nothing is heard twice', (
   newest().drops();
   client.reconnect();
   newest().welcomes();
-  assert.deepEqual(ofType(newest(), 'join_room').map(({ since }) => since), ['e-6']);
+  assert.equal(newest().since, 'lobby:e-6');
   for (const offset of [5, 6, 7]) newest().says(said(offset));
-  assert.deepEqual(said_.map(({ offset }) => offset), [5, 7]);
+  assert.deepEqual(texts.map(({ offset }) => offset), [5, 7]);
+});
+
+test('private messages and broadcasts are read on and heard once, too', async () => {
+  const client = open();
+  const heardPrivate = heard(client, 'private_msg');
+  const heardBroadcasts = heard(client, 'broadcast');
+  newest().welcomes();
+  const { id } = newest().sent.find(({ roomId }) => roomId === '*');
+  newest().says({ type: 'history', roomId: '*', messages: [], position: 'e-8', more: false, id });
+  await settled();
+  const message = (type, offset) => ({ type, offset, epoch: 'e', from: 'Ben', content: 'x', time: 1 });
+  newest().says(message('private_msg', 2));
+  newest().drops();
+  client.reconnect();
+  newest().welcomes();
+  assert.equal(newest().since, '*:e-8,%40Ada:e-2');
+  for (const offset of [2, 3]) newest().says(message('private_msg', offset));
+  for (const offset of [9, 9, 10]) newest().says(message('broadcast', offset));
+  assert.deepEqual(heardPrivate.map(({ offset }) => offset), [2, 3]);
+  assert.deepEqual(heardBroadcasts.map(({ offset }) => offset), [9, 10]);
+});
+
+/** Says one message that was transmitted and not acked, and comes back. */
+function comeBackWithOneUnacked() {
+  const client = open({ rooms: ['lobby'] });
+  newest().welcomes();
+  newest().lets('lobby', 'e-4');
+  const kept = client.send('lobby', 'mine');
+  const texts = heard(client, 'room_msg');
+  newest().drops();
+  client.reconnect();
+  newest().welcomes();
+  return { kept, texts };
+}
+
+const ours = (offset) => ({ ...said(offset), from: 'Ada' });
+
+test('what we said and comes before its ack is not heard, and what is behind it waits', async () => {
+  const { kept, texts } = comeBackWithOneUnacked();
+  newest().says(said(5));
+  newest().says(ours(6));
+  newest().says(said(7));
+  newest().lets('lobby', 'e-7');
+  assert.deepEqual(texts.map(({ offset }) => offset), [5]);
+  newest().says(ack(1, 6));
+  assert.deepEqual(texts.map(({ offset }) => offset), [5, 7]);
+  assert.equal((await kept).offset, 6);
+});
+
+test('what another of our connections said is heard once it is known not to be ours', () => {
+  const { texts } = comeBackWithOneUnacked();
+  newest().says(ours(5));
+  newest().says(said(6));
+  newest().says(ack(1, 7));
+  assert.deepEqual(texts.map(({ offset }) => offset), [5, 6]);
 });
 
 test('what will not come any more is reported with the number of its messages', () => {
   const client = open({ rooms: ['lobby'] });
-  const missed = heard(client, 'missed');
+  const gaps = heard(client, 'gap');
   newest().welcomes();
   newest().lets('lobby', 'e-4');
   newest().drops();
@@ -259,8 +327,84 @@ test('what will not come any more is reported with the number of its messages', 
   newest().says(said(10));
   newest().lets('lobby', 'e-10');
   newest().says({ type: 'gap', roomId: 'lobby', from: 'e-10', to: 'f-0', reason: 'epoch_changed' });
-  assert.deepEqual(missed, [{ roomId: 'lobby', count: 5 }, { roomId: 'lobby', count: null }]);
-  assert.deepEqual(client.position('lobby'), { epoch: 'f', offset: 0 });
+  assert.deepEqual(gaps.map(({ reason, count }) => [reason, count]), [['expired', 5], ['epoch_changed', null]]);
+  assert.equal(client.position('lobby'), 'f-0');
+});
+
+test('history is read page by page, from the newest back or from a position on', async () => {
+  const client = open();
+  newest().welcomes();
+  const socket = newest();
+  const pages = { newest: [3, 4], 'e-3': [1, 2], 'e-0': [1, 2], 'e-2': [3] };
+  socket.send = (text) => {
+    const { id, since, before } = JSON.parse(text);
+    const offsets = pages[since ?? before ?? 'newest'];
+    const more = offsets !== pages['e-3'] && offsets !== pages['e-2'];
+    const messages = offsets.map((offset) => said(offset));
+    queueMicrotask(() => socket.says({ type: 'history', roomId: 'lobby', messages, position: `e-${offsets.at(-1)}`, more, id }));
+  };
+  const lobby = client.room('lobby');
+  const offsets = [];
+  for await (const { offset } of lobby.history()) offsets.push(offset);
+  for await (const { offset } of lobby.history({ since: 'e-0' })) offsets.push(offset);
+  assert.deepEqual(offsets, [4, 3, 2, 1, 1, 2, 3]);
+});
+
+test('a room hears only its own, and its methods need no name', async () => {
+  const client = open();
+  newest().welcomes();
+  const lobby = client.room('lobby');
+  assert.equal(client.room('lobby'), lobby);
+  const texts = [];
+  const off = lobby.on('room_msg', ({ offset }) => texts.push(offset));
+  const joined = lobby.join();
+  newest().lets('lobby', 'e-0');
+  assert.equal((await joined).position, 'e-0');
+  newest().says(said(1));
+  newest().says({ ...said(1), roomId: 'attic' });
+  off();
+  newest().says(said(2));
+  assert.deepEqual(texts, [1]);
+  assert.equal(lobby.position, 'e-2');
+});
+
+test('a full queue is told, and when there is room again', () => {
+  const client = open({ queueMax: 4 });
+  const [full, drained] = [heard(client, 'full'), heard(client, 'drain')];
+  newest().welcomes();
+  for (const text of [1, 2, 3, 4, 5]) client.send('lobby', text).catch(() => {});
+  assert.deepEqual(full, [{ unacked: 4 }]);
+  newest().says(ack(1, 1));
+  assert.deepEqual(drained, []);
+  newest().says(ack(2, 2));
+  assert.deepEqual(drained, [{ unacked: 2 }]);
+});
+
+test('a token is renewed on the living connection', async () => {
+  let count = 0;
+  const token = () => `h.${btoa(JSON.stringify({ exp: Date.now() / 1000 + 20, n: (count += 1) }))}.s`;
+  open({ token });
+  await settled();
+  const first = newest();
+  first.welcomes();
+  mock.timers.tick(18_500);
+  await settled();
+  assert.equal(newest(), first);
+  const [hello] = ofType(first, 'hello');
+  assert.equal(JSON.parse(atob(hello.token.split('.')[1])).n, 2);
+});
+
+test('a token that cannot be fetched is told, and tried again with the next attempt', async () => {
+  let works = false;
+  const client = open({ token: async () => (works ? 'good' : Promise.reject(new Error('offline'))) });
+  const errors = heard(client, 'error');
+  await settled();
+  assert.equal(errors[0].code, 'token_failed');
+  assert.equal(FakeSocket.opened.length, 0);
+  works = true;
+  mock.timers.tick(1_000);
+  await settled();
+  assert.equal(newest().url.searchParams.get('token'), 'good');
 });
 
 test('what is no message is passed over', () => {

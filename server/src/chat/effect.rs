@@ -1,9 +1,10 @@
 //! What the chat wants done: values that the loop carries out, in order.
 
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::ids::{ConnId, LogName, RoomName, Session, UserName};
-use crate::log::{BadPosition, Draft, Page, Position, ReadFrom, Since};
+use crate::log::{BadPosition, Draft, Page, Position, Positions, ReadFrom, Since};
 
 /// What a connection says of itself in its address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,37 @@ pub struct Joiner {
     pub since: Option<String>,
 }
 
+impl Joiner {
+    /// Whether it goes on in each of its rooms from a place that it has been at.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        let since = self.since.as_deref().filter(|since| !since.is_empty());
+        let is_named = |room: &RoomName| {
+            let token = since.and_then(|since| Positions::new(since).of(room.as_str()));
+            token.is_some_and(|token| !token.is_empty())
+        };
+        since.is_some() && self.rooms.iter().all(is_named)
+    }
+
+    /// Up to where it has its user's private messages, as it says.
+    #[must_use]
+    pub fn receipt(&self) -> Option<(LogName, Position)> {
+        let log = self.user.as_ref()?.log();
+        let position = named(self.since.as_deref(), log.as_str())?.parse().ok()?;
+        Some((log, position))
+    }
+}
+
+/// What `since` says about a log that is not a room: one position alone is not meant for it.
+pub(super) fn named<'a>(since: Option<&'a str>, log: &str) -> Option<&'a str> {
+    since
+        .filter(|since| since.contains(':'))
+        .and_then(|since| Positions::new(since).of(log))
+}
+
+/// Connections that are left out of an announcement: nearly always one.
+pub type Except = SmallVec<[ConnId; 1]>;
+
 /// What is to be done.
 #[derive(Debug)]
 pub enum Effect {
@@ -28,7 +60,7 @@ pub enum Effect {
         /// Who follows.
         to: Audience,
         /// Whom to leave out.
-        except: Option<ConnId>,
+        except: Except,
         /// The JSON text.
         text: String,
     },

@@ -105,6 +105,10 @@ pub enum Event<'a> {
         room_id: &'a str,
         user: &'a str,
     },
+    Close {
+        code: u16,
+        reason: &'a str,
+    },
     Heartbeat {
         time: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +151,12 @@ pub fn gap_text(log: &LogName, from: Option<&str>, gap: &Gap, id: Option<&RawVal
         id,
     }
     .to_text()
+}
+
+/// What a client over HTTP is told where a WebSocket would get a Close frame.
+#[must_use]
+pub fn close_text(code: u16, reason: &str) -> String {
+    Event::Close { code, reason }.to_text()
 }
 
 impl<'a> Event<'a> {

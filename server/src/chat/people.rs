@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::conn_set::ConnSet;
+use super::effect::Except;
 use super::member::{Member, SessionKey};
 use crate::ids::{ConnId, Session, UserName};
 
@@ -148,6 +149,18 @@ impl People {
         if connections.len() == 1 {
             self.several.remove(&user);
         }
+    }
+
+    /// All connections of a user.
+    pub(super) fn connections(&self, user: &UserName) -> Except {
+        if let Some(connections) = self.several.get(user) {
+            let members = connections.iter().filter_map(|index| self.at(index));
+            return members.map(|member| member.conn).collect();
+        }
+        let hash = self.hasher.hash_one(Some(user));
+        let index = self.users.find(hash, is_user(&self.members, user));
+        let member = index.and_then(|index| self.at(*index));
+        member.map(|member| member.conn).into_iter().collect()
     }
 
     fn is_connected(&self, user: &UserName) -> bool {

@@ -13,7 +13,7 @@ pub(super) struct Rooms(HashMap<RoomName, Room, foldhash::fast::RandomState>);
 #[derive(Debug, Default)]
 struct Room {
     followers: ConnSet,
-    /// Connections of each user, in the order of names: that is how members are listed.
+    /// Connections of each user, and those that are expected back, in the order of names: that is how members are listed.
     users: BTreeMap<UserName, u32>,
 }
 
@@ -35,10 +35,22 @@ impl Rooms {
 
     /// Takes a connection of a user out; `true` if it was the user's last there.
     pub(super) fn leave(&mut self, name: &RoomName, conn: ConnId, user: &UserName) -> bool {
+        self.unfollow(name, conn);
+        self.let_go(name, user)
+    }
+
+    /// Takes a connection out, whose user stays until [`let_go`](Self::let_go).
+    pub(super) fn unfollow(&mut self, name: &RoomName, conn: ConnId) {
+        if let Some(room) = self.0.get_mut(name.as_str()) {
+            room.followers.remove(conn.index);
+        }
+    }
+
+    /// Takes a user out who has one connection less there, or is not waited for any more; `true` if that was the last.
+    pub(super) fn let_go(&mut self, name: &RoomName, user: &UserName) -> bool {
         let Some(room) = self.0.get_mut(name.as_str()) else {
             return false;
         };
-        room.followers.remove(conn.index);
         let last = match room.users.get_mut(user.as_str()) {
             Some(connections) if *connections > 1 => {
                 *connections -= 1;
@@ -47,7 +59,7 @@ impl Rooms {
             Some(_) => room.users.remove(user.as_str()).is_some(),
             None => false,
         };
-        if room.followers.is_empty() {
+        if room.users.is_empty() {
             self.0.remove(name.as_str());
         }
         last

@@ -204,8 +204,20 @@ impl<C> Run<C> {
                 let page = self.store.read_before(&log, before.as_ref(), max);
                 self.replies.push(Reply::Page(page, context));
             }
-            Request::Mark(log, position) => self.store.set_mark(&log, position),
+            Request::Mark(log, position) => {
+                if self.is_news(&log, position) {
+                    self.store.set_mark(&log, position);
+                }
+            }
         }
+    }
+
+    /// Whether an owner can have seen its log up to here, and had not before: some clients tell it themselves, and late.
+    fn is_news(&self, log: &LogName, position: Position) -> bool {
+        let head = self.store.head(log);
+        let is_there = position.epoch == head.epoch && position.offset <= head.offset;
+        let is_known = |mark: Position| mark.epoch == head.epoch && mark.offset >= position.offset;
+        is_there && !self.store.mark(log).is_some_and(is_known)
     }
 
     /// What the owner has not seen; that some of it has expired is no news to who never saw any of it.

@@ -22,7 +22,9 @@ macro_rules! assets {
 
 const ASSETS: &[Asset] = assets! {
     "/", HTML, "../../web/index.html";
-    "/client.js", JS, "../../../clients/js/tidewire.js";
+    "/client.js", JS, "../../../clients/js/client.js";
+    "/client/outbox.js", JS, "../../../clients/js/client/outbox.js";
+    "/client/shared.js", JS, "../../../clients/js/client/shared.js";
     "/theme.css", CSS, "../../web/theme.css";
     "/chat.css", CSS, "../../web/chat.css";
     "/theme.js", JS, "../../web/theme.js";
@@ -50,13 +52,39 @@ pub(super) fn find(path: &str) -> Option<&'static Asset> {
 mod tests {
     use super::*;
 
+    /// The path that a file at `base` means.
+    fn resolved(quoted: &str, base: &'static str) -> String {
+        if !quoted.starts_with('.') {
+            return quoted.to_owned();
+        }
+        let above = |path: &'static str| path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let (mut folder, mut name) = (above(base), quoted.strip_prefix("./").unwrap_or(quoted));
+        while let Some(rest) = name.strip_prefix("../") {
+            (folder, name) = (above(folder), rest);
+        }
+        format!("{folder}/{name}")
+    }
+
+    #[test]
+    fn a_module_is_found_from_where_it_is_named() {
+        for (quoted, base, path) in [
+            ("./b.js", "/a.js", "/b.js"),
+            ("./c/d.js", "/a.js", "/c/d.js"),
+            ("./e.js", "/c/d.js", "/c/e.js"),
+            ("../a.js", "/c/d.js", "/a.js"),
+            ("/a.js", "/c/d.js", "/a.js"),
+        ] {
+            assert_eq!(resolved(quoted, base), path, "{quoted} in {base}");
+        }
+    }
+
     #[test]
     fn every_module_and_style_sheet_that_is_loaded_is_served() {
         let mut seen = 0;
         for asset in ASSETS.iter().filter(|asset| asset.content_type != SVG) {
             let text = str::from_utf8(asset.body).unwrap();
             for quoted in text.split(['"', '\'']).skip(1).step_by(2) {
-                let path = quoted.strip_prefix('.').unwrap_or(quoted);
+                let path = &resolved(quoted, asset.path);
                 if path.starts_with('/') && (path.ends_with(".js") || path.ends_with(".css")) {
                     assert!(
                         find(path).is_some(),

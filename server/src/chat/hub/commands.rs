@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::Hub;
 use crate::chat::command::{Command, Refused, Request};
-use crate::chat::effect::{Append, Audience, Effect, Part, Reading};
+use crate::chat::effect::{Append, Audience, Effect, Except, Part, Reading};
 use crate::chat::event::Event;
 use crate::chat::member::{Joined, KeptSession};
 use crate::chat::parked::Place;
@@ -112,6 +112,7 @@ impl Hub {
             self.follow_personal(conn, &user, None);
         }
         self.enter_again(conn, places);
+        self.end_lingering(conn);
         Ok(())
     }
 
@@ -227,7 +228,7 @@ impl Hub {
         .to_text();
         self.effects.push(Effect::Announce {
             to: Audience::Room(room),
-            except: Some(conn),
+            except: Except::from([conn]),
             text,
         });
         Ok(())

@@ -2,9 +2,9 @@
 
 mod commands;
 mod following;
+mod leaving;
 
 use std::collections::HashMap;
-use std::mem;
 use std::time::{Duration, Instant};
 
 pub use commands::{HISTORY_DEFAULT, HISTORY_MAX, part_of};
@@ -15,8 +15,9 @@ use smallvec::SmallVec;
 use super::answers::error_text;
 use super::command::{BadCommand, Refused, Request};
 use super::conn_set::ConnSet;
-use super::effect::{Audience, Effect, Follow, Joiner, Parting};
+use super::effect::{Audience, Effect, Follow, Joiner, Parting, named};
 use super::event::Event;
+use super::lingering::Lingering;
 use super::member::{Joined, KeptSession, Member};
 use super::parked::{Parked, Place};
 use super::people::People;
@@ -40,6 +41,9 @@ pub struct HubConfig {
     /// Members up to which a room tells of each join and leave, and how many `joined` and `presence` name at most:
     /// telling everybody of everybody grows with the square of the room. Default 1,000.
     pub members_told_max: usize,
+    /// How long who polls is expected back before the others hear that it left. Default 10 s: several times what a telephone
+    /// takes to ask again.
+    pub linger: Duration,
 }
 
 impl Default for HubConfig {
@@ -53,6 +57,7 @@ impl Default for HubConfig {
             rooms_per_connection_max: 128,
             bad_messages_max: 10,
             members_told_max: 1000,
+            linger: Duration::from_secs(10),
         }
     }
 }
@@ -79,6 +84,7 @@ pub struct Hub {
     people: People,
     rooms: Rooms,
     parked: Parked,
+    lingering: Lingering,
     /// Where the sessions of connections were before, until those say `hello`.
     earlier: HashMap<ConnId, Vec<Place>, foldhash::fast::RandomState>,
     /// Messages in a row that were no command, of those whose last was none.
@@ -97,6 +103,7 @@ impl Hub {
             people: People::new(seed),
             rooms: Rooms::default(),
             parked: Parked::default(),
+            lingering: Lingering::default(),
             earlier: HashMap::default(),
             bad_messages: HashMap::default(),
             effects: Vec::new(),
@@ -184,30 +191,7 @@ impl Hub {
         if joiner.rooms.len() > max {
             self.send_error(conn, &too_many_rooms(max), None, None);
         }
-    }
-
-    /// A connection is gone.
-    pub fn disconnect(&mut self, conn: ConnId, now: Now) {
-        let Some(member) = self.people.get_mut(conn) else {
-            return;
-        };
-        let places = member.places();
-        let rooms = mem::take(&mut member.rooms);
-        let (user, session) = (member.user.clone(), member.session.get());
-        self.earlier.remove(&conn);
-        self.bad_messages.remove(&conn);
-        for Joined { room, .. } in &rooms {
-            self.effects.push(Effect::Unfollow(conn, room.log()));
-            self.leave_room_as(conn, room, &user);
-        }
-        for log in [user.log(), LogName::broadcast()] {
-            self.effects.push(Effect::Unfollow(conn, log));
-        }
-        if self.people.has_session(conn) {
-            self.parked.park(user, session, places, now.instant);
-        }
-        self.people.remove_identity(conn);
-        self.people.remove(conn);
+        self.end_lingering(conn);
     }
 
     /// The time since the first connection came.
@@ -307,40 +291,31 @@ impl Hub {
 
     fn enter_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
         if self.rooms.enter(room, conn, user) {
-            self.announce_system(room, conn, user, "join", &format!("{user} joined."));
-        }
-    }
-
-    fn leave_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
-        if self.rooms.leave(room, conn, user) {
-            self.announce_system(room, conn, user, "leave", &format!("{user} left."));
+            self.announce_system(room, Some(conn), user, "join");
         }
     }
 
     fn announce_system(
         &mut self,
         room: &RoomName,
-        conn: ConnId,
+        conn: Option<ConnId>,
         user: &UserName,
         event: &str,
-        content: &str,
     ) {
         let followers = self.rooms.followers(room).map_or(0, ConnSet::len);
         if followers <= self.config.members_told_max {
+            let verb = if event == "join" { "joined" } else { "left" };
             let (room_id, user) = (room.as_str(), user.as_str());
             let text = Event::System {
                 room_id,
                 event,
                 user,
-                content,
+                content: &format!("{user} {verb}."),
             }
             .to_text();
             let to = Audience::Room(room.clone());
-            self.effects.push(Effect::Announce {
-                to,
-                except: Some(conn),
-                text,
-            });
+            let except = conn.into_iter().collect();
+            self.effects.push(Effect::Announce { to, except, text });
         }
     }
 
@@ -406,11 +381,4 @@ impl Hub {
     fn send(&mut self, conn: ConnId, event: &Event<'_>) {
         self.effects.push(Effect::Send(conn, event.to_text()));
     }
-}
-
-/// What `since` says about a log that is not a room: one position alone is not meant for it.
-fn named<'a>(since: Option<&'a str>, log: &str) -> Option<&'a str> {
-    since
-        .filter(|since| since.contains(':'))
-        .and_then(|since| Positions::new(since).of(log))
 }

@@ -1,13 +1,15 @@
 //! The worker's way to the hub: it is here, or another worker has it and is told what happens.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use super::Worker;
 use super::mail::{Mail, Said};
 use crate::chat::{Follow, Hub, Joiner, asks_for_much};
-use crate::ids::{ConnId, LogName, RoomName};
+use crate::clock::Now;
+use crate::ids::{ConnId, LogName, RoomName, UserName};
 use crate::log::Position;
 use crate::net::receipt::Progress;
 use crate::transport::{Publish, members, rooms};
@@ -29,6 +31,16 @@ pub(super) enum Chat {
     Here(Box<Hub>),
     /// At home. What each connection that chats follows is noted: it is to follow nothing any more at once when it ends.
     There(HashMap<ConnId, SmallVec<[LogName; 3]>, foldhash::fast::RandomState>),
+}
+
+impl Chat {
+    /// When something is due.
+    pub(super) fn wait_until(&self) -> Option<Instant> {
+        match self {
+            Self::Here(hub) => hub.poll_timeout(),
+            Self::There(_) => None,
+        }
+    }
 }
 
 impl Worker {
@@ -70,9 +82,18 @@ impl Worker {
 
     /// It chats no more.
     pub(super) fn end_chat(&mut self, id: ConnId) {
+        self.part(id, Hub::disconnect, Said::Gone);
+    }
+
+    /// It chats no more, and its session comes back in a moment.
+    pub(super) fn linger(&mut self, id: ConnId) {
+        self.part(id, Hub::linger, Said::Lingers);
+    }
+
+    fn part(&mut self, id: ConnId, how: fn(&mut Hub, ConnId, Now), said: fn(ConnId) -> Said) {
         match &mut self.chat {
             Chat::Here(hub) => {
-                hub.disconnect(id, self.now);
+                how(hub, id, self.now);
                 self.run_effects();
             }
             Chat::There(following) => {
@@ -80,7 +101,7 @@ impl Worker {
                 for log in following.remove(&id).unwrap_or_default() {
                     self.feeds.unfollow(id, &log);
                 }
-                self.peers.tell_home(Said::Gone(id));
+                self.peers.tell_home(said(id));
             }
         }
     }
@@ -118,7 +139,29 @@ impl Worker {
         }
     }
 
+    /// Does what is due at the turn's time.
+    pub(super) fn expire_chat(&mut self) {
+        if let Chat::Here(hub) = &mut self.chat
+            && hub.poll_timeout().is_some_and(|at| at <= self.now.instant)
+        {
+            self.worked = true;
+            hub.handle_timeout(self.now);
+            self.run_effects();
+        }
+    }
+
     // ---- calls ----
+
+    /// Tells those in a room that somebody who is heard over HTTP is typing.
+    pub(super) fn tell_typing(&mut self, room: RoomName, user: UserName) {
+        match &mut self.chat {
+            Chat::Here(hub) => {
+                hub.typing_in(room, &user);
+                self.run_effects();
+            }
+            Chat::There(_) => self.peers.tell_home(Said::Typing(room, user)),
+        }
+    }
 
     /// Answers which rooms there are.
     pub(super) fn list_rooms(&mut self, id: ConnId) {
@@ -179,6 +222,8 @@ impl Worker {
                 self.peers.taken(conn, bytes);
             }
             Said::Gone(conn) => self.end_chat(conn),
+            Said::Lingers(conn) => self.linger(conn),
+            Said::Typing(room, user) => self.tell_typing(room, user),
             Said::AtHead(follow, position, whole) => {
                 self.note_at_head(follow, position, whole);
                 self.run_effects();

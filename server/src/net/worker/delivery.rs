@@ -69,6 +69,7 @@ impl Worker {
             // Nobody would say that it follows no more.
             return;
         }
+        self.note_followed(conn, &follow.log);
         if let Some(read) = self.feeds.follow(conn, from, follow) {
             self.read_page(read);
         }
@@ -246,8 +247,8 @@ impl Worker {
                     self.serve_later(id);
                 }
                 Err(error) => {
-                    self.end_stream(id);
                     self.close(id, CloseCode::INTERNAL_ERROR, &error.to_string());
+                    self.end_stream(id);
                 }
             }
         }
@@ -296,12 +297,12 @@ impl Worker {
     /// Tells a connection that it has joined; then what waited for that may come.
     pub(super) fn joined(&mut self, id: ConnId, ticket: u32, text: &str) {
         if matches!(self.chat, Chat::Here(_)) {
-            return self.say(id, text);
+            return self.say_joined(id, text);
         }
         let Some(held_back) = self.feeds.joined(id, ticket, self.now.instant) else {
             return;
         };
-        self.say(id, text);
+        self.say_joined(id, text);
         for text in held_back {
             self.say(id, &text);
         }
@@ -345,7 +346,7 @@ impl Worker {
                     position,
                     whole,
                 } => {
-                    self.give_head(id, &follow.log, position);
+                    self.give_head(id, &follow, position);
                     self.note_at_head(follow, position, whole);
                 }
                 Step::Read(read) => self.read_page(read),
@@ -388,8 +389,8 @@ impl Worker {
             || "reads too slowly".to_owned(),
             |position| format!("reads too slowly: go on with since={position}"),
         );
-        self.end_stream(id);
         self.close_slow(id, &reason);
+        self.end_stream(id);
     }
 
     /// Ends an event stream: an `EventSource` comes back by itself, and says where it was.

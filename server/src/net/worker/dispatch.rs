@@ -6,7 +6,8 @@ use super::Worker;
 use super::chat::Chat;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use super::mail::Mail;
-use crate::chat::{Audience, Effect, Parting};
+use super::readers::held_bytes;
+use crate::chat::{Audience, Effect, Except, Parting};
 use crate::ids::{ConnId, RoomName};
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::transport::{Accepted, Endpoint};
@@ -175,7 +176,7 @@ impl Worker {
         match effect {
             Effect::Send(to, text) => self.say(to, &text),
             Effect::Joined { conn, ticket, text } => self.joined(conn, ticket, &text),
-            Effect::Announce { to, except, text } => self.tell(&to, except, &text),
+            Effect::Announce { to, except, text } => self.tell(&to, &except, &text),
             Effect::Append(append) => self.append(append),
             Effect::Follow(follow) => {
                 if self.note_following(follow.conn, &follow.log) {
@@ -209,14 +210,18 @@ impl Worker {
 
     /// Sends a text, if the connection is there.
     pub(super) fn say(&mut self, to: ConnId, text: &str) {
-        if let Some(conn) = self.table.get_mut(to) {
-            conn.send_text(text);
-            self.mark_dirty(to);
+        let Some(conn) = self.table.get_mut(to) else {
+            return;
+        };
+        if let State::Http(_) = conn.state {
+            return self.say_to_reader(to, text);
         }
+        conn.send_text(text);
+        self.mark_dirty(to);
     }
 
     /// Tells what is not kept, here and wherever else somebody is in the room. Who is behind has enough to read, and is not told.
-    fn tell(&mut self, to: &Audience, except: Option<ConnId>, text: &str) {
+    fn tell(&mut self, to: &Audience, except: &Except, text: &str) {
         let Chat::Here(hub) = &self.chat else {
             return;
         };
@@ -224,53 +229,52 @@ impl Worker {
         // A list of its own, because queueing marks connections of this worker.
         let (mut ours, mut workers) = (Vec::new(), 0);
         let audience = hub.audience(to).iter();
-        for &follower in audience.filter(|follower| Some(**follower) != except) {
+        for &follower in audience.filter(|follower| !except.contains(follower)) {
             if self.peers.is_ours(follower) {
                 ours.push(follower);
             } else {
                 workers |= 1 << self.peers.lane().owner(follower);
             }
         }
-        let told = || Mail::Told(room.clone(), except, prepared.clone());
+        let told = || Mail::Told(room.clone(), except.clone(), prepared.clone());
         let bytes = prepared.frame().len();
         self.peers.post_unless_full(workers, bytes, told);
         self.tell_these(&ours, except, &prepared);
     }
 
     /// Tells those in a room what home says.
-    pub(super) fn tell_followers(
-        &mut self,
-        room: &RoomName,
-        except: Option<ConnId>,
-        prepared: &Prepared,
-    ) {
+    pub(super) fn tell_followers(&mut self, room: &RoomName, except: &Except, prepared: &Prepared) {
         let followers = self.feeds.followers(&room.log());
         self.tell_these(&followers, except, prepared);
     }
 
-    fn tell_these(&mut self, followers: &[ConnId], except: Option<ConnId>, prepared: &Prepared) {
+    fn tell_these(&mut self, followers: &[ConnId], except: &Except, prepared: &Prepared) {
         self.told_bytes += prepared.frame().len() * followers.len();
         for &follower in followers {
-            if Some(follower) != except {
+            if !except.contains(&follower) {
                 self.send_prepared_if_room(follower, prepared);
             }
         }
     }
 
     fn send_prepared_if_room(&mut self, to: ConnId, prepared: &Prepared) {
-        let unsent = self
-            .web_socket(to)
-            .map(|web_socket| web_socket.connection.unsent_bytes());
-        if unsent.is_some_and(|unsent| unsent <= OUTBOX_BYTES_HIGH) {
-            self.send_prepared(to, prepared);
+        let Some(conn) = self.table.get_mut(to) else {
+            return;
+        };
+        if conn.unsent_bytes() + held_bytes(&self.readers, to, conn) > OUTBOX_BYTES_HIGH {
+            return;
         }
-    }
-
-    pub(super) fn send_prepared(&mut self, to: ConnId, prepared: &Prepared) {
-        if let Some(web_socket) = self.web_socket(to) {
-            // Refused while closing: then nobody waits for it.
-            let _ = web_socket.connection.send_prepared(prepared);
-            self.mark_dirty(to);
+        match &mut conn.state {
+            State::WebSocket(web_socket) => {
+                // Refused while closing: then nobody waits for it.
+                let _ = web_socket.connection.send_prepared(prepared);
+                self.mark_dirty(to);
+            }
+            State::Http(_) => {
+                // It was a text when it was prepared.
+                let text = str::from_utf8(prepared.payload()).unwrap_or_default();
+                self.say_to_reader(to, text);
+            }
         }
     }
 
@@ -278,11 +282,11 @@ impl Worker {
         self.close(id, private_code(SLOW), reason);
     }
 
-    /// Closes a WebSocket, and tells the others at once: what it still says is not heard.
+    /// Closes a connection of the chat or the relay, and tells the others at once: what it still says is not heard.
     pub(super) fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
         let now = self.now.instant;
         let Some(web_socket) = self.web_socket(id) else {
-            return;
+            return self.close_reader(id, code, reason);
         };
         // One that is closing already goes on closing.
         let _ = web_socket.connection.close(code, reason, now);

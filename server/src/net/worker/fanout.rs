@@ -15,6 +15,7 @@ use super::Worker;
 use super::chat::weight;
 use super::delivery::{OUTBOX_BYTES_HIGH, is_urgent};
 use super::mail::Mail;
+use super::readers::held_bytes;
 use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::Entry;
 use crate::net::conn::{RelayPlace, State};
@@ -145,7 +146,7 @@ impl Worker {
             let Some(conn) = self.table.get_mut(follower) else {
                 continue;
             };
-            if conn.unsent_bytes() > OUTBOX_BYTES_HIGH {
+            if conn.unsent_bytes() + held_bytes(&self.readers, follower, conn) > OUTBOX_BYTES_HIGH {
                 if let Some(first) = together.entries.first() {
                     self.fall_behind(follower, &first.shared.entry);
                 }

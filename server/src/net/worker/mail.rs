@@ -10,8 +10,8 @@ use mio::net::TcpStream;
 use tidewire_protocol::{Batch, Prepared};
 
 use super::delivery::Asked;
-use crate::chat::{Effect, Follow, Joiner};
-use crate::ids::{ConnId, Lane, RoomName};
+use crate::chat::{Effect, Except, Follow, Joiner};
+use crate::ids::{ConnId, Lane, RoomName, UserName};
 use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
@@ -40,7 +40,7 @@ pub(in crate::net) enum Mail {
     /// What the hub wants done for a connection of this worker.
     Effect(Effect),
     /// The hub tells the connections in a room what is not kept.
-    Told(RoomName, Option<ConnId>, Prepared),
+    Told(RoomName, Except, Prepared),
     /// The hub has named the author.
     Publish(ConnId, Publish),
     /// The hub answers a call.
@@ -70,6 +70,10 @@ pub(in crate::net) enum Said {
     Text(ConnId, Box<str>, u32),
     /// It is gone.
     Gone(ConnId),
+    /// It is gone, and its session comes back in a moment.
+    Lingers(ConnId),
+    /// Somebody who is heard over HTTP is typing.
+    Typing(RoomName, UserName),
     /// It has been shown everything up to here, and is to be told that it has joined.
     AtHead(Box<Follow>, Position, bool),
     /// What it was given up to here has arrived.

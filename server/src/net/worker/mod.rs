@@ -3,6 +3,7 @@
 
 mod calls;
 mod chat;
+mod chat_readers;
 mod delivery;
 mod dispatch;
 mod fanout;
@@ -29,7 +30,7 @@ pub(super) use start::Parts;
 use self::calls::Transfer;
 use self::chat::Chat;
 use self::fanout::{Relayed, Together};
-use self::readers::Reader;
+use self::readers::Readers;
 use self::stopping::Stopping;
 use super::files::Files;
 use super::inbox::Inbox;
@@ -110,7 +111,7 @@ pub(super) struct Worker {
     /// Files on their way, by the connections that wait for them.
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
     /// Those who follow logs over HTTP.
-    readers: HashMap<ConnId, Reader, foldhash::fast::RandomState>,
+    readers: Readers,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
@@ -205,9 +206,11 @@ impl Worker {
         }
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
         let stop = self.stop_waiting_at();
+        let chat = self.chat.wait_until();
         let fixed = retry
             .into_iter()
             .chain(stop)
+            .chain(chat)
             .map(|at| at.saturating_duration_since(now))
             .min();
         match (fixed, self.wheel.wait(now)) {
@@ -277,7 +280,7 @@ impl Worker {
             Mail::Announced(entry) => self.announce(&entry, None),
             Mail::Said(said) => self.hear_from_afar(said),
             Mail::Effect(effect) => self.run_effect(effect),
-            Mail::Told(room, except, prepared) => self.tell_followers(&room, except, &prepared),
+            Mail::Told(room, except, prepared) => self.tell_followers(&room, &except, &prepared),
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream) => self.take_over(stream),
@@ -320,6 +323,7 @@ impl Worker {
             self.mark_dirty(id);
         }
         self.due = due;
+        self.expire_chat();
     }
 
     /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.

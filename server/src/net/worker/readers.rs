@@ -1,21 +1,36 @@
 //! Who reads rooms over HTTP: event streams and polls, which follow logs as WebSockets do.
 
+use std::collections::HashMap;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use super::chat_readers::ChatReader;
 use crate::chat::{Follow, Part};
 use crate::ids::{ConnId, LogName};
 use crate::log::{Page, Position, Positions, StoreError};
+use crate::net::conn::{Conn, State};
 use crate::transport::feeds::Shared;
 use crate::transport::{
-    Progress, Subscription, event_stream, history_page, polled, server_sent_event,
+    Progress, Response, Subscription, event_stream, history_page, polled, server_sent_event,
     server_sent_position,
 };
 
-/// A connection that follows logs over HTTP.
+/// Those who read over HTTP.
+pub(super) type Readers = HashMap<ConnId, Reader, foldhash::fast::RandomState>;
+
+/// A connection that reads over HTTP.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) enum Reader {
+    /// It follows rooms, and the hub does not know of it.
+    Rooms(RoomReader),
+    /// It chats.
+    Chat(ChatReader),
+}
+
+/// A connection that follows rooms over HTTP.
+#[derive(Debug)]
+pub(super) struct RoomReader {
     progress: Progress,
     /// What a poll has so far; an event stream has sent it.
     poll: Option<Poll>,
@@ -31,6 +46,45 @@ struct Poll {
 impl Poll {
     const fn has_something(&self) -> bool {
         !(self.messages.is_empty() && self.gaps.is_empty())
+    }
+}
+
+impl RoomReader {
+    fn has_answer(&self) -> bool {
+        self.poll.as_ref().is_some_and(Poll::has_something)
+    }
+
+    /// The answer to a poll, if it has something, or has waited for long enough.
+    fn due_answer(&mut self, now: Instant) -> Option<Response> {
+        let has_something = self.has_answer();
+        let poll = self.poll.as_mut()?;
+        // Before the first pages are there, an answer could not say where to go on.
+        let token = self.progress.token()?;
+        (has_something || poll.until <= now).then(|| {
+            let (messages, gaps) = (mem::take(&mut poll.messages), mem::take(&mut poll.gaps));
+            polled(&messages, &gaps, &token)
+        })
+    }
+}
+
+impl Reader {
+    /// When a poll has waited for long enough.
+    fn poll_until(&self) -> Option<Instant> {
+        match self {
+            Self::Rooms(reader) => Some(reader.poll.as_ref()?.until),
+            Self::Chat(chat) => chat.poll_until(),
+        }
+    }
+}
+
+/// What a poll holds until it is answered: it counts as what is unsent does.
+pub(super) fn held_bytes(readers: &Readers, id: ConnId, conn: &Conn) -> usize {
+    let State::Http(_) = conn.state else {
+        return 0;
+    };
+    match readers.get(&id) {
+        Some(Reader::Chat(chat)) => chat.held_bytes(),
+        Some(Reader::Rooms(_)) | None => 0,
     }
 }
 
@@ -63,7 +117,8 @@ impl Worker {
     fn subscribe(&mut self, id: ConnId, subscription: Subscription, poll: Option<Poll>) {
         let Subscription { logs, since } = subscription;
         let progress = Progress::new(logs.clone());
-        self.readers.insert(id, Reader { progress, poll });
+        let reader = RoomReader { progress, poll };
+        self.readers.insert(id, Reader::Rooms(reader));
         for log in logs {
             let since = since.as_deref();
             let since = since.and_then(|since| Positions::new(since).of(log.as_str()));
@@ -85,8 +140,13 @@ impl Worker {
     }
 
     fn give(&mut self, id: ConnId, log: &LogName, at: Position, text: &str, is_gap: bool) {
-        let Some(reader) = self.readers.get_mut(&id) else {
-            return;
+        let reader = match self.readers.get_mut(&id) {
+            Some(Reader::Rooms(reader)) => reader,
+            Some(Reader::Chat(chat)) => {
+                chat.set_position(log, at);
+                return self.say_to_reader(id, text);
+            }
+            None => return,
         };
         reader.progress.set(log, at);
         match &mut reader.poll {
@@ -101,11 +161,16 @@ impl Worker {
     }
 
     /// It is at the head for the first time: an event stream that has nothing to show yet still says where it begins.
-    pub(super) fn give_head(&mut self, id: ConnId, log: &LogName, at: Position) {
-        let Some(reader) = self.readers.get_mut(&id) else {
-            return;
+    pub(super) fn give_head(&mut self, id: ConnId, follow: &Follow, at: Position) {
+        let reader = match self.readers.get_mut(&id) {
+            Some(Reader::Rooms(reader)) => reader,
+            Some(Reader::Chat(chat)) => {
+                chat.note_head(follow, at);
+                return self.mark_dirty(id);
+            }
+            None => return,
         };
-        reader.progress.set(log, at);
+        reader.progress.set(&follow.log, at);
         if reader.poll.is_none()
             && let Some(token) = reader.progress.token()
         {
@@ -115,22 +180,15 @@ impl Worker {
         self.mark_dirty(id);
     }
 
-    /// Answers a poll that has something, or has waited for long enough; what comes in the same turn is in one answer.
+    /// Answers a poll for which it is time; what comes in the same turn is in one answer.
     pub(super) fn answer_poll(&mut self, id: ConnId) {
         let now = self.now.instant;
-        let Some(reader) = self.readers.get_mut(&id) else {
-            return;
+        let answer = match self.readers.get_mut(&id) {
+            Some(Reader::Rooms(reader)) => reader.due_answer(now),
+            Some(Reader::Chat(chat)) => chat.due_answer(now),
+            None => None,
         };
-        let Some(poll) = &mut reader.poll else {
-            return;
-        };
-        let has_something = poll.has_something();
-        // Before the first pages are there, an answer could not say where to go on.
-        if let Some(token) = reader.progress.token()
-            && (has_something || poll.until <= now)
-        {
-            let (messages, gaps) = (mem::take(&mut poll.messages), mem::take(&mut poll.gaps));
-            let response = polled(&messages, &gaps, &token);
+        if let Some(response) = answer {
             self.forget_reader(id);
             self.respond(id, &response);
         }
@@ -138,43 +196,47 @@ impl Worker {
 
     /// When a poll has waited for long enough.
     pub(super) fn poll_until(&self, id: ConnId) -> Option<Instant> {
-        let poll = self.readers.get(&id)?.poll.as_ref()?;
-        Some(poll.until)
+        self.readers.get(&id)?.poll_until()
     }
 
     /// Whether this is a poll that has something to answer with: it reads no second page.
     pub(super) fn has_answer(&self, id: ConnId) -> bool {
-        let poll = self
-            .readers
-            .get(&id)
-            .and_then(|reader| reader.poll.as_ref());
-        poll.is_some_and(Poll::has_something)
+        match self.readers.get(&id) {
+            Some(Reader::Rooms(reader)) => reader.has_answer(),
+            Some(Reader::Chat(chat)) => chat.has_answer(),
+            None => false,
+        }
     }
 
     /// Nobody waits for a poll's answer any more, or not for long: it is answered with what there is.
     pub(super) fn hurry_poll(&mut self, id: ConnId) {
         let now = self.now.instant;
-        let reader = self.readers.get_mut(&id);
-        if let Some(poll) = reader.and_then(|reader| reader.poll.as_mut()) {
-            poll.until = now;
-            self.mark_dirty(id);
+        match self.readers.get_mut(&id) {
+            Some(Reader::Rooms(RoomReader {
+                poll: Some(poll), ..
+            })) => poll.until = now,
+            Some(Reader::Chat(chat)) => chat.hurry(now),
+            Some(Reader::Rooms(_)) | None => return,
         }
+        self.mark_dirty(id);
     }
 
     /// Whether it is a poll.
     pub(super) fn is_poll(&self, id: ConnId) -> bool {
-        self.readers
-            .get(&id)
-            .is_some_and(|reader| reader.poll.is_some())
+        self.poll_until(id).is_some()
     }
 
     /// It follows nothing any more.
     pub(super) fn forget_reader(&mut self, id: ConnId) {
-        let Some(reader) = self.readers.remove(&id) else {
-            return;
-        };
-        for log in reader.progress.logs() {
-            self.feeds.unfollow(id, log);
+        match self.readers.remove(&id) {
+            Some(Reader::Rooms(reader)) => {
+                for log in reader.progress.logs() {
+                    self.feeds.unfollow(id, log);
+                }
+            }
+            Some(Reader::Chat(chat)) if chat.poll_until().is_some() => self.linger(id),
+            Some(Reader::Chat(_)) => self.end_chat(id),
+            None => return,
         }
         self.note_behind(id);
     }

@@ -10,6 +10,7 @@ use super::chat::Chat;
 use super::delivery::Asked;
 use super::fanout::Together;
 use super::mail::{HOME, Mail, Peers};
+use super::readers::Readers;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
@@ -105,7 +106,7 @@ impl Worker {
             mail_came: false,
             files,
             transfers: HashMap::default(),
-            readers: HashMap::default(),
+            readers: Readers::default(),
             web_sockets: config.web_sockets(),
             http: config.http(),
             status,

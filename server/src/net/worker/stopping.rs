@@ -11,6 +11,9 @@ use crate::ids::ConnId;
 use crate::net::conn::State;
 use crate::net::shutdown::Stop;
 
+/// Why connections are closed then.
+const STOPPING: &str = "server is stopping";
+
 /// How far a worker is.
 #[derive(Debug)]
 pub(super) enum Stopping {
@@ -144,6 +147,7 @@ impl Worker {
     /// Tells a connection that the server stops, if it was told to.
     pub(super) fn close_for_stop(&mut self, id: ConnId, stop: Stop) {
         self.hurry_poll(id);
+        self.end_reader(id, stop.close_code(), STOPPING);
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -151,11 +155,9 @@ impl Worker {
             State::Http(http) => http.drain(&self.http, self.now.instant),
             // One that is closing already goes on closing.
             State::WebSocket(web_socket) => {
-                let _ = web_socket.connection.close(
-                    stop.close_code(),
-                    "server is stopping",
-                    self.now.instant,
-                );
+                let _ = web_socket
+                    .connection
+                    .close(stop.close_code(), STOPPING, self.now.instant);
             }
         }
         self.mark_dirty(id);

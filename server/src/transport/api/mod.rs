@@ -4,6 +4,7 @@
 //! A new one is a variant of `Call`, a function that reads it from a [`Target`], a row in [`RESOURCES`], and an arm in the
 //! worker.
 
+mod chat;
 mod files;
 mod openapi;
 mod readers;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use tidewire_protocol::handshake::server::Request;
 
+pub(crate) use chat::{chat_polled, done};
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
 pub(crate) use readers::{
     History, Progress, Subscription, event_stream, history_page, polled, server_sent_event,
@@ -26,7 +28,8 @@ use super::http::HttpConfig;
 use super::query;
 use super::response::{OVERLOADED, Response};
 use super::routes::Route;
-use crate::ids::RoomName;
+use crate::chat::Joiner;
+use crate::ids::{RoomName, UserName};
 
 /// The largest JSON body: a message of 64 KiB, as over WebSocket, and what is around it.
 const JSON_BYTES_MAX: u64 = (64 << 10) + (1 << 10);
@@ -46,6 +49,12 @@ pub(crate) enum Call {
     Events(Subscription),
     /// Wait for something in rooms, but not longer than this.
     Poll(Subscription, Duration),
+    /// Chat, and get what there is to hear in an event stream.
+    ChatEvents(Joiner),
+    /// Chat, and wait for something to hear, but not longer than this.
+    ChatPoll(Joiner, Duration),
+    /// Tell the others in a room that this user is typing.
+    Typing(RoomName, UserName),
     /// Keep a file, whose bytes follow.
     Upload(Upload),
     /// Send a file, or a part of it.
@@ -143,12 +152,22 @@ const RESOURCES: &[Resource] = &[
         ],
     },
     Resource {
+        path: "/api/rooms/{}/typing",
+        methods: &[("POST", Take::Json(chat::typing))],
+    },
+    Resource {
         path: "/api/users/{}/messages",
-        methods: &[("POST", Take::Json(rooms::publish_to_user))],
+        methods: &[
+            ("GET", Take::Nothing(readers::private_history)),
+            ("POST", Take::Json(rooms::publish_to_user)),
+        ],
     },
     Resource {
         path: "/api/broadcast",
-        methods: &[("POST", Take::Json(rooms::broadcast))],
+        methods: &[
+            ("GET", Take::Nothing(readers::broadcasts)),
+            ("POST", Take::Json(rooms::broadcast)),
+        ],
     },
     Resource {
         path: "/sse",

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use tidewire_protocol::handshake::server::Request;
 
 use super::rooms::{bad_name, room};
-use super::{Call, Problem, Response, Target};
+use super::{Call, Problem, Response, Target, chat};
 use crate::chat::{Event, HISTORY_DEFAULT, HISTORY_MAX, Part, not_read, part_of};
-use crate::ids::{BROADCAST_LOG, LogName, RoomName};
+use crate::ids::{BROADCAST_LOG, LogName, RoomName, UserName};
 use crate::log::{Gap, Page, Position, Positions, StoreError};
 
 /// Rooms that one request follows, as one WebSocket connection.
@@ -47,6 +47,9 @@ pub(crate) struct Progress(Vec<(LogName, Option<Position>)>);
 
 /// `/sse`: `Last-Event-ID` knows better than the address, which stays the same when an `EventSource` comes back.
 pub(super) fn events(target: &Target, request: &Request<'_>) -> Result<Call, Problem> {
+    if let Some(joiner) = chat::joiner(target)? {
+        return Ok(Call::ChatEvents(joiner));
+    }
     let mut subscription = Subscription::of(target)?;
     if let Ok(Some(last)) = request.single("last-event-id")
         && !last.is_empty()
@@ -58,7 +61,6 @@ pub(super) fn events(target: &Target, request: &Request<'_>) -> Result<Call, Pro
 
 /// `/poll`.
 pub(super) fn poll(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
-    let subscription = Subscription::of(target)?;
     let seconds = match target.value("timeout") {
         None | Some("") => POLL_SECONDS_DEFAULT,
         Some(text) => text
@@ -67,12 +69,35 @@ pub(super) fn poll(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
             .filter(|seconds| (1..=POLL_SECONDS_MAX).contains(seconds))
             .ok_or_else(|| bad_field("\"timeout\" is 1 to 60, in seconds."))?,
     };
-    Ok(Call::Poll(subscription, Duration::from_secs(seconds)))
+    let time = Duration::from_secs(seconds);
+    match chat::joiner(target)? {
+        Some(joiner) => Ok(Call::ChatPoll(joiner, time)),
+        None => Ok(Call::Poll(Subscription::of(target)?, time)),
+    }
 }
 
 /// `/api/rooms/{room}/messages`.
 pub(super) fn history(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
-    let log = room(target)?.log();
+    history_of(room(target)?.log(), target)
+}
+
+/// `/api/users/{user}/messages`: nobody else's.
+pub(super) fn private_history(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
+    let user = UserName::new(&target.name).map_err(|error| bad_name("The user", error))?;
+    let reader = target.value("userId").unwrap_or_default();
+    if reader != user.as_str() {
+        let message = "These are the private messages of somebody else.";
+        return Err(Problem::new(403, "forbidden", message));
+    }
+    history_of(user.log(), target)
+}
+
+/// `/api/broadcast`.
+pub(super) fn broadcasts(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
+    history_of(LogName::broadcast(), target)
+}
+
+fn history_of(log: LogName, target: &Target) -> Result<Call, Problem> {
     let (since, before) = (target.value("since"), target.value("before"));
     let part = part_of(since, before.filter(|before| !before.is_empty()))
         .map_err(|refused| Problem::new(400, refused.code, refused.message))?;
@@ -92,13 +117,18 @@ fn bad_field(message: &str) -> Problem {
     Problem::new(400, "bad_field", message)
 }
 
+pub(super) fn check_count_of_rooms(target: &Target) -> Result<(), Problem> {
+    // Also those that are named again: the limit is one that a client can count by itself.
+    if target.values("room").count() > ROOMS_MAX {
+        let message = format!("One request follows {ROOMS_MAX} rooms at most.");
+        return Err(Problem::new(400, "too_many_rooms", message));
+    }
+    Ok(())
+}
+
 impl Subscription {
     fn of(target: &Target) -> Result<Self, Problem> {
-        // Also those that are named again: the limit is one that a client can count by itself.
-        if target.values("room").count() > ROOMS_MAX {
-            let message = format!("One request follows {ROOMS_MAX} rooms at most.");
-            return Err(Problem::new(400, "too_many_rooms", message));
-        }
+        check_count_of_rooms(target)?;
         let mut logs = Vec::new();
         for name in target.values("room") {
             let log = if name == BROADCAST_LOG {
@@ -129,6 +159,28 @@ impl Progress {
     /// The logs.
     pub(crate) fn logs(&self) -> impl Iterator<Item = &LogName> {
         self.0.iter().map(|(log, _)| log)
+    }
+
+    /// There is one more, if it is not there already.
+    pub(crate) fn add(&mut self, log: &LogName) {
+        if !self.logs().any(|known| known == log) {
+            self.0.push((log.clone(), None));
+        }
+    }
+
+    /// In how many of them it is known.
+    pub(crate) fn known(&self) -> usize {
+        self.0.iter().filter(|(_, at)| at.is_some()).count()
+    }
+
+    /// Pairs of those where it is known, or where the client said it in `since`.
+    pub(crate) fn pairs(&self, since: Option<&str>) -> String {
+        let said = |log: &LogName| Positions::new(since?).of(log.as_str())?.parse().ok();
+        let known = |(log, at): &'_ (LogName, Option<Position>)| {
+            Some((log.clone(), at.or_else(|| said(log))?))
+        };
+        let known: Vec<(LogName, Position)> = self.0.iter().filter_map(known).collect();
+        Positions::encode(known.iter().map(|(log, at)| (log.as_str(), *at)))
     }
 
     /// It has come so far.
@@ -199,7 +251,7 @@ pub(crate) fn polled(messages: &[String], gaps: &[String], position: &str) -> Re
     )
 }
 
-fn raw(texts: &[String]) -> Vec<&RawValue> {
+pub(super) fn raw(texts: &[String]) -> Vec<&RawValue> {
     // They are JSON: we wrote them.
     let parse = |text| serde_json::from_str(text).ok();
     texts.iter().filter_map(|text| parse(text)).collect()

@@ -65,7 +65,7 @@ pub(super) fn broadcast(_: &Target, body: &[u8]) -> Result<Call, Problem> {
 }
 
 fn publish_into(log: LogName, body: &[u8]) -> Result<Call, Problem> {
-    let fields = Fields::parse(body)?;
+    let fields: Fields<'_> = fields(body)?;
     let content = fields
         .content
         .ok_or_else(|| Problem::new(400, "missing_field", "A message needs \"content\"."))?;
@@ -82,26 +82,25 @@ fn publish_into(log: LogName, body: &[u8]) -> Result<Call, Problem> {
     }))
 }
 
-impl<'a> Fields<'a> {
-    fn parse(body: &'a [u8]) -> Result<Self, Problem> {
-        let fields = serde_json::from_slice(body).map_err(|error| {
-            let code = if error.is_data() {
-                "bad_field"
-            } else {
-                "bad_json"
-            };
-            // It quotes a string that stands where none belongs, however long.
-            let shown: String = error.to_string().chars().take(100).collect();
-            let message = format!("The body is not a JSON object with the right fields: {shown}.");
-            Problem::new(400, code, message)
-        })?;
-        // serde would take an array for an object without its names.
-        if body.trim_ascii_start().starts_with(b"{") {
-            Ok(fields)
+/// Reads the fields of a body, which is an object.
+pub(super) fn fields<'a, F: Deserialize<'a>>(body: &'a [u8]) -> Result<F, Problem> {
+    let fields = serde_json::from_slice(body).map_err(|error| {
+        let code = if error.is_data() {
+            "bad_field"
         } else {
-            let message = "The body is not a JSON object.";
-            Err(Problem::new(400, "bad_field", message))
-        }
+            "bad_json"
+        };
+        // It quotes a string that stands where none belongs, however long.
+        let shown: String = error.to_string().chars().take(100).collect();
+        let message = format!("The body is not a JSON object with the right fields: {shown}.");
+        Problem::new(400, code, message)
+    })?;
+    // serde would take an array for an object without its names.
+    if body.trim_ascii_start().starts_with(b"{") {
+        Ok(fields)
+    } else {
+        let message = "The body is not a JSON object.";
+        Err(Problem::new(400, "bad_field", message))
     }
 }
 

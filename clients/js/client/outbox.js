@@ -1,0 +1,72 @@
+// An outbox in IndexedDB: messages that are not acknowledged outlive the page, and the next one sends them, under the session
+// and `seq` that they had, so that what was kept after all is not kept twice. It is handed to `connect`:
+//
+//     import { connect } from '/client.js';
+//     import { outbox } from '/client/outbox.js';
+//     const client = connect('/ws', { user: 'Ada', outbox: outbox() });
+
+/** @import { Kept, Outbox } from '../client.js' */
+
+/** More is refused: somebody who is offline for days should hear of it. */
+const KEPT_MAX = 1_000;
+const STORE = 'kept';
+
+/**
+ * Returns the outbox of this name, which all tabs of this origin share. It is opened when it is used first; where the browser
+ * has no IndexedDB (Firefox in private windows, once) its methods fail, and the client says so with an `error` event.
+ *
+ * @param {string} [name]
+ * @returns {Outbox}
+ */
+export function outbox(name = 'tidewire-outbox') {
+  /** @type {Promise<IDBDatabase> | undefined} */ let database;
+  let lastPut = 0;
+
+  /**
+   * Does one thing in one transaction; resolves with its result when the transaction is complete.
+   *
+   * @template T
+   * @param {IDBTransactionMode} mode
+   * @param {(store: IDBObjectStore) => IDBRequest<T>} act
+   * @returns {Promise<T>}
+   */
+  async function transact(mode, act) {
+    database ??= openDatabase(name);
+    const transaction = (await database).transaction(STORE, mode);
+    const request = act(transaction.objectStore(STORE));
+    return new Promise((resolve, reject) => {
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error);
+    });
+  }
+
+  return {
+    async load() {
+      const all = await transact('readonly', (store) => store.index('at').getAll());
+      return all.map(({ at, ...kept }) => /** @type {Kept} */ (kept));
+    },
+    async put(kept) {
+      if ((await transact('readonly', (store) => store.count())) >= KEPT_MAX) throw new Error('The outbox is full.');
+      // Two of the same millisecond keep their order.
+      lastPut = Math.max(lastPut + 0.001, Date.now());
+      const at = lastPut;
+      await transact('readwrite', (store) => store.put({ ...kept, at }));
+    },
+    async remove({ session, seq }) {
+      await transact('readwrite', (store) => store.delete([session, seq]));
+    },
+  };
+}
+
+/** @returns {Promise<IDBDatabase>} */
+function openDatabase(/** @type {string} */ name) {
+  const request = indexedDB.open(name, 1);
+  return new Promise((resolve, reject) => {
+    request.onupgradeneeded = () => {
+      const store = request.result.createObjectStore(STORE, { keyPath: ['session', 'seq'] });
+      store.createIndex('at', 'at');
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}

@@ -1,0 +1,539 @@
+// One connection for all tabs of a browser. `connect` is as in `client.js`; the tabs that name the same server, user and group
+// share a client: one of them, which holds a Web Lock, has it and does what the others ask over a BroadcastChannel. When that tab
+// goes, another gets the lock, goes on in the same session where the tabs have read to, and is asked again what was not answered.
+// Every tab hears each message once, in order, also what another tab said.
+//
+//     import { connect } from '/client/shared.js';
+//     const client = connect('/ws', { user: 'Ada', group: 'main' });
+
+import { Client, Room, TidewireError } from '../client.js';
+
+/** @import { Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
+
+/** @typedef {{ method: string, args: any[], resolve: (value: any) => void, reject: (error: Error) => void }} Call */
+/** What the tab that holds the connection wants to know of the others. */
+/** @typedef {{ rooms: string[], positions: [string, string][] }} Place */
+
+/** How long a tab that takes over waits for the others to say where they are. */
+const GATHER_MS = 200;
+/** How long a tab waits for what is missing in a log before it reads it there. */
+const FILL_MS = 1_000;
+/** @type {(keyof Events)[]} what all tabs hear; an `ack` is only for who has sent */
+const TOLD = ['welcome', 'state', 'latency', 'room_msg', 'private_msg', 'broadcast', 'system', 'typing', 'gap', 'error', 'full', 'drain', 'restored'];
+
+/**
+ * Returns a client that shares its connection with other tabs; where the browser cannot (it needs Web Locks, so a page that came
+ * by https or from localhost), one with its own.
+ *
+ * @param {string | URL} url
+ * @param {Options & { group?: string }} [options]
+ * @returns {SharedClient | Client}
+ */
+export function connect(url, options = {}) {
+  const canShare = globalThis.navigator?.locks !== undefined && globalThis.BroadcastChannel !== undefined;
+  return canShare ? new SharedClient(url, options) : new Client(url, options);
+}
+
+export class SharedClient extends EventTarget {
+  /** @type {string | URL} */ #url;
+  /** @type {Options} */ #options;
+  /** What names this tab among the others. */
+  #tab = crypto.randomUUID();
+  /** @type {BroadcastChannel} */ #channel;
+  /** @type {Leader | null} the connection, if it is here */ #leader = null;
+  /** @type {() => void} gives the lock back */ #resign = () => {};
+  #closing = new AbortController();
+  #lastCall = 0;
+  /** @type {Map<number, Call>} what was asked and is not answered, in that order */ #calls = new Map();
+  /** @type {Set<string>} rooms of this tab */ #joined = new Set();
+  /** @type {Map<string, Reader>} how far this tab has read each log */ #readers = new Map();
+  /** @type {Map<string, Room>} */ #rooms = new Map();
+  /** @type {StateDetail} */ #state = { state: 'connecting', transport: 'websocket', retryAt: null, code: null };
+  /** @type {number | null} */ #latency = null;
+
+  constructor(/** @type {string | URL} */ url, /** @type {Options & { group?: string }} */ { group = '', ...options }) {
+    super();
+    this.#url = url;
+    this.#options = options;
+    this.session = options.session ?? '';
+    this.user = options.user ?? '';
+    const name = `tidewire ${new URL(url, globalThis.location?.href)} ${this.user} ${group}`;
+    this.#channel = new BroadcastChannel(name);
+    this.#channel.onmessage = ({ data }) => this.#hear(data);
+    this.#channel.postMessage({ hello: this.#tab });
+    const { signal } = this.#closing;
+    const lead = () =>
+      new Promise((resolve) => {
+        this.#resign = () => resolve(undefined);
+        this.#lead();
+      });
+    navigator.locks.request(name, { signal }, lead).catch(() => {});
+    for (const roomId of options.rooms ?? []) this.join(roomId).catch((error) => this.#emit('error', { type: 'error', roomId, ...plain(error) }));
+  }
+
+  /** @type {State} */
+  get state() {
+    return this.#state.state;
+  }
+
+  /** @type {Transport} */
+  get transport() {
+    return this.#state.transport;
+  }
+
+  get retryAt() {
+    return this.#state.retryAt;
+  }
+
+  get latency() {
+    return this.#latency;
+  }
+
+  /** Whether the connection is in this tab. */
+  get isLeader() {
+    return this.#leader !== null;
+  }
+
+  /**
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   */
+  on(type, listener) {
+    const onEvent = (/** @type {any} */ { detail }) => listener(detail);
+    this.addEventListener(type, onEvent);
+    return () => this.removeEventListener(type, onEvent);
+  }
+
+  room(/** @type {string} */ roomId) {
+    let room = this.#rooms.get(roomId);
+    // A room needs of its client only what we have, too.
+    if (room === undefined) this.#rooms.set(roomId, (room = new Room(/** @type {any} */ (this), roomId)));
+    return room;
+  }
+
+  async join(/** @type {string} */ roomId, /** @type {string | undefined} */ since = undefined) {
+    const reader = this.#read(roomId, true);
+    this.#joined.add(roomId);
+    reader.hold();
+    try {
+      const joined = await this.#call('join', [roomId]);
+      if (since === undefined) reader.startFrom(joined.position);
+      else await this.#readFrom(reader, roomId, since);
+      this.#emit('joined', joined);
+      return joined;
+    } catch (error) {
+      this.#joined.delete(roomId);
+      throw error;
+    } finally {
+      for (const message of reader.release()) this.#emit(message.type, message);
+    }
+  }
+
+  /** What was said before this tab came is for this tab alone. */
+  async #readFrom(/** @type {Reader} */ reader, /** @type {string} */ roomId, /** @type {string} */ since) {
+    for (let more = true; more; ) {
+      const page = await this.history(roomId, { since });
+      if (page.gap) this.#emit('gap', { type: 'gap', roomId, count: null, ...page.gap });
+      for (const message of page.messages) this.#emit('room_msg', { type: 'room_msg', roomId, ...message });
+      since = page.position;
+      more = page.more;
+    }
+    reader.startFrom(since);
+  }
+
+  leave(/** @type {string} */ roomId) {
+    this.#joined.delete(roomId);
+    this.#readers.delete(roomId);
+    return this.#call('leave', [roomId]);
+  }
+
+  history(/** @type {string} */ roomId, /** @type {Part} */ part = {}) {
+    return this.#call('history', [roomId, part]);
+  }
+
+  presence(/** @type {string} */ roomId) {
+    return this.#call('presence', [roomId]);
+  }
+
+  send(/** @type {string} */ roomId, /** @type {any} */ content, /** @type {Seq} */ seq = this.#nextSeq()) {
+    return this.#call('send', [roomId, content, seq]);
+  }
+
+  private(/** @type {string} */ toUser, /** @type {any} */ content, /** @type {Seq} */ seq = this.#nextSeq()) {
+    return this.#call('private', [toUser, content, seq]);
+  }
+
+  broadcast(/** @type {any} */ content, /** @type {Seq} */ seq = this.#nextSeq()) {
+    return this.#call('broadcast', [content, seq]);
+  }
+
+  typing(/** @type {string} */ roomId) {
+    this.#call('typing', [roomId]).catch(() => {});
+  }
+
+  reconnect() {
+    this.#call('reconnect', []).catch(() => {});
+  }
+
+  position(/** @type {string} */ log) {
+    return this.#readers.get(log)?.position;
+  }
+
+  /** Leaves the connection to the other tabs; what is unanswered here is rejected with the code `closed`. */
+  close() {
+    if (this.state === 'closed') return;
+    this.#leader?.close();
+    this.#leader = null;
+    this.#post({ bye: this.#tab });
+    this.#channel.close();
+    this.#closing.abort();
+    this.#resign();
+    this.#onState({ ...this.#state, state: 'closed', retryAt: null, code: 1000 });
+    for (const { reject } of this.#calls.values()) reject(new TidewireError('closed', 'The connection was closed.'));
+    this.#calls.clear();
+  }
+
+  /** Unlike that of any other tab: the server knows a message by it, whichever tab has the connection. */
+  #nextSeq() {
+    return `${this.#tab}.${this.#lastCall + 1}`;
+  }
+
+  // What we ask.
+
+  /** @returns {Promise<any>} */
+  #call(/** @type {string} */ method, /** @type {any[]} */ args) {
+    if (this.state === 'closed') return Promise.reject(new TidewireError('closed', 'The connection was closed.'));
+    const number = (this.#lastCall += 1);
+    return new Promise((resolve, reject) => {
+      this.#calls.set(number, { method, args, resolve, reject });
+      this.#ask(number);
+    });
+  }
+
+  #ask(/** @type {number} */ number) {
+    const { method, args } = /** @type {Call} */ (this.#calls.get(number));
+    const call = { call: number, tab: this.#tab, method, args };
+    if (this.#leader !== null) this.#leader.do(call);
+    else this.#post(call);
+  }
+
+  #answered(/** @type {{ answer: number, value?: any, error?: any }} */ { answer, value, error }) {
+    const call = this.#calls.get(answer);
+    this.#calls.delete(answer);
+    if (error !== undefined) return call?.reject(new TidewireError(error.code, error.message));
+    call?.resolve(value);
+  }
+
+  #post(/** @type {any} */ data) {
+    this.#channel.postMessage(data);
+  }
+
+  // What we hear.
+
+  #hear(/** @type {any} */ data) {
+    if (data.answer !== undefined && data.to === this.#tab) this.#answered(data);
+    else if (data.event !== undefined) this.#onEvent(data.event, data.detail, data.by);
+    else if (data.call !== undefined) this.#leader?.do(data);
+    else if (data.hello !== undefined) this.#leader?.tell();
+    else if (data.bye !== undefined) this.#leader?.forget(data.bye);
+    else if (data.place !== undefined) this.#leader?.place(data.tab, data.place);
+    else if (data.who !== undefined) this.#onNewLeader(data.who);
+  }
+
+  /** Another tab has taken over: it is told where we are, and asked again. */
+  #onNewLeader(/** @type {string} */ session) {
+    if (session !== '') this.session = session;
+    this.#post({ place: this.#place(), tab: this.#tab });
+    for (const number of this.#calls.keys()) this.#ask(number);
+  }
+
+  /** @returns {Place} */
+  #place() {
+    const positions = [...this.#readers].map(([log, reader]) => [log, reader.position]).filter(([, position]) => position !== undefined);
+    return { rooms: [...this.#joined], positions: /** @type {[string, string][]} */ (positions) };
+  }
+
+  #onEvent(/** @type {string} */ type, /** @type {any} */ detail, /** @type {string | undefined} */ by) {
+    switch (type) {
+      case 'state':
+        return this.#onState(detail);
+      case 'latency':
+        this.#latency = detail;
+        break;
+      case 'welcome':
+        this.user = detail.user;
+        this.session = detail.session;
+        break;
+      case 'room_msg':
+      case 'private_msg':
+      case 'broadcast':
+      case 'gap':
+        return this.#onEntry(detail, by);
+      default:
+        if (detail?.roomId !== undefined && !this.#joined.has(detail.roomId)) return;
+    }
+    this.#emit(type, detail);
+  }
+
+  #onState(/** @type {StateDetail} */ detail) {
+    this.#state = detail;
+    this.#emit('state', detail);
+  }
+
+  /** `by` is the tab that has said it, if it was one of us. */
+  #onEntry(/** @type {Message} */ message, /** @type {string | undefined} */ by) {
+    const log = message.type === 'private_msg' ? `@${this.user}` : (message.roomId ?? '*');
+    if (message.roomId !== undefined && !this.#joined.has(message.roomId)) return;
+    const reader = this.#read(log, false);
+    for (const next of reader.take(message, by === this.#tab)) this.#emit(next.type, next);
+    const { position } = reader;
+    if (reader.isWaiting) setTimeout(() => reader.position === position && this.#fill(log, reader), FILL_MS);
+  }
+
+  /** What should have come by itself has not: it was told before this tab listened, or on the way to another tab that is gone. */
+  async #fill(/** @type {string} */ log, /** @type {Reader} */ reader) {
+    const type = log === '*' ? 'broadcast' : log === `@${this.user}` ? 'private_msg' : 'room_msg';
+    const { messages } = await this.history(log, { since: reader.position }).catch(() => ({ messages: [] }));
+    for (const message of messages) this.#onEntry({ type, roomId: type === 'room_msg' ? log : undefined, ...message }, undefined);
+  }
+
+  #read(/** @type {string} */ log, /** @type {boolean} */ anew) {
+    let reader = anew ? undefined : this.#readers.get(log);
+    if (reader === undefined) this.#readers.set(log, (reader = new Reader()));
+    return reader;
+  }
+
+  #emit(/** @type {string} */ type, /** @type {any} */ detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+    this.#rooms.get(detail?.roomId)?.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  // The connection is ours.
+
+  #lead() {
+    const leader = new Leader(this.#url, { ...this.#options, session: this.session || undefined }, {
+      tab: this.#tab,
+      answer: (tab, answer) => (tab === this.#tab ? this.#answered(answer) : this.#post({ to: tab, ...answer })),
+      tell: (event, detail, by) => {
+        this.#post({ event, detail, by });
+        this.#onEvent(event, detail, by);
+      },
+    });
+    this.#leader = leader;
+    leader.place(this.#tab, this.#place());
+    this.#post({ who: this.session });
+    for (const number of this.#calls.keys()) this.#ask(number);
+    setTimeout(() => leader.open(), GATHER_MS);
+  }
+}
+
+/**
+ * @typedef {object} Tabs
+ * @property {string} tab which of them we are in
+ * @property {(tab: string, answer: { answer: number, value?: any, error?: any }) => void} answer
+ * @property {(event: string, detail: any, by?: string) => void} tell tells all of them
+ */
+
+/** The connection, in the tab that has it: does what all tabs ask, and tells them what comes. */
+class Leader {
+  /** @type {string | URL} */ #url;
+  /** @type {Options} */ #options;
+  /** @type {Tabs} */ #tabs;
+  /** @type {Client | null} */ #client = null;
+  #isClosed = false;
+  /** @type {any[]} what is asked before the connection is opened */ #early = [];
+  /** @type {Map<string, Set<string>>} which tabs are in a room */ #rooms = new Map();
+  /** @type {Map<string, string>} the earliest position of any tab in each log */ #positions = new Map();
+  /** @type {Set<string>} calls that are being done: who asks again because we are new asks once */ #doing = new Set();
+
+  constructor(/** @type {string | URL} */ url, /** @type {Options} */ options, /** @type {Tabs} */ tabs) {
+    this.#url = url;
+    this.#options = options;
+    this.#tabs = tabs;
+  }
+
+  /** A tab says where it is. */
+  place(/** @type {string} */ tab, /** @type {Place} */ { rooms, positions }) {
+    for (const roomId of rooms) this.#tabsIn(roomId).add(tab);
+    for (const [log, position] of positions) {
+      const known = this.#positions.get(log);
+      if (known === undefined || offsetOf(position) < offsetOf(known)) this.#positions.set(log, position);
+    }
+  }
+
+  open() {
+    if (this.#isClosed) return;
+    const [rooms, positions] = [[...this.#rooms.keys()], Object.fromEntries(this.#positions)];
+    const client = (this.#client = new Client(this.#url, { ...this.#options, rooms, positions }));
+    for (const type of TOLD) client.on(type, (/** @type {any} */ detail) => this.#tabs.tell(type, detail));
+    for (const call of this.#early.splice(0)) this.do(call);
+  }
+
+  close() {
+    this.#isClosed = true;
+    this.#client?.close();
+  }
+
+  /** Tells a tab that has just come what it cannot know. */
+  tell() {
+    const client = this.#client;
+    if (client === null) return;
+    const { state, transport, retryAt, user, session } = client;
+    if (state === 'live') this.#tabs.tell('welcome', { type: 'welcome', user, session });
+    this.#tabs.tell('state', { state, transport, retryAt, code: null });
+  }
+
+  forget(/** @type {string} */ tab) {
+    for (const roomId of this.#rooms.keys()) this.#leave(tab, roomId);
+  }
+
+  async do(/** @type {{ call: number, tab: string, method: string, args: any[] }} */ { call, tab, method, args }) {
+    const key = `${tab}.${call}`;
+    if (this.#client === null) return this.#early.push({ call, tab, method, args });
+    if (this.#doing.has(key)) return;
+    this.#doing.add(key);
+    let answer;
+    try {
+      answer = { answer: call, value: await this.#act(tab, method, args) };
+    } catch (error) {
+      answer = { answer: call, error: plain(error) };
+    }
+    this.#doing.delete(key);
+    // What we could not finish is asked of the next.
+    if (!this.#isClosed) this.#tabs.answer(tab, answer);
+  }
+
+  /** @returns {Promise<any>} */
+  async #act(/** @type {string} */ tab, /** @type {string} */ method, /** @type {any[]} */ args) {
+    const client = /** @type {Client} */ (this.#client);
+    switch (method) {
+      case 'join':
+        return this.#join(tab, args[0]);
+      case 'leave':
+        return this.#leave(tab, args[0]);
+      case 'send':
+        return this.#toAll(tab, await client.send(args[0], args[1], args[2]), { type: 'room_msg', roomId: args[0] }, args[1]);
+      case 'broadcast':
+        return this.#toAll(tab, await client.broadcast(args[0], args[1]), { type: 'broadcast' }, args[0]);
+      case 'private':
+        return client.private(args[0], args[1], args[2]);
+      case 'history':
+        return client.history(args[0], args[1]);
+      case 'presence':
+        return client.presence(args[0]);
+      case 'typing':
+        return client.typing(args[0]);
+      case 'reconnect':
+        return client.reconnect();
+      default:
+        throw new TidewireError('unknown_method', `This version has no ${method}.`);
+    }
+  }
+
+  async #join(/** @type {string} */ tab, /** @type {string} */ roomId) {
+    const client = /** @type {Client} */ (this.#client);
+    this.#tabsIn(roomId).add(tab);
+    const position = client.position(roomId);
+    if (position === undefined) return client.join(roomId);
+    const { members } = await client.presence(roomId);
+    return { type: 'joined', roomId, position: client.position(roomId) ?? position, recovered: false, members };
+  }
+
+  #leave(/** @type {string} */ tab, /** @type {string} */ roomId) {
+    const tabs = this.#tabsIn(roomId);
+    tabs.delete(tab);
+    if (tabs.size > 0) return { type: 'left', roomId };
+    this.#rooms.delete(roomId);
+    return this.#client?.leave(roomId);
+  }
+
+  /** The server does not send us what we said; the other tabs have not said it. */
+  #toAll(/** @type {string} */ tab, /** @type {Message} */ ack, /** @type {Message} */ head, /** @type {any} */ content) {
+    const { offset, epoch, time } = ack;
+    const from = this.#client?.user;
+    this.#tabs.tell(head.type, { ...head, offset, epoch, from, content, time }, tab);
+    return ack;
+  }
+
+  #tabsIn(/** @type {string} */ roomId) {
+    let tabs = this.#rooms.get(roomId);
+    if (tabs === undefined) this.#rooms.set(roomId, (tabs = new Set()));
+    return tabs;
+  }
+}
+
+/**
+ * What one tab has read of one log. Offsets are dense: what another tab said may be known before what is ahead of it in the log
+ * has come, and waits for that.
+ */
+class Reader {
+  /** @type {string | undefined} */ #epoch;
+  #offset = 0;
+  /** @type {Map<number, Message | null>} what waits, by offset; null where this tab has said it */ #early = new Map();
+  /** @type {[Message, boolean][] | null} what comes while we read what was before */ #held = null;
+
+  get position() {
+    return this.#epoch === undefined ? undefined : `${this.#epoch}-${this.#offset}`;
+  }
+
+  startFrom(/** @type {string} */ position) {
+    this.#epoch = position.slice(0, position.lastIndexOf('-'));
+    this.#offset = offsetOf(position);
+  }
+
+  /** Whether something has come that is not next. */
+  get isWaiting() {
+    return this.#early.size > 0;
+  }
+
+  hold() {
+    this.#held = [];
+  }
+
+  release() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    return held.flatMap(([message, isOurs]) => this.take(message, isOurs));
+  }
+
+  /** What is to be heard now. `isOurs`: this tab has said it, and needs not hear it. */
+  take(/** @type {Message} */ message, /** @type {boolean} */ isOurs) {
+    if (this.#held !== null) {
+      this.#held.push([message, isOurs]);
+      return [];
+    }
+    if (message.type === 'gap') {
+      this.startFrom(message.to);
+      this.#early.clear();
+      return [message];
+    }
+    const { epoch, offset } = message;
+    if (this.#epoch === undefined) this.startFrom(`${epoch}-${offset - 1}`);
+    if (String(epoch) !== this.#epoch) {
+      this.#early.clear();
+      this.startFrom(`${epoch}-0`);
+    }
+    if (offset <= this.#offset || this.#early.has(offset)) return [];
+    this.#early.set(offset, isOurs ? null : message);
+    return this.#next();
+  }
+
+  /** Everything that follows without a hole. */
+  #next() {
+    const messages = [];
+    for (let next; (next = this.#early.get(this.#offset + 1)) !== undefined; ) {
+      this.#early.delete((this.#offset += 1));
+      if (next !== null) messages.push(next);
+    }
+    return messages;
+  }
+}
+
+function offsetOf(/** @type {string} */ position) {
+  return Number(position.slice(position.lastIndexOf('-') + 1));
+}
+
+function plain(/** @type {any} */ error) {
+  return { code: error.code ?? 'failed', message: String(error.message ?? error) };
+}

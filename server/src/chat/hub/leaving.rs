@@ -1,0 +1,115 @@
+//! Who goes: for good, or to come back in a moment, as who polls does.
+
+use std::mem;
+use std::time::Instant;
+
+use super::Hub;
+use crate::chat::effect::{Audience, Effect};
+use crate::chat::event::Event;
+use crate::chat::member::Joined;
+use crate::clock::Now;
+use crate::ids::{ConnId, LogName, RoomName, UserName};
+
+impl Hub {
+    /// A connection is gone.
+    pub fn disconnect(&mut self, conn: ConnId, now: Now) {
+        self.remove(conn, false, now);
+    }
+
+    /// A connection is gone, and its session comes back with another: for the others it stays where it was until then, or
+    /// until [`HubConfig::linger`](super::HubConfig::linger) is over.
+    pub fn linger(&mut self, conn: ConnId, now: Now) {
+        self.remove(conn, true, now);
+        self.let_leave(now.instant);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.lingering.until()
+    }
+
+    /// Who was expected back and did not come leaves.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.let_leave(now.instant);
+    }
+
+    /// Somebody who is heard over HTTP is typing: the others in the room are told.
+    pub fn typing_in(&mut self, room: RoomName, user: &UserName) {
+        let text = Event::Typing {
+            room_id: room.as_str(),
+            user: user.as_str(),
+        }
+        .to_text();
+        self.effects.push(Effect::Announce {
+            to: Audience::Room(room),
+            except: self.people.connections(user),
+            text,
+        });
+    }
+
+    fn remove(&mut self, conn: ConnId, is_expected: bool, now: Now) {
+        // Who was replaced is there with its newer connection.
+        let has_session = self.people.has_session(conn);
+        let is_expected = is_expected && has_session;
+        let Some(member) = self.people.get_mut(conn) else {
+            return;
+        };
+        let places = member.places();
+        let rooms = mem::take(&mut member.rooms);
+        let (user, session) = (member.user.clone(), member.session.get());
+        self.earlier.remove(&conn);
+        self.bad_messages.remove(&conn);
+        for Joined { room, .. } in &rooms {
+            self.effects.push(Effect::Unfollow(conn, room.log()));
+            if is_expected {
+                self.rooms.unfollow(room, conn);
+            } else {
+                self.leave_room_as(conn, room, &user);
+            }
+        }
+        for log in [user.log(), LogName::broadcast()] {
+            self.effects.push(Effect::Unfollow(conn, log));
+        }
+        if has_session {
+            self.parked
+                .park(user.clone(), session.clone(), places, now.instant);
+        }
+        self.people.remove_identity(conn);
+        self.people.remove(conn);
+        if is_expected && !rooms.is_empty() {
+            let rooms = rooms.into_iter().map(|joined| joined.room).collect();
+            let until = now.instant + self.config.linger;
+            self.lingering.add(user, session, rooms, until);
+        }
+    }
+
+    pub(super) fn leave_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
+        if self.rooms.leave(room, conn, user) {
+            self.announce_system(room, Some(conn), user, "leave");
+        }
+    }
+
+    /// The session of a connection was expected back, perhaps, and is here: it has left the rooms that it has not entered again.
+    pub(super) fn end_lingering(&mut self, conn: ConnId) {
+        if let Some(member) = self.people.get(conn) {
+            let user = member.user.clone();
+            let rooms = self.lingering.take(&user, &member.session.get());
+            self.leave_without_connection(&user, &rooms);
+        }
+    }
+
+    fn let_leave(&mut self, now: Instant) {
+        while let Some((user, rooms)) = self.lingering.next_to_leave(now) {
+            self.leave_without_connection(&user, &rooms);
+        }
+    }
+
+    fn leave_without_connection(&mut self, user: &UserName, rooms: &[RoomName]) {
+        for room in rooms {
+            if self.rooms.let_go(room, user) {
+                self.announce_system(room, None, user, "leave");
+            }
+        }
+    }
+}
