@@ -128,8 +128,10 @@ fn a_network_that_cuts_connections_makes_no_hole_and_no_double() {
     let server = Server::start_with(&["--messages-per-second", "0"]);
     let proxy = Proxy::start(server.address());
     let url = proxy.address().to_string();
-    let tail = Running::start(&["tail", &url, "--room", "r", "--since", ""]);
     let mut bob = Chatter::enter(&server, "bob", "r");
+    let tail = Running::start(&["tail", &url, "--room", "r", "--since", ""]);
+    say(&mut bob, "r", 0..=0);
+    tail.expect("message 0\n");
     for round in 0..10 {
         say(&mut bob, "r", round * 50 + 1..=round * 50 + 50);
         proxy.strike(
@@ -142,8 +144,8 @@ fn a_network_that_cuts_connections_makes_no_hole_and_no_double() {
         );
     }
     tail.expect("message 500\n");
-    let expected: Vec<_> = (1..=500)
-        .map(|n| format!("{n}  bob: message {n}"))
+    let expected: Vec<_> = (0..=500)
+        .map(|n| format!("{}  bob: message {n}", n + 1))
         .collect();
     assert_eq!(without_time(&tail.stdout()), expected);
 }
