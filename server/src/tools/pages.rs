@@ -48,7 +48,7 @@ impl Manual {
     /// They cannot be written.
     pub fn run(&self, command: Command, out: &mut dyn Write) -> io::Result<()> {
         match &self.dir {
-            None => Man::new(command).render(out),
+            None => page(command).render(out),
             Some(dir) => write_pages(command, dir).map_err(|error| {
                 let why = format!("cannot write pages into {}: {error}", dir.display());
                 io::Error::new(error.kind(), why)
@@ -59,5 +59,18 @@ impl Manual {
 
 fn write_pages(command: Command, dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(command, dir)
+    let mut command = command.disable_help_subcommand(true);
+    // From here on each command knows its whole name, as `tidewire-log-ls`.
+    command.build();
+    let mut open = vec![command];
+    while let Some(command) = open.pop() {
+        open.extend(command.get_subcommands().cloned());
+        page(command).generate_to(dir)?;
+    }
+    Ok(())
+}
+
+/// A page that says of which program and version it is, also where it is that of a command of it.
+fn page(command: Command) -> Man {
+    Man::new(command).source(concat!("tidewire ", env!("CARGO_PKG_VERSION")))
 }

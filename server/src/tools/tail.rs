@@ -15,7 +15,7 @@ use super::Usage;
 use super::chat::room_name;
 use super::link::{self, Server, is_final};
 use super::terminal::{Lines, LocalTime, compact, visible, words};
-use crate::client::{Begin, Content, Entry, Log, News};
+use crate::client::{Begin, Content, End, Entry, Log, News};
 use crate::log::{Epoch, Position, Positions, Since};
 
 /// Entries that are shown before what comes, if nothing is said.
@@ -154,17 +154,7 @@ impl Follower {
                 }
                 (self.was_open, self.is_open) = (true, true);
             }
-            News::Lost(end) if is_final(&end) => return Err(end.reason.into()),
-            News::Lost(end) => {
-                self.failures += usize::from(!self.was_open);
-                if self.failures >= server.addresses && !self.was_open {
-                    return Err(server.unreachable(&end.reason).into());
-                }
-                if std::mem::replace(&mut self.is_open, false) {
-                    let reason = visible(&end.reason, Lines::One);
-                    eprintln!("tidewire: disconnected ({reason}), trying again");
-                }
-            }
+            News::Lost(end) => self.lost(&end, server)?,
             News::Entry(room, entry) => self.print(room, &entry, out)?,
             News::History { room, entries, .. } => {
                 for entry in &entries {
@@ -198,6 +188,21 @@ impl Follower {
             | News::Presence(..)
             | News::Ack { .. }
             | News::Refused { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, end: &End, server: &Server) -> Result<(), Box<dyn Error>> {
+        self.failures += usize::from(!self.was_open);
+        if is_final(end) {
+            return Err(end.reason.clone().into());
+        }
+        if self.failures >= server.addresses && !self.was_open {
+            return Err(server.unreachable(&end.reason).into());
+        }
+        if std::mem::replace(&mut self.is_open, false) {
+            let reason = visible(&end.reason, Lines::One);
+            eprintln!("tidewire: disconnected ({reason}), trying again");
         }
         Ok(())
     }

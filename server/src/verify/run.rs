@@ -277,15 +277,7 @@ impl<'a> Run<'a> {
                     from,
                     to,
                     reason,
-                } => {
-                    self.counts.gaps += 1;
-                    let room = room as u16;
-                    if follower == self.reader() {
-                        self.checker.history_gap(room, &from, to, &reason);
-                    } else {
-                        self.checker.gap(follower, room, &from, to, &reason);
-                    }
-                }
+                } => self.gap(follower, room as u16, &from, to, &reason),
                 News::Ack {
                     seq,
                     room,
@@ -318,6 +310,15 @@ impl<'a> Run<'a> {
                 | News::Left(..)
                 | News::Presence(..) => {}
             }
+        }
+    }
+
+    fn gap(&mut self, follower: u16, room: u16, from: &str, to: Position, reason: &str) {
+        self.counts.gaps += 1;
+        if follower == self.reader() {
+            self.checker.history_gap(room, from, to, reason);
+        } else {
+            self.checker.gap(follower, room, from, to, reason);
         }
     }
 

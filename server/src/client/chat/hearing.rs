@@ -43,52 +43,22 @@ impl Chat {
 
     /// Notes what was heard; nothing where it is of a room that the client does not know.
     fn take(&mut self, heard: Heard) -> Option<News> {
+        let room_of = |name: &str| self.rooms.index_of(name);
         Some(match heard {
-            Heard::Ack {
-                seq,
-                room,
-                position,
-                dup,
-            } => {
-                self.forget(seq);
-                self.rooms.acknowledged(&room, position);
-                News::Ack {
-                    seq,
-                    room,
-                    position,
-                    dup,
-                }
-            }
             Heard::Entry(entry) => return self.shown(entry),
+            Heard::Gap { .. } => return self.gap(heard),
+            Heard::Ack { .. } => return self.acknowledged(heard),
             Heard::Joined {
                 room,
                 position,
                 members,
             } => {
-                let room = self.rooms.index_of(&room)?;
+                let room = room_of(&room)?;
                 self.rooms.joined(room, position);
                 News::Joined {
                     room,
                     position,
                     members,
-                }
-            }
-            Heard::Gap {
-                room,
-                from,
-                to,
-                reason,
-                is_answer,
-            } => {
-                let room = self.rooms.index_of(&room)?;
-                if !is_answer {
-                    self.rooms.seen(room, to);
-                }
-                News::Gap {
-                    room,
-                    from,
-                    to,
-                    reason,
                 }
             }
             Heard::History {
@@ -97,31 +67,70 @@ impl Chat {
                 position,
                 more,
             } => News::History {
-                room: self.rooms.index_of(&room)?,
+                room: room_of(&room)?,
                 entries,
                 position,
                 more,
             },
-            Heard::Came { room, user } => News::Came(self.rooms.index_of(&room)?, user),
-            Heard::Left { room, user } => News::Left(self.rooms.index_of(&room)?, user),
-            Heard::Presence { room, members } => {
-                News::Presence(self.rooms.index_of(&room)?, members)
-            }
-            Heard::Error {
-                code,
-                message,
-                seq: Some(seq),
-            } => News::Refused { seq, code, message },
-            Heard::Error {
-                code,
-                message,
-                seq: None,
-            } => {
+            Heard::Came { room, user } => News::Came(room_of(&room)?, user),
+            Heard::Left { room, user } => News::Left(room_of(&room)?, user),
+            Heard::Presence { room, members } => News::Presence(room_of(&room)?, members),
+            Heard::Error { code, message, seq } => self.refused(code, message, seq),
+            Heard::Welcome { .. } | Heard::Other => return None,
+        })
+    }
+
+    fn acknowledged(&mut self, heard: Heard) -> Option<News> {
+        let Heard::Ack {
+            seq,
+            room,
+            position,
+            dup,
+        } = heard
+        else {
+            return None;
+        };
+        self.forget(seq);
+        self.rooms.acknowledged(&room, position);
+        Some(News::Ack {
+            seq,
+            room,
+            position,
+            dup,
+        })
+    }
+
+    fn gap(&mut self, heard: Heard) -> Option<News> {
+        let Heard::Gap {
+            room,
+            from,
+            to,
+            reason,
+            is_answer,
+        } = heard
+        else {
+            return None;
+        };
+        let room = self.rooms.index_of(&room)?;
+        if !is_answer {
+            self.rooms.seen(room, to);
+        }
+        Some(News::Gap {
+            room,
+            from,
+            to,
+            reason,
+        })
+    }
+
+    fn refused(&mut self, code: String, message: String, seq: Option<u64>) -> News {
+        match seq {
+            Some(seq) => News::Refused { seq, code, message },
+            None => {
                 self.is_denied |= code == "rate_limited";
                 News::Denied { code, message }
             }
-            Heard::Welcome { .. } | Heard::Other => return None,
-        })
+        }
     }
 
     fn shown(&mut self, entry: Entry) -> Option<News> {
