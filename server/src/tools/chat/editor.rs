@@ -57,10 +57,7 @@ fn edit(mut editor: DefaultEditor, mut room: String, sender: &SyncSender<Typed>,
                 Typed::parse(&line)
             }
             // ^C, ^D, or no terminal any more.
-            Err(_) => Some(Typed::Quit),
-        };
-        let Some(typed) = typed else {
-            continue;
+            Err(_) => Typed::Quit,
         };
         if let Typed::Join(other) = &typed {
             room.clone_from(other);

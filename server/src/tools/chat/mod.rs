@@ -5,8 +5,8 @@
 //!                 terminal or stdout ◀── Show ◀──┘
 //! ```
 //!
-//! Exit codes: 0, everything that was sent has its place; 1, something has none, or there is no server; 2, the words make no
-//! sense.
+//! Exit codes: 0, everything that was sent has its place (on a terminal, where what has none was told: nothing waits for one); 1,
+//! something has none, or there is no server; 2, the words make no sense.
 
 mod conversation;
 #[cfg(test)]
@@ -130,7 +130,7 @@ enum Shown {
     Out,
     /// Above the line that is edited.
     Above(Editor),
-    /// Not at all; what is about them goes to stderr.
+    /// Not at all; what goes wrong is on stderr.
     Nowhere,
 }
 
@@ -163,11 +163,12 @@ impl Talk {
             self.turn(None)?;
             if let (Some(end), false) = (self.conversation.end(), is_over) {
                 is_over = true;
-                let note = format!("{end}; Enter leaves");
+                // Not the end by itself: the editor has the terminal until then.
+                let note = format!("{end}; ^D leaves");
                 self.show(&Show::Note(note))?;
             }
             while let Some(typed) = self.typed() {
-                if typed == Typed::Quit || is_over {
+                if typed == Typed::Quit {
                     return Ok(self.leave()? && !is_over);
                 }
                 self.handle_typed(typed)?;
@@ -194,7 +195,7 @@ impl Talk {
             Typed::History(count) => Order::History(count.unwrap_or(OLDER_DEFAULT)),
             Typed::Help => return self.show(&Show::Note(HELP.to_owned())),
             Typed::Unclear(why) => return self.show(&Show::Note(why)),
-            Typed::Quit => return Ok(()),
+            Typed::Nothing | Typed::Quit => return Ok(()),
         };
         if !self.conversation.has_room() {
             let note = "too many messages wait already: this one was not taken".to_owned();

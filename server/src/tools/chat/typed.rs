@@ -3,6 +3,8 @@
 /// A line of the terminal, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Typed {
+    /// Only Enter.
+    Nothing,
     /// To the room.
     Say(String),
     /// To one user.
@@ -36,19 +38,19 @@ pub(super) const HELP: &str = "\
 //TEXT             a message that begins with a slash";
 
 impl Typed {
-    /// Reads a line; nothing for an empty one.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    /// Reads a line.
+    pub(super) fn parse(line: &str) -> Self {
         if line.trim().is_empty() {
-            return None;
+            return Self::Nothing;
         }
         let Some(command) = line.strip_prefix('/') else {
-            return Some(Self::Say(line.to_owned()));
+            return Self::Say(line.to_owned());
         };
         if command.starts_with('/') {
-            return Some(Self::Say(command.to_owned()));
+            return Self::Say(command.to_owned());
         }
         let (name, rest) = split_word(command);
-        Some(match (name, rest) {
+        match (name, rest) {
             ("who", "") => Self::Who,
             ("quit" | "exit", "") => Self::Quit,
             ("help", _) => Self::Help,
@@ -69,7 +71,7 @@ impl Typed {
             _ => Self::Unclear(format!(
                 "there is no /{name}: /help lists what there is, and //{command} says it"
             )),
-        })
+        }
     }
 
     fn unclear(sentence: &str) -> Self {
@@ -89,23 +91,23 @@ mod tests {
 
     #[test]
     fn lines_are_messages_or_commands() {
-        let say = |text: &str| Some(Typed::Say(text.to_owned()));
+        let say = |text: &str| Typed::Say(text.to_owned());
         let to = |user: &str, text: &str| {
             let (user, text) = (user.to_owned(), text.to_owned());
-            Some(Typed::To { user, text })
+            Typed::To { user, text }
         };
         for (line, typed) in [
-            ("", None),
-            ("  ", None),
+            ("", Typed::Nothing),
+            ("  ", Typed::Nothing),
             ("hello  you", say("hello  you")),
             ("//usr/bin", say("/usr/bin")),
-            ("/who", Some(Typed::Who)),
-            ("/join  a room ", Some(Typed::Join("a room".to_owned()))),
+            ("/who", Typed::Who),
+            ("/join  a room ", Typed::Join("a room".to_owned())),
             ("/msg bob hi there", to("bob", "hi there")),
-            ("/history", Some(Typed::History(None))),
-            ("/history 5", Some(Typed::History(Some(5)))),
-            ("/quit", Some(Typed::Quit)),
-            ("/help", Some(Typed::Help)),
+            ("/history", Typed::History(None)),
+            ("/history 5", Typed::History(Some(5))),
+            ("/quit", Typed::Quit),
+            ("/help", Typed::Help),
         ] {
             assert_eq!(Typed::parse(line), typed, "{line}");
         }
@@ -123,10 +125,7 @@ mod tests {
             "/history x",
         ] {
             let typed = Typed::parse(line);
-            assert!(
-                matches!(typed, Some(Typed::Unclear(_))),
-                "{line}: {typed:?}"
-            );
+            assert!(matches!(typed, Typed::Unclear(_)), "{line}: {typed:?}");
         }
     }
 }
