@@ -127,7 +127,7 @@ export class Client extends EventTarget {
   /** @type {Map<string, Room>} */ #rooms = new Map();
   /** @type {Map<string, Cursor>} how far each log is read */
   #cursors = new Map();
-  /** @type {Map<string, { behind: Set<Seq>, messages: Message[] }>} what waits, by log, until those `seq` are settled */
+  /** @type {Map<string, { behind: Seq, messages: Message[] }>} what waits, by log, until that `seq` is settled */
   #held = new Map();
   #isFindingBroadcasts = false;
   /** What an earlier page left goes first; until then nothing else is transmitted. */
@@ -452,22 +452,25 @@ export class Client extends EventTarget {
 
   /**
    * After a reconnect, or where answers have a way of their own, something we said may come before its ack, and our name alone
-   * does not tell it from what we said elsewhere. So it waits for the acks, and what is behind it in the log with it.
+   * does not tell it from what we said elsewhere. So it waits for the ack of the oldest message that it can be, and what is
+   * behind it in the log with it.
    */
   #hold(/** @type {Message} */ message) {
     const log = this.#logOf(message);
     let held = this.#held.get(log);
     if (held === undefined) {
-      if (message.from !== this.user || message.type === 'private_msg') return false;
-      const behind = new Set();
-      for (const [seq, waiting] of this.#unacked) {
-        if (waiting.sentAt !== undefined && logTo(waiting.message) === log) behind.add(seq);
-      }
-      if (behind.size === 0) return false;
+      const behind = this.#mayBe(message, log);
+      if (behind === undefined) return false;
       this.#held.set(log, (held = { behind, messages: [] }));
     }
     if (held.messages.push(message) > HELD_MAX) this.#release(log);
     return true;
+  }
+
+  /** The `seq` of the oldest unacknowledged message that this one may be. Ours keep their order. */
+  #mayBe(/** @type {Message} */ { type, from, epoch, offset }, /** @type {string} */ log) {
+    if (from !== this.user || type === 'private_msg' || this.#cursors.get(log)?.isBeforeOurs(epoch, offset)) return;
+    for (const [seq, { sentAt, message }] of this.#unacked) if (sentAt !== undefined && logTo(message) === log) return seq;
   }
 
   #release(/** @type {string} */ log) {
@@ -557,9 +560,7 @@ export class Client extends EventTarget {
 
   /** What waited for that may go on. */
   #settled(/** @type {Seq} */ seq) {
-    for (const [log, { behind }] of this.#held) {
-      if (behind.delete(seq) && behind.size === 0) this.#release(log);
-    }
+    for (const [log, { behind }] of this.#held) if (behind === seq) this.#release(log);
     if (this.#isFull && this.#unacked.size <= (this.#options.queueMax ?? QUEUE_MAX) / 2) {
       this.#isFull = false;
       this.#emit('drain', { unacked: this.#unacked.size });
@@ -649,6 +650,8 @@ export class Room extends EventTarget {
  */
 class Cursor {
   /** @type {Set<number>} */ #ahead = new Set();
+  /** The last entry that we wrote. */
+  #written = 0;
 
   constructor(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
     this.epoch = String(epoch);
@@ -670,6 +673,11 @@ class Cursor {
     return String(epoch) === this.epoch && (offset <= this.offset || this.#ahead.has(offset));
   }
 
+  /** Whether an entry is known, or comes before one that we wrote and so is not ours to come. */
+  isBeforeOurs(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
+    return this.has(epoch, offset) || (String(epoch) === this.epoch && offset <= this.#written);
+  }
+
   read(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
     this.#enter(epoch);
     this.#reach(Math.max(this.offset, offset));
@@ -677,6 +685,7 @@ class Cursor {
 
   wrote(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
     this.#enter(epoch);
+    this.#written = Math.max(this.#written, offset);
     if (offset > this.offset) this.#ahead.add(offset);
     this.#reach(this.offset);
   }
@@ -684,7 +693,7 @@ class Cursor {
   #enter(/** @type {string | number} */ epoch) {
     if (String(epoch) === this.epoch) return;
     this.epoch = String(epoch);
-    this.offset = 0;
+    this.offset = this.#written = 0;
     this.#ahead.clear();
   }
 
@@ -894,7 +903,7 @@ class Line {
       return;
     }
     if (wasLive && Date.now() - this.#liveSince > STEADY_MS) this.#attempts = 0;
-    this.#tryAgain(!wasLive && this.#fallsBack() ? 0 : this.#retryDelay(), code);
+    this.#tryAgain(!wasLive && this.#fallsBack(code) ? 0 : this.#retryDelay(), code);
   }
 
   #tryAgain(/** @type {number} */ delay, /** @type {number} */ code) {
@@ -905,9 +914,10 @@ class Line {
   }
 
   /** After an attempt that failed: goes to the next lesser transport, or from the last to the best. Whether it is to be tried at once. */
-  #fallsBack() {
+  #fallsBack(/** @type {number} */ code) {
     this.#failures += 1;
-    if (this.#rank === this.#worked && this.#failures < TRIES_MAX) return false;
+    // What has worked is tried again if it was refused; if it hung, enough time is lost.
+    if (this.#rank === this.#worked && this.#failures < TRIES_MAX && code !== CODE_HEARTBEAT_LOST) return false;
     this.#failures = 0;
     this.#rank = (this.#rank + 1) % this.#transports.length;
     return this.#rank > 0;
@@ -1119,6 +1129,8 @@ class HttpLink {
   #isPosting = false;
   /** @type {AbortController | null} the stream that is listened to */ #stream = null;
   /** @type {AbortController | null} the one that takes over as soon as it speaks */ #next = null;
+  /** Where the last poll ended: it says so also of logs in which nothing has come yet. */
+  #polled = '';
   #isReopening = false;
   #isWelcome = false;
   /** @type {Map<string, { id: any, since?: string }>} rooms that are being joined */ #joining = new Map();
@@ -1188,12 +1200,14 @@ class HttpLink {
     } catch {
       // Aborted, or the network failed: it is over either way.
     }
-    if (next === this.#stream || next === this.#next) this.#lose(CODE_LOST);
+    if (next === this.#next || (next === this.#stream && this.#next === null)) this.#lose(CODE_LOST);
   }
 
   #target() {
     const query = this.#way.query(true);
     const since = [query.get('since')];
+    const ofBroadcasts = /(^|,)(\*:[^,]*)/;
+    if (!ofBroadcasts.test(since[0] ?? '')) since.push(ofBroadcasts.exec(this.#polled)?.[2] ?? null);
     for (const [roomId, { since: from }] of this.#joining) {
       query.append('room', roomId);
       if (from !== undefined) since.push(`${encodeURIComponent(roomId)}:${from}`);
@@ -1221,7 +1235,8 @@ class HttpLink {
   }
 
   async #poll(/** @type {AbortController} */ own) {
-    for (let seconds = FIRST_POLL_S; own === this.#next || own === this.#stream; seconds = POLL_S) {
+    // While another takes over, this one asks no more: it would take the session back.
+    for (let seconds = FIRST_POLL_S; own === (this.#next ?? this.#stream); seconds = POLL_S) {
       const query = this.#target();
       query.set('timeout', String(seconds));
       const { response, answer } = await insist(async () => {
@@ -1229,7 +1244,8 @@ class HttpLink {
         return { response, answer: await response.json() };
       }, own.signal);
       if (!response.ok) return this.#refused(answer);
-      const { messages } = answer;
+      const { messages, position } = answer;
+      if (own === (this.#next ?? this.#stream)) this.#polled = position;
       if (own === this.#stream) this.#ear.onHeard();
       for (const message of messages) this.#hear(own, message);
       await new Promise((resolve) => after(POLL_PAUSE_MS, resolve));
@@ -1249,7 +1265,11 @@ class HttpLink {
       this.#next = null;
     }
     if (own !== this.#stream) return;
-    if (message.type === 'close') return this.#lose(message.code);
+    if (message.type === 'close') {
+      // The server knows of the next one before we do.
+      if (this.#next === null) this.#lose(message.code);
+      return;
+    }
     if (message.type === 'welcome' && this.#isWelcome) return this.#ear.onHeard();
     if (message.type === 'welcome') this.#isWelcome = true;
     const joining = message.type === 'joined' ? this.#joining.get(message.roomId) : undefined;

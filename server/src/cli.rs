@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{Compression, Config, ConfigFile, Origin};
+use crate::load;
 use crate::log::{Retention, Rule};
 use crate::tools::chat::Chat;
 use crate::tools::log::Log;
@@ -49,6 +50,8 @@ enum Command {
     Token(Token),
     Completions(Completions),
     Man(Manual),
+    /// Load a server and tell how long its answers took
+    Bench(load::Options),
 }
 
 /// Run the server
@@ -170,6 +173,8 @@ pub enum Task {
     Completions(Completions),
     /// Print the manual.
     Man(Manual),
+    /// Load a running server.
+    Bench(load::Plan),
 }
 
 impl Cli {
@@ -190,6 +195,7 @@ impl Cli {
             Some(Command::Token(token)) => return Ok(Task::Token(token)),
             Some(Command::Completions(shell)) => return Ok(Task::Completions(shell)),
             Some(Command::Man(manual)) => return Ok(Task::Man(manual)),
+            Some(Command::Bench(options)) => return load::Plan::new(options).map(Task::Bench),
             Some(Command::Serve(serve)) => serve,
             None => cli.serve,
         };

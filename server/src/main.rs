@@ -8,6 +8,7 @@ use clap::CommandFactory as _;
 use tidewire::cli::{Cli, Task};
 use tidewire::clock::Now;
 use tidewire::config::Config;
+use tidewire::load;
 use tidewire::net::Server;
 use tidewire::tools::Usage;
 use tidewire::verify;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
             print(|out| Ok(shell.run(&mut Cli::command(), out).map(|()| true)?))
         }
         Task::Man(manual) => print(|out| Ok(manual.run(Cli::command(), out).map(|()| true)?)),
+        Task::Bench(plan) => load::run(&plan).map(|()| true).map_err(Into::into),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

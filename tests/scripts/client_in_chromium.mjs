@@ -36,13 +36,13 @@ async function newPage(context) {
 }
 
 /** A conversation in a page, with the methods that the disturbances use. */
-async function begin(page, options = {}) {
-  await page.evaluate(async (options) => {
+async function begin(page, options = {}, names = undefined) {
+  await page.evaluate(async ([options, names]) => {
     const { connect } = await import('/client.js');
     const { Conversation } = await import('/test/conversation.mjs');
-    window.talk = new Conversation(connect, '/ws', options);
+    window.talk = new Conversation(connect, '/ws', options, names);
     await window.talk.begin();
-  }, options);
+  }, [options, names]);
   return {
     counts: () => page.evaluate(() => window.talk.counts),
     reconnect: () => page.evaluate(() => window.talk.talkers.forEach(({ client }) => client.reconnect())),
@@ -66,7 +66,7 @@ const scenarios = {
   async cut() {
     for (const transport of ['websocket', 'sse', 'poll']) {
       const talk = await begin(await newPage(await newContext()), { transports: [transport] });
-      await cut(talk, proxy, proxy.cuts + 25);
+      await cut(talk, proxy, proxy.cuts + 15);
       await endWell(talk);
     }
   },
@@ -85,7 +85,7 @@ const scenarios = {
       await progress(talk);
     }
     const handshakes = proxy.webSockets;
-    const again = await begin(await newPage(context));
+    const again = await begin(await newPage(context), {}, ['Cora', 'Dan']);
     assert.ok((await again.counts()).every(({ transport }) => transport === 'poll'));
     assert.equal(proxy.webSockets, handshakes, 'a transport that does not work was tried first');
     await endWell(again);

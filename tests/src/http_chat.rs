@@ -1,6 +1,6 @@
 //! People in the chat without a WebSocket: one who hears by an event stream, and one who polls.
 
-use std::net::SocketAddr;
+use std::io;
 
 use serde_json::Value;
 
@@ -75,7 +75,6 @@ impl StreamChatter {
 /// One who polls.
 #[derive(Debug)]
 pub struct PollChatter {
-    address: SocketAddr,
     /// The connection below.
     pub http: HttpConnection,
     /// What each poll says, beside where it goes on.
@@ -89,9 +88,14 @@ impl PollChatter {
     #[must_use]
     #[track_caller]
     pub fn new(server: &Server, query: &str) -> Self {
+        Self::over(Wire::open(server.address()), query)
+    }
+
+    /// The same over a connection made before.
+    #[must_use]
+    pub fn over(wire: Wire, query: &str) -> Self {
         Self {
-            address: server.address(),
-            http: HttpConnection::open(server.address()),
+            http: HttpConnection { wire },
             query: query.to_owned(),
             position: None,
         }
@@ -99,30 +103,57 @@ impl PollChatter {
 
     /// Goes on over another connection.
     #[track_caller]
-    pub fn reconnect(&mut self) {
-        self.http = HttpConnection::open(self.address);
+    pub fn reconnect(&mut self, server: &Server) {
+        self.http = HttpConnection::open(server.address());
     }
 
     /// Asks, and does not wait for the answer.
     #[track_caller]
     pub fn ask(&mut self, seconds: u32) {
+        self.try_ask(seconds).expect("the server takes a request");
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    ///
+    /// When the server has closed the connection.
+    pub fn try_ask(&mut self, seconds: u32) -> io::Result<()> {
         let since = self.position.as_ref();
         let since = since.map_or_else(String::new, |since| format!("&since={since}"));
-        let target = format!("/poll?{}{since}&timeout={seconds}", self.query);
-        self.http.request("GET", &target, "");
+        let request = format!(
+            "GET /poll?{}{since}&timeout={seconds} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            self.query
+        );
+        self.http.wire.try_send(request.as_bytes())
     }
 
     /// The answer: messages, the `welcome` first.
     #[track_caller]
     pub fn answer(&mut self) -> Vec<Value> {
-        let response = self.http.response();
+        self.answer_if_any()
+            .unwrap_or_else(|end| panic!("an answer was due, but the connection ended: {end:?}"))
+    }
+
+    /// The same, or how the connection ended before that.
+    ///
+    /// # Errors
+    ///
+    /// How the connection ended, if it did.
+    ///
+    /// # Panics
+    ///
+    /// When it is no answer to a poll.
+    #[track_caller]
+    pub fn answer_if_any(&mut self) -> Result<Vec<Value>, End> {
+        let response = self.http.response_if_any()?;
         assert_eq!(response.status, 200, "{response:?}");
         let answer = response.json();
         let position = answer["position"].as_str().expect("a position");
         self.position = Some(position.to_owned());
         let messages = answer["messages"].as_array().expect("a list").clone();
         assert_eq!(messages[0]["type"], "welcome", "{answer}");
-        messages
+        Ok(messages)
     }
 
     /// Asks and waits for the answer.

@@ -98,3 +98,17 @@ fn hello_gives_a_guest_its_name() {
         "the new name is the address"
     );
 }
+
+#[test]
+fn a_fresh_token_alone_moves_nobody_into_rooms() {
+    let server = Server::start();
+    let mut older = Chatter::connect(&server, "userId=alice&session=s&room=lobby");
+    older.hear_of("joined");
+    let mut newer = Chatter::connect(&server, "userId=alice&session=s");
+    assert_eq!(older.hear_close(), Some(4003));
+    newer.send(&json!({"type": "hello", "token": "header.claims.signature"}));
+    newer.hear_of("welcome");
+    assert_eq!(newer.everything_until_heartbeat(), [] as [Value; 0]);
+    newer.send(&json!({"type": "hello", "session": "s"}));
+    assert_eq!(newer.hear_of("joined")["roomId"], "lobby");
+}

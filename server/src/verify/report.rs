@@ -1,11 +1,7 @@
-//! What `tidewire verify` shows: its progress on stderr, as a bar on a terminal and as lines elsewhere; the table and the verdict
-//! at the end.
+//! What `tidewire verify` shows at the end: the table and the verdict.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _, stderr};
-use std::time::{Duration, Instant};
-
-use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
 
 use super::latency::Latencies;
 use super::verdict::{Findings, Kind};
@@ -23,70 +19,6 @@ pub(super) struct Counts {
     pub(super) history: u64,
     /// From the first sending to the ack, also where the server was away between.
     pub(super) latencies: Latencies,
-}
-
-/// The steps of a whole bar.
-const STEPS: u64 = 1000;
-
-/// How often a bar is drawn, and a line is written.
-const BAR_EVERY: Duration = Duration::from_millis(100);
-const LINE_EVERY: Duration = Duration::from_secs(5);
-
-/// Shows how far the run is.
-#[derive(Debug)]
-pub(super) struct Progress {
-    /// On a terminal.
-    bar: Option<ProgressBar>,
-    shown_at: Option<Instant>,
-}
-
-impl Progress {
-    pub(super) fn new() -> Self {
-        let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(STEPS);
-            let style = ProgressStyle::with_template("{bar:24.cyan/dim} {wide_msg}");
-            // The template is a constant, and right; without it the bar only looks otherwise.
-            if let Ok(style) = style {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self {
-            bar,
-            shown_at: None,
-        }
-    }
-
-    /// Shows that `share` of the load is done, and the line that `line` makes, if it is time for it.
-    pub(super) fn show(&mut self, now: Instant, share: f64, line: impl FnOnce() -> String) {
-        let every = if self.bar.is_some() {
-            BAR_EVERY
-        } else {
-            LINE_EVERY
-        };
-        let since = *self.shown_at.get_or_insert(now);
-        if now.duration_since(since) < every {
-            return;
-        }
-        self.shown_at = Some(now);
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position((share.clamp(0.0, 1.0) * STEPS as f64) as u64);
-                bar.set_message(line());
-            }
-            // Nobody who listens is no reason not to go on.
-            None => {
-                let _ = writeln!(stderr(), "{}", line());
-            }
-        }
-    }
-
-    /// Takes the bar away.
-    pub(super) fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// The verdict as a sentence.

@@ -17,11 +17,12 @@ use super::checker::Checker;
 use super::error::VerifyError;
 use super::load::{Load, Publisher};
 use super::options::Options;
-use super::report::{Counts, Progress, table, verdict};
+use super::report::{Counts, table, verdict};
 use super::stamp::Stamp;
 use crate::client::{Address, Begin, Chat, Content, Entry, Identity, News};
 use crate::clock::Now;
 use crate::log::Position;
+use crate::progress::Progress;
 use crate::tools::terminal::Palette;
 
 /// Bytes that a client reads in a turn.
@@ -38,6 +39,9 @@ const RETRY_MAX: Duration = Duration::from_millis(500);
 
 /// The longest that the loop waits for anything.
 const TURN_MAX: Duration = Duration::from_millis(50);
+
+/// How often a line of progress is written where there is no terminal for a bar.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// A half-open connection is given up after twice this.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
@@ -133,7 +137,7 @@ impl<'a> Run<'a> {
                 options.history_entries,
             ),
             counts: Counts::default(),
-            progress: Progress::new(),
+            progress: Progress::new(Some(LINE_EVERY)),
             begin: now,
             loaded: None,
             heard_at: now,

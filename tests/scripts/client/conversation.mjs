@@ -5,13 +5,15 @@ const ROOM = 'harbour';
 /** Messages that may be unacknowledged at once: below what a client keeps. */
 const AHEAD_MAX = 40;
 
-/** A conversation of Ada and Ben: in a room, in private and by broadcast. */
+/** Between two messages of one of them. */
+const PAUSE_MS = 10;
+
+/** A conversation of two: in a room, in private and by broadcast. */
 export class Conversation {
-  /** `connect` and `options` as the client has them; `pauseMs` is between two messages of one of them. */
-  constructor(connect, url, options = {}, pauseMs = 10) {
-    this.pauseMs = pauseMs;
+  /** `connect` and `options` as the client has them. */
+  constructor(connect, url, options = {}, names = ['Ada', 'Ben']) {
     this.isOver = false;
-    this.talkers = ['Ada', 'Ben'].map((name) => new Talker(connect, url, name, options));
+    this.talkers = names.map((name) => new Talker(connect, url, name, options));
   }
 
   async begin() {
@@ -23,8 +25,8 @@ export class Conversation {
   async #talk(talker, other) {
     for (let n = 1; !this.isOver; n += 1) {
       talker.say(n, other.name);
-      await pause(this.pauseMs);
-      while (talker.waiting.size > AHEAD_MAX) await pause(this.pauseMs);
+      await pause(PAUSE_MS);
+      while (talker.waiting.size > AHEAD_MAX) await pause(PAUSE_MS);
     }
   }
 

@@ -44,7 +44,7 @@ export async function kill(talk, times) {
 
 /** Every connection is cut after some random bytes, until that has happened so often. */
 export async function cut(talk, proxy, times) {
-  proxy.cutAfter = 4_000;
+  proxy.cutAfter = 16_000;
   proxy.cutAll();
   while (proxy.cuts < times) {
     await pause(100);

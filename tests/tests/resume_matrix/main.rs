@@ -2,6 +2,7 @@
 //! a position is shown exactly what is behind it, or a gap that names exactly what is gone, and then what comes.
 
 mod cell;
+mod chat_reader;
 mod reader;
 
 use std::time::Duration;
@@ -90,7 +91,7 @@ fn after_a_loss_during_the_join() {
 
 #[test]
 fn after_being_replaced() {
-    // Sessions are of WebSockets: event streams and polls of the same reader do not know of each other.
+    // Who only reads has no session; how those of the chat change transports is in `chat_across_transports.rs`.
     let server = start(&[]);
     let mut cells = Cell::all(server.address());
     cells.retain(|cell| cell.transport == Transport::WebSocket);

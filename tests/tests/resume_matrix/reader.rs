@@ -6,7 +6,9 @@ use std::fmt;
 use serde_json::{Value, json};
 use tidewire_tests::http::HttpConnection;
 use tidewire_tests::wire::{End, Wire};
-use tidewire_tests::{Chatter, Client, EventStream, Frame, Message};
+use tidewire_tests::{Chatter, Client, EventStream, Frame, Message, StreamChatter};
+
+use crate::chat_reader::ChatPoll;
 
 /// A way to read a room, and to say where one was when one comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub(crate) enum Transport {
     EventStreamLastId,
     /// One poll after the other, over one connection.
     LongPoll,
+    /// An event stream that is in the chat.
+    ChatStream,
+    /// Polls that are in the chat.
+    ChatPoll,
 }
 
 /// A place in a room.
@@ -43,7 +49,7 @@ pub(crate) enum Heard {
         to: Position,
         reason: String,
     },
-    /// It has come as far as the room has. Only WebSockets are told whether that was without a gap.
+    /// It has come as far as the room has. Only WebSockets and streams of the chat are told whether that was without a gap.
     Head {
         at: Position,
         recovered: Option<bool>,
@@ -67,12 +73,14 @@ pub(crate) trait Reader: fmt::Debug + Send {
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::WebSocket,
         Self::WebSocketJoin,
         Self::EventStream,
         Self::EventStreamLastId,
         Self::LongPoll,
+        Self::ChatStream,
+        Self::ChatPoll,
     ];
 
     /// Begins to read a room over a connection: behind a position, or from now on.
@@ -106,18 +114,29 @@ impl Transport {
                 Box::new(EventStream::open_over(wire, &target, &headers))
             }
             Self::LongPoll => Box::new(LongPoll::open(wire, room, since)),
+            Self::ChatStream => {
+                let query = format!("userId=reader&session={room}&{query}");
+                Box::new(StreamChatter::connect_over(wire, &query))
+            }
+            Self::ChatPoll => {
+                let query = format!("userId=reader&session={room}&room={room}");
+                Box::new(ChatPoll::open(wire, &query, room, since))
+            }
         }
     }
 
     /// Whether it is sent to for as long as it is there, so that it can be too slow for what comes. A poll is sent one answer,
     /// of a page at most, and then nothing until it asks again.
     pub(crate) fn can_be_slow(self) -> bool {
-        self != Self::LongPoll
+        !matches!(self, Self::LongPoll | Self::ChatPoll)
     }
 
-    /// Whether it is told why it is lost.
+    /// Whether it is told why it is lost. A poll of the chat is, too, if it waits for an answer just then.
     pub(crate) fn is_told_why(self) -> bool {
-        matches!(self, Self::WebSocket | Self::WebSocketJoin)
+        matches!(
+            self,
+            Self::WebSocket | Self::WebSocketJoin | Self::ChatStream
+        )
     }
 }
 
@@ -261,7 +280,7 @@ impl Reader for LongPoll {
 impl Heard {
     /// What a message of the server says about the room; who comes and goes is nothing of that.
     #[track_caller]
-    fn of(message: &Value) -> Option<Self> {
+    pub(crate) fn of(message: &Value) -> Option<Self> {
         let text = |name: &str| message[name].as_str().expect("a string").to_owned();
         Some(match message["type"].as_str() {
             Some("room_msg") => Self::Entry {
@@ -280,17 +299,17 @@ impl Heard {
                 at: Position::of(&message["position"]),
                 recovered: Some(message["recovered"].as_bool().expect("a boolean")),
             },
-            Some("system" | "reconnect") => return None,
+            Some("system" | "reconnect" | "welcome") => return None,
             _ => panic!("a reader is not told this: {message}"),
         })
     }
 
-    fn head(at: Position) -> Self {
+    pub(crate) fn head(at: Position) -> Self {
         let recovered = None;
         Self::Head { at, recovered }
     }
 
-    fn lost() -> Self {
+    pub(crate) fn lost() -> Self {
         let why = String::new();
         Self::Lost { why }
     }
@@ -306,7 +325,7 @@ impl Heard {
 
 impl Position {
     #[track_caller]
-    fn of(token: &Value) -> Self {
+    pub(crate) fn of(token: &Value) -> Self {
         let parts = token.as_str().and_then(|token| token.split_once('-'));
         let (epoch, offset) = parts.unwrap_or_else(|| panic!("a position, not {token}"));
         Self {

@@ -18,11 +18,14 @@ struct Ban {
 /// test starts the time of the connections it makes.
 const CLOCK: &[&str] = &["server/src/clock.rs", "protocol/src/fuzzing/mod.rs"];
 
-/// The server's sockets, and those of the client that `tidewire verify` loads a server with.
+/// The server's sockets, and those of the clients that `tidewire verify` and `tidewire bench` load a server with.
 const SOCKETS: &[&str] = &[
     "server/src/net/",
     "server/src/client/",
     "server/src/verify/run.rs",
+    "server/src/load/run.rs",
+    "server/src/load/run/peers.rs",
+    "server/src/load/alarm.rs",
 ];
 
 /// The loops that read the time where a turn begins, and `main` for commands that have no loop.
@@ -30,6 +33,7 @@ const LOOPS: &[&str] = &[
     "server/src/net/",
     "server/src/client/driver.rs",
     "server/src/verify/run.rs",
+    "server/src/load/run.rs",
     "server/src/main.rs",
 ];
 
@@ -79,11 +83,19 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer {
         name: "transport",
-        not: &["net", "client", "verify", "tools"],
+        not: &["net", "client", "verify", "tools", "load"],
     },
     Layer {
         name: "log",
-        not: &["net", "transport", "chat", "client", "verify", "tools"],
+        not: &[
+            "net",
+            "transport",
+            "chat",
+            "client",
+            "verify",
+            "tools",
+            "load",
+        ],
     },
     Layer {
         name: "files",
@@ -91,12 +103,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "chat",
-        not: &["net", "transport", "client", "verify", "tools"],
+        not: &["net", "transport", "client", "verify", "tools", "load"],
     },
     // The client shares no code with the server but positions: a mistake that both made would not be seen.
     Layer {
         name: "client",
-        not: &["net", "transport", "chat", "verify", "tools"],
+        not: &["net", "transport", "chat", "verify", "tools", "load"],
     },
 ];
 

@@ -87,6 +87,7 @@ impl Hub {
             return Ok(());
         };
         let (old_user, old_session) = (member.user.clone(), member.session.get());
+        let says_who = user.is_some() || session.is_some();
         let user = match user {
             Some(name) => UserName::new(name).map_err(|error| bad_name("user", error))?,
             None => old_user.clone(),
@@ -95,7 +96,11 @@ impl Hub {
             Some(name) => Session::new(name).map_err(|error| bad_name("session", error))?,
             None => old_session.clone(),
         };
-        let mut places = self.earlier.remove(&conn).unwrap_or_default();
+        // Who only shows a fresh token stays where it is.
+        let mut places = Vec::new();
+        if says_who {
+            places = self.earlier.remove(&conn).unwrap_or_default();
+        }
         if (&user, &session) != (&old_user, &old_session) {
             if user != old_user {
                 self.rename_in_rooms(conn, &old_user, &user);

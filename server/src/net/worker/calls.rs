@@ -10,8 +10,7 @@ use crate::log::{Draft, Request};
 use crate::net::conn::State;
 use crate::net::files::{Done, Job};
 use crate::transport::{
-    Call, Download, Event, History, Http, Publish, Response, Turn, Upload, done, file_problem,
-    uploaded,
+    Call, Download, Event, History, Http, Publish, Response, Turn, Upload, file_problem, uploaded,
 };
 
 /// What is read of a file at once.
@@ -66,10 +65,7 @@ impl Worker {
             Call::Poll(subscription, time) => self.begin_poll(id, subscription, time),
             Call::ChatEvents(joiner) => self.begin_chat_events(id, joiner),
             Call::ChatPoll(joiner, time) => self.begin_chat_poll(id, joiner, time),
-            Call::Typing(room, user) => {
-                self.tell_typing(room, user);
-                self.respond(id, &done());
-            }
+            Call::Typing(room, user) => self.tell_typing(id, room, user),
             Call::Upload(Upload(meta)) => {
                 self.files.ask(id, Job::Begin(meta.clone()));
                 self.transfers.insert(id, Transfer::Upload(meta));

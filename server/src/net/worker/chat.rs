@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::ids::{ConnId, LogName, RoomName, UserName};
 use crate::log::Position;
 use crate::net::receipt::Progress;
-use crate::transport::{Publish, members, rooms};
+use crate::transport::{Publish, done, members, rooms};
 
 /// Rooms that are listed, the largest first.
 const ROOMS_LISTED_MAX: usize = 1000;
@@ -153,13 +153,14 @@ impl Worker {
     // ---- calls ----
 
     /// Tells those in a room that somebody who is heard over HTTP is typing.
-    pub(super) fn tell_typing(&mut self, room: RoomName, user: UserName) {
+    pub(super) fn tell_typing(&mut self, id: ConnId, room: RoomName, user: UserName) {
         match &mut self.chat {
             Chat::Here(hub) => {
                 hub.typing_in(room, &user);
                 self.run_effects();
+                self.answer(id, done());
             }
-            Chat::There(_) => self.peers.tell_home(Said::Typing(room, user)),
+            Chat::There(_) => self.peers.tell_home(Said::Typing(id, room, user)),
         }
     }
 
@@ -223,7 +224,7 @@ impl Worker {
             }
             Said::Gone(conn) => self.end_chat(conn),
             Said::Lingers(conn) => self.linger(conn),
-            Said::Typing(room, user) => self.tell_typing(room, user),
+            Said::Typing(conn, room, user) => self.tell_typing(conn, room, user),
             Said::AtHead(follow, position, whole) => {
                 self.note_at_head(follow, position, whole);
                 self.run_effects();

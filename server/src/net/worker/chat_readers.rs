@@ -118,6 +118,9 @@ impl Worker {
 
     pub(super) fn begin_chat_events(&mut self, id: ConnId, joiner: Joiner) {
         self.respond(id, &event_stream());
+        if self.is_gone(id) {
+            return self.end_stream(id);
+        }
         // Who asks only for the head is not here to stay.
         if self.with_http(id, |http, _| http.is_calling()) == Some(true) {
             self.begin_chat_reader(id, joiner, None);
@@ -125,10 +128,20 @@ impl Worker {
     }
 
     pub(super) fn begin_chat_poll(&mut self, id: ConnId, joiner: Joiner, time: Duration) {
+        if self.is_gone(id) {
+            let since = joiner.since.as_deref().unwrap_or_default();
+            return self.respond(id, &chat_polled(&[], since));
+        }
         let poll = ChatPoll::new(&joiner, self.now.instant + time);
         self.with_http(id, |http, _| http.wait_longer(time));
         self.begin_chat_reader(id, joiner, Some(poll));
         self.note_behind(id);
+    }
+
+    /// Whether the client went before its request was read. It may be back elsewhere: its session is not to be taken from it.
+    fn is_gone(&mut self, id: ConnId) -> bool {
+        let conn = self.table.get_mut(id);
+        conn.is_none_or(|conn| conn.read_closed)
     }
 
     fn begin_chat_reader(&mut self, id: ConnId, joiner: Joiner, poll: Option<ChatPoll>) {

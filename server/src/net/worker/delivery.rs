@@ -394,7 +394,7 @@ impl Worker {
     }
 
     /// Ends an event stream: an `EventSource` comes back by itself, and says where it was.
-    fn end_stream(&mut self, id: ConnId) {
+    pub(super) fn end_stream(&mut self, id: ConnId) {
         self.with_http(id, |http, turn| http.end_stream(turn));
         self.forget_call_if_over(id);
         self.mark_dirty(id);

@@ -73,7 +73,7 @@ pub(in crate::net) enum Said {
     /// It is gone, and its session comes back in a moment.
     Lingers(ConnId),
     /// Somebody who is heard over HTTP is typing.
-    Typing(RoomName, UserName),
+    Typing(ConnId, RoomName, UserName),
     /// It has been shown everything up to here, and is to be told that it has joined.
     AtHead(Box<Follow>, Position, bool),
     /// What it was given up to here has arrived.

@@ -73,6 +73,7 @@ pub(crate) fn chat_polled(texts: &[String], position: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::HubConfig;
 
     fn asked(query: &[(&str, &str)]) -> Result<Option<Joiner>, &'static str> {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -102,6 +103,16 @@ mod tests {
         }
         let many = [&[("room", "a"); 129][..], &[("session", "s")]].concat();
         assert_eq!(asked(&many), Err("too_many_rooms"));
+    }
+
+    #[test]
+    fn all_rooms_that_may_be_named_are_joined() {
+        let max = HubConfig::default().rooms_per_connection_max;
+        assert_eq!(
+            max,
+            super::super::readers::ROOMS_MAX,
+            "a poll waits for them"
+        );
     }
 
     #[test]

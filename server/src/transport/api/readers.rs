@@ -84,12 +84,15 @@ pub(super) fn history(target: &Target, _: &Request<'_>) -> Result<Call, Problem>
 /// `/api/users/{user}/messages`: nobody else's.
 pub(super) fn private_history(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
     let user = UserName::new(&target.name).map_err(|error| bad_name("The user", error))?;
-    let reader = target.value("userId").unwrap_or_default();
-    if reader != user.as_str() {
+    let reader = target.value("userId").filter(|name| !name.is_empty());
+    let reader = reader.map(UserName::new).transpose();
+    let reader = reader.map_err(|error| bad_name("\"userId\"", error))?;
+    let call = history_of(user.log(), target)?;
+    if reader.as_ref() != Some(&user) {
         let message = "These are the private messages of somebody else.";
         return Err(Problem::new(403, "forbidden", message));
     }
-    history_of(user.log(), target)
+    Ok(call)
 }
 
 /// `/api/broadcast`.

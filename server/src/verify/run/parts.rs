@@ -128,15 +128,16 @@ impl Run<'_> {
             (None, Part::Load) => counts.acks as f64 / f64::from(self.options.messages),
             (Some(time), Part::Load) => now.duration_since(self.begin).div_duration_f64(time),
         };
-        self.progress.show(now, share, || {
-            format!(
+        self.progress.show(now, || {
+            let line = format!(
                 "{what}: {} acknowledged{goal}, {} violations, {} delivered, {} reconnects, {} read",
                 grouped(counts.acks),
                 grouped(checker.found().total()),
                 grouped(counts.deliveries),
                 grouped(counts.reconnects),
                 grouped(counts.history),
-            )
+            );
+            (share, line)
         });
     }
 }
