@@ -6,7 +6,8 @@ use tidewire_tests::Directory;
 use tidewire_tests::command::run;
 
 /// Every command that people are to find.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
+    "bench",
     "serve",
     "log",
     "verify",
