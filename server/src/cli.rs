@@ -14,7 +14,11 @@ use crate::config::values::{long_time, size, time};
 use crate::config::{Compression, Config, ConfigFile, Origin};
 use crate::load;
 use crate::log::{Retention, Rule};
+use crate::tools::chat::Chat;
 use crate::tools::log::Log;
+use crate::tools::pages::{Completions, Manual};
+use crate::tools::tail::Tail;
+use crate::tools::token::Token;
 use crate::verify;
 
 /// A chat and real-time messaging server that speaks WebSocket.
@@ -41,6 +45,11 @@ enum Command {
     Log(Log),
     /// Prove that a running server loses, doubles and reorders nothing
     Verify(verify::Options),
+    Chat(Chat),
+    Tail(Tail),
+    Token(Token),
+    Completions(Completions),
+    Man(Manual),
     /// Load a server and tell how long its answers took
     Bench(load::Options),
 }
@@ -154,6 +163,16 @@ pub enum Task {
     Log(Log),
     /// Check a running server.
     Verify(verify::Options),
+    /// Talk in a room.
+    Chat(Chat),
+    /// Print what is said in rooms.
+    Tail(Tail),
+    /// Make a token.
+    Token(Token),
+    /// Print a script for a shell.
+    Completions(Completions),
+    /// Print the manual.
+    Man(Manual),
     /// Load a running server.
     Bench(load::Plan),
 }
@@ -171,6 +190,11 @@ impl Cli {
         let serve = match cli.command {
             Some(Command::Log(log)) => return Ok(Task::Log(log)),
             Some(Command::Verify(options)) => return Ok(Task::Verify(options)),
+            Some(Command::Chat(chat)) => return Ok(Task::Chat(chat)),
+            Some(Command::Tail(tail)) => return Ok(Task::Tail(tail)),
+            Some(Command::Token(token)) => return Ok(Task::Token(token)),
+            Some(Command::Completions(shell)) => return Ok(Task::Completions(shell)),
+            Some(Command::Man(manual)) => return Ok(Task::Man(manual)),
             Some(Command::Bench(options)) => return load::Plan::new(options).map(Task::Bench),
             Some(Command::Serve(serve)) => serve,
             None => cli.serve,

@@ -1,23 +1,36 @@
-//! The `tidewire` binary: reads the command line, starts the server, and says in one sentence what went wrong.
+//! The `tidewire` binary: reads the command line, does what it says, and tells in one sentence what went wrong.
 
-use std::io::Write as _;
+use std::error::Error;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use tidewire::cli::{Cli, Task};
 use tidewire::clock::Now;
 use tidewire::config::Config;
 use tidewire::load;
 use tidewire::net::Server;
-use tidewire::tools::log::Log;
+use tidewire::tools::Usage;
 use tidewire::verify;
+
+type Outcome = Result<bool, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
     let task = Cli::task_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let outcome = match task {
         Task::Serve(config) => serve(&config).map(|()| true),
-        Task::Log(log) => look(&log),
+        Task::Log(log) => print(|out| log.run(out, Now::read().unix_ms)),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
+        Task::Chat(chat) => chat.run(),
+        Task::Tail(tail) => tail.run(),
+        Task::Token(token) => token
+            .make(Now::read().unix_ms)
+            .and_then(|token| print(|out| Ok(writeln!(out, "{token}").map(|()| true)?))),
+        Task::Completions(shell) => {
+            print(|out| Ok(shell.run(&mut Cli::command(), out).map(|()| true)?))
+        }
+        Task::Man(manual) => print(|out| Ok(manual.run(Cli::command(), out).map(|()| true)?)),
         Task::Bench(plan) => load::run(&plan).map(|()| true).map_err(Into::into),
     };
     match outcome {
@@ -26,27 +39,39 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("tidewire: {error}");
-            ExitCode::FAILURE
+            let is_usage = error.is::<Usage>();
+            if is_usage {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
 
 /// Writes to standard output; whoever reads it may stop, as `head` does.
-fn look(log: &Log) -> Result<bool, Box<dyn std::error::Error>> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let is_well = log.run(&mut out, Now::read().unix_ms)?;
-    out.flush()?;
-    Ok(is_well)
+fn print(write: impl FnOnce(&mut dyn Write) -> Outcome) -> Outcome {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let outcome = write(&mut out).and_then(|is_well| Ok(out.flush().map(|()| is_well)?));
+    match outcome {
+        Err(error) if is_left(&*error) => Ok(true),
+        outcome => outcome,
+    }
 }
 
-fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+fn is_left(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     let server = Server::start(config)?;
     if let (Some(recovery), Some(data)) = (server.recovery(), &config.data) {
         eprintln!("tidewire: opened {}: {recovery}", data.display());
     }
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
-        std::io::stdout(),
+        io::stdout(),
         "tidewire listening on http://{}",
         server.local_address()?
     );

@@ -7,6 +7,7 @@
 
 pub mod browser;
 pub mod chat;
+pub mod command;
 pub mod directory;
 pub mod event_stream;
 pub mod example;
@@ -21,6 +22,7 @@ pub mod websocket;
 pub mod wire;
 
 pub use chat::Chatter;
+pub use command::Running;
 pub use directory::Directory;
 pub use event_stream::EventStream;
 pub use example::Example;

@@ -101,6 +101,15 @@ impl Script {
         }
     }
 
+    /// Waits for the next line that the script writes to stdout.
+    #[track_caller]
+    pub fn next_line(&mut self) -> String {
+        match self.lines.recv_timeout(LINE_PATIENCE) {
+            Ok(line) => line,
+            Err(reason) => panic!("the script is silent ({reason}):\n{}", self.transcript()),
+        }
+    }
+
     /// Waits until the script writes this line to stdout; `false` if it ends without.
     #[track_caller]
     pub fn says_before_its_end(&mut self, awaited: &str) -> bool {

@@ -13,13 +13,19 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// When it does not within [`PATIENCE`]; `what` says what was waited for.
 #[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(holds(condition), "waited {PATIENCE:?} in vain until {what}");
+}
+
+/// Waits until `condition` holds; whether it did within [`PATIENCE`].
+#[must_use]
+pub fn holds(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(
-            Instant::now() < deadline,
-            "waited {PATIENCE:?} in vain until {what}"
-        );
+        if Instant::now() >= deadline {
+            return false;
+        }
         sleep(Duration::from_millis(10));
     }
+    true
 }

@@ -88,13 +88,23 @@ impl Address {
     /// # Errors
     /// There is none.
     pub fn resolve(&self) -> io::Result<SocketAddr> {
+        Ok(self.resolve_all()?[0])
+    }
+
+    /// Asks the system for all addresses, at least one: `localhost` may have two, of which a server listens on one.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn resolve_all(&self) -> io::Result<Vec<SocketAddr>> {
         let (name, port) = split_port(&self.host);
         let name = name.trim_start_matches('[').trim_end_matches(']');
         let port = port.map_or(Ok(80), str::parse).unwrap_or_default();
-        let mut found = (name, port).to_socket_addrs()?;
-        found
-            .next()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+        let found: Vec<_> = (name, port).to_socket_addrs()?.collect();
+        if found.is_empty() {
+            let why = "the name has no address";
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        }
+        Ok(found)
     }
 }
 

@@ -8,6 +8,8 @@
 //! On every welcome it joins its rooms behind what it has seen of them and sends again what was not acknowledged, in the
 //! order of the numbers.
 
+mod hearing;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -15,28 +17,33 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use tidewire_protocol::{CloseCode, Config};
 
 use super::address::Address;
 use super::backoff::Backoff;
-use super::message::Heard;
 use super::news::{Cut, News};
+use super::rooms::{Begin, Rooms, escaped};
 use super::socket::{End, Socket};
 use crate::log::{Position, Positions};
+
+/// The log of what goes to everybody.
+const BROADCASTS: &str = "*";
+
+/// How long a client waits that was refused a room for the rate of its requests.
+const DENIED_WAIT: Duration = Duration::from_millis(500);
 
 /// Who the client is, and where it goes.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The user.
-    pub user: String,
+    /// The user; a guest without.
+    pub user: Option<String>,
     /// The session: with the numbers of its messages, what makes sending twice harmless.
     pub session: String,
     /// The server, as it is called.
     pub address: Address,
-    /// The server, as it is found.
-    pub to: SocketAddr,
+    /// The server, as it is found: tried in turn.
+    pub to: Vec<SocketAddr>,
 }
 
 /// A client in some rooms.
@@ -45,23 +52,31 @@ pub struct Chat {
     identity: Identity,
     token: Token,
     config: Arc<Config>,
-    rooms: Vec<Room>,
+    rooms: Rooms,
+    /// Where it is in the broadcasts, if it is to miss none.
+    broadcasts: Broadcasts,
     /// Not acknowledged, by rising number.
     pending: VecDeque<Pending>,
     socket: Option<Socket>,
     /// How rooms are joined on this socket.
     greeting: Greeting,
+    /// Every second socket resumes by its address.
+    takes_turns: bool,
     /// The welcome has come.
     is_welcome: bool,
     /// ... and was answered.
     is_open: bool,
+    /// A request was refused for their rate.
+    is_denied: bool,
+    /// When rooms are asked for again after that.
+    greet_at: Option<Instant>,
     retry_at: Option<Instant>,
     backoff: Backoff,
     is_slow: bool,
-    /// It joins its rooms.
-    is_follower: bool,
     /// Counts the sockets.
     life: u32,
+    /// Which of the server's addresses is tried next.
+    next_to: usize,
     news: VecDeque<News>,
 }
 
@@ -73,11 +88,14 @@ enum Greeting {
     Address,
 }
 
-#[derive(Debug)]
-struct Room {
-    name: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Broadcasts {
+    /// They come while it is there.
+    Unminded,
+    /// It goes on behind what it saw, once it has asked where they are.
+    Asking,
     /// Everything up to here was seen.
-    position: Option<Position>,
+    At(Position),
 }
 
 #[derive(Debug)]
@@ -91,38 +109,66 @@ impl Chat {
     #[must_use]
     pub fn new(
         identity: Identity,
-        rooms: &[String],
         token: Token,
         config: Arc<Config>,
         wait_max: Duration,
         seed: u64,
     ) -> Self {
-        let room = |name: &String| Room {
-            name: name.clone(),
-            position: None,
-        };
         Self {
             identity,
             token,
             config,
-            rooms: rooms.iter().map(room).collect(),
+            rooms: Rooms::default(),
+            broadcasts: Broadcasts::Unminded,
             pending: VecDeque::new(),
             socket: None,
             greeting: Greeting::Messages,
+            takes_turns: false,
             is_welcome: false,
             is_open: false,
+            is_denied: false,
+            greet_at: None,
             retry_at: None,
             backoff: Backoff::new(wait_max, seed),
             is_slow: false,
-            is_follower: true,
             life: 0,
+            next_to: 0,
             news: VecDeque::new(),
         }
     }
 
+    /// Resumes with every second socket by its address instead of by messages, where all positions are known: a server has to
+    /// be right in both.
+    pub const fn resume_in_turns(&mut self) {
+        self.takes_turns = true;
+    }
+
+    /// Misses no broadcast while it has no socket.
+    pub const fn mind_broadcasts(&mut self) {
+        self.broadcasts = Broadcasts::Asking;
+    }
+
+    /// Follows a room, on this and further sockets; returns its place.
+    pub fn follow(&mut self, room: &str, begin: Begin) -> usize {
+        let index = self.rooms.follow(room, begin);
+        if self.is_open
+            && let Some(greeting) = self.rooms.greeting(index)
+        {
+            self.send(&greeting);
+        }
+        index
+    }
+
+    /// Follows a room no more.
+    pub fn leave(&mut self, room: usize) {
+        if let Some(text) = self.rooms.leave(room) {
+            self.send(&text);
+        }
+    }
+
     /// Joins no room from now on: its rooms are only names to ask the history of, and a gap is one in what it asked for.
-    pub const fn stay_out(&mut self) {
-        self.is_follower = false;
+    pub fn stay_out(&mut self) {
+        self.rooms.leave_all();
     }
 
     /// Makes this and further sockets ask the kernel for a small buffer, so that the server feels how slowly they are read; or
@@ -158,11 +204,19 @@ impl Chat {
         let Some(mut socket) = self.socket.take() else {
             return;
         };
-        let result = socket.pump(buffer, budget, now, |text| self.hear(text));
+        let mut heard = Vec::new();
+        let result = socket.pump(buffer, budget, now, |text| heard.extend(self.hear(text)));
         self.socket = Some(socket);
-        match result {
-            Ok(()) => self.greet_if_welcome(),
-            Err(end) => self.lose(end, now),
+        if let Err(end) = result {
+            return self.lose(end, now);
+        }
+        self.greet_if_welcome();
+        heard.iter().for_each(|answer| self.send(answer));
+        self.greet_again(now);
+        if let Some(socket) = &mut self.socket
+            && let Err(end) = socket.flush()
+        {
+            self.lose(end, now);
         }
     }
 
@@ -171,12 +225,20 @@ impl Chat {
         self.news.pop_front()
     }
 
+    /// Whether [`poll_news`](Self::poll_news) has some.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
     /// When [`pump`](Self::pump) is to be called even if nothing is ready.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.socket
+        let socket = self
+            .socket
             .as_ref()
-            .map_or(self.retry_at, Socket::poll_timeout)
+            .map_or(self.retry_at, Socket::poll_timeout);
+        [socket, self.greet_at].into_iter().flatten().min()
     }
 
     /// Whether it has been welcomed and can still send.
@@ -206,40 +268,67 @@ impl Chat {
     /// Everything up to here was seen of a room.
     #[must_use]
     pub fn position(&self, room: usize) -> Option<Position> {
-        self.rooms.get(room).and_then(|room| room.position)
+        self.rooms.position(room)
     }
 
     /// Says `content` in a room, now and on every further socket until it is acknowledged; numbers rise.
     pub fn say(&mut self, room: usize, seq: u64, content: &str) {
-        let Some(name) = self.rooms.get(room).map(|room| room.name.as_str()) else {
+        let Some(name) = self.rooms.name(room) else {
             return;
         };
         let message = json!({"type": "room_msg", "roomId": name, "content": content, "seq": seq});
-        let text = message.to_string();
-        self.send(&text);
-        self.pending.push_back(Pending { seq, text });
+        self.post(seq, message.to_string());
+    }
+
+    /// Says `content` to a user, as [`say`](Self::say) does in a room.
+    pub fn say_to(&mut self, user: &str, seq: u64, content: &str) {
+        let message =
+            json!({"type": "private_msg", "toUser": user, "content": content, "seq": seq});
+        self.post(seq, message.to_string());
     }
 
     /// Sends a refused message again.
     pub fn resend(&mut self, seq: u64) {
-        let found = self
-            .pending
-            .binary_search_by_key(&seq, |pending| pending.seq);
-        if let (Ok(index), true) = (found, self.is_open)
+        if let (Some(index), true) = (self.find_pending(seq), self.is_open)
             && let (Some(pending), Some(socket)) = (self.pending.get(index), &mut self.socket)
         {
             socket.send(&pending.text);
         }
     }
 
+    /// Sends a refused message never again.
+    pub fn forget(&mut self, seq: u64) {
+        if let Some(index) = self.find_pending(seq) {
+            self.pending.remove(index);
+        }
+    }
+
     /// Asks for the next page of a room's log behind `since`, or from its oldest entry.
     pub fn ask_history(&mut self, room: usize, since: Option<Position>) {
-        let Some(name) = self.rooms.get(room).map(|room| room.name.as_str()) else {
+        let Some(name) = self.rooms.name(room) else {
             return;
         };
         let since = since.map_or(String::new(), |since| since.to_string());
         let ask = json!({"type": "history", "roomId": name, "since": since, "limit": 1000});
         self.send(&ask.to_string());
+    }
+
+    /// Asks for the entries before a position.
+    pub fn ask_history_before(&mut self, room: usize, before: Position, count: u16) {
+        let Some(name) = self.rooms.name(room) else {
+            return;
+        };
+        // With an `id` a gap in the page is told apart from one in what is followed.
+        let ask = json!({"type": "history", "roomId": name, "before": before, "limit": count, "id": "before"});
+        self.send(&ask.to_string());
+    }
+
+    /// Asks who is in a room.
+    pub fn ask_presence(&mut self, room: usize) {
+        if let Some(name) = self.rooms.name(room) {
+            let ask = json!({"type": "presence", "roomId": name});
+            self.send(&ask.to_string());
+        }
     }
 
     /// Ends the socket; the client comes back on another one.
@@ -265,30 +354,29 @@ impl Chat {
             address,
             to,
         } = &self.identity;
-        let mut query = format!("userId={}&session={}", escaped(user), escaped(session));
-        let positions = self.positions_for_query();
-        self.greeting = Greeting::Messages;
-        if let Some(positions) = positions {
-            for room in &self.rooms {
-                query += &format!("&room={}", escaped(&room.name));
-            }
-            query += &format!("&since={}", escaped(&positions));
-            self.greeting = Greeting::Address;
+        let Some(to) = to.get(self.next_to % to.len().max(1)) else {
+            return Err(io::Error::other("the server has no address"));
+        };
+        let mut query = format!("session={}", escaped(session));
+        if let Some(user) = user {
+            query += &format!("&userId={}", escaped(user));
         }
+        (self.greeting, query) = match (self.rooms_for_query(), self.broadcasts) {
+            (Some(rooms), _) => (Greeting::Address, query + &rooms),
+            (None, Broadcasts::At(position)) => {
+                let since = Positions::encode([(BROADCASTS, position)]);
+                let query = query + &format!("&since={}", escaped(&since));
+                (Greeting::Messages, query)
+            }
+            (None, Broadcasts::Unminded | Broadcasts::Asking) => (Greeting::Messages, query),
+        };
         let config = Arc::clone(&self.config);
         Socket::connect(*to, address, &query, registry, self.token, config, now)
     }
 
-    /// Every second socket resumes by its address instead of by messages, where all positions are known: a server has to be
-    /// right in both.
-    fn positions_for_query(&self) -> Option<String> {
-        let of = |room: &Room| room.position.map(|position| (room.name.clone(), position));
-        let positions: Vec<_> = self.rooms.iter().map(of).collect::<Option<_>>()?;
-        let pairs = positions
-            .iter()
-            .map(|(name, position)| (name.as_str(), *position));
-        let is_turn = self.life % 2 == 1 && self.is_follower && !positions.is_empty();
-        is_turn.then(|| Positions::encode(pairs))
+    fn rooms_for_query(&self) -> Option<String> {
+        let is_turn = self.takes_turns && self.life % 2 == 1;
+        self.rooms.query().filter(|_| is_turn)
     }
 
     /// After the welcome: joins rooms, and sends again what was not acknowledged.
@@ -300,23 +388,44 @@ impl Chat {
         let Some(socket) = &mut self.socket else {
             return;
         };
-        if self.greeting == Greeting::Messages && self.is_follower {
-            for room in &self.rooms {
-                let since = room.position.map_or(String::new(), |at| at.to_string());
-                let join = json!({"type": "join_room", "roomId": room.name, "since": since});
-                socket.send(&join.to_string());
-            }
+        if self.greeting == Greeting::Messages {
+            self.rooms.greetings().for_each(|text| socket.send(&text));
+        }
+        if self.broadcasts == Broadcasts::Asking {
+            let ask = json!({"type": "history", "roomId": BROADCASTS, "limit": 1});
+            socket.send(&ask.to_string());
         }
         for pending in &self.pending {
             socket.send(&pending.text);
         }
     }
 
+    /// After a refusal: asks again for the rooms that it is not in.
+    fn greet_again(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_denied) {
+            self.greet_at.get_or_insert(now + DENIED_WAIT);
+        }
+        if self.greet_at.take_if(|at| *at <= now).is_some()
+            && let (Some(socket), true) = (&mut self.socket, self.is_open)
+        {
+            self.rooms.greetings().for_each(|text| socket.send(&text));
+        }
+    }
+
     fn lose(&mut self, end: End, now: Instant) {
+        // Where nobody welcomes, the server may be at another of its addresses.
+        self.next_to += usize::from(!self.is_open);
         self.socket = None;
         (self.is_open, self.is_welcome) = (false, false);
+        (self.is_denied, self.greet_at) = (false, None);
+        self.rooms.lost();
         self.retry_at = Some(now + self.backoff.next_wait());
         self.news.push_back(News::Lost(end));
+    }
+
+    fn post(&mut self, seq: u64, text: String) {
+        self.send(&text);
+        self.pending.push_back(Pending { seq, text });
     }
 
     fn send(&mut self, text: &str) {
@@ -327,139 +436,11 @@ impl Chat {
         }
     }
 
-    fn hear(&mut self, text: &str) {
-        let news = match Heard::parse(text) {
-            Some(Heard::Welcome) => return self.welcomed(),
-            Some(Heard::Other) => return,
-            // A gap in the private messages is none of the rooms'.
-            Some(Heard::Gap { room, .. }) if self.index_of(&room).is_none() => return,
-            Some(heard) => self.take(heard),
-            None => None,
-        };
-        match news {
-            Some(news) => self.news.push_back(news),
-            None => self.nonsense(text),
-        }
-    }
-
-    /// Notes what was heard; nothing where it is of a room that the client is not in.
-    fn take(&mut self, heard: Heard) -> Option<News> {
-        Some(match heard {
-            Heard::Ack {
-                seq,
-                room,
-                position,
-                dup,
-            } => {
-                self.acknowledged(seq, &room, position);
-                News::Ack {
-                    seq,
-                    room,
-                    position,
-                    dup,
-                }
-            }
-            Heard::Entry(entry) => {
-                let room = self.index_of(&entry.room)?;
-                self.seen(room, entry.position);
-                News::Entry(room, entry)
-            }
-            Heard::Joined { room, position } => {
-                let room = self.index_of(&room)?;
-                // An empty room has no entry that would say where it is.
-                self.seen(room, self.position(room).unwrap_or(position));
-                News::Joined(room, position)
-            }
-            Heard::Gap {
-                room,
-                from,
-                to,
-                reason,
-            } => {
-                let room = self.index_of(&room)?;
-                self.seen(room, to);
-                News::Gap {
-                    room,
-                    from,
-                    to,
-                    reason,
-                }
-            }
-            Heard::History {
-                room,
-                entries,
-                position,
-                more,
-            } => {
-                let room = self.index_of(&room)?;
-                News::History {
-                    room,
-                    entries,
-                    position,
-                    more,
-                }
-            }
-            Heard::Error {
-                code,
-                seq: Some(seq),
-                ..
-            } => News::Refused { seq, code },
-            Heard::Error {
-                message, seq: None, ..
-            } => News::Nonsense(message),
-            Heard::Welcome | Heard::Other => return None,
-        })
-    }
-
-    fn welcomed(&mut self) {
-        self.is_welcome = true;
-        self.backoff.reset();
-        self.news.push_back(News::Opened);
-        for (index, room) in self.rooms.iter().enumerate().filter(|_| self.is_follower) {
-            self.news.push_back(News::Following(index, room.position));
-        }
-    }
-
-    /// The acknowledgement is the sender's copy: where it is what comes next, the room was seen up to there.
-    fn acknowledged(&mut self, seq: u64, room: &str, position: Position) {
-        if let Ok(index) = self
-            .pending
+    fn find_pending(&self, seq: u64) -> Option<usize> {
+        self.pending
             .binary_search_by_key(&seq, |pending| pending.seq)
-        {
-            self.pending.remove(index);
-        }
-        let Some(room) = self
-            .index_of(room)
-            .and_then(|room| self.rooms.get_mut(room))
-        else {
-            return;
-        };
-        let follows = |seen: Position| {
-            seen.epoch == position.epoch && seen.offset.checked_add(1) == Some(position.offset)
-        };
-        if room.position.is_some_and(follows) {
-            room.position = Some(position);
-        }
+            .ok()
     }
-
-    fn seen(&mut self, room: usize, position: Position) {
-        if let Some(room) = self.rooms.get_mut(room) {
-            room.position = Some(position);
-        }
-    }
-
-    fn index_of(&self, name: &str) -> Option<usize> {
-        self.rooms.iter().position(|room| room.name == name)
-    }
-
-    fn nonsense(&mut self, text: &str) {
-        let shown = text.chars().take(200).collect();
-        self.news.push_back(News::Nonsense(shown));
-    }
-}
-
-fn escaped(text: &str) -> impl std::fmt::Display + '_ {
-    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
 #[cfg(test)]
@@ -469,20 +450,29 @@ mod tests {
 
     fn chat() -> Chat {
         let identity = Identity {
-            user: "a".to_owned(),
+            user: Some("a".to_owned()),
             session: "s".to_owned(),
             address: Address::parse("localhost").unwrap(),
-            to: SocketAddr::from(([127, 0, 0, 1], 1)),
+            to: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
         };
-        let rooms = ["r".to_owned(), "q".to_owned()];
         let wait = Duration::from_secs(1);
-        Chat::new(identity, &rooms, Token(0), Arc::default(), wait, 1)
+        let mut chat = Chat::new(identity, Token(0), Arc::default(), wait, 1);
+        for room in ["r", "q"] {
+            chat.follow(room, Begin::Oldest);
+        }
+        chat
     }
 
     fn at(offset: u64) -> Position {
         Position {
             epoch: Epoch::new(1),
             offset,
+        }
+    }
+
+    fn opened() -> News {
+        News::Opened {
+            user: String::new(),
         }
     }
 
@@ -506,11 +496,7 @@ mod tests {
     fn it_follows_each_room_behind_what_it_saw_of_it() {
         let mut chat = chat();
         chat.hear(r#"{"type":"welcome"}"#);
-        let begin = [
-            News::Opened,
-            News::Following(0, None),
-            News::Following(1, None),
-        ];
+        let begin = [opened(), News::Following(0, None), News::Following(1, None)];
         assert_eq!(news(&mut chat), begin);
         chat.hear(&entry(1));
         chat.hear(r#"{"type":"joined","roomId":"r","position":"00000001-1","recovered":true}"#);
@@ -529,7 +515,7 @@ mod tests {
         let mut chat = chat();
         chat.stay_out();
         chat.hear(r#"{"type":"welcome"}"#);
-        assert_eq!(news(&mut chat), [News::Opened]);
+        assert_eq!(news(&mut chat), [opened()]);
     }
 
     #[test]
@@ -550,9 +536,15 @@ mod tests {
         let mut chat = chat();
         chat.say(0, 1, "x");
         chat.hear(r#"{"type":"error","code":"rate_limited","message":"Slow.","seq":1}"#);
-        let code = "rate_limited".to_owned();
-        assert_eq!(news(&mut chat), [News::Refused { seq: 1, code }]);
+        let refused = News::Refused {
+            seq: 1,
+            code: "rate_limited".to_owned(),
+            message: "Slow.".to_owned(),
+        };
+        assert_eq!(news(&mut chat), [refused]);
         assert_eq!(chat.pending(), 1);
+        chat.forget(1);
+        assert_eq!(chat.pending(), 0);
     }
 
     #[test]
@@ -568,14 +560,37 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_resumes_by_its_address_once_all_positions_are_known() {
+    fn a_socket_resumes_by_its_address_in_turns_if_it_is_to() {
         let mut chat = chat();
+        for name in ["r", "q"] {
+            chat.hear(&format!(
+                r#"{{"type":"joined","roomId":"{name}","position":"00000001-1","recovered":true}}"#
+            ));
+        }
         chat.life = 1;
-        assert_eq!(chat.positions_for_query(), None);
-        (chat.rooms[0].position, chat.rooms[1].position) = (Some(at(1)), Some(at(2)));
-        let positions = chat.positions_for_query();
-        assert_eq!(positions.as_deref(), Some("r:00000001-1,q:00000001-2"));
+        assert_eq!(chat.rooms_for_query(), None);
+        chat.resume_in_turns();
+        assert!(chat.rooms_for_query().is_some());
         chat.life = 2;
-        assert_eq!(chat.positions_for_query(), None);
+        assert_eq!(chat.rooms_for_query(), None);
+    }
+
+    #[test]
+    fn who_minds_broadcasts_goes_on_behind_the_last() {
+        let mut chat = chat();
+        let broadcast = r#"{"type":"broadcast","offset":3,"epoch":"00000001","from":"b","content":"x","time":1}"#;
+        chat.hear(broadcast);
+        assert_eq!(chat.broadcasts, Broadcasts::Unminded);
+        chat.mind_broadcasts();
+        chat.hear(
+            r#"{"type":"history","roomId":"*","messages":[],"position":"00000001-3","more":false}"#,
+        );
+        assert_eq!(chat.broadcasts, Broadcasts::At(at(3)));
+        assert!(
+            matches!(news(&mut chat)[..], [News::Personal(_)]),
+            "no page of a room"
+        );
+        chat.hear(&broadcast.replace(":3", ":4"));
+        assert_eq!(chat.broadcasts, Broadcasts::At(at(4)));
     }
 }

@@ -11,7 +11,10 @@ use crate::log::{Epoch, Position};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// The session is there.
-    Welcome,
+    Welcome {
+        /// What the client is called here; a guest has its name from the server.
+        user: String,
+    },
     /// A message has its place for good.
     Ack {
         /// Its number.
@@ -23,7 +26,7 @@ pub enum Heard {
         /// It had it already.
         dup: bool,
     },
-    /// An entry of a room.
+    /// An entry of a log.
     Entry(Entry),
     /// The client has everything up to here.
     Joined {
@@ -31,6 +34,29 @@ pub enum Heard {
         room: String,
         /// The head.
         position: Position,
+        /// Who is there.
+        members: Vec<String>,
+    },
+    /// Somebody came to a room.
+    Came {
+        /// The room.
+        room: String,
+        /// Who.
+        user: String,
+    },
+    /// Somebody left a room.
+    Left {
+        /// The room.
+        room: String,
+        /// Who.
+        user: String,
+    },
+    /// Who is in a room, as was asked.
+    Presence {
+        /// The room.
+        room: String,
+        /// Their names.
+        members: Vec<String>,
     },
     /// Something is missing.
     Gap {
@@ -42,6 +68,8 @@ pub enum Heard {
         to: Position,
         /// Why.
         reason: String,
+        /// It is part of an answer that was asked for with an `id`, and not of what is followed.
+        is_answer: bool,
     },
     /// A page of a room's log.
     History {
@@ -63,21 +91,34 @@ pub enum Heard {
         /// The number of the message that was refused.
         seq: Option<u64>,
     },
-    /// Something that a client may pass over: who comes and goes, who types.
+    /// Something that a client may pass over, such as who types.
     Other,
 }
 
-/// An entry of a room.
+/// An entry of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The room.
-    pub room: String,
+    /// Where it was said.
+    pub log: Log,
     /// The place.
     pub position: Position,
+    /// When it was kept, in milliseconds since 1970.
+    pub time: u64,
     /// Who said it.
     pub from: String,
     /// What was said.
     pub content: Content,
+}
+
+/// A log, as its reader names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Log {
+    /// A room.
+    Room(String),
+    /// One's own private messages.
+    Private,
+    /// What goes to everybody.
+    Broadcast,
 }
 
 /// The content of a message.
@@ -97,6 +138,14 @@ struct Fields<'a> {
     #[serde(borrow)]
     room_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    user: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event: Option<Cow<'a, str>>,
+    #[serde(default)]
+    members: Vec<String>,
+    #[serde(default)]
+    time: u64,
+    #[serde(borrow)]
     epoch: Option<Cow<'a, str>>,
     offset: Option<u64>,
     #[serde(borrow)]
@@ -105,6 +154,8 @@ struct Fields<'a> {
     content: Option<&'a RawValue>,
     #[serde(borrow)]
     seq: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
     #[serde(default)]
     dup: bool,
     #[serde(borrow)]
@@ -134,23 +185,39 @@ impl Heard {
 impl Fields<'_> {
     fn into_heard(self) -> Option<Heard> {
         Some(match self.r#type.as_ref() {
-            "welcome" => Heard::Welcome,
+            "welcome" => Heard::Welcome {
+                user: self.user.unwrap_or_default().into_owned(),
+            },
             "ack" => Heard::Ack {
                 seq: self.number()?,
                 position: self.place()?,
                 dup: self.dup,
                 room: self.room_id?.into_owned(),
             },
-            "room_msg" => Heard::Entry(self.into_entry()?),
+            "room_msg" | "private_msg" | "broadcast" => Heard::Entry(self.into_entry()?),
             "joined" => Heard::Joined {
                 position: self.position?.parse().ok()?,
                 room: self.room_id?.into_owned(),
+                members: self.members,
+            },
+            "system" => {
+                let (room, user) = (self.room_id?.into_owned(), self.user?.into_owned());
+                match self.event.as_deref()? {
+                    "join" => Heard::Came { room, user },
+                    "leave" => Heard::Left { room, user },
+                    _ => Heard::Other,
+                }
+            }
+            "presence" => Heard::Presence {
+                room: self.room_id?.into_owned(),
+                members: self.members,
             },
             "gap" => Heard::Gap {
                 room: self.room_id?.into_owned(),
                 from: self.from?.into_owned(),
                 to: self.to?.parse().ok()?,
                 reason: self.reason?.into_owned(),
+                is_answer: self.id.is_some(),
             },
             "history" => Heard::History {
                 room: self.room_id?.into_owned(),
@@ -167,8 +234,7 @@ impl Fields<'_> {
                 code: self.code?.into_owned(),
                 message: self.message?.into_owned(),
             },
-            "system" | "typing" | "presence" | "heartbeat" | "left" | "private_msg"
-            | "broadcast" | "reconnect" => Heard::Other,
+            "typing" | "heartbeat" | "left" | "reconnect" => Heard::Other,
             _ => return None,
         })
     }
@@ -176,7 +242,12 @@ impl Fields<'_> {
     fn into_entry(self) -> Option<Entry> {
         Some(Entry {
             position: self.place()?,
-            room: self.room_id?.into_owned(),
+            log: match self.r#type.as_ref() {
+                "private_msg" => Log::Private,
+                "broadcast" => Log::Broadcast,
+                _ => Log::Room(self.room_id?.into_owned()),
+            },
+            time: self.time,
             from: self.from?.into_owned(),
             content: Content::of(self.content?),
         })
@@ -218,8 +289,9 @@ mod tests {
     fn an_entry_is_read_with_its_place() {
         let text = r#"{"type":"room_msg","roomId":"r","offset":3,"epoch":"00000abc","from":"a","content":"x\"y","time":1}"#;
         let entry = Entry {
-            room: "r".to_owned(),
+            log: Log::Room("r".to_owned()),
             position: at(3),
+            time: 1,
             from: "a".to_owned(),
             content: Content::Text("x\"y".to_owned()),
         };
@@ -234,6 +306,37 @@ mod tests {
             more: true,
         };
         assert_eq!(Heard::parse(&page), Some(history));
+    }
+
+    #[test]
+    fn entries_of_no_room_say_of_which_log_they_are() {
+        for (kind, log) in [("private_msg", Log::Private), ("broadcast", Log::Broadcast)] {
+            let text = format!(
+                r#"{{"type":"{kind}","offset":3,"epoch":"00000abc","from":"a","content":1,"time":1}}"#
+            );
+            let Some(Heard::Entry(entry)) = Heard::parse(&text) else {
+                panic!("{text}");
+            };
+            assert_eq!((entry.log, entry.position), (log, at(3)));
+        }
+    }
+
+    #[test]
+    fn who_comes_and_goes_is_read() {
+        let system = |event: &str| {
+            let text = format!(
+                r#"{{"type":"system","roomId":"r","event":"{event}","user":"b","content":"b did."}}"#
+            );
+            Heard::parse(&text)
+        };
+        let (room, user) = ("r".to_owned(), "b".to_owned());
+        let came = Heard::Came {
+            room: room.clone(),
+            user: user.clone(),
+        };
+        assert_eq!(system("join"), Some(came));
+        assert_eq!(system("leave"), Some(Heard::Left { room, user }));
+        assert_eq!(system("sneeze"), Some(Heard::Other), "later servers may");
     }
 
     #[test]
@@ -252,6 +355,7 @@ mod tests {
             from: "x".to_owned(),
             to: at(3),
             reason: "expired".to_owned(),
+            is_answer: false,
         };
         assert_eq!(Heard::parse(gap), Some(heard));
         let error = r#"{"type":"error","code":"rate_limited","message":"Slow.","seq":9}"#;

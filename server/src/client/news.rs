@@ -8,15 +8,40 @@ use crate::log::Position;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// The server welcomed the client on another socket.
-    Opened,
+    Opened {
+        /// What it is called there.
+        user: String,
+    },
     /// The client follows a room from here on; from the oldest entry if that is nothing.
     Following(usize, Option<Position>),
     /// A socket ended; there will be another one.
     Lost(End),
     /// Everything up to here was shown.
-    Joined(usize, Position),
+    Joined {
+        /// The room.
+        room: usize,
+        /// The head.
+        position: Position,
+        /// Who is there.
+        members: Vec<String>,
+    },
     /// An entry was shown.
     Entry(usize, Entry),
+    /// A private message or a broadcast was shown. It may come again on another socket, with the same place.
+    Personal(Entry),
+    /// Somebody came to a room.
+    Came(usize, String),
+    /// Somebody left a room.
+    Left(usize, String),
+    /// Who is in a room, as was asked.
+    Presence(usize, Vec<String>),
+    /// Something of a log that is no room is missing: `@user` or `*`.
+    PersonalGap {
+        /// The log.
+        log: String,
+        /// The server's word for why.
+        reason: String,
+    },
     /// Something is missing.
     Gap {
         /// The room.
@@ -39,12 +64,22 @@ pub enum News {
         /// It had it already.
         dup: bool,
     },
-    /// A message was refused: [`Chat::resend`](super::Chat::resend) tries again.
+    /// A message was refused: [`Chat::resend`](super::Chat::resend) tries again, [`Chat::forget`](super::Chat::forget) does
+    /// not.
     Refused {
         /// Its number.
         seq: u64,
         /// The server's word for why.
         code: String,
+        /// Its sentence.
+        message: String,
+    },
+    /// Something else than a message was refused.
+    Denied {
+        /// The server's word for why.
+        code: String,
+        /// Its sentence.
+        message: String,
     },
     /// A page of a room's log.
     History {

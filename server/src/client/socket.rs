@@ -310,7 +310,11 @@ impl Socket {
         }
     }
 
-    fn flush(&mut self) -> Result<(), End> {
+    /// Writes what it can.
+    ///
+    /// # Errors
+    /// How the socket ended.
+    pub(super) fn flush(&mut self) -> Result<(), End> {
         while self.writable && self.unsent_bytes() > 0 {
             let written = match &mut self.phase {
                 Phase::Shaking(_) => self.stream.write(&self.request),

@@ -1,3 +1,24 @@
 //! The commands beside `serve`: each reads its arguments, writes to what it is given, and returns what went wrong.
 
+pub mod chat;
+mod link;
 pub mod log;
+pub mod pages;
+pub mod tail;
+pub(crate) mod terminal;
+pub mod token;
+
+use std::error::Error;
+use std::fmt;
+
+/// Words that make no sense together: exit code 2, as for those that clap refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage(pub String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Usage {}

@@ -1,8 +1,7 @@
-//! What `tidewire verify` shows: a line of progress on stderr, and the table at the end.
+//! What `tidewire verify` shows at the end: the table and the verdict.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _, stderr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::latency::Latencies;
 use super::verdict::{Findings, Kind};
@@ -22,50 +21,20 @@ pub(super) struct Counts {
     pub(super) latencies: Latencies,
 }
 
-/// Shows how far the run is: on a terminal in place, else as a line every few seconds.
-#[derive(Debug)]
-pub(super) struct Progress {
-    is_terminal: bool,
-    every: Duration,
-    shown_at: Option<Instant>,
-    width: usize,
-}
-
-impl Progress {
-    pub(super) fn new() -> Self {
-        let is_terminal = stderr().is_terminal();
-        Self {
-            is_terminal,
-            every: Duration::from_millis(if is_terminal { 200 } else { 5000 }),
-            shown_at: None,
-            width: 0,
-        }
+/// The verdict as a sentence.
+pub(super) fn verdict(counts: &Counts, found: &Findings) -> String {
+    if found.total() > 0 {
+        return "The server did not keep its promises: what is listed above should not be."
+            .to_owned();
     }
-
-    /// Shows the line that `line` makes, if it is time for it.
-    pub(super) fn show(&mut self, now: Instant, line: impl FnOnce() -> String) {
-        let since = *self.shown_at.get_or_insert(now);
-        if now.duration_since(since) < self.every {
-            return;
-        }
-        self.shown_at = Some(now);
-        let line = line();
-        // Nobody who listens is no reason not to go on.
-        let _ = if self.is_terminal {
-            write!(stderr(), "\r{line:width$}", width = self.width)
-        } else {
-            writeln!(stderr(), "{line}")
-        };
-        self.width = line.chars().count();
-    }
-
-    /// Takes the line away.
-    pub(super) fn clear(&mut self) {
-        if self.is_terminal && self.width > 0 {
-            let _ = write!(stderr(), "\r{:width$}\r", "", width = self.width);
-            self.width = 0;
-        }
-    }
+    let gaps = match counts.gaps {
+        0 => "nobody missed any",
+        _ => "who missed some was told so by a gap",
+    };
+    format!(
+        "Nothing was lost, doubled or put out of order: all {} acknowledged messages are where their acknowledgements said, and {gaps}.",
+        grouped(counts.acks)
+    )
 }
 
 /// The table: what was done, and every kind of violation.
@@ -135,6 +104,22 @@ mod tests {
     fn numbers_have_commas() {
         let grouped: Vec<_> = [0, 999, 1000, 1_234_567].into_iter().map(grouped).collect();
         assert_eq!(grouped, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn the_verdict_says_in_words_what_the_numbers_mean() {
+        let mut counts = Counts {
+            acks: 1234,
+            ..Counts::default()
+        };
+        let mut found = Findings::default();
+        let text = verdict(&counts, &found);
+        assert!(text.contains("all 1,234 acknowledged messages"), "{text}");
+        assert!(text.ends_with("nobody missed any."), "{text}");
+        counts.gaps = 1;
+        assert!(verdict(&counts, &found).ends_with("told so by a gap."));
+        found.add(Kind::Lost, String::new);
+        assert!(verdict(&counts, &found).contains("did not keep its promises"));
     }
 
     #[test]

@@ -17,11 +17,13 @@ use super::checker::Checker;
 use super::error::VerifyError;
 use super::load::{Load, Publisher};
 use super::options::Options;
-use super::report::{Counts, Progress, table};
+use super::report::{Counts, table, verdict};
 use super::stamp::Stamp;
-use crate::client::{Address, Chat, Content, Entry, Identity, News};
+use crate::client::{Address, Begin, Chat, Content, Entry, Identity, News};
 use crate::clock::Now;
 use crate::log::Position;
+use crate::progress::Progress;
+use crate::tools::terminal::Palette;
 
 /// Bytes that a client reads in a turn.
 const BUDGET: usize = 256 << 10;
@@ -38,6 +40,9 @@ const RETRY_MAX: Duration = Duration::from_millis(500);
 /// The longest that the loop waits for anything.
 const TURN_MAX: Duration = Duration::from_millis(50);
 
+/// How often a line of progress is written where there is no terminal for a bar.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
 /// A half-open connection is given up after twice this.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -53,9 +58,15 @@ pub fn run(options: &Options) -> Result<bool, VerifyError> {
     let took = run.loaded.unwrap_or(run.now).duration_since(run.begin);
     let found = run.checker.finish();
     let is_clean = found.total() == 0;
-    let verdict = if is_clean { "clean" } else { "NOT CLEAN" };
-    println!("tidewire verify {}: {verdict} (seed {seed})", options.url);
+    let palette = Palette::of_stdout();
+    let word = if is_clean {
+        palette.success("clean")
+    } else {
+        palette.warning("NOT CLEAN")
+    };
+    println!("tidewire verify {}: {word} (seed {seed})", options.url);
     print!("{}", table(&run.counts, took, &found));
+    println!("{}", verdict(&run.counts, &found));
     Ok(is_clean)
 }
 
@@ -126,7 +137,7 @@ impl<'a> Run<'a> {
                 options.history_entries,
             ),
             counts: Counts::default(),
-            progress: Progress::new(),
+            progress: Progress::new(Some(LINE_EVERY)),
             begin: now,
             loaded: None,
             heard_at: now,
@@ -142,10 +153,10 @@ impl<'a> Run<'a> {
     fn add_client(&mut self, index: u16, is_slow: bool, seed: u64) -> Result<(), VerifyError> {
         let address = Address::parse(&self.options.url).map_err(VerifyError::Address)?;
         let to = address
-            .resolve()
+            .resolve_all()
             .map_err(|error| VerifyError::Io("find the server", error))?;
         let identity = Identity {
-            user: user(index),
+            user: Some(user(index)),
             session: format!("verify-{}", self.id),
             address,
             to,
@@ -157,7 +168,11 @@ impl<'a> Run<'a> {
         });
         let token = Token(usize::from(index));
         let seed = seed ^ u64::from(index) << 32;
-        let mut chat = Chat::new(identity, &self.rooms, token, config, RETRY_MAX, seed);
+        let mut chat = Chat::new(identity, token, config, RETRY_MAX, seed);
+        for room in &self.rooms {
+            chat.follow(room, Begin::Oldest);
+        }
+        chat.resume_in_turns();
         chat.read_slowly(is_slow);
         let slow = is_slow.then_some(self.now);
         self.clients.push(Client { chat, slow });
@@ -247,12 +262,12 @@ impl<'a> Run<'a> {
                 self.heard_at = self.now;
             }
             match news {
-                News::Opened => self.opened(follower),
+                News::Opened { .. } => self.opened(follower),
                 News::Following(room, since) => {
                     self.checker.following(follower, room as u16, since)
                 }
                 News::Lost(_) => self.counts.reconnects += 1,
-                News::Joined(room, position) => {
+                News::Joined { room, position, .. } => {
                     self.checker.joined(follower, room as u16, position)
                 }
                 News::Entry(room, entry) => {
@@ -266,15 +281,7 @@ impl<'a> Run<'a> {
                     from,
                     to,
                     reason,
-                } => {
-                    self.counts.gaps += 1;
-                    let room = room as u16;
-                    if follower == self.reader() {
-                        self.checker.history_gap(room, &from, to, &reason);
-                    } else {
-                        self.checker.gap(follower, room, &from, to, &reason);
-                    }
-                }
+                } => self.gap(follower, room as u16, &from, to, &reason),
                 News::Ack {
                     seq,
                     room,
@@ -299,7 +306,23 @@ impl<'a> Run<'a> {
                     self.page(room, &entries, position, more);
                 }
                 News::Nonsense(what) => self.checker.nonsense(follower, &what),
+                News::Denied { message, .. } => self.checker.nonsense(follower, &message),
+                // Others may be on the server, and write to everybody.
+                News::Personal(_)
+                | News::PersonalGap { .. }
+                | News::Came(..)
+                | News::Left(..)
+                | News::Presence(..) => {}
             }
+        }
+    }
+
+    fn gap(&mut self, follower: u16, room: u16, from: &str, to: Position, reason: &str) {
+        self.counts.gaps += 1;
+        if follower == self.reader() {
+            self.checker.history_gap(room, from, to, reason);
+        } else {
+            self.checker.gap(follower, room, from, to, reason);
         }
     }
 

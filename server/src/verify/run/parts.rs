@@ -123,15 +123,21 @@ impl Run<'_> {
             }
             (_, Part::Settle | Part::Read | Part::Done) => String::new(),
         };
+        let share = match (self.options.duration, self.part) {
+            (_, Part::Settle | Part::Read | Part::Done) => 1.0,
+            (None, Part::Load) => counts.acks as f64 / f64::from(self.options.messages),
+            (Some(time), Part::Load) => now.duration_since(self.begin).div_duration_f64(time),
+        };
         self.progress.show(now, || {
-            format!(
-                "{what}: {} acknowledged{goal}, {} delivered, {} reconnects, {} read, {} violations",
+            let line = format!(
+                "{what}: {} acknowledged{goal}, {} violations, {} delivered, {} reconnects, {} read",
                 grouped(counts.acks),
+                grouped(checker.found().total()),
                 grouped(counts.deliveries),
                 grouped(counts.reconnects),
                 grouped(counts.history),
-                grouped(checker.found().total()),
-            )
+            );
+            (share, line)
         });
     }
 }
