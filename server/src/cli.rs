@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{Compression, Config, ConfigFile, Origin};
+use crate::load;
 use crate::log::{Retention, Rule};
 use crate::tools::log::Log;
 use crate::verify;
@@ -40,6 +41,8 @@ enum Command {
     Log(Log),
     /// Prove that a running server loses, doubles and reorders nothing
     Verify(verify::Options),
+    /// Load a server and tell how long its answers took
+    Bench(load::Options),
 }
 
 /// Run the server
@@ -151,6 +154,8 @@ pub enum Task {
     Log(Log),
     /// Check a running server.
     Verify(verify::Options),
+    /// Load a running server.
+    Bench(load::Plan),
 }
 
 impl Cli {
@@ -166,6 +171,7 @@ impl Cli {
         let serve = match cli.command {
             Some(Command::Log(log)) => return Ok(Task::Log(log)),
             Some(Command::Verify(options)) => return Ok(Task::Verify(options)),
+            Some(Command::Bench(options)) => return load::Plan::new(options).map(Task::Bench),
             Some(Command::Serve(serve)) => serve,
             None => cli.serve,
         };
@@ -201,7 +207,8 @@ impl Cli {
         let cli = Self::from_arg_matches(&matches)?;
         let serve = match cli.command {
             Some(Command::Serve(serve)) => serve,
-            Some(Command::Log(_) | Command::Verify(_)) | None => cli.serve,
+            // The words were understood before, as those of a server.
+            Some(_) | None => cli.serve,
         };
         Ok(serve.into_config(&file))
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tidewire::cli::{Cli, Task};
 use tidewire::clock::Now;
 use tidewire::config::Config;
+use tidewire::load;
 use tidewire::net::Server;
 use tidewire::tools::log::Log;
 use tidewire::verify;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         Task::Serve(config) => serve(&config).map(|()| true),
         Task::Log(log) => look(&log),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
+        Task::Bench(plan) => load::run(&plan).map(|()| true).map_err(Into::into),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 use tidewire_protocol::handshake::client::{Handshake, HandshakeError, Target, random_nonce};
-use tidewire_protocol::{CloseCode, Config, Connection, Event, Message, Transport};
+use tidewire_protocol::{CloseCode, Config, Connection, DeflateConfig, Event, Message, Transport};
 
 use super::address::Address;
 
@@ -34,8 +34,12 @@ pub struct Socket {
     /// The request of the handshake, and how much of it went out.
     request: Vec<u8>,
     config: Arc<Config>,
+    /// What of compression was offered, until the answer is there.
+    deflate: Option<DeflateConfig>,
     /// mio tells once: it is readable until a read would block.
     readable: bool,
+    /// A read that brings less than it could empties the socket: whoever notes events also notes that it ends.
+    trusts_short_reads: bool,
     writable: bool,
     deadline: Instant,
 }
@@ -66,8 +70,23 @@ impl Socket {
             path: &path,
             ..Target::default()
         };
+        Self::open(to, &target, registry, token, config, now)
+    }
+
+    /// Begins to connect, with a request of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    pub fn open(
+        to: SocketAddr,
+        target: &Target<'_>,
+        registry: &Registry,
+        token: Token,
+        config: Arc<Config>,
+        now: Instant,
+    ) -> io::Result<Self> {
         let mut request = Vec::new();
-        let handshake = Handshake::start(&target, random_nonce(), &mut request).map_err(|_| {
+        let handshake = Handshake::start(target, random_nonce(), &mut request).map_err(|_| {
             io::Error::new(
                 ErrorKind::InvalidInput,
                 "the address has a space or a line end in it",
@@ -82,7 +101,9 @@ impl Socket {
             phase: Phase::Shaking(Box::new(handshake)),
             request,
             config,
+            deflate: target.deflate.cloned(),
             readable: false,
+            trusts_short_reads: false,
             writable: false,
             deadline: now + HANDSHAKE_MAX,
         })
@@ -92,6 +113,13 @@ impl Socket {
     pub fn note_ready(&mut self, readable: bool, writable: bool) {
         self.readable |= readable;
         self.writable |= writable;
+    }
+
+    /// Notes what the poll said, and so much of it that no read is needed only to find the socket empty.
+    pub fn note_event(&mut self, event: &mio::event::Event) {
+        // The end comes with the last bytes or behind them, but only once.
+        self.trusts_short_reads = !event.is_read_closed() && !event.is_error();
+        self.note_ready(event.is_readable(), event.is_writable());
     }
 
     /// Reads and writes what it can, at most `budget` bytes of input, and hands each text message to `on_text`.
@@ -104,6 +132,24 @@ impl Socket {
         budget: usize,
         now: Instant,
         mut on_text: impl FnMut(&str),
+    ) -> Result<(), End> {
+        self.pump_events(buffer, budget, now, |event| {
+            if let Event::Message(Message::Text(text)) = event {
+                on_text(text);
+            }
+        })
+    }
+
+    /// The same, but hands over whatever came; [`Event::Closed`] is what it returns.
+    ///
+    /// # Errors
+    /// How the socket ended.
+    pub fn pump_events(
+        &mut self,
+        buffer: &mut [u8],
+        budget: usize,
+        now: Instant,
+        mut on_event: impl FnMut(&Event<'_>),
     ) -> Result<(), End> {
         let mut left = budget;
         while self.readable && left > 0 {
@@ -118,7 +164,8 @@ impl Socket {
                 Err(error) => return Err(End::transport(&error)),
             };
             left -= read;
-            self.handle_input(buffer, 0..read, now, &mut on_text)?;
+            self.readable = read == max || !self.trusts_short_reads;
+            self.handle_input(buffer, 0..read, now, &mut on_event)?;
         }
         self.expire(now)?;
         self.flush()
@@ -138,9 +185,14 @@ impl Socket {
 
     /// Queues a text message; lost where the socket is not open any more.
     pub fn send(&mut self, text: &str) {
+        self.send_message(&Message::text(text));
+    }
+
+    /// Queues a message; lost where the socket is not open any more.
+    pub fn send_message(&mut self, message: &Message<'_>) {
         if let Phase::Open(connection) = &mut self.phase {
             // Refused while closing: whoever waits for an answer sends it again on the next socket.
-            let _ = connection.send(&Message::text(text));
+            let _ = connection.send(message);
         }
     }
 
@@ -189,7 +241,7 @@ impl Socket {
         buffer: &mut [u8],
         read: Range<usize>,
         now: Instant,
-        on_text: &mut impl FnMut(&str),
+        on_event: &mut impl FnMut(&Event<'_>),
     ) -> Result<(), End> {
         let is_eof = read.is_empty();
         let mut input = &mut buffer[read];
@@ -199,8 +251,13 @@ impl Socket {
             }
             match handshake.handle_input(&mut input) {
                 Ok(None) => return Ok(()),
-                Ok(Some(_)) => {
-                    let connection = Connection::client(Arc::clone(&self.config), now);
+                Ok(Some(response)) => {
+                    let mut connection = Connection::client(Arc::clone(&self.config), now);
+                    let offered = self.deflate.take();
+                    if let (Some(offered), Some(agreed)) = (offered, response.deflate) {
+                        connection.enable_deflate(&offered, agreed);
+                    }
+                    self.request = Vec::new();
                     self.phase = Phase::Open(Box::new(connection));
                 }
                 Err(error) => return Err(End::refused(error)),
@@ -215,11 +272,9 @@ impl Socket {
         }
         while let Some(event) = connection.handle_input(&mut input, now) {
             match event {
-                Event::Message(Message::Text(text)) => on_text(&text),
-                Event::Message(Message::Binary(_))
-                | Event::Piece(_)
-                | Event::Ping(_)
-                | Event::Pong(_) => {}
+                Event::Message(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {
+                    on_event(&event);
+                }
                 Event::Closed(closed) => {
                     let reason = match (&closed.received, &closed.error) {
                         (Some(frame), _) => frame.reason.clone(),

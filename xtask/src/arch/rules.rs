@@ -18,17 +18,21 @@ struct Ban {
 /// test starts the time of the connections it makes.
 const CLOCK: &[&str] = &["server/src/clock.rs", "protocol/src/fuzzing/mod.rs"];
 
-/// The server's sockets, and those of the client that `tidewire verify` loads a server with.
+/// The server's sockets, and those of the clients that `tidewire verify` and `tidewire bench` load a server with.
 const SOCKETS: &[&str] = &[
     "server/src/net/",
     "server/src/client/",
     "server/src/verify/run.rs",
+    "server/src/load/run.rs",
+    "server/src/load/run/peers.rs",
+    "server/src/load/alarm.rs",
 ];
 
-/// The two loops that read the time where a turn begins, and `main` for commands that have no loop.
+/// The loops that read the time where a turn begins, and `main` for commands that have no loop.
 const LOOPS: &[&str] = &[
     "server/src/net/",
     "server/src/verify/run.rs",
+    "server/src/load/run.rs",
     "server/src/main.rs",
 ];
 
@@ -78,11 +82,11 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer {
         name: "transport",
-        not: &["net", "client", "verify"],
+        not: &["net", "client", "verify", "load"],
     },
     Layer {
         name: "log",
-        not: &["net", "transport", "chat", "client", "verify"],
+        not: &["net", "transport", "chat", "client", "verify", "load"],
     },
     Layer {
         name: "files",
@@ -90,12 +94,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "chat",
-        not: &["net", "transport", "client", "verify"],
+        not: &["net", "transport", "client", "verify", "load"],
     },
     // The client shares no code with the server but positions: a mistake that both made would not be seen.
     Layer {
         name: "client",
-        not: &["net", "transport", "chat", "verify"],
+        not: &["net", "transport", "chat", "verify", "load"],
     },
 ];
 
