@@ -13,7 +13,7 @@ const GROUP_MS = 5 * 60_000;
  */
 export function rowsOf({ kind, name, entries, older, newFrom }) {
   const hasTop = older === 'loading' || older === 'failed' || (older !== 'unknown' && entries.length > 0);
-  const rows = hasTop ? [{ key: 'older', type: 'older', older, kind, name }] : [];
+  const rows = hasTop ? [{ key: `older-${kind}-${name}`, type: 'older', older, kind, name }] : [];
   const times = new Map();
   let day = null;
   for (const entry of entries) {

@@ -253,7 +253,8 @@ export class Session {
     const first = model.frontRoomOf(this.#state);
     const others = model.roomsOf(this.#state).filter((room) => room !== first);
     this.#page.changed([first, ...others].map(({ name }) => name));
-    this.#draw();
+    // At once: heading and messages belong together.
+    this.#drawAll();
   }
 
   #paneActions() {

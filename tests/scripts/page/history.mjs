@@ -141,6 +141,13 @@ await play({
     assert.deepEqual(kept, range(61 - kept.length, 60));
     assert.ok(kept.length < 60);
     assert.match(await ada.page.textContent(OLDER), /not kept any more/);
+    for (const name of ['beginning', 'start']) {
+      await ada.page.fill('#room-more', name);
+      await ada.page.press('#room-more', 'Enter');
+      await ada.seesInRoom('Ada');
+      await ada.say('First');
+      await ada.page.locator(OLDER, { hasText: `This is the beginning of ${name}.` }).waitFor();
+    }
   },
 
   async 'private conversations begin with what was written before'() {
