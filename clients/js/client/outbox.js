@@ -36,7 +36,7 @@ export function outbox(name = 'tidewire-outbox') {
     const request = act(transaction.objectStore(STORE));
     return new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error);
+      transaction.onabort = () => reject(transaction.error ?? new Error('The outbox is full.'));
     });
   }
 
@@ -46,11 +46,15 @@ export function outbox(name = 'tidewire-outbox') {
       return all.map(({ at, ...kept }) => /** @type {Kept} */ (kept));
     },
     async put(kept) {
-      if ((await transact('readonly', (store) => store.count())) >= KEPT_MAX) throw new Error('The outbox is full.');
       // Two of the same millisecond keep their order.
       lastPut = Math.max(lastPut + 0.001, Date.now());
       const at = lastPut;
-      await transact('readwrite', (store) => store.put({ ...kept, at }));
+      // In one transaction, so that no `remove` of the same message comes between.
+      await transact('readwrite', (store) => {
+        const count = store.count();
+        count.onsuccess = () => count.result >= KEPT_MAX && store.transaction.abort();
+        return store.put({ ...kept, at });
+      });
     },
     async remove({ session, seq }) {
       await transact('readwrite', (store) => store.delete([session, seq]));
