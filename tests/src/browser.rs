@@ -5,21 +5,33 @@ use std::path::PathBuf;
 use crate::script::{Script, tool};
 use crate::server::{Server, target_directory};
 
-/// Starts a script with Chromium and the page of this server.
+/// Where Chromium is.
+///
+/// # Panics
+///
+/// When it is nowhere, or its path is not UTF-8.
 #[must_use]
 #[track_caller]
-pub fn people(script: &str, server: &Server) -> Script {
-    let chromium = tool(
+pub fn chromium() -> String {
+    let path = tool(
         "chromium",
         &["chromium", "chromium-browser", "google-chrome"],
         "install Chromium (Debian: `apt-get install chromium`)",
     );
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+/// Starts a script with Chromium and the page of this server.
+#[must_use]
+#[track_caller]
+pub fn people(script: &str, server: &Server) -> Script {
+    let chromium = chromium();
     let page = format!("http://{}/", server.address());
     let directories: Vec<String> = screenshot_directories()
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let mut arguments = vec![chromium.to_str().expect("a path in UTF-8"), page.as_str()];
+    let mut arguments = vec![chromium.as_str(), page.as_str()];
     arguments.extend(directories.iter().map(String::as_str));
     Script::node(script, &arguments)
 }

@@ -1,7 +1,8 @@
 //! The JavaScript client in real Chromium: the server killed in mid conversation, the connection cut at random bytes, WebSocket
 //! blocked and event streams, too, tabs that sleep, reload with unsent messages, and share one connection.
 
-use tidewire_tests::script::{Script, tool};
+use tidewire_tests::browser::chromium;
+use tidewire_tests::script::Script;
 use tidewire_tests::{Directory, Launch};
 
 #[test]
@@ -48,14 +49,9 @@ fn disturbed(scenario: &str, arguments: &[&str]) {
         .arguments(&[&["--messages-per-second", "0"], arguments].concat());
     let mut server = launch.start();
     let port = server.address().port();
-    let chromium = tool(
-        "chromium",
-        &["chromium", "chromium-browser", "google-chrome"],
-        "install Chromium (Debian: `apt-get install chromium`)",
-    );
-    let chromium = chromium.to_str().expect("a path in UTF-8");
     let url = format!("http://{}", server.address());
-    let mut script = Script::node("client_in_chromium.mjs", &[scenario, chromium, &url]);
+    let arguments = [scenario, &chromium(), &url];
+    let mut script = Script::node("client_in_chromium.mjs", &arguments);
     while script.says_before_its_end("kill the server") {
         server.kill();
         server = launch.clone().on_port(port).start();
