@@ -75,7 +75,8 @@
  */
 
 /** @typedef {{ type: string, [field: string]: any }} Message */
-/** @typedef {{ text: string, message: Message, resolve: (answer: any) => void, reject: (error: Error) => void, sentAt?: number, gap?: object }} Waiting */
+/** @typedef {{ promise: Promise<any>, resolve: (answer: any) => void, reject: (error: Error) => void }} Resolvers */
+/** @typedef {Resolvers & { text: string, message: Message, sentAt?: number, gap?: object }} Waiting */
 
 /** Below the server's burst of 200 messages, so that sending all of them again is never too fast for it. */
 const QUEUE_MAX = 128;
@@ -307,37 +308,37 @@ export class Client extends EventTarget {
   // Out.
 
   /** @returns {Promise<Ack>} */
-  #publish(/** @type {Message} */ body, /** @type {Seq} */ seq = this.#lastSeq + 1) {
-    if (this.state === 'closed') return Promise.reject(closedError());
+  async #publish(/** @type {Message} */ body, /** @type {Seq} */ seq = this.#lastSeq + 1) {
+    if (this.state === 'closed') throw closedError();
+    const known = this.#unacked.get(seq)?.promise;
+    if (known !== undefined) return known;
     const message = { ...body, seq };
     const text = JSON.stringify(message);
     const { queueMax = QUEUE_MAX, queueCharsMax = QUEUE_CHARS_MAX } = this.#options;
     if (this.#unacked.size >= queueMax || this.#unackedChars + text.length > queueCharsMax) {
       this.#isFull = true;
       this.#emit('full', { unacked: this.#unacked.size });
-      return Promise.reject(queueFullError());
+      throw queueFullError();
     }
     if (typeof seq === 'number') this.#lastSeq = Math.max(this.#lastSeq, seq);
     this.#unackedChars += text.length;
-    return new Promise((resolve, reject) => {
-      const waiting = { text, message, resolve, reject };
-      this.#unacked.set(seq, waiting);
-      this.#options.outbox?.put(this.#kept(message)).catch((error) => this.#onOutboxError(error));
-      if (!this.#isRestoring) this.#transmit(waiting);
-    });
+    const waiting = { text, message, ...withResolvers() };
+    this.#unacked.set(seq, waiting);
+    this.#options.outbox?.put(this.#kept(JSON.parse(text))).catch((error) => this.#onOutboxError(error));
+    if (!this.#isRestoring) this.#transmit(waiting);
+    return waiting.promise;
   }
 
   /** @returns {Promise<any>} */
-  #request(/** @type {Message} */ body) {
-    if (this.state === 'closed') return Promise.reject(closedError());
-    if (this.#requests.size >= (this.#options.queueMax ?? QUEUE_MAX)) return Promise.reject(queueFullError());
+  async #request(/** @type {Message} */ body) {
+    if (this.state === 'closed') throw closedError();
+    if (this.#requests.size >= (this.#options.queueMax ?? QUEUE_MAX)) throw queueFullError();
     const id = String((this.#lastId += 1));
     const message = { ...body, id };
-    return new Promise((resolve, reject) => {
-      const waiting = { text: JSON.stringify(message), message, resolve, reject };
-      this.#requests.set(id, waiting);
-      this.#transmit(waiting);
-    });
+    const waiting = { text: JSON.stringify(message), message, ...withResolvers() };
+    this.#requests.set(id, waiting);
+    this.#transmit(waiting);
+    return waiting.promise;
   }
 
   #transmit(/** @type {Waiting} */ waiting) {
@@ -402,7 +403,12 @@ export class Client extends EventTarget {
     this.session = message.session;
     this.#emit('welcome', message);
     this.#held.clear();
-    for (const waiting of this.#requests.values()) this.#transmit(waiting);
+    for (const waiting of this.#requests.values()) {
+      const { type, roomId, id } = waiting.message;
+      // A new connection is only where it says.
+      if (type === 'leave_room') this.#receive({ type: 'left', roomId, id });
+      else this.#transmit(waiting);
+    }
     if (!this.#isRestoring) for (const waiting of this.#unacked.values()) this.#transmit(waiting);
     this.#findBroadcasts();
   }
@@ -789,6 +795,9 @@ class Line {
   /** Until when (Unix ms) the server asked us to stay away. */
   #awayUntil = 0;
   #heartbeatMs = HEARTBEAT_DEFAULT_S * 1000;
+  #heardAt = 0;
+  /** Whether a sign of life has been asked for. */
+  #isProbing = false;
   #listeners = new AbortController();
 
   constructor(/** @type {URL} */ url, /** @type {Options} */ options, /** @type {Host} */ host) {
@@ -886,7 +895,8 @@ class Line {
     this.#state = 'live';
     this.#host.onWelcome(message);
     this.#become('live');
-    this.#heard();
+    this.#heardAt = Date.now();
+    this.#watch();
   }
 
   #giveUp() {
@@ -1003,14 +1013,24 @@ class Line {
     }
   }
 
-  /** Waits for the next sign of life. A browser does not show us the server's pings, so silence is asked about. */
   #heard() {
+    this.#heardAt = Date.now();
+    if (this.#isProbing) this.#watch();
+  }
+
+  /** Waits for silence. A browser does not show us the server's pings, so silence is asked about. */
+  #watch() {
+    this.#isProbing = false;
     this.#timer?.cancel();
-    this.#timer = after(this.#heartbeatMs, () => this.#probe(this.#heartbeatMs / 2));
+    const silence = Date.now() - this.#heardAt;
+    // One timer for however many messages come meanwhile.
+    if (silence >= this.#heartbeatMs) this.#probe(this.#heartbeatMs / 2);
+    else this.#timer = after(this.#heartbeatMs - silence, () => this.#watch());
   }
 
   // The limit runs from the question, not from what was heard last: after a sleep a timer comes late.
   #probe(/** @type {number} */ waitMs) {
+    this.#isProbing = true;
     this.send('{"type":"heartbeat"}');
     this.#timer?.cancel();
     this.#timer = after(waitMs, () => this.#giveUp());
@@ -1439,6 +1459,13 @@ function parse(/** @type {any} */ data) {
     // Not ours to judge: a newer server may speak in ways that this client does not know.
     return null;
   }
+}
+
+/** As `Promise.withResolvers`, which Node has from 22 on. @returns {Resolvers} */
+function withResolvers() {
+  let resolve, reject;
+  const promise = new Promise((...both) => ([resolve, reject] = both));
+  return /** @type {any} */ ({ promise, resolve, reject });
 }
 
 function randomSession() {

@@ -215,6 +215,53 @@ test('a room asked for while away is joined once, and a room that was left is no
   assert.deepEqual(ofType(newest(), 'join_room').map(({ roomId }) => roomId), ['lobby']);
 });
 
+test('who leaves while the connection goes has left', async () => {
+  const client = open({ rooms: ['lobby'] });
+  newest().welcomes();
+  newest().lets('lobby', 'e-4');
+  const left = client.leave('lobby');
+  newest().drops();
+  client.reconnect();
+  newest().welcomes();
+  assert.equal((await left).roomId, 'lobby');
+  assert.deepEqual(newest().url.searchParams.getAll('room'), []);
+  assert.deepEqual(ofType(newest(), 'leave_room'), []);
+});
+
+test('a message that is sent again under its seq while it is on its way is one', async () => {
+  const client = open();
+  newest().welcomes();
+  const both = [client.send('lobby', 'x', 'mine'), client.send('lobby', 'x', 'mine')];
+  assert.equal(ofType(newest(), 'room_msg').length, 1);
+  newest().says(ack('mine', 1));
+  assert.deepEqual((await Promise.all(both)).map(({ offset }) => offset), [1, 1]);
+});
+
+test('what is no JSON rejects, and is not thrown', async () => {
+  const client = open();
+  await assert.rejects(client.send('lobby', 1n), TypeError);
+  newest().welcomes();
+  const kept = client.send('lobby', 'next');
+  newest().says(ack(1, 1));
+  assert.equal((await kept).offset, 1);
+});
+
+test('however much is heard, one timer watches', () => {
+  const client = open();
+  const first = newest();
+  first.welcomes();
+  for (let second = 0; second < 29; second += 1) {
+    mock.timers.tick(1_000);
+    first.says({ type: 'heartbeat' });
+  }
+  mock.timers.tick(29_000);
+  assert.equal(ofType(first, 'heartbeat').length, 0);
+  mock.timers.tick(1_000);
+  assert.equal(ofType(first, 'heartbeat').length, 1);
+  mock.timers.tick(15_000);
+  assert.equal(client.state, 'reconnecting');
+});
+
 test('a refused room of the address is reported', () => {
   const client = open({ rooms: ['lobby'] });
   const errors = heard(client, 'error');

@@ -184,11 +184,14 @@ export type Message = {
     type: string;
     [field: string]: any;
 };
-export type Waiting = {
-    text: string;
-    message: Message;
+export type Resolvers = {
+    promise: Promise<any>;
     resolve: (answer: any) => void;
     reject: (error: Error) => void;
+};
+export type Waiting = Resolvers & {
+    text: string;
+    message: Message;
     sentAt?: number;
     gap?: object;
 };

@@ -3,10 +3,11 @@
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::mem;
 use std::net::Shutdown;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use socket2::SockRef;
 use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
 use super::echo::{MOSTLY_LARGE, echo, send_through};
@@ -143,6 +144,13 @@ impl Conn {
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.stream, token, Interest::READABLE)
+    }
+
+    /// Lets the kernel give the peer up when it has not acknowledged bytes for this long: an event stream has no pong, and a
+    /// host that is gone says nothing.
+    pub(super) fn give_up_unacknowledged(&self, after: Duration) {
+        // Refused by a socket that has failed, which is known soon anyway.
+        let _ = SockRef::from(&self.stream).set_tcp_user_timeout(Some(after));
     }
 
     /// Reads once; `WouldBlock` is `None`.

@@ -13,7 +13,7 @@ use super::readers::Reader;
 use crate::chat::{Follow, Joiner, close_text};
 use crate::ids::{ConnId, LogName};
 use crate::log::{Position, Request};
-use crate::transport::{Progress, Response, chat_polled, event_stream, server_sent_event};
+use crate::transport::{Progress, Response, chat_polled, server_sent_event};
 
 /// A connection that chats over HTTP.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Worker {
     // ---- calls ----
 
     pub(super) fn begin_chat_events(&mut self, id: ConnId, joiner: Joiner) {
-        self.respond(id, &event_stream());
+        self.open_stream(id);
         if self.is_gone(id) {
             return self.end_stream(id);
         }

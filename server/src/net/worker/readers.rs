@@ -96,9 +96,18 @@ impl Worker {
     }
 
     pub(super) fn begin_events(&mut self, id: ConnId, subscription: Subscription) {
-        self.respond(id, &event_stream());
+        self.open_stream(id);
         if self.with_http(id, |http, _| http.is_calling()) == Some(true) {
             self.subscribe(id, subscription, None);
+        }
+    }
+
+    /// Begins the answer that an event stream is.
+    pub(super) fn open_stream(&mut self, id: ConnId) {
+        self.respond(id, &event_stream());
+        let lag_max = self.lag_max;
+        if let Some(conn) = self.table.get_mut(id) {
+            conn.give_up_unacknowledged(lag_max);
         }
     }
 
