@@ -80,6 +80,10 @@
 
 /** Below the server's burst of 200 messages, so that sending all of them again is never too fast for it. */
 const QUEUE_MAX = 128;
+/** What a WebSocket's address may have; servers and proxies take 8 KiB. Rooms beyond that are joined behind it. */
+const ADDRESS_CHARS_MAX = 6_000;
+/** The server closes the connection over longer ones, and would again. */
+const MESSAGE_BYTES_MAX = 64 << 10;
 const QUEUE_CHARS_MAX = 1 << 20;
 /** Messages of one log that wait until it is known which of them are ours. */
 const HELD_MAX = 1_000;
@@ -131,8 +135,11 @@ export class Client extends EventTarget {
   /** @type {Map<string, { behind: Seq, messages: Message[] }>} what waits, by log, until that `seq` is settled */
   #held = new Map();
   #isFindingBroadcasts = false;
+  /** The last address had no space for the rooms. */
+  #isLong = false;
   /** What an earlier page left goes first; until then nothing else is transmitted. */
   #isRestoring = false;
+  #hasRestored = false;
   /** @type {number | null} */ #latency = null;
 
   constructor(/** @type {string | URL} */ url, /** @type {Options} */ options = {}) {
@@ -142,6 +149,8 @@ export class Client extends EventTarget {
     for (const [log, position] of Object.entries(options.positions ?? {})) this.#startFrom(log, position);
     /** The key, with the user and `seq`, by which the server knows a message that is sent again. */
     this.session = options.session ?? randomSession();
+    // A session that was used before has used numbers, too.
+    if (options.session !== undefined) this.#lastSeq = Date.now() * 1000;
     /** Our name, as the server knows it once it has said `welcome`. */
     this.user = options.user ?? '';
     const address = new URL(url, globalThis.location?.href);
@@ -153,7 +162,7 @@ export class Client extends EventTarget {
       onMessage: (message) => this.#receive(message),
       onState: (detail) => this.#emit('state', detail),
     });
-    this.#restore();
+    this.#isRestoring = options.outbox !== undefined;
     this.#line.open();
   }
 
@@ -211,7 +220,8 @@ export class Client extends EventTarget {
     try {
       return await this.#request({ type: 'join_room', roomId, since });
     } catch (error) {
-      if (isNew) this.#joined.delete(roomId);
+      // Who has left is not in it, or is again by another call.
+      if (isNew && /** @type {any} */ (error).code !== 'left') this.#joined.delete(roomId);
       throw error;
     }
   }
@@ -314,6 +324,8 @@ export class Client extends EventTarget {
     if (known !== undefined) return known;
     const message = { ...body, seq };
     const text = JSON.stringify(message);
+    if (new TextEncoder().encode(text).length > MESSAGE_BYTES_MAX) throw new TidewireError('too_large', 'A message has 64 KiB at most.');
+    if (typeof seq === 'number' && !Number.isFinite(seq)) throw new TypeError('seq is a number or a text');
     const { queueMax = QUEUE_MAX, queueCharsMax = QUEUE_CHARS_MAX } = this.#options;
     if (this.#unacked.size >= queueMax || this.#unackedChars + text.length > queueCharsMax) {
       this.#isFull = true;
@@ -342,7 +354,15 @@ export class Client extends EventTarget {
   }
 
   #transmit(/** @type {Waiting} */ waiting) {
-    if (this.#line.send(waiting.text)) waiting.sentAt = Date.now();
+    if (this.#line.send(this.#textOf(waiting))) waiting.sentAt = Date.now();
+  }
+
+  /** A room that is joined again goes on where it was, also on another connection. */
+  #textOf(/** @type {Waiting} */ { text, message }) {
+    const { type, roomId, since } = message;
+    const at = this.position(roomId);
+    if (type !== 'join_room' || since !== undefined || at === undefined || this.#isAskedFor(roomId, 'leave_room')) return text;
+    return JSON.stringify({ ...message, since: at });
   }
 
   /** What the address of a connection says: who we are, where we were, and how far we have read. */
@@ -355,12 +375,17 @@ export class Client extends EventTarget {
     for (const [log, cursor] of this.#cursors) positions.push(`${encodeURIComponent(log)}:${cursor}`);
     for (const roomId of this.#joined) if (!this.#isAskedFor(roomId)) query.append('room', roomId);
     if (positions.length > 0) query.set('since', positions.join(','));
+    this.#isLong = this.transport === 'websocket' && String(query).length > ADDRESS_CHARS_MAX;
+    if (this.#isLong) {
+      query.delete('room');
+      query.set('since', positions.filter((position) => /^(\*:|%40)/.test(position)).join(','));
+    }
     return query;
   }
 
-  #isAskedFor(/** @type {string} */ roomId) {
+  #isAskedFor(/** @type {string} */ roomId, type = 'join_room') {
     for (const { message } of this.#requests.values()) {
-      if (message.type === 'join_room' && message.roomId === roomId) return true;
+      if (message.type === type && message.roomId === roomId) return true;
     }
     return false;
   }
@@ -374,20 +399,28 @@ export class Client extends EventTarget {
 
   /** Sends what an earlier page left, under its session, so that what was kept after all is not kept twice. */
   async #restore() {
-    const { outbox } = this.#options;
-    if (outbox === undefined) return;
-    this.#isRestoring = true;
+    const { outbox, user } = this.#options;
+    if (outbox === undefined || this.#hasRestored) return;
+    this.#hasRestored = true;
     try {
       for (const kept of await outbox.load()) {
-        if (kept.session === this.session) continue;
+        const isOurs = kept.session === this.session && this.#unacked.has(kept.seq);
+        if (kept.user !== user || isOurs) continue;
         this.#emit('restored', kept);
-        const answer = await this.#line.post(kept.message, kept.user, kept.session);
-        await outbox.remove(kept);
+        const answer = await this.#line.post(kept, () => this.#endRestoring());
+        // What the server could not keep for want of space is tried again by the next page.
+        if (answer.type === 'ack' || !answer.code.startsWith('storage_')) await outbox.remove(kept);
         this.#emit(answer.type, { ...answer, session: kept.session });
       }
     } catch (error) {
       this.#onOutboxError(error);
     }
+    this.#endRestoring();
+  }
+
+  /** Where POST does not get through, what is live may: what is new waits no longer. */
+  #endRestoring() {
+    if (!this.#isRestoring) return;
     this.#isRestoring = false;
     for (const waiting of this.#unacked.values()) this.#transmit(waiting);
   }
@@ -403,6 +436,7 @@ export class Client extends EventTarget {
     this.session = message.session;
     this.#emit('welcome', message);
     this.#held.clear();
+    if (this.#isLong) this.#joinLater();
     for (const waiting of this.#requests.values()) {
       const { type, roomId, id } = waiting.message;
       // A new connection is only where it says.
@@ -411,6 +445,14 @@ export class Client extends EventTarget {
     }
     if (!this.#isRestoring) for (const waiting of this.#unacked.values()) this.#transmit(waiting);
     this.#findBroadcasts();
+    if (this.#isRestoring) this.#restore();
+  }
+
+  /** Rooms that an address has no space for. */
+  #joinLater() {
+    for (const roomId of this.#joined) {
+      if (!this.#isAskedFor(roomId)) this.#line.send(JSON.stringify({ type: 'join_room', roomId, since: this.position(roomId) }));
+    }
   }
 
   /** Rooms say in `joined` where they are; to miss no broadcast while we are away, we ask once. */
@@ -469,7 +511,10 @@ export class Client extends EventTarget {
       if (behind === undefined) return false;
       this.#held.set(log, (held = { behind, messages: [] }));
     }
-    if (held.messages.push(message) > HELD_MAX) this.#release(log);
+    if (held.messages.push(message) > HELD_MAX) {
+      this.#held.delete(log);
+      for (const each of held.messages) this.#read(each);
+    }
     return true;
   }
 
@@ -528,7 +573,7 @@ export class Client extends EventTarget {
 
   #onAck(/** @type {Message} */ message) {
     const waiting = this.#settle(message.seq);
-    if (!message.roomId.startsWith('@')) this.#cursors.get(message.roomId)?.wrote(message.epoch, message.offset);
+    if (!message.roomId.startsWith('@')) this.#cursors.get(message.roomId)?.wrote(message.epoch, message.offset, message.dup);
     if (waiting?.sentAt !== undefined) this.#onLatency(Date.now() - waiting.sentAt);
     waiting?.resolve(message);
     this.#emit('ack', message);
@@ -689,7 +734,9 @@ class Cursor {
     this.#reach(Math.max(this.offset, offset));
   }
 
-  wrote(/** @type {string | number} */ epoch, /** @type {number} */ offset) {
+  wrote(/** @type {string | number} */ epoch, /** @type {number} */ offset, isDup = false) {
+    // An old place may be of an epoch that is over.
+    if (isDup && String(epoch) !== this.epoch) return;
     this.#enter(epoch);
     this.#written = Math.max(this.#written, offset);
     if (offset > this.offset) this.#ahead.add(offset);
@@ -786,6 +833,8 @@ class Line {
   /** @type {Timer | undefined} waits to fetch the next token */
   #refreshing;
   #climbMs = CLIMB_MS;
+  /** Ends an attempt at a better transport. */
+  #endProbe = () => {};
   #token = '';
   /** @type {number | null} */ #retryAt = null;
   #attempts = 0;
@@ -846,6 +895,7 @@ class Line {
     this.#timer?.cancel();
     this.#retryAt = null;
     this.#become(this.#state === 'connecting' ? 'connecting' : 'reconnecting');
+    if (this.state === 'closed') return;
     const opening = (this.#link = { send() {}, retoken() {}, close() {} });
     this.#timer = after(CONNECT_MAX_MS, () => this.#giveUp());
     // Without a function to wait for, the connection is opened before this returns.
@@ -894,7 +944,9 @@ class Line {
     // Before anyone hears that we are live: what they send then belongs behind what was already waiting.
     this.#state = 'live';
     this.#host.onWelcome(message);
+    if (this.#link === null) return;
     this.#become('live');
+    if (this.#link === null) return;
     this.#heardAt = Date.now();
     this.#watch();
   }
@@ -936,6 +988,7 @@ class Line {
   #forgetLink() {
     this.#timer?.cancel();
     this.#climbing?.cancel();
+    this.#endProbe();
     this.#link = null;
     this.#retryAt = null;
   }
@@ -967,8 +1020,12 @@ class Line {
   /** Tries a better transport in a session of its own, which disturbs nobody, and changes to it when it works. */
   #climb(/** @type {number} */ rank) {
     /** @type {Link} */ let probe;
+    let isOver = false;
     const end = (/** @type {() => void} */ next) => {
+      if (isOver) return;
+      isOver = true;
       this.#climbing?.cancel();
+      this.#endProbe = () => {};
       probe.close(1000);
       if (this.#state === 'live' && this.#rank > rank) next();
     };
@@ -979,6 +1036,7 @@ class Line {
       onLost: failed,
     };
     probe = this.#openLink(this.#transports[rank], () => ear, true);
+    this.#endProbe = () => end(() => {});
     this.#climbing = after(CONNECT_MAX_MS, failed);
   }
 
@@ -1023,9 +1081,9 @@ class Line {
     this.#isProbing = false;
     this.#timer?.cancel();
     const silence = Date.now() - this.#heardAt;
-    // One timer for however many messages come meanwhile.
+    // One timer for however many messages come meanwhile; a clock that was set back makes it no longer.
     if (silence >= this.#heartbeatMs) this.#probe(this.#heartbeatMs / 2);
-    else this.#timer = after(this.#heartbeatMs - silence, () => this.#watch());
+    else this.#timer = after(Math.min(this.#heartbeatMs, this.#heartbeatMs - silence), () => this.#watch());
   }
 
   // The limit runs from the question, not from what was heard last: after a sleep a timer comes late.
@@ -1053,7 +1111,7 @@ class Line {
   #refreshIn(/** @type {number} */ lifetime) {
     this.#refreshing?.cancel();
     if (Number.isNaN(lifetime)) return;
-    const delay = Math.max(0, lifetime - Math.min(TOKEN_LEAD_MS, lifetime / 10));
+    const delay = Math.max(TOKEN_RETRY_MS, lifetime - Math.min(TOKEN_LEAD_MS, lifetime / 10));
     this.#refreshing = after(Math.min(delay, TIMER_MAX_MS), () =>
       delay > TIMER_MAX_MS ? this.#refreshIn(lifetime - TIMER_MAX_MS) : this.#refresh(),
     );
@@ -1069,22 +1127,22 @@ class Line {
   // Without a link.
 
   /**
-   * Posts a message of another session until it is answered; resolves with its `ack`, or with an `error`.
+   * Posts what an earlier page left until it is answered; resolves with its `ack`, or with an `error`. `onFailed` is called whenever
+   * it could not be.
    *
    * @returns {Promise<Message>}
    */
-  async post(/** @type {Message} */ message, /** @type {string | undefined} */ user, /** @type {string} */ session) {
+  async post(/** @type {Kept} */ { message, user, session }, /** @type {() => void} */ onFailed) {
+    const access = { url: this.#url, options: this.#options, token: () => this.#token };
     for (let tries = 0; this.#state !== 'closed'; tries += 1) {
-      const answer = await this.#postOnce(message, user, session);
-      if (answer !== null) return answer;
+      try {
+        return await publish(access, message, user, session);
+      } catch {
+        onFailed();
+      }
       await new Promise((resolve) => after(Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** tries), resolve));
     }
     throw closedError();
-  }
-
-  async #postOnce(/** @type {Message} */ message, /** @type {string | undefined} */ user, /** @type {string} */ session) {
-    const way = { url: this.#url, options: this.#options, token: () => this.#token };
-    return publish(way, message, user, session).catch(() => null);
   }
 }
 
@@ -1132,6 +1190,8 @@ const FIRST_POLL_S = 1;
 /** Attempts at a request before the connection counts as lost, and what is between them. */
 const REQUEST_TRIES_MAX = 3;
 const REQUEST_PAUSE_MS = 200;
+/** The server answers within 30 s. */
+const REQUEST_MAX_MS = 35_000;
 /** Polls are not asked for faster than that, whatever they are answered. */
 const POLL_PAUSE_MS = 50;
 
@@ -1153,7 +1213,7 @@ class HttpLink {
   #polled = '';
   #isReopening = false;
   #isWelcome = false;
-  /** @type {Map<string, { id: any, since?: string }>} rooms that are being joined */ #joining = new Map();
+  /** @type {Map<string, Message[]>} rooms that are being joined */ #joining = new Map();
 
   constructor(/** @type {Way} */ way, /** @type {Ear} */ ear, /** @type {'sse' | 'poll'} */ transport) {
     this.#way = way;
@@ -1166,10 +1226,10 @@ class HttpLink {
     const message = JSON.parse(text);
     switch (message.type) {
       case 'join_room':
-        this.#joining.set(message.roomId, message);
+        this.#joining.set(message.roomId, [...(this.#joining.get(message.roomId) ?? []), message]);
         return this.#reopen();
       case 'leave_room':
-        this.#joining.delete(message.roomId);
+        this.#failJoins([message.roomId], { code: 'left', message: 'The room was left.' });
         this.#ear.onMessage({ type: 'left', roomId: message.roomId, id: message.id });
         return this.#reopen();
       case 'heartbeat':
@@ -1228,7 +1288,8 @@ class HttpLink {
     const since = [query.get('since')];
     const ofBroadcasts = /(^|,)(\*:[^,]*)/;
     if (!ofBroadcasts.test(since[0] ?? '')) since.push(ofBroadcasts.exec(this.#polled)?.[2] ?? null);
-    for (const [roomId, { since: from }] of this.#joining) {
+    for (const [roomId, joins] of this.#joining) {
+      const from = joins.findLast(({ since }) => since !== undefined)?.since;
       query.append('room', roomId);
       if (from !== undefined) since.push(`${encodeURIComponent(roomId)}:${from}`);
     }
@@ -1238,7 +1299,7 @@ class HttpLink {
 
   async #listen(/** @type {AbortController} */ own) {
     const response = await request(this.#way, 'sse', { query: this.#target(), signal: own.signal });
-    if (!response.ok || response.body === null) return this.#refused(await response.json());
+    if (!response.ok || response.body === null) return this.#refused(response.status, await answerOf(response));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     for (;;) {
@@ -1261,9 +1322,9 @@ class HttpLink {
       query.set('timeout', String(seconds));
       const { response, answer } = await insist(async () => {
         const response = await request(this.#way, 'poll', { query, signal: own.signal });
-        return { response, answer: await response.json() };
+        return { response, answer: await answerOf(response) };
       }, own.signal);
-      if (!response.ok) return this.#refused(answer);
+      if (!response.ok) return this.#refused(response.status, answer);
       const { messages, position } = answer;
       if (own === (this.#next ?? this.#stream)) this.#polled = position;
       if (own === this.#stream) this.#ear.onHeard();
@@ -1272,8 +1333,19 @@ class HttpLink {
     }
   }
 
-  #refused(/** @type {{ error?: object }} */ { error }) {
-    if (error !== undefined) this.#ear.onMessage({ type: 'error', ...error });
+  #refused(/** @type {number} */ status, /** @type {{ error: object }} */ { error }) {
+    if (this.#stream === null || this.#joining.size === 0 || status >= 500) return this.#ear.onMessage({ type: 'error', ...error });
+    // It is for the rooms that are new; the older stream goes on.
+    this.#next = null;
+    this.#failJoins([...this.#joining.keys()], error);
+  }
+
+  #failJoins(/** @type {string[]} */ rooms, /** @type {object} */ error) {
+    for (const roomId of rooms) {
+      const joins = this.#joining.get(roomId) ?? [];
+      this.#joining.delete(roomId);
+      for (const { id } of joins) this.#ear.onMessage({ type: 'error', id, ...error });
+    }
   }
 
   #hear(/** @type {AbortController} */ own, /** @type {Message | null} */ message) {
@@ -1292,10 +1364,10 @@ class HttpLink {
     }
     if (message.type === 'welcome' && this.#isWelcome) return this.#ear.onHeard();
     if (message.type === 'welcome') this.#isWelcome = true;
-    const joining = message.type === 'joined' ? this.#joining.get(message.roomId) : undefined;
-    if (joining === undefined) return this.#ear.onMessage(message);
+    const joins = message.type === 'joined' ? this.#joining.get(message.roomId) : undefined;
+    if (joins === undefined) return this.#ear.onMessage(message);
     this.#joining.delete(message.roomId);
-    this.#ear.onMessage({ ...message, id: joining.id });
+    for (const { id } of joins) this.#ear.onMessage({ ...message, id });
   }
 
   // Up.
@@ -1354,6 +1426,12 @@ async function insist(act, signal) {
   }
 }
 
+/** The JSON of an answer; that of a proxy may be none. @returns {Promise<any>} */
+function answerOf(/** @type {Response} */ response) {
+  if (response.ok) return response.json();
+  return response.json().catch(() => ({ error: { code: 'http_error', message: `The answer was ${response.status}.` } }));
+}
+
 /** Where a log's messages are, and who is in a room. */
 function pathOf(/** @type {string} */ log, what = 'history') {
   if (log === BROADCASTS) return 'api/broadcast';
@@ -1379,8 +1457,8 @@ async function publish(
   const response = await request(access, pathOf(logTo(message)), { body });
   const answer = await response.json();
   if (response.ok) return { type: 'ack', seq, time: Date.now(), ...answer, dup: answer.dup || undefined };
-  // Overloaded: the same again, later.
-  if (response.status === 503 || !answer.error) throw new Error(response.statusText);
+  // Overloaded, no answer, an old token: the same again, later.
+  if ([401, 503, 504].includes(response.status) || !answer.error) throw new Error(response.statusText);
   return { type: 'error', seq, ...answer.error };
 }
 
@@ -1399,6 +1477,7 @@ function request({ url, options, token }, path, { query, body, signal }) {
   if (token() !== '') headers.authorization = `Bearer ${token()}`;
   if (body !== undefined) headers['content-type'] = 'application/json';
   const method = body === undefined ? 'GET' : 'POST';
+  signal ??= AbortSignal.timeout(REQUEST_MAX_MS);
   return (options.fetch ?? fetch)(address, { method, headers, signal, body: body && JSON.stringify(body), cache: 'no-store' });
 }
 

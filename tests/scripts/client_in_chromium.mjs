@@ -192,6 +192,27 @@ const scenarios = {
     };
     await grown(first);
     await grown(second);
+    // A tab that leaves and comes back, as when a view is drawn anew, is in the room.
+    const rejoined = await second.evaluate(async () => {
+      const { connect } = await import('/client/shared.js');
+      const client = connect('/ws', { user: 'Cora' });
+      client.join('attic');
+      client.leave('attic');
+      await client.join('attic');
+      await client.send('attic', 'here');
+      return client.presence('attic');
+    });
+    assert.deepEqual(rejoined.members, ['Cora']);
+    // One that goes without a word leaves its rooms.
+    const fleeting = await newPage(context);
+    await fleeting.evaluate(async () => {
+      const { connect } = await import('/client/shared.js');
+      await connect('/ws', { user: 'Cora' }).join('cellar');
+    });
+    const inCellar = async () => (await (await fetch(`${url}/api/rooms/cellar/presence`)).json()).members;
+    assert.deepEqual(await inCellar(), ['Cora']);
+    await fleeting.close();
+    await until('the tab is missed', async () => (await inCellar()).length === 0);
     await first.close();
     await grown(second);
     assert.ok(await second.evaluate(() => window.talker.client.isLeader));

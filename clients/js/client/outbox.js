@@ -10,6 +10,8 @@
 /** More is refused: somebody who is offline for days should hear of it. */
 const KEPT_MAX = 1_000;
 const STORE = 'kept';
+/** How long a page that is left may still seem to be there. */
+const LEAVING_MS = 1_000;
 
 /**
  * Returns the outbox of this name, which all tabs of this origin share. It is opened when it is used first; where the browser
@@ -43,9 +45,17 @@ export function outbox(name = 'tidewire-outbox') {
   return {
     async load() {
       const all = await transact('readonly', (store) => store.index('at').getAll());
-      return all.map(({ at, ...kept }) => /** @type {Kept} */ (kept));
+      let living = await livingSessions();
+      if (all.some(({ session }) => living.has(session))) {
+        // That page may be one that has just been left.
+        await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
+        living = await livingSessions();
+      }
+      const left = all.filter(({ session }) => !living.has(session));
+      return left.map(({ at, ...kept }) => /** @type {Kept} */ (kept));
     },
     async put(kept) {
+      holdSession(kept.session);
       // Two of the same millisecond keep their order.
       lastPut = Math.max(lastPut + 0.001, Date.now());
       const at = lastPut;
@@ -60,6 +70,24 @@ export function outbox(name = 'tidewire-outbox') {
       await transact('readwrite', (store) => store.delete([session, seq]));
     },
   };
+}
+
+// A page says by a lock that a session is its own: what waits there is not to be sent by others. Where there are no locks (a page
+// that came by plain http) it may be sent by both, and is kept once.
+
+const LOCK = 'tidewire-session ';
+/** @type {Set<string>} */ const ownSessions = new Set();
+
+function holdSession(/** @type {string} */ session) {
+  if (ownSessions.has(session)) return;
+  ownSessions.add(session);
+  navigator.locks?.request(LOCK + session, () => new Promise(() => {})).catch(() => {});
+}
+
+async function livingSessions() {
+  const locks = (await navigator.locks?.query())?.held ?? [];
+  const names = locks.map(({ name }) => (name ?? '').replace(LOCK, ''));
+  return new Set(names.filter((session) => !ownSessions.has(session)));
 }
 
 /** @returns {Promise<IDBDatabase>} */

@@ -67,8 +67,11 @@ export class SharedClient extends EventTarget {
         this.#resign = () => resolve(undefined);
         this.#lead();
       });
-    navigator.locks.request(name, { signal }, lead).catch(() => {});
-    for (const roomId of options.rooms ?? []) this.join(roomId).catch((error) => this.#emit('error', { type: 'error', roomId, ...plain(error) }));
+    // As long as a tab holds the lock of its own name, it is there.
+    navigator.locks.request(lockOf(name, this.#tab), () => new Promise((resolve) => signal.addEventListener('abort', resolve))).catch(() => {});
+    // Where locks are refused, a tab has a connection of its own.
+    navigator.locks.request(name, { signal }, lead).catch(() => signal.aborted || this.#lead());
+    for (const roomId of options.rooms ?? []) this.join(roomId, options.positions?.[roomId]).catch((error) => this.#emit('error', { type: 'error', roomId, ...plain(error) }));
   }
 
   /** @type {State} */
@@ -113,6 +116,7 @@ export class SharedClient extends EventTarget {
   }
 
   async join(/** @type {string} */ roomId, /** @type {string | undefined} */ since = undefined) {
+    if (since === undefined && this.#joined.has(roomId)) return this.#call('join', [roomId]);
     const reader = this.#read(roomId, true);
     this.#joined.add(roomId);
     reader.hold();
@@ -185,7 +189,6 @@ export class SharedClient extends EventTarget {
     if (this.state === 'closed') return;
     this.#leader?.close();
     this.#leader = null;
-    this.#post({ bye: this.#tab });
     this.#channel.close();
     this.#closing.abort();
     this.#resign();
@@ -204,6 +207,12 @@ export class SharedClient extends EventTarget {
   /** @returns {Promise<any>} */
   #call(/** @type {string} */ method, /** @type {any[]} */ args) {
     if (this.state === 'closed') return Promise.reject(new TidewireError('closed', 'The connection was closed.'));
+    try {
+      // As JSON, which is what it will be: a channel would refuse what cannot be cloned.
+      args = args.map((arg) => (arg === undefined ? arg : JSON.parse(JSON.stringify(arg))));
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const number = (this.#lastCall += 1);
     return new Promise((resolve, reject) => {
       this.#calls.set(number, { method, args, resolve, reject });
@@ -236,7 +245,6 @@ export class SharedClient extends EventTarget {
     else if (data.event !== undefined) this.#onEvent(data.event, data.detail, data.by);
     else if (data.call !== undefined) this.#leader?.do(data);
     else if (data.hello !== undefined) this.#leader?.tell();
-    else if (data.bye !== undefined) this.#leader?.forget(data.bye);
     else if (data.place !== undefined) this.#leader?.place(data.tab, data.place);
     else if (data.who !== undefined) this.#onNewLeader(data.who);
   }
@@ -314,6 +322,7 @@ export class SharedClient extends EventTarget {
   #lead() {
     const leader = new Leader(this.#url, { ...this.#options, session: this.session || undefined }, {
       tab: this.#tab,
+      isGone: (tab) => navigator.locks.request(lockOf(this.#channel.name, tab), { signal: this.#closing.signal }, () => {}),
       answer: (tab, answer) => (tab === this.#tab ? this.#answered(answer) : this.#post({ to: tab, ...answer })),
       tell: (event, detail, by) => {
         this.#post({ event, detail, by });
@@ -331,6 +340,7 @@ export class SharedClient extends EventTarget {
 /**
  * @typedef {object} Tabs
  * @property {string} tab which of them we are in
+ * @property {(tab: string) => Promise<any>} isGone settles when that one is gone
  * @property {(tab: string, answer: { answer: number, value?: any, error?: any }) => void} answer
  * @property {(event: string, detail: any, by?: string) => void} tell tells all of them
  */
@@ -344,6 +354,8 @@ class Leader {
   #isClosed = false;
   /** @type {any[]} what is asked before the connection is opened */ #early = [];
   /** @type {Map<string, Set<string>>} which tabs are in a room */ #rooms = new Map();
+  /** @type {Map<string, Promise<any>>} rooms that are being left */ #leaving = new Map();
+  /** @type {Set<string>} */ #watched = new Set();
   /** @type {Map<string, string>} the earliest position of any tab in each log */ #positions = new Map();
   /** @type {Set<string>} calls that are being done: who asks again because we are new asks once */ #doing = new Set();
 
@@ -355,7 +367,14 @@ class Leader {
 
   /** A tab says where it is. */
   place(/** @type {string} */ tab, /** @type {Place} */ { rooms, positions }) {
-    for (const roomId of rooms) this.#tabsIn(roomId).add(tab);
+    const at = new Map(positions);
+    this.#watch(tab);
+    for (const roomId of rooms) {
+      const isNew = !this.#rooms.has(roomId);
+      this.#tabsIn(roomId).add(tab);
+      // It comes late: the rooms of the others were joined when the connection was opened.
+      if (isNew) this.#client?.join(roomId, at.get(roomId)).catch(() => {});
+    }
     for (const [log, position] of positions) {
       const known = this.#positions.get(log);
       if (known === undefined || offsetOf(position) < offsetOf(known)) this.#positions.set(log, position);
@@ -366,7 +385,7 @@ class Leader {
     if (this.#isClosed) return;
     const [rooms, positions] = [[...this.#rooms.keys()], Object.fromEntries(this.#positions)];
     const client = (this.#client = new Client(this.#url, { ...this.#options, rooms, positions }));
-    for (const type of TOLD) client.on(type, (/** @type {any} */ detail) => this.#tabs.tell(type, detail));
+    for (const type of TOLD) client.on(type, (/** @type {any} */ detail) => this.#isClosed || this.#tabs.tell(type, detail));
     for (const call of this.#early.splice(0)) this.do(call);
   }
 
@@ -384,8 +403,15 @@ class Leader {
     this.#tabs.tell('state', { state, transport, retryAt, code: null });
   }
 
-  forget(/** @type {string} */ tab) {
-    for (const roomId of this.#rooms.keys()) this.#leave(tab, roomId);
+  /** Notices when a tab goes: it may not have the time to say so. */
+  #watch(/** @type {string} */ tab) {
+    if (this.#watched.has(tab) || tab === this.#tabs.tab) return;
+    this.#watched.add(tab);
+    const forget = () => {
+      this.#watched.delete(tab);
+      for (const [roomId, tabs] of this.#rooms) if (tabs.has(tab)) this.#leave(tab, roomId);
+    };
+    this.#tabs.isGone(tab).then(forget, () => {});
   }
 
   async do(/** @type {{ call: number, tab: string, method: string, args: any[] }} */ { call, tab, method, args }) {
@@ -433,7 +459,9 @@ class Leader {
 
   async #join(/** @type {string} */ tab, /** @type {string} */ roomId) {
     const client = /** @type {Client} */ (this.#client);
+    this.#watch(tab);
     this.#tabsIn(roomId).add(tab);
+    await this.#leaving.get(roomId)?.catch(() => {});
     const position = client.position(roomId);
     if (position === undefined) return client.join(roomId);
     const { members } = await client.presence(roomId);
@@ -445,7 +473,11 @@ class Leader {
     tabs.delete(tab);
     if (tabs.size > 0) return { type: 'left', roomId };
     this.#rooms.delete(roomId);
-    return this.#client?.leave(roomId);
+    const left = this.#client?.leave(roomId);
+    if (left !== undefined) this.#leaving.set(roomId, left);
+    const over = () => this.#leaving.get(roomId) === left && this.#leaving.delete(roomId);
+    left?.then(over, over);
+    return left;
   }
 
   /** The server does not send us what we said; the other tabs have not said it. */
@@ -528,6 +560,11 @@ class Reader {
     }
     return messages;
   }
+}
+
+/** The lock that a tab holds while it is there. */
+function lockOf(/** @type {string} */ name, /** @type {string} */ tab) {
+  return `${name} ${tab}`;
 }
 
 function offsetOf(/** @type {string} */ position) {

@@ -262,6 +262,89 @@ test('however much is heard, one timer watches', () => {
   assert.equal(client.state, 'reconnecting');
 });
 
+test('a message that no server takes is refused here, and stops nothing', async () => {
+  const client = open();
+  newest().welcomes();
+  await assert.rejects(client.send('lobby', '🌊'.repeat(16_400)), { code: 'too_large' });
+  await assert.rejects(client.send('lobby', 'x', Number.NaN), TypeError);
+  assert.equal(ofType(newest(), 'room_msg').length, 0);
+});
+
+test('rooms that an address has no space for are joined behind it, where they were', () => {
+  const rooms = Array.from({ length: 128 }, (_, index) => `a-room-${index}-00000000-0000-4000-8000-000000000000`);
+  const client = open({ rooms, positions: { [rooms[0]]: 'e-7', [rooms[127]]: 'e-9' } });
+  assert.ok(newest().url.search.length < 8_000);
+  newest().welcomes();
+  const joins = ofType(newest(), 'join_room');
+  assert.deepEqual(joins.map(({ roomId }) => roomId), rooms);
+  assert.deepEqual([joins[0].since, joins[1].since, joins[127].since], ['e-7', undefined, 'e-9']);
+  client.close();
+});
+
+test('who joins, leaves and joins before there is a connection is in the room', async () => {
+  const client = open();
+  client.join('lobby').catch(() => {});
+  client.leave('lobby');
+  client.join('lobby').catch(() => {});
+  await settled();
+  newest().welcomes();
+  newest().lets('lobby', 'e-1');
+  newest().drops();
+  client.reconnect();
+  assert.deepEqual(newest().url.searchParams.getAll('room'), ['lobby']);
+});
+
+test('a long backlog behind what may be ours is heard whole', () => {
+  const { texts } = comeBackWithOneUnacked();
+  for (let offset = 5; offset <= 2_500; offset += 1) newest().says(offset % 400 === 5 ? ours(offset) : said(offset));
+  newest().says(ack(1, 2_501));
+  assert.deepEqual(texts.map(({ offset }) => offset), Array.from({ length: 2_496 }, (_, index) => index + 5));
+});
+
+test('a session that is given may have been used: its numbers are not used again', () => {
+  mock.timers.tick(10_000);
+  const client = open({ session: 'mine' });
+  newest().welcomes();
+  client.send('lobby', 'x');
+  assert.ok(ofType(newest(), 'room_msg')[0].seq > 1_000_000);
+});
+
+test('close is for good, wherever it is called', () => {
+  for (const [type, state] of [['welcome', 'live'], ['state', 'connecting'], ['state', 'live']]) {
+    const client = open();
+    client.on(type, (detail) => (type === 'welcome' || detail.state === state) && client.close());
+    if (state === 'live') newest().welcomes();
+    else newest().drops();
+    mock.timers.tick(60_000);
+    if (state === 'live') assert.equal(client.state, 'closed');
+    client.close();
+    mock.timers.tick(60_000);
+    assert.equal(client.state, 'closed');
+  }
+});
+
+test('a token that has ended already is not fetched without end', async () => {
+  let fetched = 0;
+  const old = `h.${btoa(JSON.stringify({ exp: 1 }))}.s`;
+  open({ token: async () => ((fetched += 1), old) });
+  await settled();
+  newest().welcomes();
+  for (let second = 0; second < 20; second += 1) {
+    mock.timers.tick(1_000);
+    await settled();
+  }
+  assert.ok(fetched <= 5, `${fetched} times`);
+});
+
+test('an ack of an epoch that is over does not throw the position back', () => {
+  const client = open({ rooms: ['lobby'] });
+  newest().welcomes();
+  newest().lets('lobby', 'f-18');
+  client.send('lobby', 'x');
+  newest().says({ ...ack(1, 3), dup: true });
+  assert.equal(client.position('lobby'), 'f-18');
+});
+
 test('a refused room of the address is reported', () => {
   const client = open({ rooms: ['lobby'] });
   const errors = heard(client, 'error');

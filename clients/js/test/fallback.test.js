@@ -159,6 +159,75 @@ test('who joins opens a new stream before the older ends, and is no rival of its
   assert.equal(client.state, 'replaced');
 });
 
+test('two joins of one room settle both', async () => {
+  const { client } = await byEventStream();
+  const both = [client.join('lobby'), client.join('lobby')];
+  await settled();
+  const next = requests('/sse').at(-1);
+  const newer = next.stream();
+  newer.says(welcome(next.url));
+  newer.says({ type: 'joined', roomId: 'lobby', position: 'e-4', recovered: true, members: ['Ada'] });
+  assert.deepEqual((await Promise.all(both)).map(({ position }) => position), ['e-4', 'e-4']);
+});
+
+test('a join that is refused rejects, and the older stream goes on', async () => {
+  const { client, request } = await byEventStream();
+  const refused = client.join('@x');
+  await settled();
+  requests('/sse').at(-1).answer(400, { error: { code: 'bad_name', message: 'No.' } });
+  await assert.rejects(refused, { code: 'bad_name' });
+  assert.equal(client.state, 'live');
+  assert.ok(!request.signal.aborted);
+});
+
+test('who leaves before it has joined hears of it', async () => {
+  const { client } = await byEventStream();
+  const joining = client.join('lobby');
+  const left = client.leave('lobby');
+  await assert.rejects(joining, { code: 'left' });
+  assert.equal((await left).roomId, 'lobby');
+});
+
+/** What an earlier page left, in memory. */
+function leftBehind(...kept) {
+  const box = { items: kept };
+  box.load = async () => [...box.items];
+  box.put = async (item) => void box.items.push(item);
+  box.remove = async ({ session, seq }) => void (box.items = box.items.filter((item) => item.session !== session || item.seq !== seq));
+  return box;
+}
+
+const old = (seq, user = 'Ada') => ({ session: 'old', seq, user, message: { type: 'room_msg', roomId: 'lobby', content: seq, seq } });
+
+test('what an earlier page of the same user left goes first, under its session', async () => {
+  const outbox = leftBehind(old(1), old(2, 'Ben'), old(3));
+  const client = open({ outbox });
+  client.send('lobby', 'new').catch(() => {});
+  newest().welcomes();
+  for (const seq of [1, 3]) {
+    await settled();
+    const post = asked.at(-1);
+    assert.deepEqual([post.body.session, post.body.seq, post.body.from], ['old', seq, 'Ada']);
+    assert.equal(newest().sent.filter(({ type }) => type === 'room_msg').length, 0);
+    post.answer(200, { roomId: 'lobby', offset: seq, epoch: 'e', dup: false });
+  }
+  await settled();
+  assert.equal(newest().sent.filter(({ type }) => type === 'room_msg').length, 1);
+  assert.deepEqual(outbox.items.map(({ user, seq }) => [user, seq]), [['Ben', 2], ['Ada', 1]]);
+});
+
+test('what cannot be posted is kept, and holds nothing up', async () => {
+  const outbox = leftBehind(old(1));
+  const client = open({ outbox });
+  client.send('lobby', 'new').catch(() => {});
+  newest().welcomes();
+  await settled();
+  asked.at(-1).answer(401, { error: { code: 'unauthorized', message: 'No.' } });
+  await settled();
+  assert.equal(newest().sent.filter(({ type }) => type === 'room_msg').length, 1);
+  assert.equal(outbox.items.length, 2);
+});
+
 test('a better transport is tried in a session of its own, and taken when it works', async () => {
   const { client, request } = await byEventStream();
   const tried = FakeSocket.opened.length;

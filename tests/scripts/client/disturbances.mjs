@@ -14,11 +14,11 @@ export async function ask(what) {
   await answers.next();
 }
 
-/** Waits until `holds()` is true, or says what it waited for. */
+/** Waits until `holds()` is true, or says what it waited for: a sentence, or what makes one. */
 export async function until(what, holds) {
   const deadline = Date.now() + PATIENCE_MS;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${typeof what === 'string' ? what : what()}`);
     await pause(10);
   }
 }
@@ -26,9 +26,9 @@ export async function until(what, holds) {
 /** Waits until both have come on by some messages since now. `talk` may be here or in a browser: its methods are awaited. */
 export async function progress(talk, messages = 3) {
   const before = await talk.counts();
-  await until('both have come on', async () =>
-    (await talk.counts()).every(({ acked, heard }, index) => acked >= before[index].acked + messages && heard >= before[index].heard + messages),
-  );
+  let now = before;
+  const hasComeOn = ({ acked, heard }, index) => acked >= before[index].acked + messages && heard >= before[index].heard + messages;
+  await until(() => `both have come on from ${JSON.stringify(before)}; now ${JSON.stringify(now)}`, async () => (now = await talk.counts()).every(hasComeOn));
 }
 
 /** The server is killed and started again, in mid conversation. */
@@ -52,5 +52,8 @@ export async function cut(talk, proxy, times) {
   }
   proxy.cutAfter = 0;
   proxy.cutAll();
+  // After so many the next attempt would be half a minute away.
+  await pause(200);
+  await talk.reconnect();
   await progress(talk);
 }

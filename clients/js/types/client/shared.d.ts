@@ -61,6 +61,10 @@ export type Tabs = {
      * which of them we are in
      */
     tab: string;
+    /**
+     * settles when that one is gone
+     */
+    isGone: (tab: string) => Promise<any>;
     answer: (tab: string, answer: {
         answer: number;
         value?: any;
