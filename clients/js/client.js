@@ -235,11 +235,17 @@ export class Client extends EventTarget {
   async leave(roomId) {
     this.#joined.delete(roomId);
     if (this.state === 'live') return this.#request({ type: 'leave_room', roomId });
-    for (const [id, { message }] of this.#requests) {
-      if (message.roomId === roomId) this.#takeRequest(id)?.reject(new TidewireError('left', 'The room was left.'));
-    }
+    this.#cancelJoins(roomId);
     this.#cursors.delete(roomId);
     return { type: 'left', roomId };
+  }
+
+  /** Joins that were asked for before the leaving `id` will not be answered. */
+  #cancelJoins(/** @type {string} */ roomId, before = Infinity) {
+    for (const [id, { message }] of this.#requests) {
+      const isCancelled = message.type === 'join_room' && message.roomId === roomId && Number(id) < before;
+      if (isCancelled) this.#takeRequest(id)?.reject(new TidewireError('left', 'The room was left.'));
+    }
   }
 
   /**
@@ -479,6 +485,7 @@ export class Client extends EventTarget {
       case 'left':
         this.#held.delete(message.roomId);
         this.#cursors.delete(message.roomId);
+        this.#cancelJoins(message.roomId, Number(message.id));
         break;
     }
     this.#answer(message);

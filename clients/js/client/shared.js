@@ -41,7 +41,8 @@ export class SharedClient extends EventTarget {
   #tab = crypto.randomUUID();
   /** @type {BroadcastChannel} */ #channel;
   /** @type {Leader | null} the connection, if it is here */ #leader = null;
-  /** @type {() => void} gives the lock back */ #resign = () => {};
+  /** Whether this tab has the lock of its own name. */
+  #isHere = false;
   #closing = new AbortController();
   #lastCall = 0;
   /** @type {Map<number, Call>} what was asked and is not answered, in that order */ #calls = new Map();
@@ -60,18 +61,26 @@ export class SharedClient extends EventTarget {
     const name = `tidewire ${new URL(url, globalThis.location?.href)} ${this.user} ${group}`;
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }) => this.#hear(data);
-    this.#channel.postMessage({ hello: this.#tab });
-    const { signal } = this.#closing;
-    const lead = () =>
-      new Promise((resolve) => {
-        this.#resign = () => resolve(undefined);
-        this.#lead();
-      });
-    // As long as a tab holds the lock of its own name, it is there.
-    navigator.locks.request(lockOf(name, this.#tab), () => new Promise((resolve) => signal.addEventListener('abort', resolve))).catch(() => {});
-    // Where locks are refused, a tab has a connection of its own.
-    navigator.locks.request(name, { signal }, lead).catch(() => signal.aborted || this.#lead());
+    this.#enter(name);
     for (const roomId of options.rooms ?? []) this.join(roomId, options.positions?.[roomId]).catch((error) => this.#emit('error', { type: 'error', roomId, ...plain(error) }));
+  }
+
+  /** As long as a tab holds the lock of its own name it is there, and nobody hears of it before that. */
+  #enter(/** @type {string} */ name) {
+    const { signal } = this.#closing;
+    const hold = (/** @type {() => void} */ then) => () =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+        then();
+      });
+    const begin = () => {
+      this.#isHere = true;
+      this.#post({ hello: this.#tab });
+      for (const number of this.#calls.keys()) this.#ask(number);
+      // Where locks are refused, a tab has a connection of its own.
+      navigator.locks.request(name, { signal }, hold(() => this.#lead())).catch(() => signal.aborted || this.#lead());
+    };
+    navigator.locks.request(lockOf(name, this.#tab), { signal }, hold(begin)).catch(() => signal.aborted || begin());
   }
 
   /** @type {State} */
@@ -190,8 +199,8 @@ export class SharedClient extends EventTarget {
     this.#leader?.close();
     this.#leader = null;
     this.#channel.close();
+    // Which gives the locks back.
     this.#closing.abort();
-    this.#resign();
     this.#onState({ ...this.#state, state: 'closed', retryAt: null, code: 1000 });
     for (const { reject } of this.#calls.values()) reject(new TidewireError('closed', 'The connection was closed.'));
     this.#calls.clear();
@@ -221,6 +230,7 @@ export class SharedClient extends EventTarget {
   }
 
   #ask(/** @type {number} */ number) {
+    if (!this.#isHere) return;
     const { method, args } = /** @type {Call} */ (this.#calls.get(number));
     const call = { call: number, tab: this.#tab, method, args };
     if (this.#leader !== null) this.#leader.do(call);
@@ -252,6 +262,7 @@ export class SharedClient extends EventTarget {
   /** Another tab has taken over: it is told where we are, and asked again. */
   #onNewLeader(/** @type {string} */ session) {
     if (session !== '') this.session = session;
+    if (!this.#isHere) return;
     this.#post({ place: this.#place(), tab: this.#tab });
     for (const number of this.#calls.keys()) this.#ask(number);
   }
