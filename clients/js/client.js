@@ -139,7 +139,8 @@ export class Client extends EventTarget {
   #isLong = false;
   /** What an earlier page left goes first; until then nothing else is transmitted. */
   #isRestoring = false;
-  #hasRestored = false;
+  /** Waits for the first connection. @type {() => void} */
+  #beginRestoring = () => {};
   /** @type {number | null} */ #latency = null;
 
   constructor(/** @type {string | URL} */ url, /** @type {Options} */ options = {}) {
@@ -162,7 +163,14 @@ export class Client extends EventTarget {
       onMessage: (message) => this.#receive(message),
       onState: (detail) => this.#emit('state', detail),
     });
-    this.#isRestoring = options.outbox !== undefined;
+    const { outbox } = options;
+    if (outbox !== undefined) {
+      this.#isRestoring = true;
+      const finding = this.#findLeft(outbox);
+      // Told where it is awaited.
+      finding.catch(() => {});
+      this.#beginRestoring = () => this.#restore(outbox, finding);
+    }
     this.#line.open();
   }
 
@@ -403,16 +411,19 @@ export class Client extends EventTarget {
     return { session: this.session, seq: message.seq, user: this.#options.user, message };
   }
 
-  /** Sends what an earlier page left, under its session, so that what was kept after all is not kept twice. */
-  async #restore() {
-    const { outbox, user } = this.#options;
-    if (outbox === undefined || this.#hasRestored) return;
-    this.#hasRestored = true;
+  /** Tells what an earlier page of the same user left. @returns {Promise<Kept[]>} */
+  async #findLeft(/** @type {Outbox} */ outbox) {
+    const isLeft = (/** @type {Kept} */ { user, session, seq }) =>
+      user === this.#options.user && !(session === this.session && this.#unacked.has(seq));
+    const left = (await outbox.load()).filter(isLeft);
+    for (const kept of left) this.#emit('restored', kept);
+    return left;
+  }
+
+  /** Sends it, under the session that it had, so that what was kept after all is not kept twice. */
+  async #restore(/** @type {Outbox} */ outbox, /** @type {Promise<Kept[]>} */ finding) {
     try {
-      for (const kept of await outbox.load()) {
-        const isOurs = kept.session === this.session && this.#unacked.has(kept.seq);
-        if (kept.user !== user || isOurs) continue;
-        this.#emit('restored', kept);
+      for (const kept of await finding) {
         const answer = await this.#line.post(kept, () => this.#endRestoring());
         // What the server could not keep for want of space is tried again by the next page.
         if (answer.type === 'ack' || !answer.code.startsWith('storage_')) await outbox.remove(kept);
@@ -451,7 +462,8 @@ export class Client extends EventTarget {
     }
     if (!this.#isRestoring) for (const waiting of this.#unacked.values()) this.#transmit(waiting);
     this.#findBroadcasts();
-    if (this.#isRestoring) this.#restore();
+    this.#beginRestoring();
+    this.#beginRestoring = () => {};
   }
 
   /** Rooms that an address has no space for. */
@@ -965,13 +977,15 @@ class Line {
 
   #lost(/** @type {number} */ code) {
     const wasLive = this.#state === 'live';
-    if (code === CODE_REPLACED) {
-      // Two clients that both come back would replace each other for ever.
+    const wasSteady = wasLive && Date.now() - this.#liveSince > STEADY_MS;
+    // Two clients that both come back would replace each other for ever. One that has just come may have been replaced by a
+    // request of its own that was still on its way.
+    if (code === CODE_REPLACED && wasSteady) {
       this.#forgetLink();
       this.#become('replaced', code);
       return;
     }
-    if (wasLive && Date.now() - this.#liveSince > STEADY_MS) this.#attempts = 0;
+    if (wasSteady) this.#attempts = 0;
     this.#tryAgain(!wasLive && this.#fallsBack(code) ? 0 : this.#retryDelay(), code);
   }
 

@@ -145,12 +145,23 @@ test('the server says when to come back', () => {
 test('a replaced client stays away until it is told to come back', () => {
   const client = open();
   newest().welcomes();
+  mock.timers.tick(6_000);
   newest().drops(4003);
   mock.timers.tick(120_000);
   assert.equal(client.state, 'replaced');
   assert.equal(FakeSocket.opened.length, 1);
   client.reconnect();
   assert.equal(FakeSocket.opened.length, 2);
+});
+
+test('who has just come and is replaced comes back: it may have been by a request of its own', () => {
+  const client = open();
+  newest().welcomes();
+  newest().drops(4003);
+  assert.equal(client.state, 'reconnecting');
+  mock.timers.tick(500);
+  newest().welcomes();
+  assert.equal(client.state, 'live');
 });
 
 test('a silent connection is asked once and given up after one and a half intervals', () => {

@@ -154,6 +154,7 @@ test('who joins opens a new stream before the older ends, and is no rival of its
   newer.says({ type: 'joined', roomId: 'lobby', position: 'e-4', recovered: true, members: ['Ada'] });
   assert.equal((await joined).position, 'e-4');
   assert.ok(request.signal.aborted);
+  mock.timers.tick(6_000);
   newer.says({ type: 'close', code: 4003, reason: 'a newer connection has this session' });
   await settled();
   assert.equal(client.state, 'replaced');
