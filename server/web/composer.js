@@ -21,7 +21,7 @@ export class Composer {
     on(parts.compose, 'submit', (event) => this.#submit(event));
     on(parts.composer, 'keydown', (event) => this.#keydown(event));
     on(parts.composer, 'input', () => this.#input());
-    on(parts.composer, 'paste', (event) => this.#take(event, event.clipboardData));
+    on(parts.composer, 'paste', (event) => this.#pasted(event));
     on(parts.attach, 'click', () => parts.files.click());
     on(parts.files, 'change', () => this.#chosen());
     on(parts.tray, 'click', (event) => this.#trayClicked(event.target));
@@ -88,6 +88,11 @@ export class Composer {
     // Otherwise choosing the same file again would be no change.
     files.value = '';
     this.#parts.composer.focus();
+  }
+
+  #pasted(event) {
+    // Office programs put a picture of the text beside the text, which is what is meant.
+    if (event.clipboardData?.getData('text/plain') === '') this.#take(event, event.clipboardData);
   }
 
   #take(event, transfer) {

@@ -14,14 +14,16 @@ const CONTENT_BYTES_MAX = 60 * 1024;
 
 export class Delivery {
   #client;
+  #outbox;
   #state;
   #changed;
   /** What an earlier page left, by session and `seq`. */
   #restored = new Map();
 
   /** `changed()` is called whenever there is something new to show. */
-  constructor(client, state, changed) {
+  constructor(client, state, outbox, changed) {
     this.#client = client;
+    this.#outbox = outbox;
     this.#state = state;
     this.#changed = changed;
   }
@@ -51,6 +53,13 @@ export class Delivery {
   again(conversation, entry) {
     entries.again(conversation, entry, Date.now());
     this.#deliver(conversation, entry);
+    this.#forgetKept(entry);
+  }
+
+  /** Gives a failed message up. */
+  discard(conversation, entry) {
+    entries.remove(conversation, entry);
+    this.#forgetKept(entry);
   }
 
   /** Begins to send files; the next message takes them along. */
@@ -95,8 +104,15 @@ export class Delivery {
     this.#restored.delete(key);
     const { conversation, entry } = restored;
     if (answer.type === 'ack') entries.keep(conversation, entry, logOf(conversation), answer);
-    else entries.fail(entry, answer.message);
+    else entries.fail(Object.assign(entry, { left: { session: answer.session, seq: answer.seq } }), answer.message);
     return true;
+  }
+
+  /** What the disk had no space for waits in the outbox for the next page, which must not send what the user has decided on. */
+  #forgetKept(entry) {
+    const { left } = entry;
+    delete entry.left;
+    if (left !== undefined) this.#outbox.remove(left).catch(() => {});
   }
 
   #uploaded(conversation) {

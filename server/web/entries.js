@@ -5,6 +5,8 @@
 const ENTRIES_MAX = 500;
 /** What a reader who scrolls up can have above the end. */
 const SCROLLED_MAX = 5_000;
+/** Comings and goings that follow each other: more names in one line nobody reads. */
+const MOVES_MAX = 10;
 
 let lastKey = 0;
 
@@ -25,8 +27,10 @@ export function receive(conversation, log, message, extra = {}) {
 /** Adds a page of messages from before the oldest, in the log's order. */
 export function addOlder(conversation, log, messages, extraOf) {
   const oldest = oldestOf(conversation, log);
-  // Offsets go on through a change of the epoch, so they alone say what is older.
-  const isOlder = ({ offset }) => oldest === undefined || offset < oldest.offset;
+  // Offsets go on through a change of the epoch, unless the log began anew: then what is here of the new epoch is not older.
+  const isHere = (epoch) => conversation.entries.some((entry) => sameLog(entry, log, epoch));
+  const isOlder = ({ epoch, offset }) =>
+    oldest === undefined || (offset < oldest.offset && (epoch === oldest.epoch || !isHere(epoch)));
   const older = messages.filter(isOlder).map((message) => entryOf(log, message, extraOf(message)));
   conversation.entries.unshift(...older);
   for (const message of messages) if (!isOlder(message)) receive(conversation, log, message, extraOf(message));
@@ -65,8 +69,11 @@ export function remove(conversation, entry) {
 }
 
 /** Adds a line between the messages: `{ user, event }` of who came or went, or `{ text }`. */
-export function note(conversation, time, what) {
-  conversation.entries.splice(endOfKept(conversation.entries), 0, { key: nextKey(), type: 'note', time, ...what });
+export function note({ entries }, time, what) {
+  const end = endOfKept(entries);
+  entries.splice(end, 0, { key: nextKey(), type: 'note', time, ...what });
+  const start = entries.findLastIndex(({ user }, index) => index < end && user === undefined) + 1;
+  if (end - start >= MOVES_MAX) entries.splice(start, 1);
 }
 
 /** Adds a line above all that is there. */
@@ -85,10 +92,16 @@ export const isFull = ({ entries }) => entries.length >= SCROLLED_MAX;
  * looking at them.
  */
 export function trim(conversation, isScrolledUp) {
-  const excess = conversation.entries.length - (isScrolledUp ? SCROLLED_MAX : ENTRIES_MAX);
   // A page on its way belongs right above the oldest entry, so that stays until it is there.
-  if (excess <= 0 || conversation.older === 'loading') return false;
-  conversation.entries.splice(0, excess);
+  if (conversation.older === 'loading') return false;
+  const max = isScrolledUp ? SCROLLED_MAX : ENTRIES_MAX;
+  let lines = 0;
+  // Comings and goings fold into one line, so they do not count: they would push what was said out, which would come again.
+  const lastOver = conversation.entries.findLastIndex(({ user }) => user === undefined && (lines += 1) > max);
+  // What was not sent is nowhere else.
+  const isOver = ({ delivery }, index) => index <= lastOver && delivery !== 'sending' && delivery !== 'failed';
+  if (!conversation.entries.some(isOver)) return false;
+  conversation.entries = conversation.entries.filter((entry, index) => !isOver(entry, index));
   Object.assign(conversation, { older: 'more', before: null });
   return true;
 }

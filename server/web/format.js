@@ -5,7 +5,7 @@ const NAME_BYTES_MAX = 128;
 const HUES = 10;
 
 /** Punctuation that ends a sentence rather than an address. */
-const TRAILING = /[.,;:!?'"»”’]+$/;
+const TRAILING = new Set('.,;:!?\'"»”’');
 const LINK = /\bhttps?:\/\/[^\s<>"]+/giu;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
@@ -77,9 +77,15 @@ export function linkParts(text) {
 
 /** Cuts what belongs to the sentence around an address; a last `)` stays when the address opened it. */
 function trimAddress(address) {
-  const trimmed = address.replace(TRAILING, '');
-  const unopened = trimmed.endsWith(')') && trimmed.split(')').length > trimmed.split('(').length;
-  return unopened ? trimAddress(trimmed.slice(0, -1)) : trimmed;
+  let unopened = address.split(')').length - address.split('(').length;
+  let end = address.length;
+  // In one pass: others may write sixty thousand of them.
+  for (; end > 0; end -= 1) {
+    const last = address[end - 1];
+    if (last === ')' && unopened > 0) unopened -= 1;
+    else if (!TRAILING.has(last)) break;
+  }
+  return address.slice(0, end);
 }
 
 export const bytesOf = (text) => new TextEncoder().encode(text).length;
@@ -94,7 +100,8 @@ export function nameProblem(name) {
 export function roomProblem(room) {
   if (room === '') return 'Please name a room. Any word will do: it opens when you enter it.';
   if (room.startsWith('@')) return 'The name of a room cannot begin with “@”.';
-  if (room === '*') return 'A room cannot be called “*”.';
+  // Dots are steps in an address, where a room's messages are over HTTP.
+  if (['*', '.', '..'].includes(room)) return `A room cannot be called “${room}”.`;
   return commonProblem(room, 'room name');
 }
 

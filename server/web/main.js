@@ -11,6 +11,8 @@ const ROOM_DEFAULT = 'lobby';
 const NAME_KEY = 'tidewire.name';
 /** The server takes 128 rooms a connection. */
 const ROOMS_MAX = 128;
+/** The server takes request lines of 8 KiB, proxies often no more. */
+const ADDRESS_CHARS_MAX = 6_000;
 
 let session = null;
 /** The rooms of the address that is on the screen; the form shows the first. */
@@ -85,7 +87,13 @@ function showForm(problem, focus = $('name').value === '' ? 'name' : 'enter') {
 /** The query for the open rooms, with a name for who is in them. */
 function queryOf(name) {
   const query = new URLSearchParams(name === null ? [] : [['name', name]]);
-  for (const room of rooms) query.append('room', room);
+  for (const room of rooms) {
+    const longer = new URLSearchParams(query);
+    longer.append('room', room);
+    // The server refuses longer addresses, and this one will be reloaded.
+    if (String(longer).length > ADDRESS_CHARS_MAX) break;
+    query.append('room', room);
+  }
   return `?${query}`;
 }
 

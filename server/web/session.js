@@ -47,8 +47,9 @@ export class Session {
     this.#state = model.newState(user, rooms);
     this.#page = page;
     // A session of its own for every visit: tabs that shared one would replace each other.
-    this.#client = connect('/ws', { user, rooms, outbox: outbox(`tidewire.${user}`) });
-    this.#delivery = new Delivery(this.#client, this.#state, () => this.#draw());
+    const unsent = outbox(`tidewire.${user}`);
+    this.#client = connect('/ws', { user, rooms, outbox: unsent });
+    this.#delivery = new Delivery(this.#client, this.#state, unsent, () => this.#draw());
     this.#panes = new Panes(this.#paneActions());
     this.#drawer = new Drawer(signal);
     this.#listenToClient(signal);
@@ -135,8 +136,11 @@ export class Session {
   }
 
   #onGap({ roomId, reason, count }) {
-    const conversation = model.roomNamed(this.#state, roomId) ?? model.frontRoomOf(this.#state);
-    const what = count === null ? 'Messages from while you were away' : `${plural(count, 'message')} from while you were away`;
+    const room = model.roomNamed(this.#state, roomId);
+    // The logs of announcements and of private messages have no place of their own.
+    const kind = room !== undefined ? 'message' : roomId === '*' ? 'announcement' : 'private message';
+    const conversation = room ?? model.frontRoomOf(this.#state);
+    const what = `${count === null ? `Some ${kind}s` : plural(count, kind)} from while you were away`;
     const why = GAPS[reason] ?? 'not kept any more';
     entries.note(conversation, Date.now(), { text: `${what} ${count === 1 ? 'is' : 'are'} not shown here: ${why}.` });
   }
@@ -269,7 +273,7 @@ export class Session {
       remove: upload((conversation, file) => this.#delivery.remove(conversation, file)),
       retryUpload: (pane, file) => file.start(),
       retry: (pane, entry) => this.#afterFailure(pane, () => this.#delivery.again(pane.conversation, entry)),
-      discard: (pane, entry) => this.#afterFailure(pane, () => entries.remove(pane.conversation, entry)),
+      discard: (pane, entry) => this.#afterFailure(pane, () => this.#delivery.discard(pane.conversation, entry)),
       older: ({ conversation }) => this.#loadOlder(conversation),
       reachedEnd: (pane) => this.#see(pane),
     };
