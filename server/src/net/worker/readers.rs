@@ -105,9 +105,12 @@ impl Worker {
     /// Begins the answer that an event stream is.
     pub(super) fn open_stream(&mut self, id: ConnId) {
         self.respond(id, &event_stream());
-        let lag_max = self.lag_max;
+        // Who does not read is told so before the kernel gives it up.
+        let config = &self.web_sockets.chat;
+        let silence_max = config.ping_interval.unwrap_or_default() + config.pong_wait;
+        let patience = silence_max.max(2 * self.lag_max);
         if let Some(conn) = self.table.get_mut(id) {
-            conn.give_up_unacknowledged(lag_max);
+            conn.give_up_unacknowledged(patience);
         }
     }
 
