@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use tidewire::cli::{Cli, Task};
+use tidewire::client::BadAddress;
 use tidewire::clock::Now;
 use tidewire::config::Config;
 use tidewire::load;
 use tidewire::net::Server;
-use tidewire::tools::Usage;
+use tidewire::tools::{Usage, told};
 use tidewire::verify;
 
 type Outcome = Result<bool, Box<dyn Error>>;
@@ -38,15 +39,19 @@ fn main() -> ExitCode {
         // What is wrong was shown already.
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("tidewire: {error}");
-            let is_usage = error.is::<Usage>();
-            if is_usage {
+            eprintln!("tidewire: {}", told(&*error));
+            if is_usage(&*error) {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// Whether the command line made no sense, by itself or in what it named.
+fn is_usage(error: &(dyn Error + 'static)) -> bool {
+    error.is::<Usage>() || error.is::<BadAddress>() || error.source().is_some_and(is_usage)
 }
 
 /// Writes to standard output; whoever reads it may stop, as `head` does.

@@ -74,4 +74,12 @@ impl fmt::Display for BenchError {
     }
 }
 
-impl std::error::Error for BenchError {}
+impl std::error::Error for BenchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Address(error) => Some(error),
+            Self::Name(_, error) | Self::Connect(_, error) | Self::Io(_, error) => Some(error),
+            Self::Fragment | Self::Refused { .. } | Self::Files { .. } | Self::Picture(..) => None,
+        }
+    }
+}

@@ -11,6 +11,7 @@ use super::options::Scenario;
 use super::plan::Plan;
 use super::tally::Tally;
 use super::target::Target;
+use crate::tools::terminal::{Lines, visible};
 
 /// The longest bar of the plot, in characters.
 const BAR_MAX: usize = 40;
@@ -85,6 +86,7 @@ pub(super) fn text(plan: &Plan, target: &Target, tally: &Tally, figures: &Figure
     }
     row(&mut text, "errors", tally.errors_total(), "");
     for (cause, number) in &tally.errors {
+        let cause = visible(cause, Lines::One);
         let _ = writeln!(text, "    {cause}: {}", count(*number));
     }
     let latencies = latencies(plan, tally);

@@ -269,8 +269,11 @@ impl<'a> Run<'a> {
                 }
             }
             (Phase::Running, Scenario::Connect, None) => {
+                // Where the system refuses one it refuses the next: ports come back with time, and so does this turn.
                 while self.peers.count() < self.plan.connections {
-                    self.begin(self.clock.now);
+                    if !self.begin(self.clock.now) {
+                        break;
+                    }
                 }
             }
             (Phase::Running | Phase::Draining | Phase::Closing | Phase::Over, _, _) => {}
@@ -302,7 +305,9 @@ impl<'a> Run<'a> {
                     let told = "not begun: as many as --connections were under way";
                     self.tally.fail_due(due, told);
                 }
-                Scenario::Connect => self.begin(due),
+                Scenario::Connect => {
+                    let _ = self.begin(due);
+                }
                 Scenario::Idle => {}
             }
         }

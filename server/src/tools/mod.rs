@@ -22,3 +22,9 @@ impl fmt::Display for Usage {
 }
 
 impl Error for Usage {}
+
+/// What went wrong, fit for a terminal: a sentence may quote what a server said.
+#[must_use]
+pub fn told(error: &dyn Error) -> String {
+    terminal::visible(&error.to_string(), terminal::Lines::Indented(2))
+}

@@ -35,7 +35,7 @@ pub struct Tail {
     /// Begin behind this position; '' is the oldest message that is kept. For several rooms: room:position,room:position
     #[arg(long, value_name = "POSITION", value_parser = since)]
     since: Option<String>,
-    /// Begin with the N newest messages of each room [default: 10]
+    /// Begin with the N newest messages of each room, or as many as the server sends at once (256 KiB) [default: 10]
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "since",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
     newest: Option<u16>,

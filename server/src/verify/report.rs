@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::latency::Latencies;
 use super::verdict::{Findings, Kind};
+use crate::tools::terminal::{Lines, visible};
 
 /// What was counted.
 #[derive(Debug, Default)]
@@ -78,7 +79,8 @@ pub(super) fn table(counts: &Counts, took: Duration, found: &Findings) -> String
         let _ = writeln!(text, "    {:<32} {:>12}", kind, grouped(found.count(kind)));
     }
     for violation in found.examples() {
-        let _ = writeln!(text, "  {}: {}", violation.kind, violation.what);
+        let what = visible(&violation.what, Lines::One);
+        let _ = writeln!(text, "  {}: {what}", violation.kind);
     }
     text
 }

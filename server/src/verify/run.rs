@@ -6,7 +6,7 @@
 
 mod parts;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,9 +64,14 @@ pub fn run(options: &Options) -> Result<bool, VerifyError> {
     } else {
         palette.warning("NOT CLEAN")
     };
-    println!("tidewire verify {}: {word} (seed {seed})", options.url);
-    print!("{}", table(&run.counts, took, &found));
-    println!("{}", verdict(&run.counts, &found));
+    // Who reads it may stop, as `head` does; the exit code says it, too.
+    let _ = writeln!(
+        io::stdout(),
+        "tidewire verify {}: {word} (seed {seed})\n{}{}",
+        options.url,
+        table(&run.counts, took, &found),
+        verdict(&run.counts, &found)
+    );
     Ok(is_clean)
 }
 

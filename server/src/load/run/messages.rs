@@ -168,15 +168,19 @@ impl Run<'_> {
 
     // ---- connections ----
 
-    /// Begins to connect one that was due then.
-    pub(super) fn begin(&mut self, due: u64) {
+    /// Begins to connect one that was due then; whether the system let it.
+    pub(super) fn begin(&mut self, due: u64) -> bool {
         if self.plan.scenario == Scenario::Connect {
             self.tally.sent(due, 0, 1);
             self.handed_over(due, 1);
         }
         let registry = self.poll.registry();
-        if let Err(error) = self.peers.begin(registry, due, &self.clock) {
-            self.tally.fail(&format!("cannot connect: {error}"));
+        match self.peers.begin(registry, due, &self.clock) {
+            Ok(()) => true,
+            Err(error) => {
+                self.tally.fail(&format!("cannot connect: {error}"));
+                false
+            }
         }
     }
 

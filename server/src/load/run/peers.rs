@@ -338,11 +338,13 @@ impl<'a> Peers<'a> {
         message: &Message<'_>,
         due: u64,
     ) -> Result<(), &'static str> {
-        let unsent_bytes_max = self.unsent_bytes_max;
+        let (unsent_bytes_max, bytes) = (self.unsent_bytes_max, message.payload().len());
+        // A message above its connection's share may be sent where all together have room for it.
+        let has_room = bytes <= unsent_bytes_max || self.unsent_bytes() + bytes <= UNSENT_BYTES_MAX;
         let Some(peer) = self.get(number).filter(|peer| peer.socket.is_open()) else {
             return Err("not sent: its connection is lost");
         };
-        if peer.socket.unsent_bytes() > unsent_bytes_max {
+        if peer.socket.unsent_bytes() > unsent_bytes_max || !has_room {
             return Err("not sent: the server does not read what was sent before");
         }
         peer.socket.send_message(message);
@@ -352,6 +354,11 @@ impl<'a> Peers<'a> {
         peer.queued += 1;
         self.touch(number);
         Ok(())
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        let peers = self.peers.iter().flatten();
+        peers.map(|peer| peer.socket.unsent_bytes()).sum()
     }
 
     fn touch(&mut self, number: usize) {

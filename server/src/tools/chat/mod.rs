@@ -59,7 +59,7 @@ pub struct Chat {
     /// Your name [default: that of a guest, which the server gives]
     #[arg(long, value_name = "USER", env = "TIDEWIRE_USER", value_parser = user_name)]
     user: Option<String>,
-    /// Messages to show on entering [default: 20 on a terminal, else 0]
+    /// Messages to show on entering, or as many as the server sends at once (256 KiB) [default: 20 on a terminal, else 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
     history: Option<u16>,
     /// Only send: read standard input to its end, wait until every line is acknowledged, print nothing
@@ -88,7 +88,14 @@ impl Chat {
     /// # Errors
     /// There is no server, or it lets nobody in.
     pub fn run(&self) -> Outcome<bool> {
-        let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !self.once;
+        // A dumb terminal has no line that could be edited: it reads and writes plain lines, as a pipe does.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| {
+            ["dumb", "cons25", "emacs"]
+                .iter()
+                .any(|dumb| term.eq_ignore_ascii_case(dumb))
+        });
+        let is_terminal =
+            io::stdin().is_terminal() && io::stdout().is_terminal() && !self.once && !is_dumb;
         let history = self
             .history
             .unwrap_or(if is_terminal { HISTORY_DEFAULT } else { 0 });
@@ -232,11 +239,14 @@ impl Talk {
         loop {
             self.turn(Some(since + patience))?;
             self.check_way_in()?;
-            if self.is_stdout_closed {
-                // Nobody listens any more, as behind `head`.
-                return Ok(self.is_clean() && self.conversation.waiting() == 0);
-            }
             is_ended = is_ended || self.take_lines(&input)?;
+            if self.is_stdout_closed {
+                // Nobody listens any more, as behind `head`; what was not read yet is not sent.
+                let is_all = is_ended && self.conversation.is_done();
+                if !is_all {
+                    return Err("nobody reads what others say: standard input was not sent to its end; --once only sends".into());
+                }
+            }
             if is_ended && self.conversation.is_done() {
                 return Ok(self.is_clean());
             }
@@ -358,8 +368,9 @@ impl Talk {
                 editor.print(text);
                 Ok(())
             }
+            // A private message arrives once: it must not get lost where nothing else is shown.
             (Shown::Nowhere, Kind::Message | Kind::About) => Ok(()),
-            (Shown::Out, Kind::Message) => io::stdout().write_all(text.as_bytes()),
+            (Shown::Out, Kind::Message | Kind::Private) => io::stdout().write_all(text.as_bytes()),
             // Who does not read what goes wrong does not want to know.
             (Shown::Out | Shown::Nowhere, _) => {
                 let _ = io::stderr().write_all(text.as_bytes());

@@ -45,6 +45,8 @@ pub(super) struct Written {
 pub(super) enum Kind {
     /// What somebody said: for standard output.
     Message,
+    /// What somebody said to the person alone, which may come only once.
+    Private,
     /// Who comes and goes.
     About,
     /// What went wrong.
@@ -76,7 +78,10 @@ impl Writer {
         match show {
             Show::Entry(entry) => Written {
                 text: self.entry(entry, now_ms),
-                kind: Kind::Message,
+                kind: match entry.log {
+                    Log::Private => Kind::Private,
+                    Log::Room(_) | Log::Broadcast => Kind::Message,
+                },
             },
             Show::Entered { room, members } => {
                 about(&format!("{}: {}", one_line(room), people(members)))
