@@ -290,21 +290,23 @@ fn people_get_lines_of_progress_and_a_table() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_one_sentence_and_exit_code_1() {
+fn a_server_that_is_not_there_is_one_sentence_and_an_exit_code() {
     let server = Server::start();
     let nowhere = server.websocket_url("/nowhere");
-    for (url, words) in [
-        ("127.0.0.1:1", "is the server running there"),
-        ("wss://localhost", "TLS"),
-        ("ftp://localhost", "ftp://"),
-        ("ws://no-such-host.invalid", "no-such-host.invalid"),
-        (&nowhere, "/nowhere"),
+    for (url, words, exit) in [
+        ("127.0.0.1:1", "is the server running there", 1),
+        ("ws://no-such-host.invalid", "no-such-host.invalid", 1),
+        (&nowhere, "/nowhere", 1),
+        // An address that cannot be one is a wrong use.
+        ("wss://localhost", "TLS", 2),
+        ("ftp://localhost", "ftp://", 2),
     ] {
         let output = start(url, &[]).wait_with_output().expect("its output");
-        expect_sentence(&output, words);
+        expect_sentence(&output, words, exit);
     }
     let output = start(&nowhere, &["--svg", "/no/such/directory/x.svg"]);
-    expect_sentence(&output.wait_with_output().expect("its output"), "/no/such");
+    let output = output.wait_with_output().expect("its output");
+    expect_sentence(&output, "/no/such", 1);
 }
 
 #[test]
@@ -315,7 +317,7 @@ fn more_connections_than_open_files_is_one_sentence_and_exit_code_1() {
         .args(["bench", "127.0.0.1:1", "--connections", "500"])
         .output()
         .expect("the command `prlimit`");
-    expect_sentence(&output, "ulimit -n 532");
+    expect_sentence(&output, "ulimit -n 532", 1);
 }
 
 #[test]
@@ -397,8 +399,8 @@ fn expect_latencies(latencies: &Value, count: u64) {
 }
 
 #[track_caller]
-fn expect_sentence(output: &Output, words: &str) {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+fn expect_sentence(output: &Output, words: &str, exit: i32) {
+    assert_eq!(output.status.code(), Some(exit), "{output:?}");
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(error.trim_end().lines().count(), 1, "{error}");
     assert!(error.contains(words), "{words}: {error}");

@@ -267,14 +267,15 @@ fn who_listens_no_more_ends_it_also_before_its_input() {
 }
 
 #[test]
-fn no_server_is_one_sentence_and_exit_code_1() {
-    for (url, input, told) in [
-        ("127.0.0.1:1", "x\n", "is a server running there?"),
-        ("localhost:1", "", "is a server running there?"),
-        ("wss://localhost", "", "TLS"),
+fn no_server_is_one_sentence_and_an_exit_code() {
+    for (url, input, told, exit) in [
+        ("127.0.0.1:1", "x\n", "is a server running there?", 1),
+        ("localhost:1", "", "is a server running there?", 1),
+        // An address that cannot be one is a wrong use.
+        ("wss://localhost", "", "TLS", 2),
     ] {
         let (code, _, stderr) = run(&["chat", url, "--once"], input.as_bytes());
-        assert_eq!(code, Some(1), "{url}: {stderr}");
+        assert_eq!(code, Some(exit), "{url}: {stderr}");
         assert!(
             stderr.contains(told) && stderr.lines().count() == 1,
             "{url}: {stderr}"
@@ -340,6 +341,40 @@ fn a_conversation_on_a_terminal() {
     });
     chat.write("/quit\r");
     assert_eq!(chat.wait().code(), Some(0), "{}", chat.stderr());
+}
+
+#[test]
+fn lines_that_come_at_once_are_each_said() {
+    let server = Server::start();
+    let mut chat = terminal(&server.address().to_string(), "ada", &[]);
+    chat.expect("r> ");
+    let lines: Vec<String> = (1..=40).map(|number| format!("line {number}")).collect();
+    // As by a paste that the terminal does not mark.
+    chat.write(&format!("{}\r", lines.join("\r")));
+    wait_until("all are kept", || {
+        contents(&server, "r").len() == lines.len()
+    });
+    assert_eq!(contents(&server, "r"), lines);
+    chat.write("/quit\r");
+    assert_eq!(chat.wait().code(), Some(0), "{}", chat.stderr());
+}
+
+#[test]
+fn a_private_message_that_waited_is_not_lost_to_once() {
+    let server = Server::start();
+    let mut bob = Chatter::enter(&server, "bob", "r");
+    let message = json!({"type": "private_msg", "toUser": "ada", "content": "psst", "seq": 1});
+    bob.send(&message);
+    bob.hear_of("ack");
+    let address = server.address().to_string();
+    let arguments = ["chat", &address, "--room", "r", "--user", "ada", "--once"];
+    let mut errors = String::new();
+    wait_until("it is shown", || {
+        let (code, out, error) = run(&arguments, b"hello\n");
+        assert_eq!((code, out.as_str()), (Some(0), ""));
+        errors.push_str(&error);
+        errors.contains("psst")
+    });
 }
 
 #[test]

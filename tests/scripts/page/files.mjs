@@ -202,6 +202,12 @@ await play({
     await ada.sees('Linus', 'still here');
   },
 
+  async 'an address that ends in parentheses without end breaks nothing'() {
+    await publish('harbour', 'Linus', `http://a${')'.repeat(20_000)}`);
+    await publish('harbour', 'Linus', 'and still here');
+    await ada.sees('Linus', 'and still here');
+  },
+
   async 'sides that cannot be are not reserved'() {
     const [url] = await ada.page.locator('#log .picture').evaluateAll((all) => all.map((link) => link.getAttribute('href')));
     const file = { url, name: 'odd sides', type: 'image/png', size: 5, width: 1e9, height: -4 };

@@ -2,7 +2,8 @@
 // not kept any more; and the page gives back what is far above once the reader is at the end again.
 
 import assert from 'node:assert/strict';
-import { Person, addressOf, play, publish } from './person.mjs';
+import WebSocket from 'ws';
+import { Person, addressOf, play, publish, url } from './person.mjs';
 
 /** More than the page keeps while its reader is at the end (500). */
 const SAID = 640;
@@ -170,5 +171,23 @@ await play({
     await ada.open('@Linus');
     await ada.sees('Linus', 'secret of Linus');
     assert.deepEqual(await ada.texts(), ['secret of Linus'], 'they do not mix');
+  },
+
+  async 'who only comes and goes takes nobody\'s message away'() {
+    for (const number of range(1, 20)) await publish('gate', 'Grace', `number ${number}`);
+    const eve = await Person.enters('Eve', ['gate']);
+    await eve.sees('Grace', 'number 20');
+    const pass = (number) =>
+      new Promise((resolve, reject) => {
+        const socket = new WebSocket(`${new URL('/ws', url).href.replace('http', 'ws')}?userId=passer-${number}&room=gate`);
+        socket.on('message', (data) => JSON.parse(data).type === 'joined' && socket.close());
+        socket.on('close', resolve);
+        socket.on('error', reject);
+      });
+    for (let number = 0; number < 300; number += 20) await Promise.all(range(number, number + 19).map(pass));
+    await publish('gate', 'Grace', 'number 21');
+    await eve.sees('Grace', 'number 21');
+    assert.deepEqual(await numbers(eve), range(1, 21));
+    await eve.leave();
   },
 });
