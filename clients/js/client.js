@@ -84,6 +84,7 @@ const QUEUE_MAX = 128;
 const ADDRESS_CHARS_MAX = 6_000;
 /** The server closes the connection over longer ones, and would again. */
 const MESSAGE_BYTES_MAX = 64 << 10;
+const JOIN_PAUSE_MS = 1_000;
 const QUEUE_CHARS_MAX = 1 << 20;
 /** Messages of one log that wait until it is known which of them are ours. */
 const HELD_MAX = 1_000;
@@ -156,7 +157,7 @@ export class Client extends EventTarget {
     this.user = options.user ?? '';
     const address = new URL(url, globalThis.location?.href);
     this.#line = new Line(address, options, {
-      query: (hasRooms) => this.#query(hasRooms),
+      query: () => this.#query(),
       user: () => this.#options.user ?? this.user,
       session: () => this.session,
       onWelcome: (message) => this.#onWelcome(message),
@@ -380,11 +381,10 @@ export class Client extends EventTarget {
   }
 
   /** What the address of a connection says: who we are, where we were, and how far we have read. */
-  #query(/** @type {boolean} */ hasRooms) {
+  #query() {
     const query = new URLSearchParams();
     if (this.#options.user !== undefined) query.set('userId', this.#options.user);
     query.set('session', this.session);
-    if (!hasRooms) return query;
     const positions = [];
     for (const [log, cursor] of this.#cursors) positions.push(`${encodeURIComponent(log)}:${cursor}`);
     for (const roomId of this.#joined) if (!this.#isAskedFor(roomId)) query.append('room', roomId);
@@ -453,23 +453,28 @@ export class Client extends EventTarget {
     this.session = message.session;
     this.#emit('welcome', message);
     this.#held.clear();
-    if (this.#isLong) this.#joinLater();
     for (const waiting of this.#requests.values()) {
       const { type, roomId, id } = waiting.message;
       // A new connection is only where it says.
       if (type === 'leave_room') this.#receive({ type: 'left', roomId, id });
       else this.#transmit(waiting);
     }
+    if (this.#isLong) for (const roomId of this.#joined) this.#joinLate(roomId);
     if (!this.#isRestoring) for (const waiting of this.#unacked.values()) this.#transmit(waiting);
     this.#findBroadcasts();
     this.#beginRestoring();
     this.#beginRestoring = () => {};
   }
 
-  /** Rooms that an address has no space for. */
-  #joinLater() {
-    for (const roomId of this.#joined) {
-      if (!this.#isAskedFor(roomId)) this.#line.send(JSON.stringify({ type: 'join_room', roomId, since: this.position(roomId) }));
+  /** Joins a room that the address had no space for, if need be later: they are many, and the server limits their rate. */
+  async #joinLate(/** @type {string} */ roomId) {
+    if (!this.#joined.has(roomId) || this.#isAskedFor(roomId)) return;
+    try {
+      await this.#request({ type: 'join_room', roomId, since: this.position(roomId) });
+    } catch (/** @type {any} */ error) {
+      const { code, message } = error;
+      if (code === 'rate_limited' || code === 'queue_full') after(JOIN_PAUSE_MS, () => this.#joinLate(roomId));
+      else if (code !== 'left' && code !== 'closed') this.#emit('error', { type: 'error', code, message, roomId });
     }
   }
 
@@ -810,10 +815,10 @@ const CODE_LOST = 1006;
 /** @typedef {ReturnType<typeof after>} Timer */
 
 /**
- * What a line asks and tells: `query(hasRooms)` is what an address says, with or without where we were.
+ * What a line asks and tells: `query()` is what an address says of us, of where we were and of how far we have read.
  *
  * @typedef {object} Host
- * @property {(hasRooms: boolean) => URLSearchParams} query
+ * @property {() => URLSearchParams} query
  * @property {() => string} user
  * @property {() => string} session
  * @property {(message: Message) => void} onWelcome before `state` says `live`
@@ -925,8 +930,7 @@ class Line {
 
   /** @returns {Link} */
   #openLink(/** @type {Transport} */ transport, /** @type {(link: () => Link) => Ear} */ earOf, isProbe = false) {
-    const query = (/** @type {boolean} */ hasRooms) =>
-      isProbe ? new URLSearchParams({ session: randomSession() }) : this.#host.query(hasRooms);
+    const query = () => (isProbe ? new URLSearchParams({ session: randomSession() }) : this.#host.query());
     /** @type {Link} */ let link;
     const ear = earOf(() => link);
     /** @type {Way} */
@@ -1174,7 +1178,7 @@ class Line {
  * @property {URL} url
  * @property {Options} options
  * @property {Host} host
- * @property {(hasRooms: boolean) => URLSearchParams} query
+ * @property {() => URLSearchParams} query
  * @property {() => string} token
  */
 /** @typedef {Pick<Way, 'url' | 'options' | 'token'>} Access */
@@ -1183,7 +1187,7 @@ class Line {
 function webSocketLink(/** @type {Way} */ way, /** @type {Ear} */ ear) {
   const address = new URL(way.url);
   address.protocol = address.protocol.replace(/^http/, 'ws');
-  for (const [name, value] of way.query(true)) address.searchParams.append(name, value);
+  for (const [name, value] of way.query()) address.searchParams.append(name, value);
   if (way.token() !== '') address.searchParams.set('token', way.token());
   const Socket = way.options.WebSocket ?? globalThis.WebSocket;
   const socket = new Socket(address.href);
@@ -1305,7 +1309,7 @@ class HttpLink {
   }
 
   #target() {
-    const query = this.#way.query(true);
+    const query = this.#way.query();
     const since = [query.get('since')];
     const ofBroadcasts = /(^|,)(\*:[^,]*)/;
     if (!ofBroadcasts.test(since[0] ?? '')) since.push(ofBroadcasts.exec(this.#polled)?.[2] ?? null);

@@ -281,7 +281,7 @@ test('a message that no server takes is refused here, and stops nothing', async 
   assert.equal(ofType(newest(), 'room_msg').length, 0);
 });
 
-test('rooms that an address has no space for are joined behind it, where they were', () => {
+test('rooms that an address has no space for are joined behind it, where they were', async () => {
   const rooms = Array.from({ length: 128 }, (_, index) => `a-room-${index}-00000000-0000-4000-8000-000000000000`);
   const client = open({ rooms, positions: { [rooms[0]]: 'e-7', [rooms[127]]: 'e-9' } });
   assert.ok(newest().url.search.length < 8_000);
@@ -289,6 +289,12 @@ test('rooms that an address has no space for are joined behind it, where they we
   const joins = ofType(newest(), 'join_room');
   assert.deepEqual(joins.map(({ roomId }) => roomId), rooms);
   assert.deepEqual([joins[0].since, joins[1].since, joins[127].since], ['e-7', undefined, 'e-9']);
+  // What was too much at once is asked for again.
+  newest().says({ type: 'error', code: 'rate_limited', message: 'Too fast.', id: joins[127].id });
+  await settled();
+  mock.timers.tick(1_000);
+  const again = ofType(newest(), 'join_room').at(-1);
+  assert.deepEqual([again.roomId, again.since], [rooms[127], 'e-9']);
   client.close();
 });
 

@@ -321,7 +321,7 @@ export declare class Room extends EventTarget {
 }
 export type Timer = ReturnType<typeof after>;
 export type Host = {
-    query: (hasRooms: boolean) => URLSearchParams;
+    query: () => URLSearchParams;
     user: () => string;
     session: () => string;
     /**
@@ -345,7 +345,7 @@ export type Way = {
     url: URL;
     options: Options;
     host: Host;
-    query: (hasRooms: boolean) => URLSearchParams;
+    query: () => URLSearchParams;
     token: () => string;
 };
 export type Access = Pick<Way, 'url' | 'options' | 'token'>;
