@@ -65,9 +65,13 @@ fn a_stream_hears_all_that_a_websocket_hears() {
     let joined = ada.hear_of("joined");
     assert_eq!(members(&joined), ["ada", "bob"], "{joined}");
     assert_eq!(bob.hear_of("system")["user"], "ada");
-    for expected in bob_does_everything(&server, &mut bob) {
-        assert_eq!(gist(&ada.hear()), expected);
+    // What is in no log has no place among what is: with several workers it takes another way.
+    let mut expected = bob_does_everything(&server, &mut bob);
+    let mut heard = [(); 6].map(|()| gist(&ada.hear()));
+    for list in [&mut heard, &mut expected] {
+        list.sort_by_key(Value::to_string);
     }
+    assert_eq!(heard, expected);
     assert_eq!(present(&server, "lobby"), json!(["ada", "bob"]));
     // What it says itself comes by POST, and to it as to the others.
     let mine = json!({"content": "me, too", "from": "ada", "session": "s", "seq": 1});
