@@ -5,29 +5,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { connect } from '../client.js';
-
-/** WebSockets of the test: it says whether they get through. */
-class FakeSocket {
-  static opened = [];
-
-  constructor(url) {
-    this.url = new URL(url);
-    this.sent = [];
-    FakeSocket.opened.push(this);
-  }
-
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-
-  close(code) {
-    this.closedWith = code;
-  }
-
-  welcomes() {
-    this.onmessage({ data: JSON.stringify(welcome(this.url)) });
-  }
-}
+import { FakeSocket } from './fake_socket.js';
 
 const welcome = (url) => ({ type: 'welcome', session: url.searchParams.get('session'), user: 'Ada', heartbeat: 30, time: 0 });
 
