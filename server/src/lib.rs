@@ -17,6 +17,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod files;
+mod histogram;
 pub mod ids;
 pub mod limit;
 pub mod load;

@@ -11,7 +11,6 @@
 mod alarm;
 mod content;
 mod error;
-mod histogram;
 mod live;
 mod options;
 mod picture;

@@ -7,12 +7,12 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::histogram::TOLD;
 use super::options::Scenario;
 use super::plan::Plan;
 use super::report::{self, Figures, count, duration, rate};
 use super::series::Slot;
 use super::tally::Tally;
+use crate::histogram::TOLD;
 
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 720;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::histogram::{Histogram, TOLD};
 use super::options::Scenario;
 use super::plan::Plan;
 use super::tally::Tally;
 use super::target::Target;
+use crate::histogram::{Histogram, TOLD};
 use crate::tools::terminal::{Lines, visible};
 
 /// The longest bar of the plot, in characters.
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_plot_shows_all_steps_between_the_first_and_the_last() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         histogram.add(30_000, 999);
         histogram.add(3_000_000, 1);
         let mut text = String::new();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::histogram::Histogram;
 use super::series::Series;
+use crate::histogram::Histogram;
 
 /// How many different causes are told apart; a server's reasons may be of any kind.
 const CAUSES_MAX: usize = 32;
@@ -54,9 +54,9 @@ impl Tally {
             opened: 0,
             lost: 0,
             errors: BTreeMap::new(),
-            latency: Histogram::new(),
-            lateness: Histogram::new(),
-            handshakes: Histogram::new(),
+            latency: Histogram::default(),
+            lateness: Histogram::default(),
+            handshakes: Histogram::default(),
             series: Series::default(),
             heard_at: 0,
         }

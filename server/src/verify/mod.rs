@@ -7,7 +7,6 @@ mod book;
 mod checker;
 mod error;
 mod follower;
-mod latency;
 mod load;
 mod options;
 mod report;

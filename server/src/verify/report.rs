@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::latency::Latencies;
 use super::verdict::{Findings, Kind};
+use crate::histogram::Histogram;
 use crate::tools::terminal::{Lines, visible};
 
 /// What was counted.
@@ -19,7 +19,7 @@ pub(super) struct Counts {
     pub(super) gaps: u64,
     pub(super) history: u64,
     /// From the first sending to the ack, also where the server was away between.
-    pub(super) latencies: Latencies,
+    pub(super) latencies: Histogram,
 }
 
 /// The verdict as a sentence.
@@ -63,7 +63,8 @@ pub(super) fn table(counts: &Counts, took: Duration, found: &Findings) -> String
     row("gaps", counts.gaps, "");
     row("read from the history", counts.history, "");
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-        if let Some(latency) = counts.latencies.quantile(share) {
+        if !counts.latencies.is_empty() {
+            let latency = Duration::from_nanos(counts.latencies.quantile(share));
             let name = format!("ack latency, {name}");
             let shown = format!("{:.2} ms", latency.as_secs_f64() * 1e3);
             let _ = writeln!(text, "  {name:<34} {shown:>12}");

@@ -260,65 +260,67 @@ impl<'a> Run<'a> {
     // ---- what comes ----
 
     fn hear(&mut self, index: usize) {
-        let follower = index as u16;
         while let Some(news) = self.clients[index].chat.poll_news() {
             // A server that cannot be reached says nothing, however often it is tried.
             if !matches!(news, News::Lost(_)) {
                 self.heard_at = self.now;
             }
-            match news {
-                News::Opened { .. } => self.opened(follower),
-                News::Following(room, since) => {
-                    self.checker.following(follower, room as u16, since)
-                }
-                News::Lost(_) => self.counts.reconnects += 1,
-                News::Joined { room, position, .. } => {
-                    self.checker.joined(follower, room as u16, position)
-                }
-                News::Entry(room, entry) => {
-                    self.counts.deliveries += 1;
-                    let stamp = self.stamp(&entry);
-                    self.checker
-                        .delivered(follower, room as u16, entry.position, stamp);
-                }
-                News::Gap {
-                    room,
-                    from,
-                    to,
-                    reason,
-                } => self.gap(follower, room as u16, &from, to, &reason),
-                News::Ack {
-                    seq,
-                    room,
-                    position,
-                    dup,
-                } => {
-                    self.acknowledged(follower, seq, &room, position, dup);
-                }
-                News::Refused { seq, .. } => {
-                    self.counts.refused += 1;
-                    self.checker.refused(follower, seq);
-                    if let Some(publisher) = self.publishers.get_mut(index) {
-                        publisher.refused(seq, self.now);
-                    }
-                }
-                News::History {
-                    room,
-                    entries,
-                    position,
-                    more,
-                } => {
-                    self.page(room, &entries, position, more);
-                }
-                News::Nonsense(what) => self.checker.nonsense(follower, &what),
-                News::Denied { message, .. } => self.checker.nonsense(follower, &message),
-                // Others may be on the server, and write to everybody.
-                News::Personal(_)
-                | News::PersonalGap { .. }
-                | News::Came(..)
-                | News::Left(..)
-                | News::Presence(..) => {}
+            self.take(index, news);
+        }
+    }
+
+    fn take(&mut self, index: usize, news: News) {
+        let follower = index as u16;
+        match news {
+            News::Opened { .. } => self.opened(follower),
+            News::Following(room, since) => self.checker.following(follower, room as u16, since),
+            News::Lost(_) => self.counts.reconnects += 1,
+            News::Joined { room, position, .. } => {
+                self.checker.joined(follower, room as u16, position)
             }
+            News::Entry(room, entry) => {
+                self.counts.deliveries += 1;
+                let stamp = self.stamp(&entry);
+                self.checker
+                    .delivered(follower, room as u16, entry.position, stamp);
+            }
+            News::Gap {
+                room,
+                from,
+                to,
+                reason,
+            } => self.gap(follower, room as u16, &from, to, &reason),
+            News::Ack {
+                seq,
+                room,
+                position,
+                dup,
+            } => {
+                self.acknowledged(follower, seq, &room, position, dup);
+            }
+            News::Refused { seq, .. } => {
+                self.counts.refused += 1;
+                self.checker.refused(follower, seq);
+                if let Some(publisher) = self.publishers.get_mut(index) {
+                    publisher.refused(seq, self.now);
+                }
+            }
+            News::History {
+                room,
+                entries,
+                position,
+                more,
+            } => {
+                self.page(room, &entries, position, more);
+            }
+            News::Nonsense(what) => self.checker.nonsense(follower, &what),
+            News::Denied { message, .. } => self.checker.nonsense(follower, &message),
+            // Others may be on the server, and write to everybody.
+            News::Personal(_)
+            | News::PersonalGap { .. }
+            | News::Came(..)
+            | News::Left(..)
+            | News::Presence(..) => {}
         }
     }
 
@@ -353,7 +355,7 @@ impl<'a> Run<'a> {
         if let Some(latency) = publisher.and_then(|publisher| publisher.acknowledged(seq, self.now))
         {
             self.counts.acks += 1;
-            self.counts.latencies.add(latency);
+            self.counts.latencies.add(latency.as_nanos() as u64, 1);
         }
     }
 
