@@ -111,13 +111,29 @@ export function connect(url, options = {}) {
   return new Client(url, options);
 }
 
+/** What tells of events: `addEventListener`, and `on`, which needs no event. */
+export class Emitter extends EventTarget {
+  /**
+   * Calls `listener` with the `detail` of each event of this type; returns what ends that.
+   *
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   */
+  on(type, listener) {
+    const onEvent = (/** @type {any} */ { detail }) => listener(detail);
+    this.addEventListener(type, onEvent);
+    return () => this.removeEventListener(type, onEvent);
+  }
+}
+
 /**
  * Every message of the server is dispatched as a `CustomEvent` of its `type` with the message as `detail`. Besides these:
  * `state` (a `StateDetail`) on every change of the connection, `latency` (milliseconds), `full` when a message was refused
  * because too many are unacknowledged and `drain` when there is room again, `restored` (a `Kept`) for what an earlier page left
  * and is sent again. `error` is only for errors that answer none of our promises.
  */
-export class Client extends EventTarget {
+export class Client extends Emitter {
   /** @type {Options} */ #options;
   /** @type {Line} */ #line;
   #lastSeq = 0;
@@ -193,17 +209,6 @@ export class Client extends EventTarget {
   /** When the next attempt starts (Unix ms), or null when none is waited for. */
   get retryAt() {
     return this.#line.retryAt;
-  }
-
-  /**
-   * Calls `listener` with the `detail` of each event of this type; returns what ends that.
-   *
-   * @template {keyof Events} K
-   * @param {K} type
-   * @param {(detail: Events[K]) => void} listener
-   */
-  on(type, listener) {
-    return listen(this, type, listener);
   }
 
   /** The room's part of this client; the same object for the same room. Nothing is joined by that. */
@@ -655,24 +660,13 @@ export class Client extends EventTarget {
 }
 
 /** One room of a client: its methods without the `roomId`, and its events alone. */
-export class Room extends EventTarget {
+export class Room extends Emitter {
   /** @type {Client} */ #client;
 
   constructor(/** @type {Client} */ client, /** @type {string} */ id) {
     super();
     this.#client = client;
     this.id = id;
-  }
-
-  /**
-   * As {@link Client.on}, for what is about this room.
-   *
-   * @template {keyof Events} K
-   * @param {K} type
-   * @param {(detail: Events[K]) => void} listener
-   */
-  on(type, listener) {
-    return listen(this, type, listener);
   }
 
   join(/** @type {string | undefined} */ since = undefined) {
@@ -1022,7 +1016,7 @@ class Line {
   #retryDelay() {
     const asked = this.#awayUntil - Date.now();
     if (asked > 0) return asked;
-    const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** this.#attempts);
+    const ceiling = backoff(this.#attempts);
     this.#attempts += 1;
     return Math.round(Math.random() * ceiling);
   }
@@ -1165,7 +1159,7 @@ class Line {
       } catch {
         onFailed();
       }
-      await new Promise((resolve) => after(Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** tries), resolve));
+      await pause(backoff(tries));
     }
     throw closedError();
   }
@@ -1354,7 +1348,7 @@ class HttpLink {
       if (own === (this.#next ?? this.#stream)) this.#polled = position;
       if (own === this.#stream) this.#ear.onHeard();
       for (const message of messages) this.#hear(own, message);
-      await new Promise((resolve) => after(POLL_PAUSE_MS, resolve));
+      await pause(POLL_PAUSE_MS);
     }
   }
 
@@ -1446,7 +1440,7 @@ async function insist(act, signal) {
       return await act();
     } catch (error) {
       if (tries === REQUEST_TRIES_MAX || signal?.aborted) throw error;
-      await new Promise((resolve) => after(tries * REQUEST_PAUSE_MS, resolve));
+      await pause(tries * REQUEST_PAUSE_MS);
     }
   }
 }
@@ -1528,6 +1522,15 @@ function after(/** @type {number} */ ms, /** @type {(value?: any) => void} */ th
   return { cancel };
 }
 
+function pause(/** @type {number} */ ms) {
+  return new Promise((resolve) => after(ms, resolve));
+}
+
+/** The longest wait before an attempt, after so many. */
+function backoff(/** @type {number} */ attempts) {
+  return Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** attempts);
+}
+
 function ring(/** @type {number} */ id) {
   waitingFor.get(id)?.();
 }
@@ -1546,13 +1549,6 @@ function workerClock() {
 }
 
 // Small things.
-
-/** @template {EventTarget} T */
-function listen(/** @type {T} */ target, /** @type {string} */ type, /** @type {(detail: any) => void} */ listener) {
-  const onEvent = (/** @type {any} */ { detail }) => listener(detail);
-  target.addEventListener(type, onEvent);
-  return () => target.removeEventListener(type, onEvent);
-}
 
 /** @returns {Message | null} */
 function parse(/** @type {any} */ data) {

@@ -6,7 +6,7 @@
 //     import { connect } from '/client/shared.js';
 //     const client = connect('/ws', { user: 'Ada', group: 'main' });
 
-import { Client, Room, TidewireError } from '../client.js';
+import { Client, Emitter, Room, TidewireError } from '../client.js';
 
 /** @import { Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
 
@@ -34,7 +34,7 @@ export function connect(url, options = {}) {
   return canShare ? new SharedClient(url, options) : new Client(url, options);
 }
 
-export class SharedClient extends EventTarget {
+export class SharedClient extends Emitter {
   /** @type {string | URL} */ #url;
   /** @type {Options} */ #options;
   /** What names this tab among the others. */
@@ -104,17 +104,6 @@ export class SharedClient extends EventTarget {
   /** Whether the connection is in this tab. */
   get isLeader() {
     return this.#leader !== null;
-  }
-
-  /**
-   * @template {keyof Events} K
-   * @param {K} type
-   * @param {(detail: Events[K]) => void} listener
-   */
-  on(type, listener) {
-    const onEvent = (/** @type {any} */ { detail }) => listener(detail);
-    this.addEventListener(type, onEvent);
-    return () => this.removeEventListener(type, onEvent);
   }
 
   room(/** @type {string} */ roomId) {

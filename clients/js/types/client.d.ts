@@ -207,13 +207,24 @@ export declare class TidewireError extends Error {
  * @param {Options} [options]
  */
 export declare function connect(url: string | URL, options?: Options): Client;
+/** What tells of events: `addEventListener`, and `on`, which needs no event. */
+export declare class Emitter extends EventTarget {
+    /**
+     * Calls `listener` with the `detail` of each event of this type; returns what ends that.
+     *
+     * @template {keyof Events} K
+     * @param {K} type
+     * @param {(detail: Events[K]) => void} listener
+     */
+    on<K extends keyof Events>(type: K, listener: (detail: Events[K]) => void): () => void;
+}
 /**
  * Every message of the server is dispatched as a `CustomEvent` of its `type` with the message as `detail`. Besides these:
  * `state` (a `StateDetail`) on every change of the connection, `latency` (milliseconds), `full` when a message was refused
  * because too many are unacknowledged and `drain` when there is room again, `restored` (a `Kept`) for what an earlier page left
  * and is sent again. `error` is only for errors that answer none of our promises.
  */
-export declare class Client extends EventTarget {
+export declare class Client extends Emitter {
     #private;
     /** The key, with the user and `seq`, by which the server knows a message that is sent again. */
     session: string;
@@ -228,14 +239,6 @@ export declare class Client extends EventTarget {
     get latency(): number | null;
     /** When the next attempt starts (Unix ms), or null when none is waited for. */
     get retryAt(): number | null;
-    /**
-     * Calls `listener` with the `detail` of each event of this type; returns what ends that.
-     *
-     * @template {keyof Events} K
-     * @param {K} type
-     * @param {(detail: Events[K]) => void} listener
-     */
-    on<K extends keyof Events>(type: K, listener: (detail: Events[K]) => void): () => void;
     /** The room's part of this client; the same object for the same room. Nothing is joined by that. */
     room(/** @type {string} */ roomId: string): Room;
     /**
@@ -292,18 +295,10 @@ export declare class Client extends EventTarget {
     close(): void;
 }
 /** One room of a client: its methods without the `roomId`, and its events alone. */
-export declare class Room extends EventTarget {
+export declare class Room extends Emitter {
     #private;
     id: string;
     constructor(/** @type {Client} */ client: Client, /** @type {string} */ id: string);
-    /**
-     * As {@link Client.on}, for what is about this room.
-     *
-     * @template {keyof Events} K
-     * @param {K} type
-     * @param {(detail: Events[K]) => void} listener
-     */
-    on<K extends keyof Events>(type: K, listener: (detail: Events[K]) => void): () => void;
     join(/** @type {string | undefined} */ since?: string | undefined): Promise<Joined>;
     leave(): Promise<Left>;
     send(/** @type {any} */ content: any, /** @type {Seq | undefined} */ seq?: Seq | undefined): Promise<Ack>;

@@ -1,5 +1,5 @@
-import { Client, Room } from '../client.js';
-import type { Events, Options, Part, Seq, State, Transport } from '../client.js';
+import { Client, Emitter, Room } from '../client.js';
+import type { Options, Part, Seq, State, Transport } from '../client.js';
 export type Call = {
     method: string;
     args: any[];
@@ -21,7 +21,7 @@ export type Place = {
 export declare function connect(url: string | URL, options?: Options & {
     group?: string;
 }): SharedClient | Client;
-export declare class SharedClient extends EventTarget {
+export declare class SharedClient extends Emitter {
     #private;
     session: string;
     user: string;
@@ -36,12 +36,6 @@ export declare class SharedClient extends EventTarget {
     get latency(): number | null;
     /** Whether the connection is in this tab. */
     get isLeader(): boolean;
-    /**
-     * @template {keyof Events} K
-     * @param {K} type
-     * @param {(detail: Events[K]) => void} listener
-     */
-    on<K extends keyof Events>(type: K, listener: (detail: Events[K]) => void): () => void;
     room(/** @type {string} */ roomId: string): Room;
     join(/** @type {string} */ roomId: string, /** @type {string | undefined} */ since?: string | undefined): Promise<any>;
     leave(/** @type {string} */ roomId: string): Promise<any>;
