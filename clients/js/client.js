@@ -1231,6 +1231,7 @@ class HttpLink {
   /** Where the last poll ended: it says so also of logs in which nothing has come yet. */
   #polled = '';
   #isReopening = false;
+  #isClosed = false;
   #isWelcome = false;
   /** @type {Map<string, Message[]>} rooms that are being joined */ #joining = new Map();
 
@@ -1271,6 +1272,7 @@ class HttpLink {
   }
 
   close() {
+    this.#isClosed = true;
     this.#stream?.abort();
     this.#next?.abort();
     this.#stream = this.#next = null;
@@ -1292,6 +1294,7 @@ class HttpLink {
     this.#isReopening = true;
     await null;
     this.#isReopening = false;
+    if (this.#isClosed) return;
     this.#next?.abort();
     const next = (this.#next = new AbortController());
     try {

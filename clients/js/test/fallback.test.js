@@ -82,6 +82,13 @@ test('a stream that nobody lets through is given up after a while, and polls fol
   assert.equal(client.state, 'live');
 });
 
+test('a link that is closed as it begins opens nothing', async () => {
+  const client = open({ transports: ['sse'] });
+  client.close();
+  await settled();
+  assert.equal(requests('/sse').length, 0);
+});
+
 test('messages are posted one after the other, with the session and the token', async () => {
   const { client } = await byEventStream({ token: 'jwt' });
   const acks = [client.send('a room', 'one'), client.private('Ben', 'two'), client.broadcast('three')];
