@@ -219,7 +219,16 @@ const scenarios = {
     const third = await newPage(context);
     await open(third, 'third');
     await grown(third);
-    await second.evaluate(() => window.talker.client.close());
+    // The tab that has the connection goes on reading to the others, but can no longer tell them what of theirs is kept.
+    await second.evaluate(async () => {
+      const { postMessage } = BroadcastChannel.prototype;
+      BroadcastChannel.prototype.postMessage = function (data) {
+        if (data.by === undefined && data.value?.type !== 'ack') postMessage.call(this, data);
+      };
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      window.talker.client.close();
+      Object.assign(BroadcastChannel.prototype, { postMessage });
+    });
     await grown(third);
     assert.deepEqual(await second.evaluate(() => window.talker.judge()), []);
     assert.deepEqual(await third.evaluate(() => window.talker.end()), []);

@@ -10,7 +10,7 @@ import { Client, Emitter, Room, TidewireError } from '../client.js';
 
 /** @import { Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
 
-/** @typedef {{ method: string, args: any[], resolve: (value: any) => void, reject: (error: Error) => void }} Call */
+/** @typedef {{ method: string, args: any[], promise: Promise<any>, resolve: (value: any) => void, reject: (error: Error) => void }} Call */
 /** What the tab that holds the connection wants to know of the others. */
 /** @typedef {{ rooms: string[], positions: [string, string][] }} Place */
 
@@ -212,10 +212,11 @@ export class SharedClient extends Emitter {
       return Promise.reject(error);
     }
     const number = (this.#lastCall += 1);
-    return new Promise((resolve, reject) => {
-      this.#calls.set(number, { method, args, resolve, reject });
-      this.#ask(number);
-    });
+    const call = /** @type {Call} */ ({ method, args });
+    call.promise = new Promise((resolve, reject) => Object.assign(call, { resolve, reject }));
+    this.#calls.set(number, call);
+    this.#ask(number);
+    return call.promise;
   }
 
   #ask(/** @type {number} */ number) {
@@ -293,17 +294,46 @@ export class SharedClient extends Emitter {
   #onEntry(/** @type {Message} */ message, /** @type {string | undefined} */ by) {
     const log = message.type === 'private_msg' ? `@${this.user}` : (message.roomId ?? '*');
     if (message.roomId !== undefined && !this.#joined.has(message.roomId)) return;
+    if (by === undefined && message.type !== 'gap' && message.from === this.user) {
+      const answered = this.#answeredIn(log);
+      if (answered !== null) return void answered.then(() => this.#take(log, message, by));
+    }
+    this.#take(log, message, by);
+  }
+
+  #take(/** @type {string} */ log, /** @type {Message} */ message, /** @type {string | undefined} */ by) {
     const reader = this.#read(log, false);
     for (const next of reader.take(message, by === this.#tab)) this.#emit(next.type, next);
-    const { position } = reader;
-    if (reader.isWaiting) setTimeout(() => reader.position === position && this.#fill(log, reader), FILL_MS);
+    if (reader.isWaiting) this.#fillSoon(log, reader);
+  }
+
+  /**
+   * What is in a log under our name may be what this tab has said to one that went before it could answer; the answer tells.
+   * @returns {Promise<any> | null} settles with what is unanswered of that log; null if nothing is
+   */
+  #answeredIn(/** @type {string} */ log) {
+    const calls = [...this.#calls.values()].filter(({ method, args }) => (method === 'send' ? args[0] === log : method === 'broadcast' && log === '*'));
+    return calls.length === 0 ? null : Promise.allSettled(calls.map(({ promise }) => promise));
   }
 
   /** What should have come by itself has not: it was told before this tab listened, or on the way to another tab that is gone. */
+  #fillSoon(/** @type {string} */ log, /** @type {Reader} */ reader) {
+    if (reader.isFilling) return;
+    reader.isFilling = true;
+    const { position } = reader;
+    setTimeout(async () => {
+      if (reader.position === position) await this.#fill(log, reader);
+      reader.isFilling = false;
+      if (reader.isWaiting && this.#readers.get(log) === reader && this.state !== 'closed') this.#fillSoon(log, reader);
+    }, FILL_MS);
+  }
+
   async #fill(/** @type {string} */ log, /** @type {Reader} */ reader) {
     const type = log === '*' ? 'broadcast' : log === `@${this.user}` ? 'private_msg' : 'room_msg';
     const { messages } = await this.history(log, { since: reader.position }).catch(() => ({ messages: [] }));
-    for (const message of messages) this.#onEntry({ type, roomId: type === 'room_msg' ? log : undefined, ...message }, undefined);
+    await this.#answeredIn(log);
+    const roomId = type === 'room_msg' ? log : undefined;
+    if (this.#readers.get(log) === reader) for (const message of messages) this.#take(log, { type, roomId, ...message }, undefined);
   }
 
   #read(/** @type {string} */ log, /** @type {boolean} */ anew) {
@@ -502,6 +532,8 @@ class Leader {
 class Reader {
   /** @type {string | undefined} */ #epoch;
   #offset = 0;
+  /** Whether what is missing is being read. */
+  isFilling = false;
   /** @type {Map<number, Message | null>} what waits, by offset; null where this tab has said it */ #early = new Map();
   /** @type {[Message, boolean][] | null} what comes while we read what was before */ #held = null;
 

@@ -3,6 +3,7 @@ import type { Options, Part, Seq, State, Transport } from '../client.js';
 export type Call = {
     method: string;
     args: any[];
+    promise: Promise<any>;
     resolve: (value: any) => void;
     reject: (error: Error) => void;
 };
