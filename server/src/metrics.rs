@@ -5,49 +5,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-/// What a worker counts.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Counters {
-    /// Open connections of any kind.
-    pub(crate) connections: u64,
-    /// Connections since the start.
-    pub(crate) accepted: u64,
-    /// Connections turned away because all were taken.
-    pub(crate) refused: u64,
-    /// Connections closed because they did not read fast enough.
-    pub(crate) slow: u64,
-    /// Turns of the loop.
-    pub(crate) turns: u64,
-    /// Turns in which nothing was done: a loop that spins shows here.
-    pub(crate) idle_turns: u64,
+/// Makes [`Counters`] of a list: a field each, with its meaning, which is also what those who scrape it are told.
+macro_rules! counters {
+    ($($(#[doc = $meaning:literal])+ $name:ident,)+) => {
+        /// What a worker counts.
+        #[derive(Debug, Clone, Copy, Default, Serialize)]
+        pub(crate) struct Counters {
+            $($(#[doc = $meaning])+ pub(crate) $name: u64,)+
+        }
+
+        impl Counters {
+            const COUNT: usize = [$(stringify!($name)),+].len();
+
+            const fn to_numbers(self) -> [u64; Self::COUNT] {
+                [$(self.$name),+]
+            }
+
+            const fn from_numbers([$($name),+]: [u64; Self::COUNT]) -> Self {
+                Self { $($name),+ }
+            }
+        }
+    };
 }
 
-impl Counters {
-    const COUNT: usize = 6;
-
-    const fn to_numbers(self) -> [u64; Self::COUNT] {
-        let Self {
-            connections,
-            accepted,
-            refused,
-            slow,
-            turns,
-            idle_turns,
-        } = self;
-        [connections, accepted, refused, slow, turns, idle_turns]
-    }
-
-    const fn from_numbers(numbers: [u64; Self::COUNT]) -> Self {
-        let [connections, accepted, refused, slow, turns, idle_turns] = numbers;
-        Self {
-            connections,
-            accepted,
-            refused,
-            slow,
-            turns,
-            idle_turns,
-        }
-    }
+counters! {
+    /// Open connections of any kind.
+    connections,
+    /// Connections since the start.
+    accepted,
+    /// Connections turned away because all were taken.
+    refused,
+    /// Connections closed because they did not read fast enough.
+    slow,
+    /// Turns of the loop.
+    turns,
+    /// Turns in which nothing was done: a loop that spins shows here.
+    idle_turns,
 }
 
 /// A worker may have a part of so much more than the one with the fewest connections.

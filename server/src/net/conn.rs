@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::mem;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -39,6 +39,8 @@ const WAITING_BYTES_LOW: u32 = WAITING_BYTES_HIGH / 2;
 pub(super) struct Conn {
     pub(super) generation: u32,
     stream: TcpStream,
+    /// Whose it is: the other end of the socket.
+    pub(super) peer: Peer,
     pub(super) state: State,
     rare: Option<Box<Rare>>,
     /// There may be more to read: mio tells of new bytes only once.
@@ -61,6 +63,23 @@ pub(super) struct Conn {
     large: u8,
     /// Its newest slot in the timer wheel.
     pub(super) scheduled: Option<Tick>,
+}
+
+/// An address and a port, in less room than `SocketAddr` has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer {
+    pub(super) ip: IpAddr,
+    pub(super) port: u16,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        // An IPv4 peer of a listener for both is one address however it came.
+        Self {
+            ip: address.ip().to_canonical(),
+            port: address.port(),
+        }
+    }
 }
 
 /// What few connections have.
@@ -122,10 +141,11 @@ pub(super) enum Flushed {
 }
 
 impl Conn {
-    pub(super) fn new(stream: TcpStream, generation: u32, http: Http) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, generation: u32, http: Http) -> Self {
         Self {
             generation,
             stream,
+            peer: peer.into(),
             state: State::Http(Box::new(http)),
             readable: false,
             read_closed: false,

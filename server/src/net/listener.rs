@@ -37,8 +37,8 @@ pub(super) struct Listener {
 /// What came of an attempt.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    /// A connection.
-    Stream(TcpStream),
+    /// A connection, and whose.
+    Stream(TcpStream, SocketAddr),
     /// A connection that can only be told to come back, and then closed: its descriptor is the reserve.
     OnReserve(TcpStream),
     /// The queue is empty, or left alone for now.
@@ -131,7 +131,7 @@ impl Listener {
         self.retry_at = None;
         loop {
             match self.socket.accept() {
-                Ok((stream, _)) => return Accepted::Stream(stream),
+                Ok((stream, peer)) => return Accepted::Stream(stream, peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.ready = false;
                     return Accepted::Nothing;
@@ -217,7 +217,7 @@ mod tests {
             .map(|_| std::net::TcpStream::connect(address).unwrap())
             .collect();
         let accepted = listeners.iter_mut().map(|listener| {
-            let accept = || matches!(listener.accept(Instant::now()), Accepted::Stream(_));
+            let accept = || matches!(listener.accept(Instant::now()), Accepted::Stream(..));
             std::iter::repeat_with(accept)
                 .take_while(|accepted| *accepted)
                 .count()
@@ -234,7 +234,7 @@ mod tests {
         let client = std::net::TcpStream::connect(listener.local_address().unwrap()).unwrap();
         let accepted = loop {
             match listener.accept(Instant::now()) {
-                Accepted::Stream(stream) => break stream,
+                Accepted::Stream(stream, _) => break stream,
                 Accepted::Nothing => std::thread::yield_now(),
                 Accepted::OnReserve(_) => panic!("out of descriptors"),
             }

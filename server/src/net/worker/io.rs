@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::mem;
+use std::net::SocketAddr;
 
 use tidewire_protocol::Transport;
 
@@ -52,16 +53,16 @@ impl Worker {
             };
             match listener.accept(now) {
                 Accepted::Nothing => return,
-                Accepted::Stream(stream)
+                Accepted::Stream(stream, _)
                     if others + self.table.len()
                         >= self.status.connections_max + OVERLOADED_MAX =>
                 {
                     refuse(stream, &self.date);
                     self.status.own.refused += 1;
                 }
-                Accepted::Stream(stream) => match self.status.pass_on(self.table.len()) {
-                    Some(worker) => self.peers.post(worker, Mail::Accepted(stream)),
-                    None => self.admit(stream, others),
+                Accepted::Stream(stream, peer) => match self.status.pass_on(self.table.len()) {
+                    Some(worker) => self.peers.post(worker, Mail::Accepted(stream, peer)),
+                    None => self.admit(stream, peer, others),
                 },
                 Accepted::OnReserve(stream) => {
                     refuse(stream, &self.date);
@@ -74,19 +75,19 @@ impl Worker {
     }
 
     /// Takes a connection that another worker had no room for beside its own.
-    pub(super) fn take_over(&mut self, stream: mio::net::TcpStream) {
+    pub(super) fn take_over(&mut self, stream: mio::net::TcpStream, peer: SocketAddr) {
         // Who stops takes none.
         if self.listener.is_some() {
-            self.admit(stream, self.status.connections_of_others());
+            self.admit(stream, peer, self.status.connections_of_others());
         }
     }
 
-    fn admit(&mut self, stream: mio::net::TcpStream, others: usize) {
+    fn admit(&mut self, stream: mio::net::TcpStream, peer: SocketAddr, others: usize) {
         let overloaded = others + self.table.len() >= self.status.connections_max;
         let http = Http::new(&self.http, overloaded, self.now.instant);
         let id = self
             .table
-            .insert(|generation| Conn::new(stream, generation, http));
+            .insert(|generation| Conn::new(stream, peer, generation, http));
         self.status.own.accepted += 1;
         self.status.own.refused += u64::from(overloaded);
         let registry = self.poll.registry();

@@ -4,6 +4,7 @@
 //! counts as 0 has the hub; what the others' clients say of rooms goes there, and what follows from it comes back.
 
 use std::mem;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -46,7 +47,7 @@ pub(in crate::net) enum Mail {
     /// The hub answers a call.
     Respond(ConnId, Response),
     /// A new connection, from a worker that has more than its share.
-    Accepted(TcpStream),
+    Accepted(TcpStream, SocketAddr),
     /// Messages for those who are in a room of the relay, from connections of another worker; each of those waits for so much.
     Relayed(Vec<(ConnId, u32)>, RoomName, Batch),
     /// So many bytes of what a connection sent to other workers have been dealt with.

@@ -283,7 +283,7 @@ impl Worker {
             Mail::Told(room, except, prepared) => self.tell_followers(&room, &except, &prepared),
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
-            Mail::Accepted(stream) => self.take_over(stream),
+            Mail::Accepted(stream, peer) => self.take_over(stream, peer),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
             Mail::Stop(stop) => self.asked_to_stop = Some(stop),
