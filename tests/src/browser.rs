@@ -25,13 +25,19 @@ pub fn chromium() -> String {
 #[must_use]
 #[track_caller]
 pub fn people(script: &str, server: &Server) -> Script {
+    people_at(script, &format!("http://{}/", server.address()))
+}
+
+/// The same with the address of the page.
+#[must_use]
+#[track_caller]
+pub fn people_at(script: &str, page: &str) -> Script {
     let chromium = chromium();
-    let page = format!("http://{}/", server.address());
     let directories: Vec<String> = screenshot_directories()
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let mut arguments = vec![chromium.as_str(), page.as_str()];
+    let mut arguments = vec![chromium.as_str(), page];
     arguments.extend(directories.iter().map(String::as_str));
     Script::node(script, &arguments)
 }

@@ -14,6 +14,7 @@ pub mod example;
 pub mod frame;
 pub mod http;
 pub mod http_chat;
+pub mod nginx;
 pub mod proxy;
 pub mod script;
 pub mod server;

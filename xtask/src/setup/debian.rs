@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::present;
+use super::{present, unpacked};
 use crate::exec;
 
 /// A program the tests call, the Debian package that has it, and what for.
@@ -52,10 +52,13 @@ pub(super) fn ensure() -> Result<()> {
         println!("   missing: Python's venv module (test clients in Python)");
         packages.extend(["python3", "python3-venv"]);
     }
-    match packages.is_empty() {
-        true => Ok(()),
-        false => install(&packages),
+    if !packages.is_empty() {
+        install(&packages)?;
     }
+    // Its package would start it as a service.
+    unpacked::unpack(&[unpacked::NGINX])?;
+    present("nginx, unpacked (the server is behind it)");
+    Ok(())
 }
 
 fn has_venv() -> bool {

@@ -8,6 +8,7 @@ mod debian;
 pub(crate) mod node;
 pub(crate) mod python;
 mod stamp;
+pub(crate) mod unpacked;
 
 use anyhow::Result;
 

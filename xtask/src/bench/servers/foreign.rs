@@ -2,7 +2,8 @@
 
 use super::cells::Group;
 use super::subjects::{Start, touch};
-use super::{debian, node, uwebsockets};
+use super::{node, uwebsockets};
+use crate::setup::unpacked;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
@@ -50,8 +51,8 @@ impl Foreign {
             Uwebsockets => uwebsockets::version().ok(),
             Node => node::version("ws").ok(),
             Socketio => node::version("socket.io").ok(),
-            Nchan => debian::version("libnginx-mod-nchan"),
-            Nats => debian::version("nats-server"),
+            Nchan => unpacked::version(unpacked::NCHAN),
+            Nats => unpacked::version(unpacked::NATS),
         }
     }
 }
@@ -111,7 +112,7 @@ fn nchan(group: Group) -> Option<Start> {
         Group::Echo | Group::Deflate | Group::Connect | Group::IdleDeflate => return None,
     }
     let words = "-p DATA -e DATA/start.log -c CONFIG";
-    let mut start = Start::new(debian::nginx(), words, load);
+    let mut start = Start::new(unpacked::file(unpacked::NGINX), words, load);
     start.config = Some("nchan.conf");
     Some(start)
 }
@@ -125,7 +126,11 @@ fn nats(group: Group) -> Option<Start> {
         Group::Idle => {}
         Group::Echo | Group::Deflate | Group::Connect | Group::IdleDeflate => return None,
     }
-    let mut start = Start::new(debian::nats(), "-c CONFIG -l DATA/nats.log", load);
+    let mut start = Start::new(
+        unpacked::file(unpacked::NATS),
+        "-c CONFIG -l DATA/nats.log",
+        load,
+    );
     start.config = Some("nats.conf");
     // One processor's worth of it, as of the others.
     start.environment = &[("GOMAXPROCS", "1")];

@@ -4,7 +4,6 @@
 //! they are built, started, measured in turns, and what comes out becomes a page, JSON and plots in `bench/results`.
 
 mod cells;
-mod debian;
 mod foreign;
 mod node;
 pub(super) mod plot;
@@ -24,6 +23,7 @@ use self::subjects::Subject;
 use self::summary::Line;
 use super::arena::Arena;
 use super::{home, provenance, save, stage};
+use crate::setup::unpacked;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -104,7 +104,11 @@ fn build(subjects: &[Subject]) -> Result<()> {
             match other {
                 Foreign::Node | Foreign::Socketio => node::install()?,
                 Foreign::Uwebsockets => uwebsockets::build()?,
-                Foreign::Nchan | Foreign::Nats => debian::unpack()?,
+                Foreign::Nchan => unpacked::unpack(&[unpacked::NGINX, unpacked::NCHAN])
+                    .context("`--only` leaves it out")?,
+                Foreign::Nats => {
+                    unpacked::unpack(&[unpacked::NATS]).context("`--only` leaves it out")?;
+                }
             }
         }
     }

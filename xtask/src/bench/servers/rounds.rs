@@ -11,8 +11,8 @@ use super::super::home;
 use super::super::load::number;
 use super::super::stage::{Data, built, figures, free_port};
 use super::cells::{Cell, Group};
-use super::debian;
 use super::subjects::{Start, Subject};
+use crate::setup::unpacked;
 
 /// Latency is measured at this part of what a server can do, and so many times as long as cost: the hundredth part of a few
 /// messages says nothing.
@@ -127,7 +127,7 @@ fn start_server(
         text.replace("PORT", &port.to_string())
             .replace("DATA", &data.path().to_string_lossy())
             .replace("CONFIG", &data.path().join("conf").to_string_lossy())
-            .replace("MODULES", &debian::modules().to_string_lossy())
+            .replace("NCHAN", &unpacked::file(unpacked::NCHAN).to_string_lossy())
     };
     if let Some(config) = start.config {
         let template = fs::read_to_string(home().join("peers/conf").join(config))?;

@@ -1,0 +1,166 @@
+//! nginx in front of a server, with the configuration that `deploy/` has: only addresses, paths and the user are the test's.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::directory::Directory;
+use crate::script::tool;
+use crate::server::target_directory;
+use crate::wait::wait_until;
+
+/// A running nginx; dropping it ends its process.
+#[derive(Debug)]
+pub struct Nginx {
+    child: Child,
+    address: SocketAddr,
+    plain: SocketAddr,
+    directory: Directory,
+}
+
+impl Nginx {
+    /// Starts one that passes everything on to `upstream`. Each of `changes` is a line of the configuration and what it is for
+    /// this test.
+    ///
+    /// # Panics
+    ///
+    /// When nginx is missing or does not start, or the configuration has not exactly one place of something to be changed.
+    #[must_use]
+    #[track_caller]
+    pub fn before(upstream: SocketAddr, changes: &[(&str, &str)]) -> Self {
+        let directory = Directory::new();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let [address, plain] = free_addresses();
+        let key = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()])
+            .expect("a certificate for this machine");
+        write(&directory.path().join("fullchain.pem"), &key.cert.pem());
+        let private = key.signing_key.serialize_pem();
+        write(&directory.path().join("privkey.pem"), &private);
+        let ours = [
+            ("user www-data;", String::new()),
+            ("worker_processes auto;", "worker_processes 1;".to_owned()),
+            (
+                "worker_connections 20000;",
+                "worker_connections 500;".to_owned(),
+            ),
+            ("worker_rlimit_nofile 40100;", String::new()),
+            ("/run/nginx.pid", path("nginx.pid")),
+            (
+                "include /etc/nginx/mime.types;",
+                temporary(directory.path()),
+            ),
+            ("/var/log/nginx/access.log", path("access.log")),
+            ("/etc/ssl/tidewire/fullchain.pem", path("fullchain.pem")),
+            ("/etc/ssl/tidewire/privkey.pem", path("privkey.pem")),
+            ("server 127.0.0.1:8080;", format!("server {upstream};")),
+            ("listen 443 ssl;", format!("listen {address} ssl;")),
+            ("listen 80;", format!("listen {plain};")),
+        ];
+        let mut text = std::fs::read_to_string(deploy().join("nginx.conf"))
+            .expect("deploy/nginx.conf is there");
+        let theirs = changes.iter().map(|(from, to)| (*from, (*to).to_owned()));
+        for (from, to) in ours.into_iter().chain(theirs) {
+            assert_eq!(
+                text.matches(from).count(),
+                1,
+                "{from:?} in deploy/nginx.conf"
+            );
+            text = text.replace(from, &to);
+        }
+        write(&directory.path().join("nginx.conf"), &text);
+        let child = start(directory.path());
+        let mut nginx = Self {
+            child,
+            address,
+            plain,
+            directory,
+        };
+        wait_until("nginx listens", || {
+            let ended = nginx.child.try_wait().expect("the state of our own child");
+            assert!(ended.is_none(), "nginx has ended: {ended:?}");
+            TcpStream::connect(address).is_ok()
+        });
+        nginx
+    }
+
+    /// Where it speaks TLS.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it speaks plain HTTP.
+    #[must_use]
+    pub const fn plain_address(&self) -> SocketAddr {
+        self.plain
+    }
+
+    /// Its certificate, which is its own authority.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join("fullchain.pem")
+    }
+
+    /// What it has logged of requests.
+    #[must_use]
+    #[track_caller]
+    pub fn access_log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("access.log"))
+            .expect("nginx writes an access log")
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // The master ends its worker; killed, it would leave it behind.
+        if let Ok(None) = self.child.try_wait() {
+            crate::server::signal(self.child.id(), "TERM");
+            let _ = self.child.wait();
+        }
+    }
+}
+
+#[track_caller]
+fn start(directory: &Path) -> Child {
+    // `cargo xtask setup` unpacks Debian's package there.
+    let unpacked = target_directory().join("debian/usr/sbin/nginx");
+    let program = if unpacked.is_file() {
+        unpacked
+    } else {
+        tool("nginx", &["nginx"], "run `cargo xtask setup`")
+    };
+    Command::new(program)
+        .arg("-p")
+        .arg(directory)
+        .arg("-e")
+        .arg(directory.join("error.log"))
+        .arg("-c")
+        .arg(directory.join("nginx.conf"))
+        .args(["-g", "daemon off;"])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("nginx can be started")
+}
+
+/// Two that were free a moment ago: nginx cannot be given port 0.
+fn free_addresses() -> [SocketAddr; 2] {
+    let listeners = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("its address"))
+}
+
+/// Debian's nginx would keep bodies where only root may write.
+fn temporary(directory: &Path) -> String {
+    let line = |what| format!("{what}_temp_path {};", directory.join(what).display());
+    ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(line)
+        .concat()
+}
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
+}
+
+#[track_caller]
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("the test's own directory can be written");
+}
