@@ -5,12 +5,13 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
-use tidewire::cli::{Cli, Task};
+use tidewire::cli::{Cli, Task, Words};
 use tidewire::client::BadAddress;
 use tidewire::clock::Now;
 use tidewire::config::Config;
 use tidewire::load;
 use tidewire::net::Server;
+use tidewire::tools::config::Configure;
 use tidewire::tools::{Usage, told};
 use tidewire::verify;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
     let task = Cli::task_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let outcome = match task {
-        Task::Serve(config) => serve(&config).map(|()| true),
+        Task::Serve(settings, _) => serve(&settings.config).map(|()| true),
         Task::Log(log) => print(|out| log.run(out, Now::read().unix_ms)),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
         Task::Chat(chat) => chat.run(),
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Task::Token(token) => token
             .make(Now::read().unix_ms)
             .and_then(|token| print(|out| Ok(writeln!(out, "{token}").map(|()| true)?))),
+        Task::Config(configure, words) => configure_task(&configure, &words),
         Task::Completions(shell) => {
             print(|out| Ok(shell.run(&mut Cli::command(), out).map(|()| true)?))
         }
@@ -82,4 +84,14 @@ fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     );
     server.run()?;
     Ok(())
+}
+
+/// `tidewire config`: words that make no sense end as clap ends.
+fn configure_task(configure: &Configure, words: &Words) -> Outcome {
+    let variables = || std::env::vars_os().map(|(name, _)| name);
+    let run = |out: &mut dyn Write| configure.run(words, variables(), out, &mut io::stderr());
+    print(run).map_err(|error| match error.downcast::<clap::Error>() {
+        Ok(error) => error.exit(),
+        Err(error) => error,
+    })
 }
