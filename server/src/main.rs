@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use tidewire::cli::{Cli, Task, Words};
 use tidewire::client::BadAddress;
 use tidewire::clock::Now;
-use tidewire::config::Config;
+use tidewire::config::{Settings, unknown_variables};
 use tidewire::load;
 use tidewire::net::Server;
 use tidewire::tools::config::Configure;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
     let task = Cli::task_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let outcome = match task {
-        Task::Serve(settings, _) => serve(&settings.config).map(|()| true),
+        Task::Serve(settings, words) => serve(*settings, words).map(|()| true),
         Task::Log(log) => print(|out| log.run(out, Now::read().unix_ms)),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
         Task::Chat(chat) => chat.run(),
@@ -71,11 +71,23 @@ fn is_left(error: &(dyn Error + 'static)) -> bool {
     error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
-    let server = Server::start(config)?;
-    if let (Some(recovery), Some(data)) = (server.recovery(), &config.data) {
+fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
+    log_to_stderr();
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    // Other programs may have such variables; what is much like one of ours is a mistake.
+    for warning in unknown_variables(&Cli::command(), variables) {
+        if warning.contains("did you mean") {
+            tracing::warn!(event = "settings", "{warning}");
+        }
+    }
+    let mut server = Server::start(&settings.config)?;
+    if let (Some(recovery), Some(data)) = (server.recovery(), &settings.config.data) {
         eprintln!("tidewire: opened {}: {recovery}", data.display());
     }
+    server.reload_by(
+        settings,
+        Box::new(move || words.settings().map_err(|unusable| unusable.to_string())),
+    )?;
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
@@ -84,6 +96,15 @@ fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     );
     server.run()?;
     Ok(())
+}
+
+/// Events from `info` on, a line each.
+fn log_to_stderr() {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
 }
 
 /// `tidewire config`: words that make no sense end as clap ends.
