@@ -17,6 +17,7 @@ use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
+use crate::net::reload::Reloaded;
 use crate::net::shutdown::Stop;
 use crate::transport::feeds::Interest;
 use crate::transport::{Publish, Response};
@@ -60,6 +61,8 @@ pub(in crate::net) enum Mail {
     Close(Stop),
     /// A worker has ended.
     Ended,
+    /// The settings were read again.
+    Reload(Arc<Reloaded>),
 }
 
 /// What the worker that has the hub hears from the others.

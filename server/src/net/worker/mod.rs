@@ -10,6 +10,7 @@ mod fanout;
 mod io;
 mod mail;
 mod readers;
+mod reloading;
 mod start;
 mod stopping;
 
@@ -290,6 +291,7 @@ impl Worker {
             Mail::Answered => self.note_answered(),
             Mail::Close(stop) => self.begin_to_close(stop),
             Mail::Ended => self.note_ended(),
+            Mail::Reload(reloaded) => self.take_reloaded(&reloaded),
         }
     }
 
