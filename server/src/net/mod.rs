@@ -8,8 +8,11 @@ mod listener;
 mod receipt;
 mod server;
 mod shutdown;
+mod stream;
 mod table;
+mod tls;
 mod worker;
 mod worklist;
 
 pub use server::{Server, StartError};
+pub use tls::{Credentials, TlsError, load as load_tls};

@@ -37,6 +37,7 @@ use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
+use super::tls::Credentials;
 use super::worklist::Worklist;
 use crate::chat::{Effect, Relay};
 use crate::clock::Now;
@@ -68,6 +69,8 @@ pub(super) struct Worker {
     /// The other workers, and which this one is.
     peers: Peers,
     listener: Option<Listener>,
+    /// What it speaks TLS with, if it does.
+    credentials: Option<Credentials>,
     /// Signals; home has them.
     shutdown: Option<Shutdown>,
     /// A signal came in this turn.
@@ -284,6 +287,7 @@ impl Worker {
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
+            Mail::Certificates(credentials) => self.credentials = Some(credentials),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
             Mail::Stop(stop) => self.asked_to_stop = Some(stop),
