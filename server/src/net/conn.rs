@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Interest, Registry, Token};
 use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
@@ -11,7 +11,6 @@ use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
 use super::stream::Stream;
-use super::tls::{News, Received};
 use crate::ids::RoomName;
 use crate::timer::Tick;
 use crate::transport::{Http, HttpConfig, Turn};
@@ -38,7 +37,7 @@ const WAITING_BYTES_LOW: u32 = WAITING_BYTES_HIGH / 2;
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) generation: u32,
-    stream: Stream,
+    pub(super) stream: Stream,
     /// Whose it is: the other end of the socket.
     pub(super) peer: Peer,
     pub(super) state: State,
@@ -162,31 +161,6 @@ impl Conn {
         }
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.stream.register(registry, token)
-    }
-
-    /// Lets the kernel give the peer up when it has not acknowledged bytes for this long: an event stream has no pong, and a
-    /// host that is gone says nothing.
-    pub(super) fn give_up_unacknowledged(&self, after: Duration) {
-        self.stream.give_up_unacknowledged(after);
-    }
-
-    /// Reads once, about `size` bytes at most, to the beginning of `buffer`.
-    pub(super) fn read(&mut self, buffer: &mut [u8], size: usize) -> io::Result<Received> {
-        self.stream.read(buffer, size)
-    }
-
-    /// What TLS has that is to be counted.
-    pub(super) fn take_tls_news(&mut self) -> Option<News> {
-        self.stream.take_news()
-    }
-
-    /// Why TLS failed, if it did.
-    pub(super) fn tls_failure(&self) -> Option<&str> {
-        self.stream.tls_failure()
-    }
-
     /// Whether it is to be read only once its unsent bytes have left.
     pub(super) fn is_paused(&self) -> bool {
         match &self.state {
@@ -274,11 +248,7 @@ impl Conn {
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {
-        let unsent_bytes = match &self.state {
-            State::Http(http) => http.unsent_bytes(),
-            State::WebSocket(web_socket) => web_socket.connection.unsent_bytes(),
-        };
-        unsent_bytes + self.stream.unsent_bytes()
+        self.state.unsent_bytes() + self.stream.unsent_bytes()
     }
 
     /// Takes from `input` up to the next event of a WebSocket that the worker has to handle: who is only echoed is answered here.
@@ -371,8 +341,8 @@ impl Conn {
             Err(_) => return Flushed::Failed,
         }
         for _ in 0..WRITES_PER_TURN_MAX {
-            if self.unsent_bytes() == 0 {
-                return Flushed::All;
+            if self.state.unsent_bytes() == 0 {
+                return self.all_taken();
             }
             match self.write() {
                 Ok(0) => return Flushed::Failed,
@@ -390,10 +360,19 @@ impl Conn {
                 Err(_) => return Flushed::Failed,
             }
         }
-        if self.unsent_bytes() == 0 {
-            Flushed::All
+        if self.state.unsent_bytes() == 0 {
+            self.all_taken()
         } else {
             Flushed::Budget
+        }
+    }
+
+    /// What it comes to when the stream has taken all: TLS takes a little more than the socket does.
+    fn all_taken(&self) -> Flushed {
+        if self.stream.unsent_bytes() == 0 {
+            Flushed::All
+        } else {
+            Flushed::Blocked
         }
     }
 
@@ -410,17 +389,18 @@ impl Conn {
         }
     }
 
+    /// Whether nothing more is expected of the socket: what it does not take is not waited for.
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        let deadline = self.state.deadline();
+        self.state.transport() == Transport::Drop && deadline.is_none_or(|at| at <= now)
+    }
+
     /// Ends our half of the socket, once.
     pub(super) fn half_close(&mut self) {
         if !self.half_closed {
             self.half_closed = true;
             self.stream.half_close();
         }
-    }
-
-    /// Ends it for good, as far as the peer is to be told.
-    pub(super) fn close(&mut self) {
-        self.stream.close();
     }
 }
 
@@ -448,6 +428,13 @@ impl State {
         match self {
             Self::Http(http) => http.poll_transmit(slices),
             Self::WebSocket(web_socket) => web_socket.connection.poll_transmit(slices),
+        }
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        match self {
+            Self::Http(http) => http.unsent_bytes(),
+            Self::WebSocket(web_socket) => web_socket.connection.unsent_bytes(),
         }
     }
 

@@ -50,7 +50,8 @@ impl Stream {
         registry.reregister(&mut self.socket, token, interest)
     }
 
-    /// Lets the kernel give the peer up when it has not acknowledged bytes for this long.
+    /// Lets the kernel give the peer up when it has not acknowledged bytes for this long: an event stream has no pong, and a
+    /// host that is gone says nothing.
     pub(super) fn give_up_unacknowledged(&self, after: Duration) {
         // Refused by a socket that has failed, which is known soon anyway.
         let _ = SockRef::from(&self.socket).set_tcp_user_timeout(Some(after));

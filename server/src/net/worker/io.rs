@@ -102,7 +102,7 @@ impl Worker {
         let registered = self
             .table
             .get_mut(id)
-            .is_some_and(|conn| conn.register(registry, token_of(id)).is_ok());
+            .is_some_and(|conn| conn.stream.register(registry, token_of(id)).is_ok());
         if registered {
             self.mark_dirty(id)
         } else {
@@ -148,8 +148,8 @@ impl Worker {
                 State::WebSocket(_) if conn.sends_large() => buffer.len(),
                 State::Http(_) | State::WebSocket(_) => READ_BYTES,
             };
-            let received = conn.read(buffer, size);
-            if let Some(news) = conn.take_tls_news() {
+            let received = conn.stream.read(buffer, size);
+            if let Some(news) = conn.stream.take_news() {
                 note_tls(news, conn, &mut self.status);
             }
             match received {
@@ -245,6 +245,8 @@ impl Worker {
         let transport = conn.state.transport();
         match flushed {
             Flushed::Failed => return self.lose(id),
+            // What TLS still has of it goes nowhere.
+            Flushed::Blocked if conn.is_given_up(self.now.instant) => return self.kill(id),
             Flushed::Blocked => self.check_slow(id),
             Flushed::Budget => {
                 self.mark_dirty(id);
@@ -253,7 +255,7 @@ impl Worker {
             }
             Flushed::All => match transport {
                 Transport::Drop => {
-                    conn.close();
+                    conn.stream.close();
                     return self.kill(id);
                 }
                 Transport::HalfClose => {
@@ -314,7 +316,7 @@ fn note_tls(news: News, conn: &Conn, status: &mut Status) {
         News::Shaken => status.own.tls_handshakes += 1,
         News::Failed => {
             status.own.tls_failures += 1;
-            let reason = conn.tls_failure().unwrap_or_default();
+            let reason = conn.stream.tls_failure().unwrap_or_default();
             debug!(event = "tls_failed", peer = %conn.peer.ip, port = conn.peer.port, reason, "TLS failed");
         }
     }
