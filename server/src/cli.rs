@@ -1,20 +1,22 @@
 //! The command line: `tidewire serve`, which is also what `tidewire` alone does.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
-use crate::config::{Compression, Config, ConfigFile, Origin, TlsOptions};
+use crate::config::{
+    Compression, Config, ConfigFile, Origin, Settings, TlsOptions, Unusable, list, with_defaults,
+};
 use crate::load;
 use crate::log::{Retention, Rule};
 use crate::tools::chat::Chat;
+use crate::tools::config::Configure;
 use crate::tools::log::Log;
 use crate::tools::pages::{Completions, Manual};
 use crate::tools::tail::Tail;
@@ -48,6 +50,8 @@ enum Command {
     Chat(Chat),
     Tail(Tail),
     Token(Token),
+    #[command(subcommand)]
+    Config(Configure),
     Completions(Completions),
     Man(Manual),
     /// Load a server and tell how long its answers took
@@ -58,10 +62,16 @@ enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
     /// A TOML file with flags as keys, as `listen = "127.0.0.1:8080"`, and rules for rooms
-    #[arg(long, env = "TIDEWIRE_CONFIG", value_name = "FILE")]
+    #[arg(
+        help_heading = "Server",
+        long,
+        env = "TIDEWIRE_CONFIG",
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
+        help_heading = "Server",
         long,
         env = "TIDEWIRE_LISTEN",
         value_name = "ADDR",
@@ -70,6 +80,7 @@ pub struct Serve {
     listen: SocketAddr,
     /// Where messages and files are kept: a directory, or `memory`, which lasts as long as the process
     #[arg(
+        help_heading = "Server",
         long,
         env = "TIDEWIRE_DATA",
         value_name = "DIR|memory",
@@ -77,29 +88,35 @@ pub struct Serve {
     )]
     data: PathBuf,
     /// Worker threads, each with connections of its own: as many as processors that are to serve
-    #[arg(long, env = "TIDEWIRE_WORKERS", value_name = "N", default_value_t = 1,
+    #[arg(help_heading = "Server", long, env = "TIDEWIRE_WORKERS", value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
     /// Most connections at once [default: what the limit on open files allows]
-    #[arg(long, env = "TIDEWIRE_CONNECTIONS_MAX", value_name = "N")]
+    #[arg(
+        help_heading = "Limits",
+        long,
+        env = "TIDEWIRE_CONNECTIONS_MAX",
+        value_name = "N"
+    )]
     connections_max: Option<usize>,
     /// Ping a client that was silent for this long
-    #[arg(long, env = "TIDEWIRE_HEARTBEAT", value_name = "TIME", default_value = "30s", value_parser = time)]
+    #[arg(help_heading = "Times", long, env = "TIDEWIRE_HEARTBEAT", value_name = "TIME", default_value = "30s", value_parser = time)]
     heartbeat: Duration,
     /// Close a client that does not answer a ping for this long
-    #[arg(long, env = "TIDEWIRE_PONG_WAIT", value_name = "TIME", default_value = "10s", value_parser = time)]
+    #[arg(help_heading = "Times", long, env = "TIDEWIRE_PONG_WAIT", value_name = "TIME", default_value = "10s", value_parser = time)]
     pong_wait: Duration,
     /// Time for a whole request head
-    #[arg(long, env = "TIDEWIRE_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time)]
+    #[arg(help_heading = "Times", long, env = "TIDEWIRE_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time)]
     handshake_timeout: Duration,
     /// Time that an HTTP connection may be idle between requests
-    #[arg(long, env = "TIDEWIRE_KEEP_ALIVE", value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(help_heading = "Times", long, env = "TIDEWIRE_KEEP_ALIVE", value_name = "TIME", default_value = "60s", value_parser = time)]
     keep_alive: Duration,
     /// Time for a client's part in closing
-    #[arg(long, env = "TIDEWIRE_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
+    #[arg(help_heading = "Times", long, env = "TIDEWIRE_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
     close_timeout: Duration,
     /// Messages a second that a chat client may send, twice as many at once; 0 means no limit
     #[arg(
+        help_heading = "Limits",
         long,
         env = "TIDEWIRE_MESSAGES_PER_SECOND",
         value_name = "N",
@@ -107,20 +124,21 @@ pub struct Serve {
     )]
     messages_per_second: u32,
     /// Messages that a room keeps
-    #[arg(long, env = "TIDEWIRE_HISTORY_ENTRIES", value_name = "N", default_value_t = 10_000,
+    #[arg(help_heading = "History", long, env = "TIDEWIRE_HISTORY_ENTRIES", value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(1..))]
     history_entries: u64,
     /// Time that a message is kept
-    #[arg(long, env = "TIDEWIRE_HISTORY_AGE", value_name = "TIME", default_value = "7d", value_parser = long_time)]
+    #[arg(help_heading = "History", long, env = "TIDEWIRE_HISTORY_AGE", value_name = "TIME", default_value = "7d", value_parser = long_time)]
     history_age: Duration,
     /// Bytes of messages that a room keeps: 64MiB, 500KiB, 1GiB
-    #[arg(long, env = "TIDEWIRE_HISTORY_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    #[arg(help_heading = "History", long, env = "TIDEWIRE_HISTORY_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     history_bytes: u64,
     /// Close a client that has been behind in a room for this long; it can resume
-    #[arg(long, env = "TIDEWIRE_LAG_MAX", value_name = "TIME", default_value = "30s", value_parser = time)]
+    #[arg(help_heading = "Limits", long, env = "TIDEWIRE_LAG_MAX", value_name = "TIME", default_value = "30s", value_parser = time)]
     lag_max: Duration,
     /// Largest file that may be uploaded, in bytes
     #[arg(
+        help_heading = "Files",
         long,
         env = "TIDEWIRE_FILE_BYTES_MAX",
         value_name = "N",
@@ -130,6 +148,7 @@ pub struct Serve {
     file_bytes_max: u64,
     /// What all uploaded files may have together, in bytes
     #[arg(
+        help_heading = "Files",
         long,
         env = "TIDEWIRE_FILES_BYTES_MAX",
         value_name = "N",
@@ -138,6 +157,7 @@ pub struct Serve {
     files_bytes_max: u64,
     /// Let pages of this origin use the API: `https://chat.example`, or `*` for all; may be given several times
     #[arg(
+        help_heading = "Web",
         long = "cors-origin",
         env = "TIDEWIRE_CORS_ORIGIN",
         value_name = "ORIGIN",
@@ -146,6 +166,7 @@ pub struct Serve {
     cors_origins: Vec<Origin>,
     /// Compress messages for clients that ask for it
     #[arg(
+        help_heading = "Web",
         long,
         env = "TIDEWIRE_COMPRESSION",
         value_name = "HOW",
@@ -159,8 +180,8 @@ pub struct Serve {
 /// What to do.
 #[derive(Debug)]
 pub enum Task {
-    /// Run a server with these settings.
-    Serve(Config),
+    /// Run a server with these settings, which the words gave.
+    Serve(Box<Settings>, Words),
     /// Look into a data directory.
     Log(Log),
     /// Check a running server.
@@ -171,6 +192,8 @@ pub enum Task {
     Tail(Tail),
     /// Make a token.
     Token(Token),
+    /// Look at a server's settings.
+    Config(Configure, Words),
     /// Print a script for a shell.
     Completions(Completions),
     /// Print the manual.
@@ -180,64 +203,96 @@ pub enum Task {
 }
 
 impl Cli {
-    /// Reads the command line, the environment and the file; the first of them that says something holds.
+    /// Reads the command line; for a server also the environment and the file.
     ///
     /// # Errors
     /// What clap tells, also about the file: print it and end with exit code 2.
     pub fn task_from(
         words: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Result<Task, clap::Error> {
-        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
-        let cli = Self::try_parse_from(&words)?;
-        let serve = match cli.command {
-            Some(Command::Log(log)) => return Ok(Task::Log(log)),
-            Some(Command::Verify(options)) => return Ok(Task::Verify(options)),
-            Some(Command::Chat(chat)) => return Ok(Task::Chat(chat)),
-            Some(Command::Tail(tail)) => return Ok(Task::Tail(tail)),
-            Some(Command::Token(token)) => return Ok(Task::Token(token)),
-            Some(Command::Completions(shell)) => return Ok(Task::Completions(shell)),
-            Some(Command::Man(manual)) => return Ok(Task::Man(manual)),
-            Some(Command::Bench(options)) => return load::Plan::new(options).map(Task::Bench),
-            Some(Command::Serve(serve)) => serve,
-            None => cli.serve,
-        };
-        match serve.config.clone() {
-            None => Ok(Task::Serve(serve.into_config(&ConfigFile::default()))),
-            Some(path) => Self::config_with_file(words, &path).map(Task::Serve),
-        }
+        let words = Words(words.into_iter().map(Into::into).collect());
+        let cli = Self::try_parse_from(&words.0)?;
+        Ok(match cli.command {
+            Some(Command::Log(log)) => Task::Log(log),
+            Some(Command::Verify(options)) => Task::Verify(options),
+            Some(Command::Chat(chat)) => Task::Chat(chat),
+            Some(Command::Tail(tail)) => Task::Tail(tail),
+            Some(Command::Token(token)) => Task::Token(token),
+            Some(Command::Config(configure)) => Task::Config(configure, words),
+            Some(Command::Completions(shell)) => Task::Completions(shell),
+            Some(Command::Man(manual)) => Task::Man(manual),
+            Some(Command::Bench(options)) => Task::Bench(load::Plan::new(options)?),
+            Some(Command::Serve(_)) | None => {
+                let settings = words.settings().map_err(|unusable| match unusable {
+                    Unusable::Words(error) => error,
+                    file @ Unusable::File(..) => {
+                        Self::command().error(ErrorKind::ValueValidation, file)
+                    }
+                })?;
+                Task::Serve(Box::new(settings), words)
+            }
+        })
     }
+}
 
-    /// Reads the words again, with what the file says for defaults.
-    fn config_with_file(words: Vec<OsString>, path: &Path) -> Result<Config, clap::Error> {
-        let mut command = Self::command();
-        let unusable = |command: &mut clap::Command, error: &dyn fmt::Display| {
-            command.error(ErrorKind::ValueValidation, error)
+/// The words of a command line that is about a server's settings. They are kept, since the settings can be read again.
+#[derive(Debug, Clone)]
+pub struct Words(Vec<OsString>);
+
+impl Words {
+    /// What these words, the environment, the file that they name and the defaults say.
+    ///
+    /// # Errors
+    /// One of them makes no sense.
+    pub fn settings(&self) -> Result<Settings, Unusable> {
+        let matches = Cli::command().try_get_matches_from(&self.0)?;
+        let path = file_named(serve_matches(&matches));
+        let flags = Serve::augment_args(clap::Command::new("serve"));
+        let Some(path) = path else {
+            return settings(&flags, &matches, ConfigFile::default(), None);
         };
-        let file = ConfigFile::read(path).map_err(|error| unusable(&mut command, &error))?;
-        for (key, values) in &file.flags {
-            let is_flag = |arg: &&clap::Arg| arg.get_long() == Some(key) && key != "config";
-            let Some(id) = command
-                .get_arguments()
-                .find(is_flag)
-                .map(|arg| arg.get_id().clone())
-            else {
-                let told = format!("{}: there is no setting {key:?}", path.display());
-                return Err(unusable(&mut command, &told));
-            };
-            let with_default = |command: clap::Command| {
-                command.mut_arg(&id, |arg| arg.default_values(values.clone()))
-            };
-            command = with_default(command).mut_subcommand("serve", with_default);
-        }
-        let matches = command.try_get_matches_from(words)?;
-        let cli = Self::from_arg_matches(&matches)?;
-        let serve = match cli.command {
-            Some(Command::Serve(serve)) => serve,
-            // The words were understood before, as those of a server.
-            Some(_) | None => cli.serve,
-        };
-        Ok(serve.into_config(&file))
+        let file = ConfigFile::read(&path, &flags)
+            .map_err(|problems| Unusable::File(path.clone(), problems))?;
+        let fill = |command| with_defaults(command, &file);
+        let command = fill(Cli::command())
+            .mut_subcommand("serve", fill)
+            .mut_subcommand("config", |config| {
+                config
+                    .mut_subcommand("check", fill)
+                    .mut_subcommand("show", fill)
+            });
+        let matches = command.try_get_matches_from(&self.0)?;
+        settings(&flags, &matches, file, Some(path))
     }
+}
+
+/// What was said of a server: the last command's words, or those without one.
+fn serve_matches(matches: &ArgMatches) -> &ArgMatches {
+    match matches.subcommand() {
+        Some((_, inner)) => serve_matches(inner),
+        None => matches,
+    }
+}
+
+/// The file that `config check FILE` or `--config` names.
+fn file_named(matches: &ArgMatches) -> Option<PathBuf> {
+    let named = |id| matches.try_get_one::<PathBuf>(id).ok().flatten();
+    named("file").or_else(|| named("config")).cloned()
+}
+
+fn settings(
+    flags: &clap::Command,
+    matches: &ArgMatches,
+    file: ConfigFile,
+    path: Option<PathBuf>,
+) -> Result<Settings, Unusable> {
+    let matches = serve_matches(matches);
+    Ok(Settings {
+        config: Serve::from_arg_matches(matches)?.into_config(&file),
+        list: list(flags, matches, &file),
+        rooms: file.rooms,
+        file: path,
+    })
 }
 
 impl Serve {
@@ -277,7 +332,7 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config, ErrorKind> {
         match Cli::task_from([&["tidewire"], words].concat()) {
-            Ok(Task::Serve(config)) => Ok(config),
+            Ok(Task::Serve(settings, _)) => Ok(settings.config),
             Ok(task) => panic!("{task:?}"),
             Err(error) => Err(error.kind()),
         }

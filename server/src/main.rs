@@ -5,12 +5,13 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
-use tidewire::cli::{Cli, Task};
+use tidewire::cli::{Cli, Task, Words};
 use tidewire::client::BadAddress;
 use tidewire::clock::Now;
-use tidewire::config::Config;
+use tidewire::config::{Settings, unknown_variables};
 use tidewire::load;
 use tidewire::net::{Server, StartError};
+use tidewire::tools::config::Configure;
 use tidewire::tools::{Usage, told};
 use tidewire::verify;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
     let task = Cli::task_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let outcome = match task {
-        Task::Serve(config) => serve(&config).map(|()| true),
+        Task::Serve(settings, words) => serve(*settings, words).map(|()| true),
         Task::Log(log) => print(|out| log.run(out, Now::read().unix_ms)),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
         Task::Chat(chat) => chat.run(),
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Task::Token(token) => token
             .make(Now::read().unix_ms)
             .and_then(|token| print(|out| Ok(writeln!(out, "{token}").map(|()| true)?))),
+        Task::Config(configure, words) => configure_task(&configure, &words),
         Task::Completions(shell) => {
             print(|out| Ok(shell.run(&mut Cli::command(), out).map(|()| true)?))
         }
@@ -72,11 +74,23 @@ fn is_left(error: &(dyn Error + 'static)) -> bool {
     error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
-    let server = Server::start(config)?;
-    if let (Some(recovery), Some(data)) = (server.recovery(), &config.data) {
+fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
+    log_to_stderr();
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    // Other programs may have such variables; what is much like one of ours is a mistake.
+    for warning in unknown_variables(&Cli::command(), variables) {
+        if warning.contains("did you mean") {
+            tracing::warn!(event = "settings", "{warning}");
+        }
+    }
+    let mut server = Server::start(&settings.config)?;
+    if let (Some(recovery), Some(data)) = (server.recovery(), &settings.config.data) {
         eprintln!("tidewire: opened {}: {recovery}", data.display());
     }
+    server.reload_by(
+        settings,
+        Box::new(move || words.settings().map_err(|unusable| unusable.to_string())),
+    )?;
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
@@ -86,4 +100,23 @@ fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     );
     server.run()?;
     Ok(())
+}
+
+/// Events from `info` on, a line each.
+fn log_to_stderr() {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+}
+
+/// `tidewire config`: words that make no sense end as clap ends.
+fn configure_task(configure: &Configure, words: &Words) -> Outcome {
+    let variables = || std::env::vars_os().map(|(name, _)| name);
+    let run = |out: &mut dyn Write| configure.run(words, variables(), out, &mut io::stderr());
+    print(run).map_err(|error| match error.downcast::<clap::Error>() {
+        Ok(error) => error.exit(),
+        Err(error) => error,
+    })
 }

@@ -101,6 +101,13 @@ impl Launch {
         self
     }
 
+    /// With a variable of the environment that names a path.
+    #[must_use]
+    pub fn variable(mut self, name: &str, path: &Path) -> Self {
+        self.environment.push((name.to_owned(), path.to_owned()));
+        self
+    }
+
     /// Under `prlimit --nofile`.
     #[must_use]
     pub fn descriptors_max(mut self, count: u32) -> Self {

@@ -222,6 +222,12 @@ impl Connection {
         }
     }
 
+    /// Goes by other limits and times from now on. Ask [`poll_timeout`](Self::poll_timeout) again: what is waited for counts from
+    /// when the wait began.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+
     /// Takes note that a transport that was full took bytes again: the peer acknowledged some, so that it lives, even
     /// where its answers to pings wait behind what we do not read yet.
     pub const fn handle_progress(&mut self, now: Instant) {

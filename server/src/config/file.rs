@@ -1,4 +1,5 @@
-//! The configuration file: TOML, with the names of the flags as keys, and the rules for rooms.
+//! The configuration file: TOML, with the names of the flags as keys, and the rules for rooms. It is read as a whole: whoever
+//! mends it is told of everything that is wrong with it, each with its line.
 //!
 //! ```toml
 //! listen = "0.0.0.0:8080"
@@ -7,153 +8,251 @@
 //! [[room]]                  # the first that matches holds
 //! match = "game-*"          # * stands for any text
 //! keep = "memory"           # durable, memory or none
-//! history-entries = 1000
-//! slow = "latest"           # resume, latest or disconnect
 //! ```
+//!
+//! What a value means is the flag's business: it is handed to clap as if it stood on the command line.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::ops::Range;
+use std::path::Path;
 
-use serde::Deserialize;
-use toml::{Table, Value};
+use clap::{Arg, Command};
+use serde::Deserialize as _;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::{Spanned, Value};
 
-use super::values;
-use crate::log::{Keep, Pattern, Retention, Rule, Rules, Slow};
+use super::rooms::{self, RoomRule};
+use crate::log::{Rule, Rules};
+
+/// A suggestion is at least this much like what was written (Jaro–Winkler).
+const SIMILAR: f64 = 0.8;
 
 /// What a file says.
 #[derive(Debug, Default)]
 pub(crate) struct ConfigFile {
-    /// Names of flags and their values, as one would write them behind the flags.
-    pub(crate) flags: Vec<(String, Vec<String>)>,
-    rooms: Vec<RoomRule>,
+    /// Settings: the names of flags, with what one would write behind them.
+    pub(crate) flags: Vec<FileFlag>,
+    rules: Vec<RoomRule>,
+    /// The rooms as they were written.
+    pub(crate) rooms: Vec<Value>,
 }
 
-/// Why a file cannot be used, in a sentence that names it.
+/// A key and its value.
 #[derive(Debug)]
-pub(crate) struct ConfigFileError {
-    path: PathBuf,
-    why: String,
+pub(crate) struct FileFlag {
+    pub(crate) key: String,
+    pub(crate) words: Vec<String>,
+    pub(crate) line: usize,
 }
 
-impl fmt::Display for ConfigFileError {
+/// What is wrong with a file, or with a setting from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, if it is in the file: its line, from 1.
+    pub line: Option<usize>,
+    /// A sentence.
+    pub told: String,
+}
+
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.why)
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.told),
+            None => f.write_str(&self.told),
+        }
     }
-}
-
-/// One `[[room]]`; what it does not say is as for all rooms.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RoomRule {
-    r#match: String,
-    keep: Option<KeepWord>,
-    #[serde(default, deserialize_with = "positive")]
-    history_entries: Option<u64>,
-    #[serde(default, deserialize_with = "age")]
-    history_age: Option<Duration>,
-    #[serde(default, deserialize_with = "size")]
-    history_bytes: Option<u64>,
-    slow: Option<SlowWord>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum KeepWord {
-    Durable,
-    Memory,
-    None,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum SlowWord {
-    Resume,
-    Latest,
-    Disconnect,
-}
-
-fn positive<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let number = u64::deserialize(deserializer)?;
-    if number == 0 {
-        return Err(serde::de::Error::custom("it is above zero"));
-    }
-    Ok(Some(number))
-}
-
-fn age<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    values::long_time(&text)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
-}
-
-fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    values::size(&text)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
 }
 
 impl ConfigFile {
-    /// Reads a file.
-    pub(crate) fn read(path: &Path) -> Result<Self, ConfigFileError> {
-        std::fs::read_to_string(path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Self::parse(&text))
-            .map_err(|why| ConfigFileError {
-                path: path.to_owned(),
-                why,
-            })
+    /// Reads a file; `command` has the flags that can be its keys.
+    ///
+    /// # Errors
+    /// All that is wrong with it, in the order of its lines.
+    pub(crate) fn read(path: &Path, command: &Command) -> Result<Self, Vec<Problem>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let (line, told) = (None, format!("the file cannot be read: {error}"));
+            vec![Problem { line, told }]
+        })?;
+        Self::parse(&text, command)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let told = |error: toml::de::Error| error.to_string().trim_end().to_owned();
-        let mut table: Table = text.parse().map_err(told)?;
-        let rooms = match table.remove("room") {
-            None => Vec::new(),
-            Some(rooms) => rooms
-                .try_into()
-                .map_err(|error| format!("in [[room]]: {}", told(error)))?,
+    pub(super) fn parse(text: &str, command: &Command) -> Result<Self, Vec<Problem>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut reader = Reader {
+            text,
+            command,
+            file: Self::default(),
+            problems: Vec::new(),
         };
-        let flags = table
-            .into_iter()
-            .map(|(key, value)| words(&value, &key).map(|words| (key, words)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { flags, rooms })
+        if errors.is_empty() {
+            table
+                .into_inner()
+                .into_iter()
+                .for_each(|(key, value)| reader.take(&key, value));
+        }
+        errors.iter().for_each(|error| reader.note_error("", error));
+        let Reader { file, problems, .. } = reader;
+        if problems.is_empty() {
+            return Ok(file);
+        }
+        let mut problems = problems;
+        problems.sort_by_key(|problem| problem.line);
+        Err(problems)
+    }
+
+    /// The line of a setting, if the file has it.
+    pub(crate) fn line_of(&self, key: &str) -> Option<usize> {
+        let flag = self.flags.iter().find(|flag| flag.key == key)?;
+        Some(flag.line)
     }
 
     /// The rules for rooms; `otherwise` is what holds for the others, and what a rule does not say.
     pub(crate) fn rules(&self, otherwise: Rule) -> Rules {
-        let mut rules = Rules::new(otherwise);
-        for room in &self.rooms {
-            rules.push(Pattern::new(room.r#match.clone()), room.rule(otherwise));
-        }
-        rules
+        rooms::rules(&self.rules, otherwise)
     }
 }
 
-impl RoomRule {
-    fn rule(&self, otherwise: Rule) -> Rule {
-        let retention = otherwise.retention;
-        Rule {
-            keep: self.keep.map_or(otherwise.keep, |keep| match keep {
-                KeepWord::Durable => Keep::Durable,
-                KeepWord::Memory => Keep::Memory,
-                KeepWord::None => Keep::Nothing,
-            }),
-            retention: Retention {
-                entries_max: self.history_entries.unwrap_or(retention.entries_max),
-                age_max: self.history_age.unwrap_or(retention.age_max),
-                bytes_max: self.history_bytes.unwrap_or(retention.bytes_max),
-            },
-            slow: self.slow.map_or(otherwise.slow, |slow| match slow {
-                SlowWord::Resume => Slow::Resume,
-                SlowWord::Latest => Slow::Latest,
-                SlowWord::Disconnect => Slow::Disconnect,
-            }),
+/// A file while it is read.
+struct Reader<'a> {
+    text: &'a str,
+    command: &'a Command,
+    file: ConfigFile,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn line_at(&self, byte: usize) -> usize {
+        let before = self.text.get(..byte).unwrap_or(self.text);
+        1 + before.matches('\n').count()
+    }
+
+    fn note(&mut self, at: &Range<usize>, told: String) {
+        let line = Some(self.line_at(at.start));
+        self.problems.push(Problem { line, told });
+    }
+
+    fn note_error(&mut self, before: &str, error: &toml::de::Error) {
+        let line = error.span().map(|span| self.line_at(span.start));
+        let told = format!("{before}{}", error.message());
+        self.problems.push(Problem { line, told });
+    }
+
+    fn take(&mut self, key: &Spanned<toml::de::DeString<'_>>, value: Spanned<DeValue<'_>>) {
+        let (at, key) = (key.span(), key.get_ref());
+        if key == "room" {
+            return self.take_rooms(value);
+        }
+        let Some(arg) = flag(self.command, key) else {
+            let known = self.command.get_arguments().filter_map(Arg::get_long);
+            let known = known.filter(|known| *known != "config").chain(["room"]);
+            return self.note(&at, unknown(key, "", known));
+        };
+        let words = match Value::deserialize(ValueDeserializer::from(value)) {
+            Ok(value) => words(&value, key),
+            Err(error) => Err(error.message().to_owned()),
+        };
+        let checked = words.and_then(|words| check(arg, key, &words).map(|()| words));
+        match checked {
+            Ok(words) => {
+                let (key, line) = (key.to_string(), self.line_at(at.start));
+                self.file.flags.push(FileFlag { key, words, line });
+            }
+            Err(told) => self.note(&at, told),
         }
     }
+
+    fn take_rooms(&mut self, value: Spanned<DeValue<'_>>) {
+        let at = value.span();
+        let DeValue::Array(rooms) = value.into_inner() else {
+            return self.note(&at, "a rule for rooms begins with [[room]]".to_owned());
+        };
+        for room in rooms {
+            let before = self.problems.len();
+            if let DeValue::Table(table) = room.get_ref() {
+                for key in table.keys().filter(|key| !is_room_key(key.get_ref())) {
+                    let told = unknown(key.get_ref(), " in [[room]]", rooms::KEYS.iter().copied());
+                    self.note(&key.span(), told);
+                }
+            }
+            if self.problems.len() > before {
+                continue;
+            }
+            let rule = RoomRule::deserialize(ValueDeserializer::from(room.clone()));
+            match (rule, Value::deserialize(ValueDeserializer::from(room))) {
+                (Ok(rule), Ok(room)) => {
+                    self.file.rules.push(rule);
+                    self.file.rooms.push(room);
+                }
+                (Err(error), _) | (_, Err(error)) => self.note_error("in [[room]]: ", &error),
+            }
+        }
+    }
+}
+
+fn is_room_key(key: &str) -> bool {
+    rooms::KEYS.contains(&key)
+}
+
+/// The flag of a key: any but the one that names the file.
+pub(super) fn flag<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
+    let is_it = |arg: &&Arg| arg.get_long() == Some(key) && key != "config" && key != "help";
+    command.get_arguments().find(is_it)
+}
+
+/// Whether clap takes the words for this flag: the reason why not, without what belongs to a command line.
+fn check(arg: &Arg, key: &str, words: &[String]) -> Result<(), String> {
+    let words = words.iter().map(OsString::from).collect::<Vec<_>>();
+    let alone = arg.clone().env(None::<&str>).default_values(words.clone());
+    let command = Command::new("check")
+        .no_binary_name(true)
+        .disable_help_flag(true);
+    let Err(error) = command.arg(alone).try_get_matches_from([""; 0]) else {
+        return Ok(());
+    };
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let why = std::error::Error::source(&error).map_or_else(
+        || {
+            let possible: Vec<_> = arg.get_possible_values();
+            let names: Vec<_> = possible.iter().map(|value| value.get_name()).collect();
+            if names.is_empty() {
+                let told = error.to_string();
+                let first = told.lines().next().unwrap_or_default();
+                first.trim_start_matches("error: ").to_owned()
+            } else {
+                format!("it is one of {}", names.join(", "))
+            }
+        },
+        ToString::to_string,
+    );
+    // A secret is not for eyes, even where it is wrong.
+    if arg.is_hide_env_values_set() {
+        return Err(format!("{key}: {why}"));
+    }
+    Err(format!("{key} = {:?}: {why}", words.join(", ")))
+}
+
+/// That there is no such setting, and which may be meant.
+pub(super) fn unknown<'a>(
+    key: &str,
+    place: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let told = format!("there is no setting {key:?}{place}");
+    match similar(key, known) {
+        Some(known) => format!("{told}; did you mean {known:?}?"),
+        None => format!("{told}: `tidewire config default` lists them"),
+    }
+}
+
+/// Which of these is most like a word, if one is like it at all.
+pub(super) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(word, known), known))
+        .filter(|(likeness, _)| *likeness >= SIMILAR)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known)
 }
 
 /// A value as the words of a command line; a list is a flag that is given several times.
@@ -176,11 +275,21 @@ fn words(value: &Value, key: &str) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use clap::Args as _;
+
     use super::*;
+    use crate::cli::Serve;
+    use crate::log::{Keep, Retention, Slow};
+
+    fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
+        ConfigFile::parse(text, &Serve::augment_args(Command::new("serve")))
+    }
 
     #[test]
     fn keys_are_flags_and_rooms_are_rules() {
-        let file = ConfigFile::parse(
+        let file = parse(
             r#"
             listen = "127.0.0.1:0"
             messages-per-second = 5
@@ -203,14 +312,14 @@ mod tests {
         let flags: Vec<_> = file
             .flags
             .iter()
-            .map(|(key, words)| format!("{key} {}", words.join(" ")))
+            .map(|flag| format!("{} {} {}", flag.line, flag.key, flag.words.join(" ")))
             .collect();
         assert_eq!(
             flags,
             [
-                "cors-origin https://a https://b",
-                "listen 127.0.0.1:0",
-                "messages-per-second 5"
+                "4 cors-origin https://a https://b",
+                "2 listen 127.0.0.1:0",
+                "3 messages-per-second 5"
             ]
         );
         let rules = file.rules(Rule::default());
@@ -228,17 +337,60 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_its_place() {
+    fn what_makes_no_sense_is_refused_with_its_line() {
         for (text, told) in [
-            ("listen", "line 1"),
-            ("[server]\nlisten = \"x\"", "server is a text"),
-            ("[[room]]\nkeep = \"memory\"", "match"),
-            ("[[room]]\nmatch = \"a\"\nkeep = \"forever\"", "forever"),
+            ("listen", "line 1: "),
+            (
+                "[server]\nlisten = \"x\"",
+                "line 1: there is no setting \"server\"",
+            ),
+            ("[listen]\na = 1", "line 1: listen is a text"),
+            (
+                "\nlisten = \"x\"",
+                "line 2: listen = \"x\": invalid socket address",
+            ),
+            ("compression = \"no\"", "it is one of off, on, context"),
+            ("config = \"x\"", "there is no setting \"config\""),
+            ("room = 1", "line 1: a rule for rooms begins with [[room]]"),
+            ("room = [1]", "line 1: in [[room]]: "),
+            (
+                "\n[[room]]\nkeep = \"memory\"",
+                "line 2: in [[room]]: missing field `match`",
+            ),
+            (
+                "[[room]]\nmatch = \"a\"\nkeep = \"forever\"",
+                "line 3: in [[room]]: ",
+            ),
             ("[[room]]\nmatch = \"a\"\nhistory-entries = 0", "above zero"),
-            ("[[room]]\nmatch = \"a\"\ncolour = 1", "colour"),
+            (
+                "[[room]]\nmatch = \"a\"\nhistory-entrys = 1",
+                "line 3: there is no setting \"history-entrys\" in [[room]]; did you mean \"history-entries\"?",
+            ),
         ] {
-            let error = ConfigFile::parse(text).unwrap_err();
-            assert!(error.contains(told), "{text}: {error}");
+            let problems = parse(text).unwrap_err();
+            let shown = problems[0].to_string();
+            assert!(shown.contains(told), "{text}: {shown}");
         }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let problems = parse(
+            "heartbeet = \"1s\"\nlisten = \"::1:8080\"\npong-wait = \"0s\"\n[[room]]\nmatsch = \"a\"",
+        );
+        let shown: Vec<_> = problems
+            .unwrap_err()
+            .iter()
+            .map(Problem::to_string)
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "line 1: there is no setting \"heartbeet\"; did you mean \"heartbeat\"?",
+                "line 2: listen = \"::1:8080\": invalid socket address syntax",
+                "line 3: pong-wait = \"0s\": a time is above zero and at most a day",
+                "line 5: there is no setting \"matsch\" in [[room]]; did you mean \"match\"?",
+            ]
+        );
     }
 }

@@ -1,6 +1,10 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
 mod file;
+mod reload;
+mod rooms;
+mod settings;
+mod show;
 mod tls;
 pub(crate) mod values;
 
@@ -13,6 +17,11 @@ use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 pub(crate) use file::ConfigFile;
+pub use file::Problem;
+pub use reload::Change;
+pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
+pub(crate) use settings::{list, with_defaults};
+pub use show::default_file;
 pub use tls::TlsOptions;
 
 use crate::chat::HubConfig;

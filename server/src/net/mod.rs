@@ -5,7 +5,9 @@ mod echo;
 mod files;
 mod inbox;
 mod listener;
+mod notify;
 mod receipt;
+mod reload;
 mod server;
 mod shutdown;
 mod stream;
@@ -14,5 +16,6 @@ mod tls;
 mod worker;
 mod worklist;
 
+pub use reload::Read;
 pub use server::{Server, StartError};
 pub use tls::{Credentials, TlsError, load as load_tls};

@@ -12,12 +12,14 @@ use mio::Poll;
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
+use super::notify;
+use super::reload::{Read, Reloader};
 use super::tls::{self, TlsError};
 use super::worker::{
     Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Recipient, Worker, hand_out,
 };
 use crate::clock::Now;
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::files::FileStore;
 use crate::ids::Lane;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
@@ -84,9 +86,10 @@ impl std::error::Error for StartError {}
 pub struct Server {
     /// The first is home.
     workers: Vec<Worker>,
-    home: Sender<Mail>,
+    senders: Vec<Sender<Mail>>,
     scheme: &'static str,
     recovery: Option<Recovery>,
+    reloader: Option<Reloader>,
 }
 
 impl Server {
@@ -130,18 +133,26 @@ impl Server {
             };
             workers.push(Worker::new(parts, config).map_err(StartError::Loop)?);
         }
-        let home = senders.into_iter().nth(HOME);
-        let home = home.ok_or_else(|| StartError::Loop(ErrorKind::InvalidInput.into()))?;
         Ok(Self {
             workers,
-            home,
+            senders,
             scheme: if credentials.is_some() {
                 "https"
             } else {
                 "http"
             },
             recovery,
+            reloader: None,
         })
+    }
+
+    /// On SIGHUP it takes over from now on what `read` gives and can change while it runs; `settings` are those it has.
+    ///
+    /// # Errors
+    /// The kernel refuses a thread, or a way to hear of signals.
+    pub fn reload_by(&mut self, settings: Settings, read: Read) -> io::Result<()> {
+        self.reloader = Some(Reloader::start(settings, read, self.senders.clone())?);
+        Ok(())
     }
 
     /// Where it listens.
@@ -173,11 +184,14 @@ impl Server {
     /// # Errors
     /// The kernel's readiness queue fails, which it does not do while the process is in order; or a worker has panicked.
     pub fn run(self) -> io::Result<()> {
+        notify::tell("READY=1");
+        let home = self.senders.into_iter().nth(HOME);
+        let to_home = home.ok_or_else(|| Error::from(ErrorKind::InvalidInput))?;
         let mut workers = self.workers.into_iter();
         let home = workers.next();
         let mut threads = Vec::new();
         for (number, worker) in (1..).zip(workers) {
-            let farewell = Farewell(self.home.clone());
+            let farewell = Farewell(to_home.clone());
             let run = move || {
                 let _farewell = farewell;
                 worker.run()
@@ -187,6 +201,7 @@ impl Server {
         if let Some(home) = home {
             home.run()?;
         }
+        drop(self.reloader);
         for thread in threads {
             // A panic was told when it happened.
             thread

@@ -1,6 +1,7 @@
 //! The commands beside `serve`: each reads its arguments, writes to what it is given, and returns what went wrong.
 
 pub mod chat;
+pub mod config;
 mod link;
 pub mod log;
 pub mod pages;

@@ -111,6 +111,11 @@ impl Hub {
         }
     }
 
+    /// Goes by another configuration from now on; what a client was told of the old one stays true until it connects again.
+    pub const fn reconfigure(&mut self, config: HubConfig) {
+        self.config = config;
+    }
+
     /// Moves the effects since the last call, in order, behind those in `effects`.
     pub fn take_effects(&mut self, effects: &mut Vec<Effect>) {
         effects.append(&mut self.effects);

@@ -17,8 +17,8 @@ use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
+use crate::net::reload::Reloaded;
 use crate::net::shutdown::Stop;
-use crate::net::tls::Credentials;
 use crate::transport::feeds::Interest;
 use crate::transport::{Publish, Response};
 
@@ -49,8 +49,6 @@ pub(in crate::net) enum Mail {
     Respond(ConnId, Response),
     /// A new connection, from a worker that has more than its share.
     Accepted(TcpStream, SocketAddr),
-    /// Who comes from now on is shown these, and who is here stays.
-    Certificates(Credentials),
     /// Messages for those who are in a room of the relay, from connections of another worker; each of those waits for so much.
     Relayed(Vec<(ConnId, u32)>, RoomName, Batch),
     /// So many bytes of what a connection sent to other workers have been dealt with.
@@ -63,6 +61,8 @@ pub(in crate::net) enum Mail {
     Close(Stop),
     /// A worker has ended.
     Ended,
+    /// The settings were read again.
+    Reload(Arc<Reloaded>),
 }
 
 /// What the worker that has the hub hears from the others.

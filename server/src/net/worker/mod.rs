@@ -10,6 +10,7 @@ mod fanout;
 mod io;
 mod mail;
 mod readers;
+mod reloading;
 mod start;
 mod stopping;
 
@@ -287,13 +288,13 @@ impl Worker {
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
-            Mail::Certificates(credentials) => self.credentials = Some(credentials),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
             Mail::Stop(stop) => self.asked_to_stop = Some(stop),
             Mail::Answered => self.note_answered(),
             Mail::Close(stop) => self.begin_to_close(stop),
             Mail::Ended => self.note_ended(),
+            Mail::Reload(reloaded) => self.take_reloaded(&reloaded),
         }
     }
 

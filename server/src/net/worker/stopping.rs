@@ -9,6 +9,7 @@ use super::Worker;
 use super::mail::{HOME, Mail};
 use crate::ids::ConnId;
 use crate::net::conn::State;
+use crate::net::notify;
 use crate::net::shutdown::Stop;
 
 /// Why connections are closed then.
@@ -54,6 +55,7 @@ impl Worker {
     /// At home: begins to stop all workers; a second time, does not wait for answers, and a third time for nothing.
     fn ask_to_stop(&mut self, stop: Stop) {
         if matches!(self.stopping, Stopping::No) {
+            notify::tell("STOPPING=1");
             self.peers.post_to_others(|| Mail::Stop(stop));
             self.answer_first(stop);
         } else {

@@ -1,0 +1,156 @@
+//! What another reading of the settings changes: what a running server takes over, and what needs a restart.
+
+use super::{Config, Setting, Settings};
+
+/// A setting that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its key.
+    pub key: String,
+    /// What holds, fit to be shown.
+    pub was: String,
+    /// What was read.
+    pub is: String,
+    /// Whether the server takes it over; else it needs a restart.
+    pub is_live: bool,
+}
+
+/// Takes over one setting from what was read.
+type TakeOver = fn(&mut Config, &Config);
+
+/// What a server takes over while it runs; all else needs a restart. A line here, and its reader looks at the [`Config`] that
+/// workers are handed.
+const LIVE: &[(&str, TakeOver)] = &[
+    ("heartbeat", |config, read| {
+        config.heartbeat = read.heartbeat
+    }),
+    ("pong-wait", |config, read| {
+        config.pong_wait = read.pong_wait
+    }),
+    ("handshake-timeout", |config, read| {
+        config.handshake_timeout = read.handshake_timeout;
+    }),
+    ("keep-alive", |config, read| {
+        config.keep_alive = read.keep_alive
+    }),
+    ("close-timeout", |config, read| {
+        config.close_timeout = read.close_timeout;
+    }),
+    ("messages-per-second", |config, read| {
+        config.messages_per_second = read.messages_per_second;
+    }),
+    ("lag-max", |config, read| config.lag_max = read.lag_max),
+    ("file-bytes-max", |config, read| {
+        config.file_bytes_max = read.file_bytes_max;
+    }),
+    ("cors-origin", |config, read| {
+        config.cors_origins.clone_from(&read.cors_origins);
+    }),
+    ("compression", |config, read| {
+        config.compression = read.compression
+    }),
+];
+
+impl Settings {
+    /// Takes over from what was read what can change while the server runs; all changes, also those that need a restart, which
+    /// are found again the next time.
+    pub fn take_over(&mut self, read: &Self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (own, read_one) in self.list.iter_mut().zip(&read.list) {
+            if own.words == read_one.words {
+                continue;
+            }
+            let take_over = LIVE.iter().find(|(key, _)| *key == own.key);
+            changes.push(Change {
+                key: own.key.clone(),
+                was: shown(own),
+                is: shown(read_one),
+                is_live: take_over.is_some(),
+            });
+            if let Some((_, take_over)) = take_over {
+                take_over(&mut self.config, &read.config);
+                own.clone_from(read_one);
+            }
+        }
+        if self.rooms != read.rooms {
+            let count = |settings: &Self| format!("{} rules", settings.rooms.len());
+            changes.push(Change {
+                key: "room".to_owned(),
+                was: count(self),
+                is: count(read),
+                is_live: false,
+            });
+        }
+        changes
+    }
+}
+
+fn shown(setting: &Setting) -> String {
+    match setting.shown().as_slice() {
+        [] => "not set".to_owned(),
+        words => words.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+    use crate::cli::{Cli, Serve, Task};
+
+    fn settings(words: &[&str]) -> Settings {
+        match Cli::task_from(["tidewire"].iter().chain(words)) {
+            Ok(Task::Serve(settings, _)) => *settings,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_can_change_is_taken_over_and_what_cannot_is_told_each_time() {
+        let mut running = settings(&["--heartbeat", "5s"]);
+        let read = settings(&[
+            "--heartbeat",
+            "6s",
+            "--workers",
+            "2",
+            "--cors-origin",
+            "http://a",
+        ]);
+        let change = |key: &str, was: &str, is: &str, is_live| Change {
+            key: key.to_owned(),
+            was: was.to_owned(),
+            is: is.to_owned(),
+            is_live,
+        };
+        let restart = change("workers", "1", "2", false);
+        assert_eq!(
+            running.take_over(&read),
+            [
+                restart.clone(),
+                change("heartbeat", "5s", "6s", true),
+                change("cors-origin", "not set", "http://a", true),
+            ]
+        );
+        let config = &running.config;
+        let taken = (
+            config.heartbeat.as_secs(),
+            config.workers,
+            config.cors_origins.len(),
+        );
+        assert_eq!(taken, (6, 1, 1));
+        assert_eq!(running.take_over(&read), [restart]);
+    }
+
+    #[test]
+    fn what_can_change_are_flags() {
+        let command = Serve::augment_args(clap::Command::new("serve"));
+        let flags: Vec<_> = command
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .collect();
+        for (key, _) in LIVE {
+            assert!(flags.contains(key), "{key}");
+        }
+    }
+}

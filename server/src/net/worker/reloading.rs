@@ -1,0 +1,36 @@
+//! How a worker takes over settings that were read again.
+
+use std::sync::Arc;
+
+use super::Worker;
+use super::chat::Chat;
+use crate::net::conn::{App, State};
+use crate::net::reload::Reloaded;
+
+impl Worker {
+    /// Goes by these settings from now on, for the connections that are there, too: a wait that has begun is as long as it is
+    /// now, and what a client was told when it came (`welcome`) is not told again.
+    pub(super) fn take_reloaded(&mut self, reloaded: &Reloaded) {
+        let config = &reloaded.config;
+        self.web_sockets = config.web_sockets();
+        self.http = config.http();
+        self.lag_max = config.lag_max;
+        self.credentials.clone_from(&reloaded.credentials);
+        if let Chat::Here(hub) = &mut self.chat {
+            hub.reconfigure(config.hub());
+        }
+        for id in self.table.ids() {
+            if let Some(conn) = self.table.get_mut(id)
+                && let State::WebSocket(web_socket) = &mut conn.state
+            {
+                let config = match web_socket.app {
+                    App::Echo => &self.web_sockets.echo,
+                    App::Relay(_) => &self.web_sockets.relay,
+                    App::Chat | App::Gone => &self.web_sockets.chat,
+                };
+                web_socket.connection.reconfigure(Arc::clone(config));
+            }
+            self.schedule(id);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! SIGHUP: what can change while the server runs does, for connections that are there, too; what cannot is said, and a file that
+//! makes no sense changes nothing.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidewire_tests::frame::opcode;
+use tidewire_tests::{Chatter, Client, Directory, Launch, Server, http, wait_until};
+
+/// A server with a file that can be written again.
+struct Reloading {
+    file: PathBuf,
+    server: Server,
+    _directory: Directory,
+}
+
+impl Reloading {
+    fn start(text: &str) -> Self {
+        let directory = Directory::new();
+        let file = directory.path().join("tidewire.toml");
+        fs::write(&file, text).expect("a file of the test's");
+        let path = file.to_str().expect("a path of ASCII");
+        let server = Server::start_with(&["--config", path]);
+        Self {
+            file,
+            server,
+            _directory: directory,
+        }
+    }
+
+    /// Writes the file, sends SIGHUP, and waits until the server has said something with `told` in it.
+    fn reload(&self, text: &str, told: &str) {
+        fs::write(&self.file, text).expect("a file of the test's");
+        let before = self.server.log().matches(told).count();
+        self.server.signal("HUP");
+        wait_until("the server has read its settings again", || {
+            self.server.log().matches(told).count() > before
+        });
+    }
+}
+
+const READ: &str = "the settings were read again";
+
+#[test]
+fn a_new_heartbeat_holds_for_connections_that_are_there() {
+    let reloading = Reloading::start("heartbeat = \"1h\"");
+    let server = &reloading.server;
+    let mut echo = Client::open(server.address(), "/echo");
+    let mut chatter = Chatter::enter(server, "alice", "lobby");
+    echo.answers_pings = false;
+    chatter.client.answers_pings = false;
+    reloading.reload("heartbeat = \"300ms\"\npong-wait = \"1h\"", READ);
+    assert_eq!(echo.expect_frame().opcode, opcode::PING);
+    assert_eq!(chatter.client.expect_frame().opcode, opcode::PING);
+    // And who comes is told.
+    let welcome = Chatter::connect(server, "userId=bob").welcome;
+    assert_eq!(welcome["heartbeat"], 1, "{welcome}");
+    let log = server.log();
+    for word in ["heartbeat", "1h", "300ms", "pong-wait"] {
+        assert!(log.contains(word), "{word}: {log}");
+    }
+}
+
+#[test]
+fn limits_and_origins_change_without_a_connection_being_lost() {
+    let reloading = Reloading::start("messages-per-second = 1\nfile-bytes-max = 10");
+    let server = &reloading.server;
+    let mut alice = Chatter::enter(server, "alice", "lobby");
+    let upload = |bytes: usize| {
+        let body = vec![b'x'; bytes];
+        let headers = "Content-Type: text/plain\r\nOrigin: https://a.example\r\n";
+        http::send(server.address(), "POST", "/api/files", headers, &body).status
+    };
+    assert_eq!(upload(11), 403, "a page of a foreign origin");
+    reloading.reload(
+        "messages-per-second = 0\nfile-bytes-max = 11\ncors-origin = [\"https://a.example\"]",
+        READ,
+    );
+    assert_eq!((upload(11), upload(12)), (201, 413));
+    for seq in 1..=50 {
+        alice.say_acked("lobby", "as many as I like", seq);
+    }
+}
+
+#[test]
+fn a_file_that_makes_no_sense_changes_nothing_and_says_why() {
+    let reloading = Reloading::start("file-bytes-max = 10");
+    let server = &reloading.server;
+    let mut alice = Chatter::enter(server, "alice", "lobby");
+    reloading.reload(
+        "file-bytes-max = 99\nheartbeet = \"3s\"\npong-wait = \"soon\"",
+        "nothing has changed",
+    );
+    let log = server.log();
+    for told in ["line 2", "heartbeet", "did you mean", "line 3", "pong-wait"] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    let upload = http::send(server.address(), "POST", "/api/files", "", &[b'x'; 11]);
+    assert_eq!(upload.status, 413);
+    alice.say_acked("lobby", "still here", 1);
+    // It is mended, and read.
+    reloading.reload("file-bytes-max = 99", READ);
+    let upload = http::send(server.address(), "POST", "/api/files", "", &[b'x'; 11]);
+    assert_eq!(upload.status, 201);
+}
+
+#[test]
+fn what_needs_a_restart_is_said_each_time_and_does_not_keep_the_rest_back() {
+    let reloading = Reloading::start("history-entries = 100\nheartbeat = \"20s\"");
+    let server = &reloading.server;
+    for _ in 0..2 {
+        reloading.reload(
+            "history-entries = 200\nheartbeat = \"21s\"\n[[room]]\nmatch = \"a*\"\nkeep = \"memory\"",
+            "needs a restart",
+        );
+    }
+    let welcome = Chatter::connect(server, "userId=bob").welcome;
+    assert_eq!(welcome["heartbeat"], 21, "{welcome}");
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.contains("needs a restart"));
+    let lines: Vec<_> = lines.collect();
+    for word in ["history-entries", "room"] {
+        let count = lines.iter().filter(|line| line.contains(word)).count();
+        assert_eq!(count, 2, "{word}: {log}");
+    }
+}
+
+#[test]
+fn without_a_file_there_is_nothing_new() {
+    let mut server = Server::start();
+    let mut alice = Chatter::enter(&server, "alice", "lobby");
+    server.signal("HUP");
+    wait_until("the settings were read", || server.log().contains(READ));
+    alice.say_acked("lobby", "still here", 1);
+    drop(alice);
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn a_service_manager_is_told_of_start_reload_and_stop() {
+    let directory = Directory::new();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket of the test's");
+    let patience = Some(Duration::from_secs(60));
+    socket.set_read_timeout(patience).expect("a time above 0");
+    let hear = || {
+        let mut buffer = [0; 256];
+        let read = socket.recv(&mut buffer).expect("the server tells us");
+        String::from_utf8_lossy(&buffer[..read]).into_owned()
+    };
+    let mut server = Launch::default().variable("NOTIFY_SOCKET", &path).start();
+    assert_eq!(hear(), "READY=1");
+    server.signal("HUP");
+    let told = hear();
+    let (state, time) = told.split_once('\n').expect("two lines");
+    let time = time.strip_prefix("MONOTONIC_USEC=").expect("the time");
+    assert_eq!(state, "RELOADING=1");
+    assert!(time.parse::<u64>().is_ok_and(|time| time > 0), "{time}");
+    assert_eq!(hear(), "READY=1");
+    server.signal("TERM");
+    assert_eq!(hear(), "STOPPING=1");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
