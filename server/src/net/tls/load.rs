@@ -184,3 +184,136 @@ fn key_log(path: &Path) -> Result<KeyLog, TlsError> {
     };
     KeyLog::open(&path).map_err(|error| TlsError::KeyLog(path, error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use std::fs;
+
+    /// Files of a test's own, which go with it.
+    struct Files(PathBuf);
+
+    impl Files {
+        fn new(test: &str) -> Self {
+            let name = format!("tidewire-tls-{test}-{}", std::process::id());
+            let directory = std::env::temp_dir().join(name);
+            fs::create_dir_all(&directory).unwrap();
+            Self(directory)
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            fs::write(&path, text).unwrap();
+            path
+        }
+
+        /// A certificate and its key.
+        fn pair(&self, name: &str) -> (PathBuf, PathBuf) {
+            let CertifiedKey { cert, signing_key } =
+                generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            let certificate = self.write(&format!("{name}.pem"), &cert.pem());
+            let key = self.write(&format!("{name}.key"), &signing_key.serialize_pem());
+            (certificate, key)
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn options(certificate: &Path, key: &Path) -> TlsOptions {
+        TlsOptions {
+            tls_cert: Some(certificate.to_owned()),
+            tls_key: Some(key.to_owned()),
+            keylog: None,
+        }
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_what_it_takes() {
+        let files = Files::new("good");
+        let (certificate, key) = files.pair("a");
+        let credentials = load(&options(&certificate, &key)).unwrap().unwrap();
+        assert_eq!(credentials.0.alpn_protocols, [b"http/1.1"]);
+        assert!(load(&TlsOptions::default()).unwrap().is_none());
+    }
+
+    #[test]
+    fn one_without_the_other_makes_no_sense() {
+        let path = PathBuf::from("x.pem");
+        let certificate = TlsOptions {
+            tls_cert: Some(path.clone()),
+            ..TlsOptions::default()
+        };
+        let key = TlsOptions {
+            tls_key: Some(path.clone()),
+            ..TlsOptions::default()
+        };
+        let keylog = TlsOptions {
+            keylog: Some(path),
+            ..TlsOptions::default()
+        };
+        for (options, told) in [
+            (certificate, "--tls-key"),
+            (key, "--tls-cert"),
+            (keylog, "leave out --keylog"),
+        ] {
+            let error = load(&options).unwrap_err();
+            assert!(
+                error.is_usage() && error.to_string().contains(told),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_with_its_name() {
+        let files = Files::new("bad");
+        let ((a, a_key), (_, b_key)) = (files.pair("a"), files.pair("b"));
+        let empty = files.write("empty.pem", "nothing\n");
+        let torn = files.write(
+            "torn.pem",
+            "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
+        );
+        let junk = files.write(
+            "junk.pem",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        );
+        let nowhere = files.0.join("nowhere.pem");
+        for (certificate, key, told) in [
+            (&nowhere, &a_key, "cannot read "),
+            (&a, &nowhere, "cannot read "),
+            (&empty, &a_key, "there is no certificate in "),
+            (&a_key, &a_key, "there is no certificate in "),
+            (&torn, &a_key, "is no PEM file"),
+            (&a, &empty, "there is no private key in "),
+            (&a, &a, "there is no private key in "),
+            (&a, &junk, "cannot be used"),
+            (&a, &b_key, "is not the key of the first certificate in "),
+        ] {
+            let error = load(&options(certificate, key)).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(told) && !error.is_usage(), "{text}");
+            assert!(text.contains(files.0.to_str().unwrap()), "no name: {text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_written_where_it_is_said_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let files = Files::new("keylog");
+        let (certificate, key) = files.pair("a");
+        let path = files.0.join("secrets.log");
+        let mut options = options(&certificate, &key);
+        options.keylog = Some(path.clone());
+        let config = load(&options).unwrap().unwrap().0;
+        config.key_log.log("LABEL", &[1, 0xab], &[0xff]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "LABEL 01ab ff\n");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        options.keylog = Some(files.0.join("no/such/place"));
+        assert!(matches!(load(&options), Err(TlsError::KeyLog(..))));
+    }
+}

@@ -441,3 +441,7 @@ impl<'a, 'b> Pieces<'a, 'b> {
         Some(rest)
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
