@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    Compression, Config, ConfigFile, Origin, Settings, Unusable, list, with_defaults,
+    Compression, Config, ConfigFile, Origin, Settings, TlsOptions, Unusable, list, with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -173,6 +173,8 @@ pub struct Serve {
         default_value = "on"
     )]
     compression: Compression,
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// What to do.
@@ -319,6 +321,7 @@ impl Serve {
             files_bytes_max: self.files_bytes_max,
             cors_origins: self.cors_origins,
             compression: self.compression,
+            tls: self.tls,
         }
     }
 }

@@ -10,7 +10,7 @@ use tidewire::client::BadAddress;
 use tidewire::clock::Now;
 use tidewire::config::{Settings, unknown_variables};
 use tidewire::load;
-use tidewire::net::Server;
+use tidewire::net::{Server, StartError};
 use tidewire::tools::config::Configure;
 use tidewire::tools::{Usage, told};
 use tidewire::verify;
@@ -53,7 +53,10 @@ fn main() -> ExitCode {
 
 /// Whether the command line made no sense, by itself or in what it named.
 fn is_usage(error: &(dyn Error + 'static)) -> bool {
-    error.is::<Usage>() || error.is::<BadAddress>() || error.source().is_some_and(is_usage)
+    error.is::<Usage>()
+        || error.is::<BadAddress>()
+        || matches!(error.downcast_ref(), Some(StartError::Tls(error)) if error.is_usage())
+        || error.source().is_some_and(is_usage)
 }
 
 /// Writes to standard output; whoever reads it may stop, as `head` does.
@@ -91,7 +94,8 @@ fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
-        "tidewire listening on http://{}",
+        "tidewire listening on {}://{}",
+        server.scheme(),
         server.local_address()?
     );
     server.run()?;

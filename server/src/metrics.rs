@@ -37,6 +37,10 @@ counters! {
     refused,
     /// Connections closed because they did not read fast enough.
     slow,
+    /// TLS handshakes that were completed.
+    tls_handshakes,
+    /// Connections on which TLS failed, in the handshake or later.
+    tls_failures,
     /// Turns of the loop.
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.

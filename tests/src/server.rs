@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::directory::Directory;
 use crate::http;
+use crate::tls::{self, Identity};
 use crate::wait::{PATIENCE, wait_until};
 
 /// How much of the server's stderr is kept for the failure report.
@@ -18,6 +19,9 @@ const LOG_BYTES_MAX: usize = 1024 * 1024;
 
 /// Names the workers that servers have whose test does not say: every behaviour holds for any number of them.
 pub const WORKERS_VARIABLE: &str = "TIDEWIRE_TEST_WORKERS";
+
+/// If this is set, servers whose test does not say speak TLS, and so do those who connect to them by [`Wire`](crate::wire::Wire).
+pub const TLS_VARIABLE: &str = "TIDEWIRE_TEST_TLS";
 
 /// How to start a server.
 #[derive(Clone, Debug)]
@@ -28,6 +32,7 @@ pub struct Launch {
     arguments: Vec<String>,
     environment: Vec<(String, PathBuf)>,
     descriptors_max: Option<u32>,
+    identity: Option<Identity>,
 }
 
 impl Default for Launch {
@@ -39,6 +44,7 @@ impl Default for Launch {
             arguments: Vec::new(),
             environment: Vec::new(),
             descriptors_max: None,
+            identity: std::env::var_os(TLS_VARIABLE).map(|_| Identity::shared()),
         }
     }
 }
@@ -81,6 +87,20 @@ impl Launch {
         self
     }
 
+    /// Speaking TLS, as this.
+    #[must_use]
+    pub fn tls(mut self, identity: &Identity) -> Self {
+        self.identity = Some(identity.clone());
+        self
+    }
+
+    /// Without TLS, whatever the environment says.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.identity = None;
+        self
+    }
+
     /// With a variable of the environment that names a path.
     #[must_use]
     pub fn variable(mut self, name: &str, path: &Path) -> Self {
@@ -112,6 +132,10 @@ impl Launch {
             .args(["serve", "--listen", &self.listen, "--data"])
             .arg(&self.data)
             .args(&self.arguments);
+        if let Some(identity) = &self.identity {
+            command.arg("--tls-cert").arg(identity.certificate());
+            command.arg("--tls-key").arg(identity.key());
+        }
         let workers = std::env::var_os(WORKERS_VARIABLE);
         if let Some(workers) = workers.filter(|_| !self.says("--workers")) {
             command.arg("--workers").arg(workers);
@@ -128,6 +152,13 @@ impl Launch {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.identity {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     fn says(&self, flag: &str) -> bool {
@@ -154,6 +185,7 @@ impl Launch {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
+            is_tls: self.identity.is_some(),
             _temporary: temporary,
         };
         let line = first_line
@@ -161,11 +193,14 @@ impl Launch {
             .expect("the server says on stdout where it listens");
         let address = line
             .trim_end()
-            .strip_prefix("tidewire listening on http://")
+            .strip_prefix("tidewire listening on ")
+            .and_then(|line| line.strip_prefix(self.scheme()))
+            .and_then(|line| line.strip_prefix("://"))
             .and_then(|address| address.parse().ok());
         server.address = address.unwrap_or_else(|| {
             panic!("the first line of stdout does not say where the server listens: {line:?}")
         });
+        tls::note(server.address, self.identity.as_ref());
         server
     }
 }
@@ -176,6 +211,7 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
+    is_tls: bool,
     /// Goes when the process has gone.
     _temporary: Directory,
 }
@@ -231,10 +267,11 @@ impl Server {
         self.child.id()
     }
 
-    /// A `ws://` address on it.
+    /// A `ws://` address on it, or `wss://` if it speaks TLS.
     #[must_use]
     pub fn websocket_url(&self, target: &str) -> String {
-        format!("ws://{}{target}", self.address)
+        let scheme = if self.is_tls { "wss" } else { "ws" };
+        format!("{scheme}://{}{target}", self.address)
     }
 
     /// Sends it a signal, such as `TERM`.

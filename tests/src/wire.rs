@@ -1,10 +1,12 @@
-//! A TCP connection with a buffer of what has arrived: the common ground of the HTTP and the WebSocket client.
+//! A TCP connection, with TLS if the server speaks it, and a buffer of what has arrived: the common ground of the HTTP and the
+//! WebSocket client.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
+use crate::tls::{self, Session};
 use crate::wait::PATIENCE;
 
 /// How a connection ended.
@@ -14,12 +16,15 @@ pub enum End {
     Closed,
     /// The peer reset the connection (RST).
     Reset,
+    /// The peer's TCP ended in order, but its TLS had not (no close_notify): somebody else may have cut it.
+    Cut,
 }
 
 /// A blocking connection whose waits all end after [`PATIENCE`].
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
+    tls: Option<Session>,
     /// What has arrived and was not taken yet.
     pub inbox: Vec<u8>,
 }
@@ -29,7 +34,10 @@ impl Wire {
     #[must_use]
     #[track_caller]
     pub fn open(address: SocketAddr) -> Self {
-        Self::adopt(TcpStream::connect(address).expect("the server accepts a TCP connection"))
+        Self::adopt(
+            TcpStream::connect(address).expect("the server accepts a TCP connection"),
+            address,
+        )
     }
 
     /// Connects from a loopback address of our choice, so that thousands of connections do not run out of
@@ -42,7 +50,7 @@ impl Wire {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::from((source, 0)).into())?;
         socket.connect(&address.into())?;
-        Ok(Self::adopt(socket.into()))
+        Ok(Self::adopt(socket.into(), address))
     }
 
     /// Connects with a receive buffer of 4 KiB, so that a reader that stops reading is felt at once.
@@ -56,10 +64,10 @@ impl Wire {
         socket
             .connect(&address.into())
             .expect("the server accepts a TCP connection");
-        Self::adopt(socket.into())
+        Self::adopt(socket.into(), address)
     }
 
-    fn adopt(stream: TcpStream) -> Self {
+    fn adopt(stream: TcpStream, address: SocketAddr) -> Self {
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("a read timeout");
@@ -70,6 +78,7 @@ impl Wire {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self {
             stream,
+            tls: tls::session_for(address),
             inbox: Vec::new(),
         }
     }
@@ -93,11 +102,17 @@ impl Wire {
     ///
     /// When the server has closed, or takes nothing for [`PATIENCE`].
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        match &mut self.tls {
+            None => self.stream.write_all(bytes),
+            Some(tls) => tls.on(&mut self.stream).write_all(bytes),
+        }
     }
 
     /// Says that we send nothing more (FIN).
-    pub fn finish_sending(&self) {
+    pub fn finish_sending(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close(&mut self.stream);
+        }
         // The server may have closed already, which is what the callers then look at.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
@@ -114,13 +129,18 @@ impl Wire {
     #[track_caller]
     pub fn receive(&mut self) -> Result<usize, End> {
         let mut chunk = [0; 64 * 1024];
-        match self.stream.read(&mut chunk) {
+        let read = match &mut self.tls {
+            None => self.stream.read(&mut chunk),
+            Some(tls) => tls.on(&mut self.stream).read(&mut chunk),
+        };
+        match read {
             Ok(0) => Err(End::Closed),
             Ok(count) => {
                 self.inbox.extend_from_slice(&chunk[..count]);
                 Ok(count)
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(End::Reset),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(End::Cut),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!(
                     "the server sent nothing and closed nothing for {PATIENCE:?}; unread so far: {:?}",

@@ -391,7 +391,7 @@ fn a_peer_that_ends_its_tcp_connection_without_a_close_frame_is_let_go() {
     let server = Server::start();
     let before = server.usage().descriptors;
     for _ in 0..20 {
-        let client = Client::open(server.address(), "/echo");
+        let mut client = Client::open(server.address(), "/echo");
         // FIN, and our end stays open for reading.
         client.wire.finish_sending();
         let mut client = client;

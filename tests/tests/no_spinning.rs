@@ -74,7 +74,7 @@ fn connections_in_every_odd_state_cause_no_turns() {
     half_frame
         .wire
         .send(&Frame::text("half of this").encode()[..9]);
-    let half_closed = Client::open(server.address(), "/echo");
+    let mut half_closed = Client::open(server.address(), "/echo");
     half_closed.wire.finish_sending();
     let mut reset = Client::open(server.address(), "/echo");
     reset.send_binary(&[0; 100_000]);

@@ -5,6 +5,7 @@ mod reload;
 mod rooms;
 mod settings;
 mod show;
+mod tls;
 pub(crate) mod values;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use reload::Change;
 pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
 pub(crate) use settings::{list, with_defaults};
 pub use show::default_file;
+pub use tls::TlsOptions;
 
 use crate::chat::HubConfig;
 use crate::limit::Rate;
@@ -70,6 +72,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
+    /// Certificate and key, if TLS is spoken. Default none.
+    pub tls: TlsOptions,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -113,6 +117,7 @@ impl Default for Config {
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
             compression: Compression::On,
+            tls: TlsOptions::default(),
         }
     }
 }

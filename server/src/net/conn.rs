@@ -1,17 +1,16 @@
 //! One connection: its socket, and what it speaks at the moment.
 
-use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
-use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use socket2::SockRef;
 use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
+use super::stream::Stream;
 use crate::ids::RoomName;
 use crate::timer::Tick;
 use crate::transport::{Http, HttpConfig, Turn};
@@ -38,7 +37,7 @@ const WAITING_BYTES_LOW: u32 = WAITING_BYTES_HIGH / 2;
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) generation: u32,
-    stream: TcpStream,
+    pub(super) stream: Stream,
     /// Whose it is: the other end of the socket.
     pub(super) peer: Peer,
     pub(super) state: State,
@@ -141,7 +140,7 @@ pub(super) enum Flushed {
 }
 
 impl Conn {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, generation: u32, http: Http) -> Self {
+    pub(super) fn new(stream: Stream, peer: SocketAddr, generation: u32, http: Http) -> Self {
         Self {
             generation,
             stream,
@@ -159,29 +158,6 @@ impl Conn {
             large: 0,
             rare: None,
             scheduled: None,
-        }
-    }
-
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, Interest::READABLE)
-    }
-
-    /// Lets the kernel give the peer up when it has not acknowledged bytes for this long: an event stream has no pong, and a
-    /// host that is gone says nothing.
-    pub(super) fn give_up_unacknowledged(&self, after: Duration) {
-        // Refused by a socket that has failed, which is known soon anyway.
-        let _ = SockRef::from(&self.stream).set_tcp_user_timeout(Some(after));
-    }
-
-    /// Reads once; `WouldBlock` is `None`.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(read) => return Ok(Some(read)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
         }
     }
 
@@ -272,10 +248,7 @@ impl Conn {
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {
-        match &self.state {
-            State::Http(http) => http.unsent_bytes(),
-            State::WebSocket(web_socket) => web_socket.connection.unsent_bytes(),
-        }
+        self.state.unsent_bytes() + self.stream.unsent_bytes()
     }
 
     /// Takes from `input` up to the next event of a WebSocket that the worker has to handle: who is only echoed is answered here.
@@ -292,7 +265,7 @@ impl Conn {
             connection, app, ..
         } = web_socket;
         if *app == App::Echo {
-            let stream = (!self.writable_interest).then_some(&self.stream);
+            let stream = (!self.writable_interest).then_some(&mut self.stream);
             return echo(connection, stream, &mut self.large, input, now);
         }
         // One read can hold a thousand requests, and one answer can have 100 KiB.
@@ -313,7 +286,7 @@ impl Conn {
         let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest {
             connection.send(&message)
         } else {
-            send_through(connection, &[message], &self.stream)
+            send_through(connection, &[message], &mut self.stream)
         };
     }
 
@@ -323,7 +296,7 @@ impl Conn {
         let State::WebSocket(web_socket) = &mut self.state else {
             return false;
         };
-        let (connection, mut stream) = (&mut web_socket.connection, &self.stream);
+        let (connection, stream) = (&mut web_socket.connection, &mut self.stream);
         // Refused while closing: then nobody waits for it.
         let _ = if self.in_dirty || self.writable_interest {
             connection.send_batch(batch)
@@ -331,7 +304,7 @@ impl Conn {
             // A socket that is broken is found out by the flush of what it did not take.
             connection.send_batch_through(batch, |bytes| stream.write(bytes).unwrap_or(0))
         };
-        connection.unsent_bytes() > 0
+        connection.unsent_bytes() + stream.unsent_bytes() > 0
     }
 
     /// Notes that so many messages were sent that are to be confirmed; returns whether it is time to ask for that.
@@ -353,10 +326,7 @@ impl Conn {
             } else {
                 Interest::READABLE
             };
-            if registry
-                .reregister(&mut self.stream, token, interest)
-                .is_err()
-            {
+            if self.stream.reregister(registry, token, interest).is_err() {
                 return Flushed::Failed;
             }
             self.writable_interest = wanted;
@@ -365,9 +335,14 @@ impl Conn {
     }
 
     fn write_unsent(&mut self, now: Instant) -> Flushed {
+        match self.stream.flush() {
+            Ok(true) => {}
+            Ok(false) => return Flushed::Blocked,
+            Err(_) => return Flushed::Failed,
+        }
         for _ in 0..WRITES_PER_TURN_MAX {
-            if self.unsent_bytes() == 0 {
-                return Flushed::All;
+            if self.state.unsent_bytes() == 0 {
+                return self.all_taken();
             }
             match self.write() {
                 Ok(0) => return Flushed::Failed,
@@ -385,10 +360,19 @@ impl Conn {
                 Err(_) => return Flushed::Failed,
             }
         }
-        if self.unsent_bytes() == 0 {
-            Flushed::All
+        if self.state.unsent_bytes() == 0 {
+            self.all_taken()
         } else {
             Flushed::Budget
+        }
+    }
+
+    /// What it comes to when the stream has taken all: TLS takes a little more than the socket does.
+    fn all_taken(&self) -> Flushed {
+        if self.stream.unsent_bytes() == 0 {
+            Flushed::All
+        } else {
+            Flushed::Blocked
         }
     }
 
@@ -405,12 +389,17 @@ impl Conn {
         }
     }
 
+    /// Whether nothing more is expected of the socket: what it does not take is not waited for.
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        let deadline = self.state.deadline();
+        self.state.transport() == Transport::Drop && deadline.is_none_or(|at| at <= now)
+    }
+
     /// Ends our half of the socket, once.
     pub(super) fn half_close(&mut self) {
         if !self.half_closed {
             self.half_closed = true;
-            // If the peer is gone already, so be it.
-            let _ = self.stream.shutdown(Shutdown::Write);
+            self.stream.half_close();
         }
     }
 }
@@ -439,6 +428,13 @@ impl State {
         match self {
             Self::Http(http) => http.poll_transmit(slices),
             Self::WebSocket(web_socket) => web_socket.connection.poll_transmit(slices),
+        }
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        match self {
+            Self::Http(http) => http.unsent_bytes(),
+            Self::WebSocket(web_socket) => web_socket.connection.unsent_bytes(),
         }
     }
 

@@ -1,11 +1,11 @@
 //! The echo: what a connection says goes back on it, with as few copies and system calls as there can be.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::time::Instant;
 
-use mio::net::TcpStream;
 use tidewire_protocol::{Connection, Event, Message, Misuse};
+
+use super::stream::Stream;
 
 /// A message from this size on is sent back from where it lies, or with its memory. Below it the copy costs less than a longer
 /// list of what is to be written does.
@@ -26,7 +26,7 @@ const UNSENT_BYTES_MAX: usize = 512 << 10;
 /// It ends when much is unsent, with the rest of `input`: an answer is as long as its question, but that may have been compressed.
 pub(super) fn echo<'b>(
     connection: &mut Connection,
-    mut stream: Option<&TcpStream>,
+    mut stream: Option<&mut Stream>,
     large: &mut u8,
     input: &mut &'b mut [u8],
     now: Instant,
@@ -59,11 +59,11 @@ pub(super) fn echo<'b>(
 fn echo_large<'b>(
     connection: &mut Connection,
     message: Message<'b>,
-    stream: &mut Option<&TcpStream>,
+    stream: &mut Option<&mut Stream>,
     input: &mut &'b mut [u8],
     now: Instant,
 ) -> Result<(), Misuse> {
-    let Some(socket) = *stream else {
+    let Some(socket) = stream else {
         return connection.send_owned(message);
     };
     if matches!(
@@ -76,7 +76,9 @@ fn echo_large<'b>(
         connection.send_owned(message)?;
         send_through(connection, &[], socket)?;
     }
-    *stream = stream.filter(|_| connection.unsent_bytes() == 0);
+    if connection.unsent_bytes() > 0 {
+        *stream = None;
+    }
     Ok(())
 }
 
@@ -101,7 +103,7 @@ fn with_those_behind<'b>(
 pub(super) fn send_through(
     connection: &mut Connection,
     messages: &[Message<'_>],
-    mut stream: &TcpStream,
+    stream: &mut Stream,
 ) -> Result<(), Misuse> {
     connection.send_all_through(messages, |slices| {
         stream.write_vectored(slices).unwrap_or(0)

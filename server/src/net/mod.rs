@@ -10,9 +10,12 @@ mod receipt;
 mod reload;
 mod server;
 mod shutdown;
+mod stream;
 mod table;
+mod tls;
 mod worker;
 mod worklist;
 
 pub use reload::Read;
 pub use server::{Server, StartError};
+pub use tls::{Credentials, TlsError, load as load_tls};

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use super::inbox::Sender;
 use super::notify;
+use super::tls::{self, Credentials};
 use super::worker::Mail;
 use crate::config::{Change, Config, Settings};
 
@@ -27,13 +28,19 @@ pub type Read = Box<dyn Fn() -> Result<Settings, String> + Send>;
 #[derive(Debug)]
 pub(super) struct Reloaded {
     pub(super) config: Config,
+    /// Who comes from now on is shown these, and who is here stays.
+    pub(super) credentials: Option<Credentials>,
 }
 
 impl Reloaded {
     /// What the settings say, with what is in the files that they name.
     fn load(config: &Config) -> Result<Self, String> {
+        let credentials = tls::load(&config.tls).map_err(|error| error.to_string())?;
         let config = config.clone();
-        Ok(Self { config })
+        Ok(Self {
+            config,
+            credentials,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
 use super::notify;
 use super::reload::{Read, Reloader};
+use super::tls::{self, TlsError};
 use super::worker::{
     Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Recipient, Worker, hand_out,
 };
@@ -48,6 +49,8 @@ pub enum StartError {
         /// How many are not for connections.
         reserved: u64,
     },
+    /// TLS cannot be spoken as the settings say.
+    Tls(TlsError),
     /// The kernel refused something that a loop needs.
     Loop(Error),
 }
@@ -63,6 +66,7 @@ impl fmt::Display for StartError {
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Log(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
             Self::Files(directory, error) => {
                 write!(f, "cannot keep files in {}: {error}", directory.display())
             }
@@ -83,6 +87,7 @@ pub struct Server {
     /// The first is home.
     workers: Vec<Worker>,
     senders: Vec<Sender<Mail>>,
+    scheme: &'static str,
     recovery: Option<Recovery>,
     reloader: Option<Reloader>,
 }
@@ -94,6 +99,7 @@ impl Server {
     /// The address is taken, or the system has too little of something.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let connections_max = connections_max(config.connections_max, config.workers)?;
+        let credentials = tls::load(&config.tls).map_err(StartError::Tls)?;
         let listen = |error| StartError::Listen(config.listen, error);
         let listeners = Listener::bind_all(config.listen, config.workers).map_err(listen)?;
         let mut polls = Vec::new();
@@ -117,6 +123,7 @@ impl Server {
             let parts = Parts {
                 poll,
                 listener,
+                credentials: credentials.clone(),
                 inbox,
                 peers: Peers::new(number, senders.clone()),
                 broker: Arc::clone(&broker),
@@ -129,6 +136,11 @@ impl Server {
         Ok(Self {
             workers,
             senders,
+            scheme: if credentials.is_some() {
+                "https"
+            } else {
+                "http"
+            },
             recovery,
             reloader: None,
         })
@@ -152,6 +164,12 @@ impl Server {
         first
             .ok_or_else(|| Error::from(ErrorKind::NotConnected))?
             .local_address()
+    }
+
+    /// What is spoken there: `http`, or `https` and nothing else.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// What was found where the logs are kept; `None` if that is memory.

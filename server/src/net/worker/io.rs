@@ -4,15 +4,20 @@ use std::io::Write as _;
 use std::mem;
 use std::net::SocketAddr;
 
+use mio::net::TcpStream;
 use tidewire_protocol::Transport;
+use tracing::debug;
 
 use super::mail::Mail;
 use super::stopping::Stopping;
 use super::{TOLD_BYTES_PER_FLUSH, Worker};
 use crate::ids::ConnId;
+use crate::metrics::Status;
 use crate::net::conn::{App, Conn, Flushed, State};
 use crate::net::listener::Accepted;
+use crate::net::stream::Stream;
 use crate::net::table::token_of;
+use crate::net::tls::{Credentials, News, Received};
 use crate::transport::{Date, Http, overloaded_response};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
@@ -57,7 +62,7 @@ impl Worker {
                     if others + self.table.len()
                         >= self.status.connections_max + OVERLOADED_MAX =>
                 {
-                    refuse(stream, &self.date);
+                    refuse(stream, self.credentials.as_ref(), &self.date);
                     self.status.own.refused += 1;
                 }
                 Accepted::Stream(stream, peer) => match self.status.pass_on(self.table.len()) {
@@ -65,7 +70,7 @@ impl Worker {
                     None => self.admit(stream, peer, others),
                 },
                 Accepted::OnReserve(stream) => {
-                    refuse(stream, &self.date);
+                    refuse(stream, self.credentials.as_ref(), &self.date);
                     listener.restore_reserve();
                     self.status.own.refused += 1;
                 }
@@ -75,16 +80,19 @@ impl Worker {
     }
 
     /// Takes a connection that another worker had no room for beside its own.
-    pub(super) fn take_over(&mut self, stream: mio::net::TcpStream, peer: SocketAddr) {
+    pub(super) fn take_over(&mut self, socket: TcpStream, peer: SocketAddr) {
         // Who stops takes none.
         if self.listener.is_some() {
-            self.admit(stream, peer, self.status.connections_of_others());
+            self.admit(socket, peer, self.status.connections_of_others());
         }
     }
 
-    fn admit(&mut self, stream: mio::net::TcpStream, peer: SocketAddr, others: usize) {
+    fn admit(&mut self, socket: TcpStream, peer: SocketAddr, others: usize) {
         let overloaded = others + self.table.len() >= self.status.connections_max;
         let http = Http::new(&self.http, overloaded, self.now.instant);
+        let Ok(stream) = Stream::new(socket, self.credentials.as_ref()) else {
+            return;
+        };
         let id = self
             .table
             .insert(|generation| Conn::new(stream, peer, generation, http));
@@ -94,7 +102,7 @@ impl Worker {
         let registered = self
             .table
             .get_mut(id)
-            .is_some_and(|conn| conn.register(registry, token_of(id)).is_ok());
+            .is_some_and(|conn| conn.stream.register(registry, token_of(id)).is_ok());
         if registered {
             self.mark_dirty(id)
         } else {
@@ -140,22 +148,27 @@ impl Worker {
                 State::WebSocket(_) if conn.sends_large() => buffer.len(),
                 State::Http(_) | State::WebSocket(_) => READ_BYTES,
             };
-            let (buffer, _) = buffer.split_at_mut(size);
-            match conn.read(buffer) {
-                Ok(Some(0)) => {
+            let received = conn.stream.read(buffer, size);
+            if let Some(news) = conn.stream.take_news() {
+                note_tls(news, conn, &mut self.status);
+            }
+            match received {
+                Ok(Received::End) => {
                     conn.readable = false;
                     conn.state.handle_eof(&self.http, self.now.instant);
                     self.worked = true;
                     self.after_silent_change(id);
                     self.hurry_poll(id);
                 }
-                Ok(Some(read)) => {
-                    // A short read has emptied the socket: edge-triggered readiness tells when there is more.
-                    conn.readable = read == size || conn.read_closed;
+                Ok(Received::Bytes { count, is_drained }) => {
+                    conn.readable = !is_drained || conn.read_closed;
                     self.worked = true;
-                    self.handle_bytes(id, &mut buffer[..read]);
+                    // TLS has had something for itself where there is none.
+                    if count > 0 {
+                        self.handle_bytes(id, &mut buffer[..count]);
+                    }
                 }
-                Ok(None) => conn.readable = false,
+                Ok(Received::Nothing) => conn.readable = false,
                 Err(_) => {
                     self.worked = true;
                     return self.lose(id);
@@ -232,6 +245,8 @@ impl Worker {
         let transport = conn.state.transport();
         match flushed {
             Flushed::Failed => return self.lose(id),
+            // What TLS still has of it goes nowhere.
+            Flushed::Blocked if conn.is_given_up(self.now.instant) => return self.kill(id),
             Flushed::Blocked => self.check_slow(id),
             Flushed::Budget => {
                 self.mark_dirty(id);
@@ -239,7 +254,10 @@ impl Worker {
                 self.check_slow(id);
             }
             Flushed::All => match transport {
-                Transport::Drop => return self.kill(id),
+                Transport::Drop => {
+                    conn.stream.close();
+                    return self.kill(id);
+                }
                 Transport::HalfClose => {
                     conn.half_close();
                     if self.closing_for().is_some() {
@@ -285,7 +303,21 @@ impl Worker {
     }
 }
 
-/// Tells a connection that there is no place for it, as far as one write can.
-fn refuse(mut stream: mio::net::TcpStream, date: &Date) {
-    let _ = stream.write(&overloaded_response(date));
+/// Tells a connection that there is no place for it, as far as one write can: with TLS that is nothing.
+fn refuse(mut socket: TcpStream, credentials: Option<&Credentials>, date: &Date) {
+    if credentials.is_none() {
+        let _ = socket.write(&overloaded_response(date));
+    }
+}
+
+/// Counts what TLS has come to; why it failed is for those who look for it, since the internet is full of what fails.
+fn note_tls(news: News, conn: &Conn, status: &mut Status) {
+    match news {
+        News::Shaken => status.own.tls_handshakes += 1,
+        News::Failed => {
+            status.own.tls_failures += 1;
+            let reason = conn.stream.tls_failure().unwrap_or_default();
+            debug!(event = "tls_failed", peer = %conn.peer.ip, port = conn.peer.port, reason, "TLS failed");
+        }
+    }
 }

@@ -38,6 +38,7 @@ use super::inbox::Inbox;
 use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
+use super::tls::Credentials;
 use super::worklist::Worklist;
 use crate::chat::{Effect, Relay};
 use crate::clock::Now;
@@ -69,6 +70,8 @@ pub(super) struct Worker {
     /// The other workers, and which this one is.
     peers: Peers,
     listener: Option<Listener>,
+    /// What it speaks TLS with, if it does.
+    credentials: Option<Credentials>,
     /// Signals; home has them.
     shutdown: Option<Shutdown>,
     /// A signal came in this turn.

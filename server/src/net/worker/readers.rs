@@ -110,7 +110,7 @@ impl Worker {
         let silence_max = config.ping_interval.unwrap_or_default() + config.pong_wait;
         let patience = silence_max.max(2 * self.lag_max);
         if let Some(conn) = self.table.get_mut(id) {
-            conn.give_up_unacknowledged(patience);
+            conn.stream.give_up_unacknowledged(patience);
         }
     }
 

@@ -23,6 +23,7 @@ use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
 use crate::net::table::Table;
+use crate::net::tls::Credentials;
 use crate::net::worklist::Worklist;
 use crate::timer::Wheel;
 use crate::transport::Date;
@@ -36,6 +37,7 @@ const READ_BUFFER_BYTES: usize = 512 << 10;
 pub(in crate::net) struct Parts {
     pub(in crate::net) poll: Poll,
     pub(in crate::net) listener: Listener,
+    pub(in crate::net) credentials: Option<Credentials>,
     pub(in crate::net) inbox: Inbox<Mail>,
     pub(in crate::net) peers: Peers,
     pub(in crate::net) broker: Arc<Broker<Asked>>,
@@ -54,6 +56,7 @@ impl Worker {
         let Parts {
             poll,
             mut listener,
+            credentials,
             inbox,
             peers,
             broker,
@@ -79,6 +82,7 @@ impl Worker {
             poll,
             peers,
             listener: Some(listener),
+            credentials,
             shutdown: shutdown.transpose()?,
             signalled: false,
             one_failed: false,

@@ -1,0 +1,140 @@
+//! A connection's socket, with TLS or without: what is read and written here is what the peer means.
+
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+
+use super::tls::{Credentials, News, Received, Session};
+
+/// What is read at once of a connection with TLS has room for this, at the least, in each half of a read buffer.
+const TLS_READ_BYTES_MAX: usize = 128 << 10;
+
+/// A socket, and perhaps TLS on it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    socket: TcpStream,
+    tls: Option<Box<Session>>,
+}
+
+impl Stream {
+    /// A socket on which TLS is to be spoken if there are credentials.
+    ///
+    /// # Errors
+    /// They cannot be used, which [`load`](super::tls::load) finds out.
+    pub(super) fn new(socket: TcpStream, credentials: Option<&Credentials>) -> io::Result<Self> {
+        let session = |credentials: &Credentials| {
+            Session::new(credentials.0.clone())
+                .map(Box::new)
+                .map_err(io::Error::other)
+        };
+        Ok(Self {
+            socket,
+            tls: credentials.map(session).transpose()?,
+        })
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    pub(super) fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        registry.reregister(&mut self.socket, token, interest)
+    }
+
+    /// Lets the kernel give the peer up when it has not acknowledged bytes for this long: an event stream has no pong, and a
+    /// host that is gone says nothing.
+    pub(super) fn give_up_unacknowledged(&self, after: Duration) {
+        // Refused by a socket that has failed, which is known soon anyway.
+        let _ = SockRef::from(&self.socket).set_tcp_user_timeout(Some(after));
+    }
+
+    /// Reads once, about `size` bytes at most, to the beginning of `buffer`, whose rest TLS works in.
+    pub(super) fn read(&mut self, buffer: &mut [u8], size: usize) -> io::Result<Received> {
+        loop {
+            let received = match &mut self.tls {
+                None => read_plain(&mut self.socket, buffer, size),
+                Some(tls) => tls.read(&mut self.socket, buffer, size.min(TLS_READ_BYTES_MAX)),
+            };
+            match received {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => return received,
+            }
+        }
+    }
+
+    /// Writes once.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.socket.write(bytes),
+            Some(tls) => tls.write(&mut self.socket, &[IoSlice::new(bytes)]),
+        }
+    }
+
+    /// Writes once, from several slices.
+    pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.socket.write_vectored(slices),
+            Some(tls) => tls.write(&mut self.socket, slices),
+        }
+    }
+
+    /// Bytes that TLS took and the socket did not.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.unsent_bytes())
+    }
+
+    /// Writes those; returns whether all have left.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        match &mut self.tls {
+            None => Ok(true),
+            Some(tls) => tls.flush(&mut self.socket),
+        }
+    }
+
+    /// Tells the peer that nothing more will come: TLS does it for itself, so that nobody else can.
+    pub(super) fn close(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close(&mut self.socket);
+        }
+    }
+
+    /// The same, and ends our half of the socket.
+    pub(super) fn half_close(&mut self) {
+        self.close();
+        // If the peer is gone already, so be it.
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// What TLS has that is to be counted.
+    pub(super) fn take_news(&mut self) -> Option<News> {
+        self.tls.as_mut()?.take_news()
+    }
+
+    /// Why TLS failed, if it did.
+    pub(super) fn tls_failure(&self) -> Option<&str> {
+        self.tls.as_ref()?.failure()
+    }
+}
+
+fn read_plain(socket: &mut TcpStream, buffer: &mut [u8], size: usize) -> io::Result<Received> {
+    let (buffer, _) = buffer.split_at_mut(size);
+    match socket.read(buffer) {
+        Ok(0) => Ok(Received::End),
+        Ok(count) => Ok(Received::Bytes {
+            count,
+            // A short read has emptied the socket: edge-triggered readiness tells when there is more.
+            is_drained: count < size,
+        }),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Nothing),
+        Err(error) => Err(error),
+    }
+}
