@@ -47,7 +47,7 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
-    /// Kill the server under load, or join busy rooms, many times
+    /// Kill the server under load, flood it with bad input, soak it, or join busy rooms, many times
     Chaos(chaos::Args),
     /// Test the HTTP API against its own description, with schemathesis
     Schema(schema::Args),
