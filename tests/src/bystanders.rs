@@ -49,17 +49,30 @@ impl Calm {
 /// When one of them sees an error, a hole, a double or something that none of them said; or when `trouble` panics.
 #[track_caller]
 pub fn beside<T>(server: &Server, trouble: impl FnOnce() -> T) -> (T, Calm) {
+    beside_in(ROOM, server, trouble)
+}
+
+/// The same in another room, in which nobody has said anything.
+///
+/// # Panics
+///
+/// As [`beside`].
+#[track_caller]
+pub fn beside_in<T>(room: &str, server: &Server, trouble: impl FnOnce() -> T) -> (T, Calm) {
     let (over, said) = (AtomicBool::new(false), AtomicU64::new(0));
-    let query = |user: &str| format!("userId={user}&session={user}&room={ROOM}");
-    let alice = Chatter::enter(server, "good-alice", ROOM);
-    let bob = Chatter::enter(server, "good-bob", ROOM);
+    let query = |user: &str| {
+        let room = room.replace(" ", "%20");
+        format!("userId={user}&session={user}-{room}&room={room}")
+    };
+    let alice = Chatter::enter(server, "good-alice", room);
+    let bob = Chatter::enter(server, "good-bob", room);
     let mut carol = StreamChatter::connect(server, &query("good-carol"));
     carol.hear_of("joined");
     thread::scope(|scope| {
         let (over, said) = (&over, &said);
         // Set also by a panic: the scope would wait for its threads for ever otherwise.
         let at_last = SetAtLast(over);
-        let speaker = scope.spawn(move || speak(alice, over, said));
+        let speaker = scope.spawn(move || speak(alice, room, over, said));
         let followers = [
             scope.spawn(move || follow(bob, over, said)),
             scope.spawn(move || follow_stream(carol, over, said)),
@@ -79,13 +92,13 @@ fn ours<T>(result: thread::Result<T>) -> T {
 }
 
 /// Says numbers until it is over, and one more, which is the last.
-fn speak(mut alice: Chatter, over: &AtomicBool, said: &AtomicU64) -> Calm {
+fn speak(mut alice: Chatter, room: &str, over: &AtomicBool, said: &AtomicU64) -> Calm {
     let mut latencies = Vec::new();
     loop {
         let is_last = over.load(Ordering::Acquire);
         let number = said.load(Ordering::Relaxed) + 1;
         let began = Instant::now();
-        let ack = alice.say_acked(ROOM, &content(number, is_last), number);
+        let ack = alice.say_acked(room, &content(number, is_last), number);
         latencies.push(began.elapsed());
         assert_eq!(ack["offset"], number, "nobody else spoke here: {ack}");
         said.store(number, Ordering::Relaxed);

@@ -71,7 +71,7 @@ fn report(campaign: &Campaign, tally: &Tally, calm: &Calm, took: Duration, usage
     let Campaign {
         seed, connections, ..
     } = campaign;
-    let [idle, warm, after] = usages.map(|usage| usage.resident_bytes as f64 / f64::from(1 << 20));
+    let [idle, warm, after] = usages.map(mebibytes);
     let seconds = took.as_secs_f64();
     println!("{}", tally.table());
     println!(
@@ -89,6 +89,10 @@ fn report(campaign: &Campaign, tally: &Tally, calm: &Calm, took: Duration, usage
         calm.percentile(50),
         calm.percentile(99),
     );
+}
+
+fn mebibytes(usage: Usage) -> f64 {
+    usage.resident_bytes as f64 / f64::from(1 << 20)
 }
 
 /// How much of it there is to be.
@@ -141,7 +145,8 @@ impl Campaign {
                 }
                 if bar.is_hidden() && line_at.elapsed() >= LINE_EVERY {
                     line_at = Instant::now();
-                    eprintln!("{sent} of {} bad inputs", self.inputs);
+                    let memory = mebibytes(server.usage());
+                    eprintln!("{sent} of {} bad inputs, {memory:.1} MiB", self.inputs);
                 }
             }
             bar.finish_and_clear();
