@@ -74,7 +74,10 @@ pub(crate) fn last_words(dice: &mut Dice) -> Visit {
 fn text(dice: &mut Dice) -> (String, Codes) {
     match dice.below(10) {
         0 => (no_json(dice), &["bad_json"]),
-        1 if dice.once_in(4) => ("[".repeat(dice.between(1, 30_000)), &["bad_field"]),
+        1 if dice.once_in(4) => (
+            "[".repeat(dice.between(1, 30_000)),
+            &["bad_field", "bad_json"],
+        ),
         1 => {
             let value = dice.pick(&[
                 "42",

@@ -240,7 +240,7 @@ fn judge(expected: &Expected, said: &[Said]) -> Result<String, String> {
     match is_right {
         true => Ok(told(said)),
         false => {
-            let said: String = format!("{said:?}").chars().take(600).collect();
+            let said: String = format!("{said:?}").chars().take(3000).collect();
             Err(format!("expected {expected:?}, but it said {said}"))
         }
     }
