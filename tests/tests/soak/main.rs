@@ -21,7 +21,7 @@ const CLIENTS: u32 = 2000;
 const LIFE: Duration = Duration::from_secs(300);
 
 /// Threads that play clients.
-const PLAYERS: u32 = 4;
+const PLAYERS: u32 = 8;
 
 /// What a log keeps: little, so that retention works all the time and what is kept is soon all there is.
 const HISTORY_ENTRIES: &str = "100";
