@@ -6,8 +6,11 @@
 //! what must happen is polled for with a generous deadline ([`wait::PATIENCE`]).
 
 pub mod browser;
+pub mod bystanders;
 pub mod chat;
 pub mod command;
+pub mod deflated;
+pub mod dice;
 pub mod directory;
 pub mod event_stream;
 pub mod example;
@@ -25,6 +28,7 @@ pub mod wire;
 
 pub use chat::Chatter;
 pub use command::Running;
+pub use dice::Dice;
 pub use directory::Directory;
 pub use event_stream::EventStream;
 pub use example::Example;

@@ -4,6 +4,7 @@
 //! [`Command`] and an arm to `run`.
 
 mod arch;
+mod attacks;
 mod autobahn;
 mod bench;
 mod callgrind;
@@ -47,7 +48,7 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
-    /// Kill the server under load, or join busy rooms, many times
+    /// Kill the server under load, flood it with bad input, soak it, or join busy rooms, many times
     Chaos(chaos::Args),
     /// Test the HTTP API against its own description, with schemathesis
     Schema(schema::Args),
@@ -59,6 +60,8 @@ enum Command {
     Differential(differential::Args),
     /// Fuzz the protocol crate with cargo-fuzz
     Fuzz(fuzz::Args),
+    /// Check that every attack of the catalogue has a test or a reason, and write docs/ATTACKS.md
+    Attacks(attacks::Args),
     /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
     Rfc(rfc::Args),
     /// Change the protocol crate in one place after another, and see whether its tests notice
@@ -87,6 +90,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Differential(args) => differential::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Attacks(args) => attacks::run(&args),
         Command::Rfc(args) => rfc::run(&args),
         Command::Mutants(args) => mutants::run(&args),
     }

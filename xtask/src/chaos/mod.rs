@@ -1,7 +1,9 @@
 //! `cargo xtask chaos`: what goes wrong in the field and in a data center, on purpose and many times.
 
+mod bad_input;
 mod join;
 mod kill;
+mod soak;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -18,6 +20,11 @@ pub(crate) struct Args {
 enum What {
     /// Kill the server with SIGKILL under load, restart it, and check that nothing acknowledged is lost
     Kill(kill::Args),
+    /// Send bad input of every kind over many connections at once, beside good clients that must notice nothing
+    #[command(name = "badinput")]
+    BadInput(bad_input::Args),
+    /// Let clients come, talk and go for hours, and look at the slope of the server's memory
+    Soak(soak::Args),
     /// Join a room while others publish as fast as they can
     Join(join::Args),
     /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
@@ -35,6 +42,8 @@ enum What {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Kill(args) => kill::run(args),
+        What::BadInput(args) => bad_input::run(args),
+        What::Soak(args) => soak::run(args),
         What::Join(args) => join::run(args),
         What::Power { crashes, seed } => exec::run(
             exec::cargo("run --quiet --profile ci --package tidewire --features simulation")
