@@ -1,6 +1,7 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
 mod file;
+pub mod limits;
 pub(crate) mod values;
 
 use std::net::SocketAddr;
@@ -12,9 +13,9 @@ use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 pub(crate) use file::ConfigFile;
+pub use limits::LimitOptions;
 
 use crate::chat::HubConfig;
-use crate::limit::Rate;
 use crate::log::Rules;
 pub use crate::transport::{BadOrigin, Origin};
 use crate::transport::{Cors, HttpConfig};
@@ -61,6 +62,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
+    /// What users and addresses may do, what memory there is, and which proxies are believed.
+    pub limits: LimitOptions,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -104,6 +107,7 @@ impl Default for Config {
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
             compression: Compression::On,
+            limits: LimitOptions::default(),
         }
     }
 }
@@ -150,17 +154,20 @@ impl Config {
             deflate: self.compression.deflate(),
             file_bytes_max: self.file_bytes_max,
             cors: Cors::new(&self.cors_origins),
+            proxies: Arc::new(self.limits.proxies()),
+            addresses: None,
         }
     }
 
     pub(crate) fn hub(&self) -> HubConfig {
-        let per_second = self.messages_per_second as f32;
+        let connection = self.limits.connection(self.messages_per_second);
         HubConfig {
             heartbeat_seconds: self.heartbeat.as_secs().max(1),
-            messages: Rate {
-                per_second,
-                burst: 2.0 * per_second,
-            },
+            messages: connection.messages,
+            bytes: connection.bytes,
+            user: self.limits.user(self.messages_per_second),
+            connections_per_user_max: self.limits.user_connections as usize,
+            rooms_per_user_max: self.limits.user_rooms as usize,
             ..HubConfig::default()
         }
     }

@@ -5,6 +5,7 @@ mod echo;
 mod files;
 mod inbox;
 mod listener;
+mod memory;
 mod receipt;
 mod server;
 mod shutdown;

@@ -12,6 +12,7 @@ use mio::Poll;
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
+use super::memory::Memory;
 use super::worker::{
     Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Recipient, Worker, hand_out,
 };
@@ -19,6 +20,7 @@ use crate::clock::Now;
 use crate::config::Config;
 use crate::files::FileStore;
 use crate::ids::Lane;
+use crate::limit::Addresses;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Status};
@@ -108,10 +110,16 @@ impl Server {
             .collect();
         let (broker, recovery) = start_broker(config, recipients)?;
         let board = Board::new(config.workers);
+        let limits = config.limits.address(config.messages_per_second);
+        let addresses = Addresses::new(limits, Now::read().instant);
+        let memory =
+            Memory::watch(config.limits.memory_max, senders.clone()).map_err(StartError::Loop)?;
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
             let parts = Parts {
+                addresses: addresses.clone(),
+                memory: Arc::clone(&memory),
                 poll,
                 listener,
                 inbox,

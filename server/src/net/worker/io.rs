@@ -10,10 +10,10 @@ use super::mail::Mail;
 use super::stopping::Stopping;
 use super::{TOLD_BYTES_PER_FLUSH, Worker};
 use crate::ids::ConnId;
-use crate::net::conn::{App, Conn, Flushed, State};
+use crate::net::conn::{App, Flushed, State};
 use crate::net::listener::Accepted;
 use crate::net::table::token_of;
-use crate::transport::{Date, Http, overloaded_response};
+use crate::transport::{Date, Http, Response, last_response, overloaded};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
 const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -57,7 +57,7 @@ impl Worker {
                     if others + self.table.len()
                         >= self.status.connections_max + OVERLOADED_MAX =>
                 {
-                    refuse(stream, &self.date);
+                    refuse(stream, &overloaded(), &self.date);
                     self.status.own.refused += 1;
                 }
                 Accepted::Stream(stream, peer) => match self.status.pass_on(self.table.len()) {
@@ -65,7 +65,7 @@ impl Worker {
                     None => self.admit(stream, peer, others),
                 },
                 Accepted::OnReserve(stream) => {
-                    refuse(stream, &self.date);
+                    refuse(stream, &overloaded(), &self.date);
                     listener.restore_reserve();
                     self.status.own.refused += 1;
                 }
@@ -85,9 +85,13 @@ impl Worker {
     fn admit(&mut self, stream: mio::net::TcpStream, peer: SocketAddr, others: usize) {
         let overloaded = others + self.table.len() >= self.status.connections_max;
         let http = Http::new(&self.http, overloaded, self.now.instant);
+        let guest = match self.let_in(peer.ip()) {
+            Ok(guest) => guest,
+            Err(turned_away) => return refuse(stream, &turned_away.response(), &self.date),
+        };
         let id = self
             .table
-            .insert(|generation| Conn::new(stream, peer, generation, http));
+            .insert(|generation| guest.into_conn(stream, peer, generation, http));
         self.status.own.accepted += 1;
         self.status.own.refused += u64::from(overloaded);
         let registry = self.poll.registry();
@@ -96,9 +100,9 @@ impl Worker {
             .get_mut(id)
             .is_some_and(|conn| conn.register(registry, token_of(id)).is_ok());
         if registered {
-            self.mark_dirty(id)
+            self.mark_dirty(id);
         } else {
-            self.table.remove(id)
+            self.kill(id);
         }
     }
 
@@ -126,11 +130,12 @@ impl Worker {
         if matches!(self.stopping, Stopping::Answering { .. }) {
             return;
         }
+        self.take_preface(id);
         for _ in 0..READS_PER_TURN_MAX {
             let Some(conn) = self.table.get_mut(id) else {
                 return;
             };
-            if !conn.readable || conn.is_paused() {
+            if !conn.readable || conn.is_paused() || conn.awaits_preface {
                 // A paused one is read on when its unsent bytes have left.
                 break;
             }
@@ -214,7 +219,7 @@ impl Worker {
         self.dirty.give_back(dirty);
     }
 
-    fn flush(&mut self, id: ConnId) {
+    pub(super) fn flush(&mut self, id: ConnId) {
         let Some(mut conn) = self.table.get_mut(id) else {
             return;
         };
@@ -286,6 +291,6 @@ impl Worker {
 }
 
 /// Tells a connection that there is no place for it, as far as one write can.
-fn refuse(mut stream: mio::net::TcpStream, date: &Date) {
-    let _ = stream.write(&overloaded_response(date));
+fn refuse(mut stream: mio::net::TcpStream, response: &Response, date: &Date) {
+    let _ = stream.write(&last_response(response, date));
 }
