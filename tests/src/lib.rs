@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod chat;
 pub mod command;
+pub mod crowd;
 pub mod directory;
 pub mod event_stream;
 pub mod example;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::inbox::Sender;
 use super::worker::{HOME, Mail};
+use crate::clock::Now;
 use crate::limit::{Budget, Level, Step};
 
 /// How often it is measured while there is plenty ...
@@ -67,6 +68,7 @@ struct Watch {
 impl Watch {
     fn run(mut self) {
         let mut interval = INTERVAL;
+        let start = Now::read().instant;
         loop {
             thread::sleep(interval);
             let (Some(memory), Some(mut used)) = (self.memory.upgrade(), resident_bytes()) else {
@@ -76,7 +78,8 @@ impl Watch {
                 give_back();
                 used = resident_bytes().unwrap_or(used);
             }
-            let step = self.budget.measure(used);
+            let now = Now::read().instant.saturating_duration_since(start);
+            let step = self.budget.measure(used, now);
             memory.0.store(step.level as u8, Ordering::Relaxed);
             self.act(step, used);
             let is_much = used > self.budget.max() / 2;
