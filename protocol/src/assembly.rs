@@ -63,6 +63,14 @@ impl Assembly {
         self.compressed
     }
 
+    /// What it holds in memory, in bytes.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        match &self.content {
+            Content::Text { text, .. } => text.capacity(),
+            Content::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
     /// Payload bytes so far as they came over the wire.
     pub(crate) const fn wire_bytes(&self) -> u64 {
         self.wire_bytes

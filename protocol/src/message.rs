@@ -125,6 +125,12 @@ impl Receiver {
         self.decompression = Some(decompression);
     }
 
+    /// What a message that is not whole yet holds in memory, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let assembly = self.assembly.as_ref();
+        assembly.map_or(0, |assembly| assembly.held_bytes())
+    }
+
     /// The reserved bits that mean something: RSV1, "Per-Message Compressed" (RFC 7692 §6).
     const fn reserved_bits_allowed(&self) -> u8 {
         if self.decompression.is_some() {

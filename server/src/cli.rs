@@ -11,7 +11,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    Compression, Config, ConfigFile, Origin, Settings, TlsOptions, Unusable, list, with_defaults,
+    Compression, Config, ConfigFile, LimitOptions, Origin, Settings, TlsOptions, Unusable, list,
+    with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -175,6 +176,8 @@ pub struct Serve {
     compression: Compression,
     #[command(flatten)]
     tls: TlsOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
 }
 
 /// What to do.
@@ -322,6 +325,7 @@ impl Serve {
             cors_origins: self.cors_origins,
             compression: self.compression,
             tls: self.tls,
+            limits: self.limits,
         }
     }
 }

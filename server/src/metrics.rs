@@ -41,6 +41,30 @@ counters! {
     tls_handshakes,
     /// Connections on which TLS failed, in the handshake or later.
     tls_failures,
+    /// Connections and requests turned away because their address had as many connections as it may.
+    address_full,
+    /// Connections and requests turned away because their address connected too fast.
+    address_too_fast,
+    /// Messages refused or held back because their address had sent too much.
+    address_limited,
+    /// Messages refused because their connection had sent too much.
+    connection_limited,
+    /// Messages refused because their user had sent too much.
+    user_limited,
+    /// Connections refused because their user had as many as it may.
+    user_full,
+    /// Joins refused because the connection or its user was in too many rooms.
+    rooms_refused,
+    /// Times that a sender of the relay was held back because it had sent too much.
+    relay_held,
+    /// Connections closed because a trusted proxy did not begin them with a PROXY protocol header.
+    not_proxied,
+    /// Connections turned away because memory was short.
+    memory_refused,
+    /// Connections closed because memory was short and they held more than others.
+    shed,
+    /// Times that memory became short.
+    memory_short,
     /// Turns of the loop.
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod bystanders;
 pub mod chat;
 pub mod command;
+pub mod crowd;
 pub mod deflated;
 pub mod dice;
 pub mod directory;

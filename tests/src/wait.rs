@@ -29,3 +29,16 @@ pub fn holds(mut condition: impl FnMut() -> bool) -> bool {
     }
     true
 }
+
+/// A number that the environment can make larger: what takes a second in a check can take ten minutes where it is to prove
+/// something.
+#[must_use]
+#[track_caller]
+pub fn number_from(variable: &str, default: usize) -> usize {
+    let Ok(value) = std::env::var(variable) else {
+        return default;
+    };
+    value
+        .parse()
+        .unwrap_or_else(|_| panic!("{variable} is no number: {value}"))
+}

@@ -239,6 +239,13 @@ impl Connection {
 
     // ---- what there is to do ----
 
+    /// Bytes of memory that would be free without this connection: what is unsent, and the message that is not whole yet.
+    /// What is shared with other connections counts for each of them.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.unsent_bytes() + self.receiver.held_bytes()
+    }
+
     /// The event that arose without input: the end, after `handle_eof` or `handle_timeout`.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         self.closed.take().map(|closed| Event::Closed(*closed))

@@ -1,5 +1,7 @@
 //! What the log answered, for who asked: acknowledgements and history.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use super::command::Refused;
@@ -64,6 +66,24 @@ pub(super) fn error_text(
     Event::Error {
         code,
         message,
+        retry_after: None,
+        seq,
+        id,
+    }
+    .to_text()
+}
+
+/// A message came too soon after others: it can be sent again when `wait` is over.
+pub(super) fn rate_limited_text(
+    wait: Duration,
+    seq: Option<&RawValue>,
+    id: Option<&RawValue>,
+) -> String {
+    Event::Error {
+        code: "rate_limited",
+        message: "Too many messages or bytes in too short a time: this one was dropped.",
+        // Rounded up: who comes back then is not told to wait for the rest of a millisecond.
+        retry_after: Some(wait.as_millis() as u64 + 1),
         seq,
         id,
     }

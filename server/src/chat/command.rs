@@ -212,6 +212,22 @@ fn is_object(text: &str) -> bool {
 }
 
 impl<'a> Command<'a> {
+    /// The client's number of the message, if it has one.
+    pub(super) const fn seq(&self) -> Option<&'a RawValue> {
+        match self {
+            Self::RoomMsg { seq, .. }
+            | Self::PrivateMsg { seq, .. }
+            | Self::Broadcast { seq, .. } => *seq,
+            Self::Hello { .. }
+            | Self::JoinRoom { .. }
+            | Self::LeaveRoom { .. }
+            | Self::Typing { .. }
+            | Self::History { .. }
+            | Self::Presence { .. }
+            | Self::Heartbeat => None,
+        }
+    }
+
     fn from_fields(fields: Fields<'a>) -> Result<Self, Refused> {
         let Some(kind) = fields.r#type else {
             return Self::without_type(fields.seq, fields.data);

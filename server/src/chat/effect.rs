@@ -249,4 +249,6 @@ pub enum Parting {
     Replaced,
     /// It sent too many messages in a row that are no command.
     BadMessages,
+    /// Its user has too many others.
+    TooMany,
 }

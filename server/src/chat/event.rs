@@ -117,6 +117,9 @@ pub enum Event<'a> {
     Error {
         code: &'a str,
         message: &'a str,
+        /// Milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         seq: Option<&'a RawValue>,
         #[serde(skip_serializing_if = "Option::is_none")]

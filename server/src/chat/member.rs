@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::parked::Place;
 use crate::ids::{ConnId, RoomName, Session, UserName};
-use crate::limit::TokenBucket;
+use crate::limit::Spent;
 use crate::log::{Epoch, Position};
 
 /// A connection that chats.
@@ -17,7 +17,7 @@ pub(super) struct Member {
     /// The room of the address.
     pub(super) home: Option<RoomName>,
     pub(super) rooms: SmallVec<[Joined; 1]>,
-    pub(super) bucket: TokenBucket,
+    pub(super) spent: Spent,
 }
 
 /// A session as it is kept: a random one as its number, until its text is needed for a message. Who only listens never says
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_member_is_small() {
-        assert_eq!(size_of::<Option<Member>>(), 88);
+        assert_eq!(size_of::<Option<Member>>(), 96);
     }
 
     #[test]

@@ -163,6 +163,21 @@ impl People {
         member.map(|member| member.conn).into_iter().collect()
     }
 
+    /// How many they are.
+    pub(super) fn connection_count(&self, user: &UserName) -> usize {
+        match self.several.get(user) {
+            Some(connections) => connections.len(),
+            None => usize::from(self.is_connected(user)),
+        }
+    }
+
+    /// The rooms that a user's connections are in, each counted.
+    pub(super) fn room_count(&self, user: &UserName) -> usize {
+        let connections = self.connections(user);
+        let members = connections.iter().filter_map(|conn| self.get(*conn));
+        members.map(|member| member.rooms.len()).sum()
+    }
+
     fn is_connected(&self, user: &UserName) -> bool {
         let hash = self.hasher.hash_one(Some(user));
         self.users
@@ -170,7 +185,7 @@ impl People {
             .is_some()
     }
 
-    fn has_connected(&self, user: &UserName, session: &Session) -> bool {
+    pub(super) fn has_connected(&self, user: &UserName, session: &Session) -> bool {
         let key = Some((user, SessionKey::of(session)));
         let has_key = |index: &u32| key_of(&self.members, *index) == key;
         self.sessions

@@ -1,6 +1,7 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
 mod file;
+pub mod limits;
 mod reload;
 mod rooms;
 mod settings;
@@ -18,6 +19,7 @@ use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 pub(crate) use file::ConfigFile;
 pub use file::Problem;
+pub use limits::LimitOptions;
 pub use reload::Change;
 pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
 pub(crate) use settings::{list, with_defaults};
@@ -25,7 +27,6 @@ pub use show::default_file;
 pub use tls::TlsOptions;
 
 use crate::chat::HubConfig;
-use crate::limit::Rate;
 use crate::log::Rules;
 pub use crate::transport::{BadOrigin, Origin};
 use crate::transport::{Cors, HttpConfig};
@@ -74,6 +75,8 @@ pub struct Config {
     pub compression: Compression,
     /// Certificate and key, if TLS is spoken. Default none.
     pub tls: TlsOptions,
+    /// What users and addresses may do, what memory there is, and which proxies are believed.
+    pub limits: LimitOptions,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -118,6 +121,7 @@ impl Default for Config {
             cors_origins: Vec::new(),
             compression: Compression::On,
             tls: TlsOptions::default(),
+            limits: LimitOptions::default(),
         }
     }
 }
@@ -164,17 +168,20 @@ impl Config {
             deflate: self.compression.deflate(),
             file_bytes_max: self.file_bytes_max,
             cors: Cors::new(&self.cors_origins),
+            proxies: Arc::new(self.limits.proxies()),
+            addresses: None,
         }
     }
 
     pub(crate) fn hub(&self) -> HubConfig {
-        let per_second = self.messages_per_second as f32;
+        let connection = self.limits.connection(self.messages_per_second);
         HubConfig {
             heartbeat_seconds: self.heartbeat.as_secs().max(1),
-            messages: Rate {
-                per_second,
-                burst: 2.0 * per_second,
-            },
+            messages: connection.messages,
+            bytes: connection.bytes,
+            user: self.limits.user(self.messages_per_second),
+            connections_per_user_max: self.limits.user_connections as usize,
+            rooms_per_user_max: self.limits.user_rooms as usize,
             ..HubConfig::default()
         }
     }

@@ -12,6 +12,7 @@ use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
 use super::stream::Stream;
 use crate::ids::RoomName;
+use crate::limit::{Pass, Spent};
 use crate::timer::Tick;
 use crate::transport::{Http, HttpConfig, Turn};
 
@@ -38,8 +39,10 @@ const WAITING_BYTES_LOW: u32 = WAITING_BYTES_HIGH / 2;
 pub(super) struct Conn {
     pub(super) generation: u32,
     pub(super) stream: Stream,
-    /// Whose it is: the other end of the socket.
+    /// Whose it is: the other end of the socket, or the client that a trusted proxy names.
     pub(super) peer: Peer,
+    /// The right to be one of its address's connections, where those are limited.
+    pub(super) pass: Option<Pass>,
     pub(super) state: State,
     rare: Option<Box<Rare>>,
     /// There may be more to read: mio tells of new bytes only once.
@@ -58,6 +61,8 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It follows a log that it has not been shown up to the head.
     pub(super) is_behind: bool,
+    /// It comes from a proxy, whose header is to come first.
+    pub(super) awaits_preface: bool,
     /// How much more in large messages than others was echoed of late, as [`MOSTLY_LARGE`] counts.
     large: u8,
     /// Its newest slot in the timer wheel.
@@ -109,7 +114,7 @@ pub(super) struct WebSocket {
 }
 
 /// What the messages of a WebSocket are for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum App {
     Echo,
     Relay(Box<RelayPlace>),
@@ -119,11 +124,15 @@ pub(super) enum App {
 }
 
 /// Where a connection of the relay is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct RelayPlace {
     pub(super) room: RoomName,
     /// It gets its own messages, too.
     pub(super) include_sender: bool,
+    /// What it has sent of late.
+    pub(super) spent: Spent,
+    /// It has sent too much, and is not heard for a moment.
+    pub(super) is_held: bool,
 }
 
 /// What became of writing.
@@ -145,6 +154,7 @@ impl Conn {
             generation,
             stream,
             peer: peer.into(),
+            pass: None,
             state: State::Http(Box::new(http)),
             readable: false,
             read_closed: false,
@@ -155,6 +165,7 @@ impl Conn {
             half_closed: false,
             dead: false,
             is_behind: false,
+            awaits_preface: false,
             large: 0,
             rare: None,
             scheduled: None,
@@ -234,6 +245,25 @@ impl Conn {
         }
     }
 
+    /// A sender of the relay that was held back for long enough is heard again.
+    pub(super) fn let_go_on(&mut self, now: Instant) {
+        let is_over = self.wake_at().is_some_and(|at| at <= now);
+        if let State::WebSocket(WebSocket {
+            app: App::Relay(place),
+            ..
+        }) = &mut self.state
+            && is_over
+        {
+            place.is_held = false;
+            self.set_wake_at(None);
+        }
+    }
+
+    /// Whether it is only told that it is not let in.
+    pub(super) fn is_turned_away(&self) -> bool {
+        matches!(&self.state, State::Http(http) if http.gate.turned_away.is_some())
+    }
+
     fn drop_rare(&mut self) {
         let rare = self.rare.as_ref();
         if rare.is_some_and(|rare| rare.wake_at.is_none() && rare.stash.is_empty()) {
@@ -251,6 +281,17 @@ impl Conn {
         self.state.unsent_bytes() + self.stream.unsent_bytes()
     }
 
+    /// Bytes of memory that would be free without it.
+    pub(super) fn held_bytes(&self) -> usize {
+        let stash = self.rare.as_ref().map_or(0, |rare| rare.stash.capacity());
+        stash
+            + self.stream.unsent_bytes()
+            + match &self.state {
+                State::Http(http) => http.held_bytes(),
+                State::WebSocket(web_socket) => web_socket.connection.held_bytes(),
+            }
+    }
+
     /// Takes from `input` up to the next event of a WebSocket that the worker has to handle: who is only echoed is answered here.
     /// `None` when the input is used up, or with the rest of it when nothing more is to be answered.
     pub(super) fn next_event<'b>(
@@ -264,7 +305,7 @@ impl Conn {
         let WebSocket {
             connection, app, ..
         } = web_socket;
-        if *app == App::Echo {
+        if matches!(app, App::Echo) {
             let stream = (!self.writable_interest).then_some(&mut self.stream);
             return echo(connection, stream, &mut self.large, input, now);
         }
@@ -417,7 +458,9 @@ impl WebSocket {
 
     /// Whether so much is unsent, or on its way to the log and back, that nothing more is to be answered.
     pub(super) fn is_full(&self) -> bool {
-        (self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
+        let is_held = matches!(&self.app, App::Relay(place) if place.is_held);
+        (is_held
+            || self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
             || self.waiting_bytes > WAITING_BYTES_HIGH)
             && self.connection.transport() == Transport::Keep
     }

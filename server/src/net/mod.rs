@@ -5,6 +5,7 @@ mod echo;
 mod files;
 mod inbox;
 mod listener;
+mod memory;
 mod notify;
 mod receipt;
 mod reload;

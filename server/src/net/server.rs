@@ -12,6 +12,7 @@ use mio::Poll;
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
+use super::memory::Memory;
 use super::notify;
 use super::reload::{Read, Reloader};
 use super::tls::{self, TlsError};
@@ -22,6 +23,7 @@ use crate::clock::Now;
 use crate::config::{Config, Settings};
 use crate::files::FileStore;
 use crate::ids::Lane;
+use crate::limit::Addresses;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Status};
@@ -117,10 +119,16 @@ impl Server {
             .collect();
         let (broker, recovery) = start_broker(config, recipients)?;
         let board = Board::new(config.workers);
+        let limits = config.limits.address(config.messages_per_second);
+        let addresses = Addresses::new(limits, Now::read().instant);
+        let memory =
+            Memory::watch(config.limits.memory_max, senders.clone()).map_err(StartError::Loop)?;
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
             let parts = Parts {
+                addresses: addresses.clone(),
+                memory: Arc::clone(&memory),
                 poll,
                 listener,
                 credentials: credentials.clone(),

@@ -57,6 +57,20 @@ impl Stream {
         let _ = SockRef::from(&self.socket).set_tcp_user_timeout(Some(after));
     }
 
+    /// What comes next on the socket, below TLS, and stays there; `WouldBlock` is `None`.
+    pub(super) fn peek(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.socket.peek(buffer) {
+            Ok(there) => Ok(Some(there)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes what was peeked at; returns whether all of it was still there.
+    pub(super) fn skip(&mut self, peeked: &mut [u8]) -> bool {
+        matches!(self.socket.read(peeked), Ok(read) if read == peeked.len())
+    }
+
     /// Reads once, about `size` bytes at most, to the beginning of `buffer`, whose rest TLS works in.
     pub(super) fn read(&mut self, buffer: &mut [u8], size: usize) -> io::Result<Received> {
         loop {

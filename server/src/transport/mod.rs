@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod client;
 mod cors;
 mod date;
 pub mod feeds;
@@ -17,9 +18,13 @@ pub(crate) use api::{
     event_stream, file_problem, history_page, members, polled, published, rooms, server_sent_event,
     server_sent_position, uploaded,
 };
+pub use client::ForwardedHeader;
+pub(crate) use client::{
+    Gate, HEADER_BYTES_MAX, NotProxied, Preface, Proxies, TurnedAway, parse_preface, too_many,
+};
 pub(crate) use cors::Cors;
 pub use cors::{BadOrigin, Origin};
 pub(crate) use date::Date;
 pub(crate) use http::{Accepted, Event, Http, HttpConfig, Turn};
-pub(crate) use response::{Response, overloaded_response};
+pub(crate) use response::{Response, last_response, overloaded};
 pub(crate) use routes::Endpoint;

@@ -229,15 +229,15 @@ impl Response {
 
 /// All connections are taken: "If the server does not wish to accept this connection, it MUST return an appropriate HTTP
 /// error code" (RFC 6455 §4.2.2). [6455-4.2.2-3]
-pub(super) fn overloaded() -> Response {
+pub(crate) fn overloaded() -> Response {
     Response::sentence(503, OVERLOADED).with_header("Retry-After", "5")
 }
 
 /// What [`overloaded`] says.
 pub(super) const OVERLOADED: &str = "All connections are taken: try again in some seconds.";
 
-/// [`overloaded`] in bytes, for a socket that is closed at once.
-pub(crate) fn overloaded_response(date: &Date) -> Vec<u8> {
+/// A response in bytes, for a socket that is closed at once.
+pub(crate) fn last_response(response: &Response, date: &Date) -> Vec<u8> {
     let manner = Manner {
         keep_alive: false,
         head_only: false,
@@ -245,7 +245,7 @@ pub(crate) fn overloaded_response(date: &Date) -> Vec<u8> {
         date,
     };
     let mut bytes = Vec::new();
-    overloaded().encode(manner, &mut bytes);
+    response.encode(manner, &mut bytes);
     bytes
 }
 
@@ -267,6 +267,7 @@ const fn reason(status: u16) -> &'static str {
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
         426 => "Upgrade Required",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         503 => "Service Unavailable",

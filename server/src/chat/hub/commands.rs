@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::Hub;
+use super::{Hub, HubConfig};
 use crate::chat::command::{Command, Refused, Request};
 use crate::chat::effect::{Append, Audience, Effect, Except, Part, Reading};
 use crate::chat::event::Event;
@@ -97,6 +97,9 @@ impl Hub {
             None => old_session.clone(),
         };
         // Who only shows a fresh token stays where it is.
+        if user != old_user {
+            self.check_connections(&user, &session)?;
+        }
         let mut places = Vec::new();
         if says_who {
             places = self.earlier.remove(&conn).unwrap_or_default();
@@ -132,10 +135,9 @@ impl Hub {
     /// Enters the rooms where the session was, apart from those where the connection is.
     fn enter_again(&mut self, conn: ConnId, places: Vec<Place>) {
         for (room, position) in places {
-            let has_room = self.people.get(conn).is_some_and(|member| {
-                !member.is_in(&room) && member.rooms.len() < self.config.rooms_per_connection_max
-            });
-            if has_room {
+            let member = self.people.get(conn);
+            let is_elsewhere = member.is_some_and(|member| !member.is_in(&room));
+            if is_elsewhere && self.rooms_left(conn) > 0 {
                 self.enter(conn, &room, Some(&position.to_string()), None);
             }
         }
@@ -152,8 +154,9 @@ impl Hub {
         let Some(member) = self.people.get(conn) else {
             return Ok(());
         };
-        if member.rooms.len() >= self.config.rooms_per_connection_max && !member.is_in(&room) {
-            return Err(too_many_rooms(self.config.rooms_per_connection_max));
+        if !member.is_in(&room) && self.rooms_left(conn) == 0 {
+            self.tally.rooms_refused += 1;
+            return Err(too_many_rooms(&self.config));
         }
         self.enter(conn, &room, since, id.map(ToOwned::to_owned));
         Ok(())
@@ -262,19 +265,7 @@ impl Hub {
     }
 
     pub(super) fn refuse(&mut self, conn: ConnId, request: &Request<'_>, refused: &Refused) {
-        let seq = match &request.command {
-            Command::RoomMsg { seq, .. }
-            | Command::PrivateMsg { seq, .. }
-            | Command::Broadcast { seq, .. } => *seq,
-            Command::Hello { .. }
-            | Command::JoinRoom { .. }
-            | Command::LeaveRoom { .. }
-            | Command::Typing { .. }
-            | Command::History { .. }
-            | Command::Presence { .. }
-            | Command::Heartbeat => None,
-        };
-        self.send_error(conn, refused, seq, request.id);
+        self.send_error(conn, refused, request.command.seq(), request.id);
     }
 }
 
@@ -310,9 +301,13 @@ pub(super) fn bad_name(field: &str, error: NameError) -> Refused {
     }
 }
 
-/// A connection wants to be in more rooms than it can.
-pub(super) fn too_many_rooms(max: usize) -> Refused {
-    let message = format!("A connection can be in {max} rooms at most.");
+/// A connection wants to be in more rooms than it can, or all of its user's do.
+pub(super) fn too_many_rooms(config: &HubConfig) -> Refused {
+    let max = config.rooms_per_connection_max;
+    let message = match config.rooms_per_user_max {
+        0 => format!("A connection can be in {max} rooms at most."),
+        all => format!("A connection can be in {max} rooms at most, and all of a user in {all}."),
+    };
     Refused {
         code: "too_many_rooms",
         message,

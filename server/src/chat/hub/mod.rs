@@ -3,6 +3,7 @@
 mod commands;
 mod following;
 mod leaving;
+mod rates;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use commands::{bad_name, too_many_rooms};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use self::rates::Spending;
+pub use self::rates::Tally;
 use super::answers::error_text;
 use super::command::{BadCommand, Refused, Request};
 use super::conn_set::ConnSet;
@@ -24,7 +27,7 @@ use super::people::People;
 use super::room::Rooms;
 use crate::clock::Now;
 use crate::ids::{BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
-use crate::limit::{Rate, TokenBucket};
+use crate::limit::{Allowance, Rate, Spent};
 use crate::log::Positions;
 
 /// Limits and times of the chat.
@@ -34,6 +37,14 @@ pub struct HubConfig {
     pub heartbeat_seconds: u64,
     /// Messages that a connection may send. Default 100 a second, 200 at once.
     pub messages: Rate,
+    /// Bytes of them. Default none.
+    pub bytes: Rate,
+    /// What all connections of a user may send, and what is published over HTTP in its name. Default no limit.
+    pub user: Allowance,
+    /// Connections that a user may have at once; 0 means no limit. Default 128.
+    pub connections_per_user_max: usize,
+    /// Places in rooms that a user's connections may have together; 0 means no limit. Default 1,024.
+    pub rooms_per_user_max: usize,
     /// Rooms that a connection may be in. Default 128, as Centrifugo.
     pub rooms_per_connection_max: usize,
     /// Messages in a row that are no command before the connection is closed. Default 10.
@@ -54,6 +65,10 @@ impl Default for HubConfig {
                 per_second: 100.0,
                 burst: 200.0,
             },
+            bytes: Rate::NONE,
+            user: Allowance::NONE,
+            connections_per_user_max: 128,
+            rooms_per_user_max: 1024,
             rooms_per_connection_max: 128,
             bad_messages_max: 10,
             members_told_max: 1000,
@@ -90,6 +105,9 @@ pub struct Hub {
     /// Messages in a row that were no command, of those whose last was none.
     bad_messages: HashMap<ConnId, u8, foldhash::fast::RandomState>,
     effects: Vec<Effect>,
+    /// What users have sent of late.
+    spending: Spending,
+    tally: Tally,
     /// When the first connection came.
     start: Option<Instant>,
 }
@@ -107,6 +125,8 @@ impl Hub {
             earlier: HashMap::default(),
             bad_messages: HashMap::default(),
             effects: Vec::new(),
+            spending: Spending::default(),
+            tally: Tally::default(),
             start: None,
         }
     }
@@ -165,6 +185,10 @@ impl Hub {
             .session
             .unwrap_or_else(|| self.people.random_session());
         let user = joiner.user.unwrap_or_else(|| self.people.guest(&session));
+        if let Err(refused) = self.check_connections(&user, &session) {
+            self.send_error(conn, &refused, None, None);
+            return self.effects.push(Effect::Close(conn, Parting::TooMany));
+        }
         let since_start = self.since_start(now);
         self.people.insert(Member {
             conn,
@@ -172,7 +196,7 @@ impl Hub {
             session: KeptSession::new(session),
             home: joiner.rooms.first().map(|home| self.rooms.known(home)),
             rooms: SmallVec::new(),
-            bucket: TokenBucket::full(self.config.messages, since_start),
+            spent: Spent::nothing(&self.config.connection(), since_start),
         });
         let earlier = self.take_identity(conn, now);
         if !earlier.is_empty() {
@@ -188,13 +212,14 @@ impl Hub {
             named(since, BROADCAST_LOG),
             None,
         );
-        let max = self.config.rooms_per_connection_max;
+        let max = self.rooms_left(conn);
         for room in joiner.rooms.iter().take(max) {
             let since = since.and_then(|since| Positions::new(since).of(room.as_str()));
             self.enter(conn, room, since, None);
         }
         if joiner.rooms.len() > max {
-            self.send_error(conn, &too_many_rooms(max), None, None);
+            self.tally.rooms_refused += 1;
+            self.send_error(conn, &too_many_rooms(&self.config), None, None);
         }
         self.end_lingering(conn);
     }
@@ -208,20 +233,16 @@ impl Hub {
     /// A connection says something.
     pub fn handle_text(&mut self, conn: ConnId, text: &str, now: Now) {
         let since_start = self.since_start(now);
-        let Some(member) = self.people.get_mut(conn) else {
+        if self.people.get(conn).is_none() {
             return;
-        };
+        }
         let request = match Request::parse(text) {
             Ok(request) => request,
             Err(error) => return self.bad_message(conn, &error),
         };
         self.bad_messages.remove(&conn);
-        if !member.bucket.take(self.config.messages, since_start) {
-            let refused = Refused {
-                code: "rate_limited",
-                message: "Too many messages: this one was dropped.".to_owned(),
-            };
-            return self.refuse(conn, &request, &refused);
+        if let Err(wait) = self.spend(conn, &request, text.len(), since_start) {
+            return self.refuse_for_now(conn, &request, wait);
         }
         if let Err(refused) = self.handle(conn, &request, now) {
             self.refuse(conn, &request, &refused);

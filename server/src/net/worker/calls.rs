@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Worker;
 use super::delivery::Context;
+use super::rates::too_much;
 use crate::files::{Meta, Stored};
 use crate::ids::ConnId;
 use crate::log::{Draft, Request};
@@ -37,10 +38,12 @@ impl Worker {
 
     pub(super) fn handle_http(&mut self, id: ConnId, bytes: &mut [u8]) {
         let mut input = bytes;
-        while let Some(event) = self
-            .with_http(id, |http, turn| http.handle_input(&mut input, turn))
-            .flatten()
-        {
+        loop {
+            let event = self.with_http(id, |http, turn| http.handle_input(&mut input, turn));
+            self.note_client(id);
+            let Some(event) = event.flatten() else {
+                return;
+            };
             match event {
                 Event::Upgrade(accepted) => return self.upgrade(id, accepted, input),
                 Event::Call(call) => self.call(id, call),
@@ -55,8 +58,13 @@ impl Worker {
             Call::Rooms => self.list_rooms(id),
             Call::Presence(room) => self.list_members(id, room),
             Call::Publish(publish) => {
-                self.publishing += 1;
-                self.publish(id, publish);
+                match self.spend_of_address(id, publish.content.get().len()) {
+                    Ok(()) => {
+                        self.publishing += 1;
+                        self.name_author(id, publish);
+                    }
+                    Err(wait) => self.respond(id, &too_much(wait)),
+                }
             }
             Call::History(History { log, part, limit }) => {
                 self.read_part_of_log(log, part, limit, Context::HttpHistory(id, part));

@@ -190,7 +190,13 @@ impl Worker {
     pub(super) fn name_author(&mut self, id: ConnId, mut publish: Publish) {
         match &mut self.chat {
             Chat::Here(hub) => {
+                let is_named = publish.from.is_some();
                 let (from, session) = hub.author(publish.from.take(), publish.session.take());
+                // A guest is a new one each time.
+                let bytes = publish.content.get().len();
+                if is_named && let Err(wait) = hub.spend_as(&from, bytes, self.now) {
+                    return self.refuse_author(id, wait);
+                }
                 (publish.from, publish.session) = (Some(from), Some(session));
                 if self.peers.is_ours(id) {
                     self.publish(id, publish);
@@ -220,6 +226,10 @@ impl Worker {
             Said::Text(conn, text, bytes) => {
                 self.hear(conn, &text);
                 // Behind what follows from it, so that who waits for the one waits for the other.
+                self.peers.taken(conn, bytes);
+            }
+            Said::TooMuch(conn, text, bytes, wait) => {
+                self.refuse_to_hear(conn, &text, wait);
                 self.peers.taken(conn, bytes);
             }
             Said::Gone(conn) => self.end_chat(conn),

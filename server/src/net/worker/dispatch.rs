@@ -9,6 +9,7 @@ use super::mail::Mail;
 use super::readers::held_bytes;
 use crate::chat::{Audience, Effect, Except, Parting};
 use crate::ids::{ConnId, RoomName};
+use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::transport::{Accepted, Endpoint};
 
@@ -57,6 +58,8 @@ impl Worker {
                 let place = RelayPlace {
                     room: room.clone(),
                     include_sender: *include_sender,
+                    spent: Spent::nothing(&self.relay_limit, self.clock.since_start()),
+                    is_held: false,
                 };
                 (&self.web_sockets.relay, App::Relay(Box::new(place)))
             }
@@ -108,10 +111,14 @@ impl Worker {
         };
         match (&web_socket.app, message) {
             (App::Relay(place), _) => {
-                let place = RelayPlace::clone(place);
-                self.pass_on(id, &place, message);
+                let (room, include_sender) = (place.room.clone(), place.include_sender);
+                self.pass_on(id, room, include_sender, message);
+                self.hold_back(id, message.payload().len());
             }
-            (App::Chat, Message::Text(text)) => self.hear(id, text),
+            (App::Chat, Message::Text(text)) => match self.spend_of_address(id, text.len()) {
+                Ok(()) => self.hear(id, text),
+                Err(wait) => self.refuse_to_hear(id, text, wait),
+            },
             (App::Chat, Message::Binary(_)) => {
                 self.close(id, CloseCode::UNSUPPORTED_DATA, "the chat speaks text");
             }
@@ -196,6 +203,13 @@ impl Worker {
                     conn,
                     private_code(REPLACED),
                     "a newer connection has this session",
+                );
+            }
+            Effect::Close(conn, Parting::TooMany) => {
+                self.close(
+                    conn,
+                    CloseCode::TRY_AGAIN_LATER,
+                    "the user has too many connections",
                 );
             }
             Effect::Close(conn, Parting::BadMessages) => {

@@ -18,7 +18,7 @@ use super::mail::Mail;
 use super::readers::held_bytes;
 use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::Entry;
-use crate::net::conn::{RelayPlace, State};
+use crate::net::conn::State;
 use crate::transport::feeds::Shared;
 
 /// Bytes after which what came together goes out.
@@ -210,14 +210,20 @@ impl Worker {
     // ---- the relay ----
 
     /// Others in the room are to get a message of the relay, with what else is said there in this turn.
-    pub(super) fn pass_on(&mut self, sender: ConnId, place: &RelayPlace, message: &Message<'_>) {
-        let is_other = |relayed: &Relayed| relayed.room != place.room;
+    pub(super) fn pass_on(
+        &mut self,
+        sender: ConnId,
+        room: RoomName,
+        include_sender: bool,
+        message: &Message<'_>,
+    ) {
+        let is_other = |relayed: &Relayed| relayed.room != room;
         if self.relayed.as_ref().is_some_and(is_other) {
             self.relay();
         }
         let prepared = Prepared::new(message);
         let relayed = self.relayed.get_or_insert_with(|| Relayed {
-            room: place.room.clone(),
+            room,
             messages: Vec::new(),
             senders: Vec::new(),
             bytes: 0,
@@ -225,7 +231,7 @@ impl Worker {
         let bytes = prepared.frame().len();
         relayed.bytes += bytes;
         relayed.messages.push(prepared);
-        relayed.senders.push((sender, place.include_sender));
+        relayed.senders.push((sender, include_sender));
         let is_much = relayed.bytes > TOGETHER_BYTES_MAX;
         // What others have to deliver holds up its sender.
         let others = self.peers.others();

@@ -18,7 +18,7 @@ use crate::net::listener::Accepted;
 use crate::net::stream::Stream;
 use crate::net::table::token_of;
 use crate::net::tls::{Credentials, News, Received};
-use crate::transport::{Date, Http, overloaded_response};
+use crate::transport::{Date, Http, Response, last_response, overloaded};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
 const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -62,7 +62,7 @@ impl Worker {
                     if others + self.table.len()
                         >= self.status.connections_max + OVERLOADED_MAX =>
                 {
-                    refuse(stream, self.credentials.as_ref(), &self.date);
+                    refuse(stream, self.credentials.as_ref(), &overloaded(), &self.date);
                     self.status.own.refused += 1;
                 }
                 Accepted::Stream(stream, peer) => match self.status.pass_on(self.table.len()) {
@@ -70,7 +70,7 @@ impl Worker {
                     None => self.admit(stream, peer, others),
                 },
                 Accepted::OnReserve(stream) => {
-                    refuse(stream, self.credentials.as_ref(), &self.date);
+                    refuse(stream, self.credentials.as_ref(), &overloaded(), &self.date);
                     listener.restore_reserve();
                     self.status.own.refused += 1;
                 }
@@ -90,12 +90,19 @@ impl Worker {
     fn admit(&mut self, socket: TcpStream, peer: SocketAddr, others: usize) {
         let overloaded = others + self.table.len() >= self.status.connections_max;
         let http = Http::new(&self.http, overloaded, self.now.instant);
+        let guest = match self.let_in(peer.ip()) {
+            Ok(guest) => guest,
+            Err(turned_away) => {
+                let credentials = self.credentials.as_ref();
+                return refuse(socket, credentials, &turned_away.response(), &self.date);
+            }
+        };
         let Ok(stream) = Stream::new(socket, self.credentials.as_ref()) else {
             return;
         };
         let id = self
             .table
-            .insert(|generation| Conn::new(stream, peer, generation, http));
+            .insert(|generation| guest.into_conn(stream, peer, generation, http));
         self.status.own.accepted += 1;
         self.status.own.refused += u64::from(overloaded);
         let registry = self.poll.registry();
@@ -104,9 +111,9 @@ impl Worker {
             .get_mut(id)
             .is_some_and(|conn| conn.stream.register(registry, token_of(id)).is_ok());
         if registered {
-            self.mark_dirty(id)
+            self.mark_dirty(id);
         } else {
-            self.table.remove(id)
+            self.kill(id);
         }
     }
 
@@ -134,11 +141,12 @@ impl Worker {
         if matches!(self.stopping, Stopping::Answering { .. }) {
             return;
         }
+        self.take_preface(id);
         for _ in 0..READS_PER_TURN_MAX {
             let Some(conn) = self.table.get_mut(id) else {
                 return;
             };
-            if !conn.readable || conn.is_paused() {
+            if !conn.readable || conn.is_paused() || conn.awaits_preface {
                 // A paused one is read on when its unsent bytes have left.
                 break;
             }
@@ -227,7 +235,7 @@ impl Worker {
         self.dirty.give_back(dirty);
     }
 
-    fn flush(&mut self, id: ConnId) {
+    pub(super) fn flush(&mut self, id: ConnId) {
         let Some(mut conn) = self.table.get_mut(id) else {
             return;
         };
@@ -304,9 +312,14 @@ impl Worker {
 }
 
 /// Tells a connection that there is no place for it, as far as one write can: with TLS that is nothing.
-fn refuse(mut socket: TcpStream, credentials: Option<&Credentials>, date: &Date) {
+fn refuse(
+    mut socket: TcpStream,
+    credentials: Option<&Credentials>,
+    response: &Response,
+    date: &Date,
+) {
     if credentials.is_none() {
-        let _ = socket.write(&overloaded_response(date));
+        let _ = socket.write(&last_response(response, date));
     }
 }
 

@@ -6,6 +6,7 @@
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use tidewire_protocol::{Batch, Prepared};
@@ -39,12 +40,18 @@ pub(in crate::net) enum Mail {
     Announced(Arc<Entry>),
     /// Another worker's client says something that is the hub's business.
     Said(Said),
+    /// Memory has become short.
+    MemoryShort,
+    /// It has run out: the worker closes connections that hold so many bytes together.
+    Shed(u64),
     /// What the hub wants done for a connection of this worker.
     Effect(Effect),
     /// The hub tells the connections in a room what is not kept.
     Told(RoomName, Except, Prepared),
     /// The hub has named the author.
     Publish(ConnId, Publish),
+    /// The author has sent too much, and may again after this time.
+    Refused(ConnId, Duration),
     /// The hub answers a call.
     Respond(ConnId, Response),
     /// A new connection, from a worker that has more than its share.
@@ -72,6 +79,8 @@ pub(in crate::net) enum Said {
     Connected(ConnId, Joiner),
     /// It says something, which weighs so much until it is dealt with.
     Text(ConnId, Box<str>, u32),
+    /// The same, but its address has sent too much, and may again after this time.
+    TooMuch(ConnId, Box<str>, u32, Duration),
     /// It is gone.
     Gone(ConnId),
     /// It is gone, and its session comes back in a moment.

@@ -7,10 +7,13 @@ mod chat_readers;
 mod delivery;
 mod dispatch;
 mod fanout;
+mod guests;
 mod io;
 mod mail;
+mod rates;
 mod readers;
 mod reloading;
+mod shedding;
 mod start;
 mod stopping;
 
@@ -36,14 +39,16 @@ use self::stopping::Stopping;
 use super::files::Files;
 use super::inbox::Inbox;
 use super::listener::Listener;
+use super::memory::Memory;
 use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use super::tls::Credentials;
 use super::worklist::Worklist;
 use crate::chat::{Effect, Relay};
-use crate::clock::Now;
+use crate::clock::{LoopClock, Now};
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
+use crate::limit::Allowance;
 use crate::log::{Broker, Reply};
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
@@ -120,6 +125,13 @@ pub(super) struct Worker {
     http: HttpConfig,
     status: Status,
     date: Date,
+    /// What a sender of the relay may send.
+    relay_limit: Allowance,
+    /// Where the process stands with its memory.
+    memory: Arc<Memory>,
+    /// Connections that are only told that they are not let in.
+    turned_away: usize,
+    clock: LoopClock,
     now: Now,
     /// Something was done in this turn.
     worked: bool,
@@ -156,8 +168,8 @@ impl Worker {
     /// One turn. The order matters: what came is read before timers judge who is silent, and everything is written at
     /// the end, at once.
     fn turn(&mut self, events: &mut Events) -> Result<()> {
-        self.wait_for_events(events)?;
-        self.now = Now::read();
+        let waits_at_most = self.wait_for_events(events)?;
+        self.now = self.clock.read(waits_at_most);
         self.date.update(self.now.unix_ms);
         self.worked = false;
         self.note_events(events);
@@ -176,14 +188,16 @@ impl Worker {
         Ok(())
     }
 
-    fn wait_for_events(&mut self, events: &mut Events) -> Result<()> {
+    /// Returns how long it waits at most.
+    fn wait_for_events(&mut self, events: &mut Events) -> Result<Option<Duration>> {
         let timeout = self.time_to_wait();
-        match self.poll.poll(events, timeout) {
+        let waited = match self.poll.poll(events, timeout) {
             // A process that was stopped and goes on is interrupted, too: what came meanwhile is to be read before timers
             // judge who was silent.
             Err(error) if error.kind() == ErrorKind::Interrupted => self.poll_now(events),
             result => result,
-        }
+        };
+        waited.map(|()| timeout)
     }
 
     fn poll_now(&mut self, events: &mut Events) -> Result<()> {
@@ -282,6 +296,9 @@ impl Worker {
             Mail::Files(id, done) => self.file_done(id, done),
             Mail::Log(reply) => self.handle_reply(reply),
             Mail::Announced(entry) => self.announce(&entry, None),
+            Mail::Refused(id, wait) => self.refuse_publication(id, wait),
+            Mail::MemoryShort => self.status.own.memory_short += 1,
+            Mail::Shed(bytes) => self.shed(bytes),
             Mail::Said(said) => self.hear_from_afar(said),
             Mail::Effect(effect) => self.run_effect(effect),
             Mail::Told(room, except, prepared) => self.tell_followers(&room, &except, &prepared),
@@ -315,6 +332,7 @@ impl Worker {
             };
             conn.scheduled = None;
             if conn.deadline().is_some_and(|deadline| deadline <= now) {
+                conn.let_go_on(now);
                 conn.state.handle_timeout(Turn {
                     config: &self.http,
                     status: &self.status,
@@ -360,6 +378,7 @@ impl Worker {
 
     fn kill(&mut self, id: ConnId) {
         if let Some(conn) = self.table.get_mut(id) {
+            self.turned_away -= usize::from(conn.is_turned_away());
             conn.dead = true;
             self.dead.push(id);
             self.worked = true;
@@ -383,6 +402,7 @@ impl Worker {
         own.turns += 1;
         own.idle_turns += u64::from(!self.worked);
         own.connections = self.table.len() as u64;
+        self.count_refusals();
         self.status.publish();
     }
 }

@@ -14,20 +14,22 @@ use super::readers::Readers;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
-use crate::clock::Now;
+use crate::clock::{LoopClock, Now};
 use crate::config::Config;
+use crate::limit::Addresses;
 use crate::log::Broker;
 use crate::metrics::Status;
 use crate::net::files::Files;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
+use crate::net::memory::Memory;
 use crate::net::shutdown::Shutdown;
 use crate::net::table::Table;
 use crate::net::tls::Credentials;
 use crate::net::worklist::Worklist;
 use crate::timer::Wheel;
-use crate::transport::Date;
 use crate::transport::feeds::{Feeds, Interest};
+use crate::transport::{Date, HttpConfig};
 
 /// The buffer that all connections are read into: several large messages should lie in it whole. Only what was read into has
 /// memory behind it.
@@ -43,6 +45,8 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) broker: Arc<Broker<Asked>>,
     pub(in crate::net) files: Arc<Files>,
     pub(in crate::net) status: Status,
+    pub(in crate::net) addresses: Addresses,
+    pub(in crate::net) memory: Arc<Memory>,
     /// Where the others look for what its connections follow; nowhere if there are none.
     pub(in crate::net) interest: Option<Arc<Interest>>,
 }
@@ -62,6 +66,8 @@ impl Worker {
             broker,
             files,
             status,
+            addresses,
+            memory,
             interest,
         } = parts;
         let (is_home, lane) = (peers.number() == HOME, peers.lane());
@@ -112,7 +118,14 @@ impl Worker {
             transfers: HashMap::default(),
             readers: Readers::default(),
             web_sockets: config.web_sockets(),
-            http: config.http(),
+            http: HttpConfig {
+                addresses: Some(addresses),
+                ..config.http()
+            },
+            relay_limit: config.limits.connection(config.messages_per_second),
+            memory,
+            turned_away: 0,
+            clock: LoopClock::new(now),
             status,
             date: Date::new(now.unix_ms),
             now,

@@ -33,6 +33,11 @@ impl Collecting {
         self.missing == 0
     }
 
+    /// What it holds in memory, in bytes.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.body.capacity()
+    }
+
     pub(super) fn parse(&self) -> Result<Call, Problem> {
         (self.parse)(&self.target, &self.body)
     }

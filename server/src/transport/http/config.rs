@@ -1,9 +1,12 @@
 //! Limits and times of HTTP connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire_protocol::DeflateConfig;
 
+use crate::limit::Addresses;
+use crate::transport::client::Proxies;
 use crate::transport::cors::Cors;
 
 /// The slowest that a body may come or be taken, in bytes a second, over its whole length: what a telephone does on a bad
@@ -28,6 +31,10 @@ pub(crate) struct HttpConfig {
     pub(crate) file_bytes_max: u64,
     /// The pages that may use the API.
     pub(crate) cors: Cors,
+    /// The proxies that say whose a request is.
+    pub(crate) proxies: Arc<Proxies>,
+    /// What the addresses have that requests come from; nobody counts without.
+    pub(crate) addresses: Option<Addresses>,
 }
 
 impl HttpConfig {

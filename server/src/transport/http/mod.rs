@@ -35,6 +35,7 @@ use self::body::{Collecting, Receiving};
 pub(crate) use self::config::HttpConfig;
 use self::exchange::Exchange;
 use super::api::Call;
+use super::client::Gate;
 use super::date::Date;
 use super::response::Response;
 use super::routes::{Endpoint, Route, route};
@@ -99,6 +100,8 @@ pub(crate) struct Http {
     eof: bool,
     /// All connections are taken: this one hears so, and nothing else.
     overloaded: bool,
+    /// Whose it is, and whether that one is let in.
+    pub(crate) gate: Gate,
 }
 
 #[derive(Debug)]
@@ -141,6 +144,7 @@ impl Http {
             deadline: now + config.request_timeout,
             eof: false,
             overloaded,
+            gate: Gate::default(),
         }
     }
 
@@ -211,6 +215,9 @@ impl Http {
             return self.deliver(&Response::malformed().closing(), turn);
         };
         self.exchange = Exchange::of(&request, turn.config);
+        if let Some(refusal) = self.gate.check(&request, turn) {
+            return self.deliver(&refusal, turn);
+        }
         match route(&request, self.overloaded, turn) {
             Route::Accept {
                 upgrade,
@@ -437,6 +444,21 @@ impl Http {
         if self.sent == self.out.len() {
             (self.out, self.sent) = (Vec::new(), 0);
         }
+    }
+
+    /// What it holds in memory of what came and of what is to leave, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let body = match &self.phase {
+            Phase::Collecting(collecting) => collecting.held_bytes(),
+            Phase::Reading
+            | Phase::Receiving(_)
+            | Phase::Waiting
+            | Phase::Sending { .. }
+            | Phase::Streaming
+            | Phase::Closing { .. }
+            | Phase::Done => 0,
+        };
+        self.out.capacity() + self.stash.capacity() + body
     }
 
     /// Bytes queued and not sent.

@@ -24,6 +24,8 @@ impl Peer {
             call_timeout: Duration::from_secs(30),
             deflate: None,
             file_bytes_max: 1 << 20,
+            proxies: std::sync::Arc::default(),
+            addresses: None,
             cors: Cors::default(),
         };
         let status = Status::up(10, 0, Board::new(1));
