@@ -33,7 +33,7 @@ pub struct LimitOptions {
         long,
         env = "TIDEWIRE_USER_CONNECTIONS",
         value_name = "N",
-        default_value_t = 128
+        default_value_t = 1024
     )]
     pub user_connections: u32,
     /// Places in rooms that a user's connections may have together
@@ -41,7 +41,7 @@ pub struct LimitOptions {
         long,
         env = "TIDEWIRE_USER_ROOMS",
         value_name = "N",
-        default_value_t = 1024
+        default_value_t = 8192
     )]
     pub user_rooms: u32,
     /// Messages a second that a user may send, over all connections and HTTP [default: 4 times --messages-per-second]
@@ -103,8 +103,8 @@ impl Default for LimitOptions {
     fn default() -> Self {
         Self {
             bytes_per_second: None,
-            user_connections: 128,
-            user_rooms: 1024,
+            user_connections: 1024,
+            user_rooms: 8192,
             user_messages_per_second: None,
             user_bytes_per_second: None,
             address_connections: 2048,

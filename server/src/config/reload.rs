@@ -49,6 +49,42 @@ const LIVE: &[(&str, TakeOver)] = &[
     ("compression", |config, read| {
         config.compression = read.compression
     }),
+    ("bytes-per-second", |config, read| {
+        config.limits.bytes_per_second = read.limits.bytes_per_second;
+    }),
+    ("user-connections", |config, read| {
+        config.limits.user_connections = read.limits.user_connections;
+    }),
+    ("user-rooms", |config, read| {
+        config.limits.user_rooms = read.limits.user_rooms;
+    }),
+    ("user-messages-per-second", |config, read| {
+        config.limits.user_messages_per_second = read.limits.user_messages_per_second;
+    }),
+    ("user-bytes-per-second", |config, read| {
+        config.limits.user_bytes_per_second = read.limits.user_bytes_per_second;
+    }),
+    ("address-connections", |config, read| {
+        config.limits.address_connections = read.limits.address_connections;
+    }),
+    ("address-connections-per-second", |config, read| {
+        config.limits.address_connections_per_second = read.limits.address_connections_per_second;
+    }),
+    ("address-messages-per-second", |config, read| {
+        config.limits.address_messages_per_second = read.limits.address_messages_per_second;
+    }),
+    ("address-bytes-per-second", |config, read| {
+        config.limits.address_bytes_per_second = read.limits.address_bytes_per_second;
+    }),
+    ("trusted-proxy", |config, read| {
+        config
+            .limits
+            .trusted_proxies
+            .clone_from(&read.limits.trusted_proxies);
+    }),
+    ("forwarded-header", |config, read| {
+        config.limits.forwarded_header = read.limits.forwarded_header;
+    }),
 ];
 
 impl Settings {

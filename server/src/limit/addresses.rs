@@ -134,7 +134,6 @@ impl Addresses {
 
     /// The same table under other limits.
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a reload of the settings"))]
     pub(crate) fn under(&self, limits: AddressLimits) -> Self {
         Self {
             limits: Arc::new(limits),

@@ -6,6 +6,7 @@ use super::Worker;
 use super::chat::Chat;
 use crate::net::conn::{App, State};
 use crate::net::reload::Reloaded;
+use crate::transport::HttpConfig;
 
 impl Worker {
     /// Goes by these settings from now on, for the connections that are there, too: a wait that has begun is as long as it is
@@ -13,7 +14,14 @@ impl Worker {
     pub(super) fn take_reloaded(&mut self, reloaded: &Reloaded) {
         let config = &reloaded.config;
         self.web_sockets = config.web_sockets();
-        self.http = config.http();
+        let addresses = self.http.addresses.as_ref();
+        let addresses = addresses
+            .map(|addresses| addresses.under(config.limits.address(config.messages_per_second)));
+        self.http = HttpConfig {
+            addresses,
+            ..config.http()
+        };
+        self.relay_limit = config.limits.connection(config.messages_per_second);
         self.lag_max = config.lag_max;
         self.credentials.clone_from(&reloaded.credentials);
         if let Chat::Here(hub) = &mut self.chat {
