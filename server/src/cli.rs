@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
-use crate::config::{Compression, Config, ConfigFile, Origin};
+use crate::config::{Compression, Config, ConfigFile, Observe, Origin};
 use crate::load;
 use crate::log::{Retention, Rule};
 use crate::tools::chat::Chat;
@@ -152,6 +152,8 @@ pub struct Serve {
         default_value = "on"
     )]
     compression: Compression,
+    #[command(flatten)]
+    observe: Observe,
 }
 
 /// What to do.
@@ -264,6 +266,7 @@ impl Serve {
             files_bytes_max: self.files_bytes_max,
             cors_origins: self.cors_origins,
             compression: self.compression,
+            observe: self.observe,
         }
     }
 }

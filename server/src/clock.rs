@@ -23,4 +23,10 @@ impl Now {
             unix_ms: since_1970.as_millis() as u64,
         }
     }
+
+    /// How long ago this was: to measure by, when a turn is over; nothing is decided by it.
+    #[must_use]
+    pub fn since(self) -> Duration {
+        self.instant.elapsed()
+    }
 }

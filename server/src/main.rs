@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -10,6 +11,8 @@ use tidewire::client::BadAddress;
 use tidewire::clock::Now;
 use tidewire::config::Config;
 use tidewire::load;
+use tidewire::log::disk::Recovery;
+use tidewire::logging;
 use tidewire::net::Server;
 use tidewire::tools::{Usage, told};
 use tidewire::verify;
@@ -70,10 +73,21 @@ fn is_left(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
+    let observe = &config.observe;
+    let clock = || Now::read().unix_ms;
+    let _logging = logging::start(observe.log_format, &observe.log_level, clock)?;
+    tracing::info!(
+        event = "start",
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        workers = config.workers,
+        "tidewire begins"
+    );
     let server = Server::start(config)?;
     if let (Some(recovery), Some(data)) = (server.recovery(), &config.data) {
-        eprintln!("tidewire: opened {}: {recovery}", data.display());
+        tell_recovery(recovery, data);
     }
+    tracing::info!(event = "listen", address = %server.local_address()?, "connections are accepted");
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
@@ -81,5 +95,17 @@ fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
         server.local_address()?
     );
     server.run()?;
+    tracing::info!(event = "end", "the server ends");
     Ok(())
+}
+
+/// What was found where the logs are: a line, and one for each thing amiss.
+fn tell_recovery(recovery: &Recovery, data: &Path) {
+    let told = recovery.to_string();
+    let mut sentences = told.lines();
+    let first = sentences.next().unwrap_or_default();
+    tracing::info!(event = "recovered", data = %data.display(), entries = recovery.entries, logs = recovery.logs, "opened {first}");
+    for sentence in sentences {
+        tracing::warn!(event = "recovered", data = %data.display(), "{sentence}");
+    }
 }

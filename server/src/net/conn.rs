@@ -1,5 +1,6 @@
 //! One connection: its socket, and what it speaks at the moment.
 
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::mem;
 use std::net::{IpAddr, Shutdown, SocketAddr};
@@ -12,6 +13,7 @@ use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
+use super::traffic;
 use crate::ids::RoomName;
 use crate::timer::Tick;
 use crate::transport::{Http, HttpConfig, Turn};
@@ -79,6 +81,12 @@ impl From<SocketAddr> for Peer {
             ip: address.ip().to_canonical(),
             port: address.port(),
         }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.ip, self.port).fmt(f)
     }
 }
 
@@ -177,7 +185,10 @@ impl Conn {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.stream.read(buffer) {
-                Ok(read) => return Ok(Some(read)),
+                Ok(read) => {
+                    traffic::read(read);
+                    return Ok(Some(read));
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -329,7 +340,9 @@ impl Conn {
             connection.send_batch(batch)
         } else {
             // A socket that is broken is found out by the flush of what it did not take.
-            connection.send_batch_through(batch, |bytes| stream.write(bytes).unwrap_or(0))
+            connection.send_batch_through(batch, |bytes| {
+                traffic::count(stream.write(bytes).unwrap_or(0))
+            })
         };
         connection.unsent_bytes() > 0
     }
@@ -375,6 +388,7 @@ impl Conn {
                     if self.writable_interest {
                         self.state.handle_progress(now);
                     }
+                    traffic::count(written);
                     self.state.transmitted(written);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -7,6 +7,8 @@ use std::time::Instant;
 use mio::net::TcpStream;
 use tidewire_protocol::{Connection, Event, Message, Misuse};
 
+use super::traffic;
+
 /// A message from this size on is sent back from where it lies, or with its memory. Below it the copy costs less than a longer
 /// list of what is to be written does.
 const LARGE_ECHO_BYTES: usize = 16 << 10;
@@ -104,6 +106,6 @@ pub(super) fn send_through(
     mut stream: &TcpStream,
 ) -> Result<(), Misuse> {
     connection.send_all_through(messages, |slices| {
-        stream.write_vectored(slices).unwrap_or(0)
+        traffic::count(stream.write_vectored(slices).unwrap_or(0))
     })
 }

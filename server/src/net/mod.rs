@@ -9,6 +9,7 @@ mod receipt;
 mod server;
 mod shutdown;
 mod table;
+mod traffic;
 mod worker;
 mod worklist;
 

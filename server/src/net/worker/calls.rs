@@ -56,6 +56,7 @@ impl Worker {
             Call::Presence(room) => self.list_members(id, room),
             Call::Publish(publish) => {
                 self.publishing += 1;
+                self.status.own.messages_received += 1;
                 self.publish(id, publish);
             }
             Call::History(History { log, part, limit }) => {

@@ -10,6 +10,7 @@ use super::chat::Chat;
 use super::delivery::Asked;
 use super::fanout::Together;
 use super::mail::{HOME, Mail, Peers};
+use super::observe::Observer;
 use super::readers::Readers;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
@@ -75,6 +76,8 @@ impl Worker {
             Chat::There(HashMap::default())
         };
         let now = Now::read();
+        let follower = Table::own_place(lane);
+        let observer = Observer::new(peers.number(), follower, config.observe.canary, now);
         Ok(Self {
             poll,
             peers,
@@ -110,6 +113,7 @@ impl Worker {
             web_sockets: config.web_sockets(),
             http: config.http(),
             status,
+            observer,
             date: Date::new(now.unix_ms),
             now,
             worked: false,
