@@ -11,8 +11,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    Compression, Config, ConfigFile, LimitOptions, Origin, Settings, TlsOptions, Unusable, list,
-    with_defaults,
+    Compression, Config, ConfigFile, LimitOptions, Observe, Origin, Settings, TlsOptions, Unusable,
+    list, with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -178,6 +178,8 @@ pub struct Serve {
     tls: TlsOptions,
     #[command(flatten)]
     limits: LimitOptions,
+    #[command(flatten)]
+    observe: Observe,
 }
 
 /// What to do.
@@ -326,6 +328,7 @@ impl Serve {
             compression: self.compression,
             tls: self.tls,
             limits: self.limits,
+            observe: self.observe,
         }
     }
 }

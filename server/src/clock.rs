@@ -23,6 +23,12 @@ impl Now {
             unix_ms: since_1970.as_millis() as u64,
         }
     }
+
+    /// How long ago this was: to measure by, when a turn is over; nothing is decided by it.
+    #[must_use]
+    pub fn since(self) -> Duration {
+        self.instant.elapsed()
+    }
 }
 
 /// How much later than it was to go on a loop may be before it is taken for one that was stopped.

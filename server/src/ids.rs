@@ -14,6 +14,11 @@ pub const BROADCAST_LOG: &str = "*";
 
 const BROADCAST_TEXT: ArcStr = literal!("*");
 
+/// The log of the messages by which the server sees that messages arrive; no client can name it.
+pub const CANARY_LOG: &str = "$canary";
+
+const CANARY_TEXT: ArcStr = literal!("$canary");
+
 /// A connection: its place in the table, and a number that no connection at that place had before, so that a stale
 /// event finds nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,7 +82,7 @@ pub enum NameError {
     TooLong,
     /// It has a control character.
     Control,
-    /// It begins with `@` or is `*`: those are the logs of users and of the broadcast.
+    /// It begins with `@`, or is `*` or `$canary`: those are the logs of users, of the broadcast, and the server's own.
     Reserved,
 }
 
@@ -87,7 +92,9 @@ impl fmt::Display for NameError {
             Self::Empty => f.write_str("is empty"),
             Self::TooLong => write!(f, "is longer than {NAME_BYTES_MAX} bytes"),
             Self::Control => f.write_str("has a control character"),
-            Self::Reserved => f.write_str("begins with @ or is *, which are not names of rooms"),
+            Self::Reserved => {
+                f.write_str("begins with @, or is * or $canary, which are not names of rooms")
+            }
         }
     }
 }
@@ -178,6 +185,11 @@ impl UserName {
         Ok(Self(arcstr::format!("@{name}")))
     }
 
+    /// The server, as the sender of its own messages.
+    pub(crate) fn server() -> Self {
+        Self(literal!("@$server"))
+    }
+
     /// The log of what is sent to this user.
     #[must_use]
     pub fn log(&self) -> LogName {
@@ -189,10 +201,10 @@ impl RoomName {
     /// Checks a name.
     ///
     /// # Errors
-    /// It is empty, too long, has a control character, begins with `@` or is `*`.
+    /// It is empty, too long, has a control character, begins with `@`, or is `*` or `$canary`.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check_name(name)?;
-        if name.starts_with('@') || name == BROADCAST_LOG {
+        if name.starts_with('@') || name == BROADCAST_LOG || name == CANARY_LOG {
             return Err(NameError::Reserved);
         }
         Ok(Self(name.into()))
@@ -246,6 +258,23 @@ impl LogName {
     pub fn broadcast() -> Self {
         Self(BROADCAST_TEXT)
     }
+
+    /// The server's own.
+    #[must_use]
+    pub fn canary() -> Self {
+        Self(CANARY_TEXT)
+    }
+
+    /// A name that is saved: of any log that there can be.
+    ///
+    /// # Errors
+    /// No log is called so.
+    pub(crate) fn saved(name: &str) -> Result<Self, NameError> {
+        match name {
+            CANARY_LOG => Ok(Self::canary()),
+            name => Self::new(name),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -267,6 +296,10 @@ mod tests {
     fn a_room_is_not_called_like_a_users_log() {
         assert_eq!(RoomName::new("@alice").err(), Some(NameError::Reserved));
         assert_eq!(RoomName::new("*").err(), Some(NameError::Reserved));
+        for name in [CANARY_LOG, "@$canary "] {
+            assert!(RoomName::new(name).is_err(), "{name}");
+        }
+        assert!(LogName::new(CANARY_LOG).is_err() && LogName::saved(CANARY_LOG).is_ok());
         assert_eq!(UserName::new("alice").unwrap().log().as_str(), "@alice");
     }
 

@@ -22,6 +22,7 @@ pub mod ids;
 pub mod limit;
 pub mod load;
 pub mod log;
+pub mod logging;
 mod metrics;
 pub mod net;
 mod progress;

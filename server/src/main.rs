@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -10,6 +11,8 @@ use tidewire::client::BadAddress;
 use tidewire::clock::Now;
 use tidewire::config::{Settings, unknown_variables};
 use tidewire::load;
+use tidewire::log::disk::Recovery;
+use tidewire::logging;
 use tidewire::net::{Server, StartError};
 use tidewire::tools::config::Configure;
 use tidewire::tools::{Usage, told};
@@ -75,7 +78,16 @@ fn is_left(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
-    log_to_stderr();
+    let observe = &settings.config.observe;
+    let clock = || Now::read().unix_ms;
+    let _logging = logging::start(observe.log_format, &observe.log_level, clock)?;
+    tracing::info!(
+        event = "start",
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        workers = settings.config.workers,
+        "tidewire begins"
+    );
     let variables = std::env::vars_os().map(|(name, _)| name);
     // Other programs may have such variables; what is much like one of ours is a mistake.
     for warning in unknown_variables(&Cli::command(), variables) {
@@ -85,12 +97,13 @@ fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
     }
     let mut server = Server::start(&settings.config)?;
     if let (Some(recovery), Some(data)) = (server.recovery(), &settings.config.data) {
-        eprintln!("tidewire: opened {}: {recovery}", data.display());
+        tell_recovery(recovery, data);
     }
     server.reload_by(
         settings,
         Box::new(move || words.settings().map_err(|unusable| unusable.to_string())),
     )?;
+    tracing::info!(event = "listen", address = %server.local_address()?, "connections are accepted");
     // A script may have closed our standard output: that is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
@@ -99,16 +112,8 @@ fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
         server.local_address()?
     );
     server.run()?;
+    tracing::info!(event = "end", "the server ends");
     Ok(())
-}
-
-/// Events from `info` on, a line each.
-fn log_to_stderr() {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .init();
 }
 
 /// `tidewire config`: words that make no sense end as clap ends.
@@ -119,4 +124,15 @@ fn configure_task(configure: &Configure, words: &Words) -> Outcome {
         Ok(error) => error.exit(),
         Err(error) => error,
     })
+}
+
+/// What was found where the logs are: a line, and one for each thing amiss.
+fn tell_recovery(recovery: &Recovery, data: &Path) {
+    let told = recovery.to_string();
+    let mut sentences = told.lines();
+    let first = sentences.next().unwrap_or_default();
+    tracing::info!(event = "recovered", data = %data.display(), entries = recovery.entries, logs = recovery.logs, "opened {first}");
+    for sentence in sentences {
+        tracing::warn!(event = "recovered", data = %data.display(), "{sentence}");
+    }
 }

@@ -1,13 +1,54 @@
 //! Counters: each worker has plain numbers, and publishes them once a turn for whoever is asked for the sum.
+//!
+//! `/health` shows them as JSON, `/metrics` as Prometheus reads them ([`exposition`]), with what the log's thread and the
+//! kernel count; `/ready` says whether messages arrive ([`readiness`]).
+
+mod exposition;
+mod histogram;
+mod process;
+mod readiness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use serde::Serialize;
 
-/// Makes [`Counters`] of a list: a field each, with its meaning, which is also what those who scrape it are told.
+pub(crate) use self::exposition::{CONTENT_TYPE, Exposition, Seconds, Type};
+pub(crate) use self::histogram::{Buckets, SharedBuckets};
+pub(crate) use self::readiness::{Failure, Readiness};
+use crate::clock::Now;
+use crate::log::Activity;
+
+/// What a number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It only grows.
+    Counter,
+    /// What there is now; of all workers, the sum.
+    Gauge,
+    /// Nanoseconds, which only grow.
+    Time,
+    /// Nanoseconds now; of all workers, the most.
+    LongestTime,
+}
+
+/// A number's place at `/metrics`.
+struct Described {
+    kind: Kind,
+    /// Numbers of one family differ in their label.
+    family: &'static str,
+    /// As `kind="chat"`; empty if the number is alone in its family.
+    label: &'static str,
+    help: &'static str,
+}
+
+/// Makes [`Counters`] of a list: a field each, with its meaning, which is also what those who scrape it are told. A counter
+/// called `name` is shown as `tidewire_name_total`; `name: gauge` is one of the other kinds, and `name: gauge as
+/// family { label = "value" }` one of several that are shown together, one behind the other, with the help of the first.
 macro_rules! counters {
-    ($($(#[doc = $meaning:literal])+ $name:ident,)+) => {
+    ($($(#[doc = $meaning:literal])+ $name:ident $(: $kind:ident)?
+        $(as $family:ident { $label:ident = $value:literal })?,)+) => {
         /// What a worker counts.
         #[derive(Debug, Clone, Copy, Default, Serialize)]
         pub(crate) struct Counters {
@@ -16,6 +57,13 @@ macro_rules! counters {
 
         impl Counters {
             const COUNT: usize = [$(stringify!($name)),+].len();
+
+            const DESCRIBED: [Described; Self::COUNT] = [$(Described {
+                kind: counters!(@kind $($kind)?),
+                family: counters!(@family $name $($family)?),
+                label: concat!($(stringify!($label), "=\"", $value, "\"")?),
+                help: concat!($($meaning),+),
+            }),+];
 
             const fn to_numbers(self) -> [u64; Self::COUNT] {
                 [$(self.$name),+]
@@ -26,11 +74,18 @@ macro_rules! counters {
             }
         }
     };
+    (@kind) => { Kind::Counter };
+    (@kind counter) => { Kind::Counter };
+    (@kind gauge) => { Kind::Gauge };
+    (@kind time) => { Kind::Time };
+    (@kind longest_time) => { Kind::LongestTime };
+    (@family $name:ident) => { stringify!($name) };
+    (@family $name:ident $family:ident) => { stringify!($family) };
 }
 
 counters! {
     /// Open connections of any kind.
-    connections,
+    connections: gauge,
     /// Connections since the start.
     accepted,
     /// Connections turned away because all were taken.
@@ -69,24 +124,238 @@ counters! {
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.
     idle_turns,
+    /// Time that was spent in turns, and not in waiting for events; a loop that is full takes a second of it a second.
+    busy: time,
+    /// Open connections by what they are used for.
+    chat_sockets: gauge as connections_by_kind { kind = "chat" },
+    /// WebSockets whose messages come back.
+    echo_sockets: gauge as connections_by_kind { kind = "echo" },
+    /// WebSockets of the relay.
+    relay_sockets: gauge as connections_by_kind { kind = "relay" },
+    /// Event streams.
+    streams: gauge as connections_by_kind { kind = "sse" },
+    /// Polls that wait.
+    polls: gauge as connections_by_kind { kind = "poll" },
+    /// Connections that speak HTTP otherwise, or have ended and are being closed.
+    plain: gauge as connections_by_kind { kind = "http" },
+    /// Messages that came, over WebSockets of the chat and the relay and as HTTP publications.
+    messages_received,
+    /// Messages handed to connections, each once for each of them.
+    messages_sent,
+    /// Bytes read from connections.
+    bytes_received,
+    /// Bytes that the kernel took for connections.
+    bytes_sent,
+    /// Followers that are behind and go on from a cursor.
+    behind: gauge,
+    /// How long the one that is behind for the longest time has been.
+    lag: longest_time,
+    /// Bytes that wait for connections whose sockets are full.
+    unsent_bytes: gauge,
+    /// Rooms that somebody is in.
+    rooms: gauge,
+    /// Users that are there.
+    users: gauge,
+    /// WebSockets that ended, by the code that the first Close frame had: 1005 where it had none, 1006 where there was none.
+    closed_1000: counter as websocket_closes { code = "1000" },
+    /// Its side of the connection goes away.
+    closed_1001: counter as websocket_closes { code = "1001" },
+    /// What came is no WebSocket.
+    closed_1002: counter as websocket_closes { code = "1002" },
+    /// A kind of message that is not taken.
+    closed_1003: counter as websocket_closes { code = "1003" },
+    /// No code.
+    closed_1005: counter as websocket_closes { code = "1005" },
+    /// No Close frame.
+    closed_1006: counter as websocket_closes { code = "1006" },
+    /// Text that is not UTF-8.
+    closed_1007: counter as websocket_closes { code = "1007" },
+    /// A limit or a rule.
+    closed_1008: counter as websocket_closes { code = "1008" },
+    /// Too large.
+    closed_1009: counter as websocket_closes { code = "1009" },
+    /// The server failed.
+    closed_1011: counter as websocket_closes { code = "1011" },
+    /// The server restarts.
+    closed_1012: counter as websocket_closes { code = "1012" },
+    /// A token expired.
+    closed_4001: counter as websocket_closes { code = "4001" },
+    /// A newer connection has the session.
+    closed_4003: counter as websocket_closes { code = "4003" },
+    /// Did not read fast enough.
+    closed_4008: counter as websocket_closes { code = "4008" },
+    /// Did not answer a ping.
+    closed_4009: counter as websocket_closes { code = "4009" },
+    /// Any other.
+    closed_otherwise: counter as websocket_closes { code = "other" },
+}
+
+impl Counters {
+    /// Counts the end of a WebSocket.
+    pub(crate) const fn count_close(&mut self, code: u16) {
+        let counter = match code {
+            1000 => &mut self.closed_1000,
+            1001 => &mut self.closed_1001,
+            1002 => &mut self.closed_1002,
+            1003 => &mut self.closed_1003,
+            1005 => &mut self.closed_1005,
+            1006 => &mut self.closed_1006,
+            1007 => &mut self.closed_1007,
+            1008 => &mut self.closed_1008,
+            1009 => &mut self.closed_1009,
+            1011 => &mut self.closed_1011,
+            1012 => &mut self.closed_1012,
+            4001 => &mut self.closed_4001,
+            4003 => &mut self.closed_4003,
+            4008 => &mut self.closed_4008,
+            4009 => &mut self.closed_4009,
+            _ => &mut self.closed_otherwise,
+        };
+        *counter += 1;
+    }
+
+    /// The same of all workers.
+    fn sum(all: impl Iterator<Item = Self>) -> Self {
+        let mut sum = [0; Self::COUNT];
+        for counters in all {
+            let numbers = counters.to_numbers().into_iter().zip(&Self::DESCRIBED);
+            for (sum, (number, described)) in sum.iter_mut().zip(numbers) {
+                *sum = match described.kind {
+                    Kind::Counter | Kind::Gauge | Kind::Time => *sum + number,
+                    Kind::LongestTime => number.max(*sum),
+                };
+            }
+        }
+        Self::from_numbers(sum)
+    }
+
+    fn describe(self, text: &mut Exposition) {
+        let numbers = self.to_numbers();
+        let all: Vec<_> = Self::DESCRIBED.iter().zip(numbers).collect();
+        for family in all.chunk_by(|(a, _), (b, _)| a.family == b.family) {
+            let Some((first, _)) = family.first() else {
+                continue;
+            };
+            let Described {
+                kind,
+                family: name,
+                help,
+                ..
+            } = *first;
+            let values = family.iter().map(|(of, number)| (of.label, *number));
+            let in_seconds = values
+                .clone()
+                .map(|(label, number)| (label, Seconds(number)));
+            match kind {
+                Kind::Counter => text.many(Type::Counter, &format!("{name}_total"), help, values),
+                Kind::Gauge => text.many(Type::Gauge, name, help, values),
+                Kind::Time => {
+                    text.many(
+                        Type::Counter,
+                        &format!("{name}_seconds_total"),
+                        help,
+                        in_seconds,
+                    );
+                }
+                Kind::LongestTime => {
+                    text.many(Type::Gauge, &format!("{name}_seconds"), help, in_seconds);
+                }
+            }
+        }
+    }
+}
+
+/// Durations that a worker counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Durations {
+    /// Of turns, from when there were events to when they were dealt with.
+    pub(crate) turn: Buckets,
+    /// Of messages, from when they came to when they were handed to those at the head.
+    pub(crate) delivery: Buckets,
+    /// Of canaries, likewise.
+    pub(crate) canary: Buckets,
+}
+
+impl Durations {
+    const COUNT: usize = 3;
+
+    const fn all(&self) -> [&Buckets; Self::COUNT] {
+        [&self.turn, &self.delivery, &self.canary]
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let all = [&mut self.turn, &mut self.delivery, &mut self.canary];
+        all.into_iter()
+            .zip(other.all())
+            .for_each(|(sum, other)| sum.merge(other));
+    }
 }
 
 /// A worker may have a part of so much more than the one with the fewest connections.
 const SHARE_EXCEEDED_BY: u64 = 32;
 
-/// What all workers have published.
+/// What all workers have published, and what else the whole server counts.
 #[derive(Debug)]
-pub(crate) struct Board(Box<[Published]>);
+pub(crate) struct Board {
+    workers: Box<[Published]>,
+    /// Whether messages arrive.
+    pub(crate) readiness: Readiness,
+    /// What the log's thread counts.
+    log: Arc<Activity>,
+    /// When the server began.
+    started: Now,
+}
 
-/// What one has; a cache line of its own, since it is written in each turn.
-#[derive(Debug, Default)]
+/// What one has; cache lines of its own, since it is written in each turn.
+#[derive(Debug)]
 #[repr(align(64))]
-struct Published([AtomicU64; Counters::COUNT]);
+struct Published {
+    counters: [AtomicU64; Counters::COUNT],
+    durations: [SharedBuckets; Durations::COUNT],
+}
+
+impl Published {
+    fn counters(&self) -> Counters {
+        Counters::from_numbers(
+            self.counters
+                .each_ref()
+                .map(|number| number.load(Ordering::Relaxed)),
+        )
+    }
+
+    fn durations(&self) -> Durations {
+        let [turn, delivery, canary] = self.durations.each_ref().map(SharedBuckets::load);
+        Durations {
+            turn,
+            delivery,
+            canary,
+        }
+    }
+}
 
 impl Board {
     /// For so many workers, which have counted nothing yet.
-    pub(crate) fn new(workers: usize) -> Arc<Self> {
-        Arc::new(Self((0..workers).map(|_| Default::default()).collect()))
+    pub(crate) fn new(
+        workers: usize,
+        readiness: Readiness,
+        log: Arc<Activity>,
+        started: Now,
+    ) -> Arc<Self> {
+        let published = || Published {
+            counters: [const { AtomicU64::new(0) }; Counters::COUNT],
+            durations: Default::default(),
+        };
+        Arc::new(Self {
+            workers: (0..workers).map(|_| published()).collect(),
+            readiness,
+            log,
+            started,
+        })
+    }
+
+    /// How long the server has run.
+    pub(crate) fn uptime(&self, now: Instant) -> std::time::Duration {
+        now.saturating_duration_since(self.started.instant)
     }
 }
 
@@ -99,8 +368,11 @@ pub(crate) struct Status {
     pub(crate) connections_max: usize,
     /// This worker's own numbers.
     pub(crate) own: Counters,
-    worker: usize,
-    board: Arc<Board>,
+    /// ... and durations.
+    pub(crate) durations: Durations,
+    /// Which this is.
+    pub(crate) worker: usize,
+    pub(crate) board: Arc<Board>,
 }
 
 /// The JSON document.
@@ -121,6 +393,7 @@ impl Status {
             status: "up",
             connections_max,
             own: Counters::default(),
+            durations: Durations::default(),
             worker,
             board,
         }
@@ -129,25 +402,33 @@ impl Status {
     /// Tells the other workers.
     pub(crate) fn publish(&self) {
         // Who is alone tells nobody.
-        if let (true, Some(published)) = (self.board.0.len() > 1, self.board.0.get(self.worker)) {
-            for (published, number) in published.0.iter().zip(self.own.to_numbers()) {
+        let workers = &self.board.workers;
+        if let (true, Some(published)) = (workers.len() > 1, workers.get(self.worker)) {
+            for (published, number) in published.counters.iter().zip(self.own.to_numbers()) {
                 published.store(number, Ordering::Relaxed);
+            }
+            for (published, buckets) in published.durations.iter().zip(self.durations.all()) {
+                published.store(buckets);
             }
         }
     }
 
     /// Open connections of the other workers, as they were at the ends of their turns.
     pub(crate) fn connections_of_others(&self) -> usize {
-        let others = self.others().map(|others| others.connections);
+        let others = self.others().map(|(_, other)| {
+            let [connections, ..] = &other.counters;
+            connections.load(Ordering::Relaxed)
+        });
         others.sum::<u64>() as usize
     }
 
     /// Where a new connection belongs if this worker, which has so many, has more than its share: to the one with the fewest, where it
     /// is counted at once.
     pub(crate) fn pass_on(&self, connections: usize) -> Option<usize> {
-        let others = self.board.0.iter().enumerate();
-        let others = others.filter(|(worker, _)| *worker != self.worker);
-        let counted = others.map(|(worker, Published([connections, ..]))| (worker, connections));
+        let counted = self.others().map(|(worker, other)| {
+            let [connections, ..] = &other.counters;
+            (worker, connections)
+        });
         let (worker, fewest) =
             counted.min_by_key(|(_, connections)| connections.load(Ordering::Relaxed))?;
         let few = fewest.load(Ordering::Relaxed);
@@ -158,32 +439,84 @@ impl Status {
         })
     }
 
-    fn others(&self) -> impl Iterator<Item = Counters> {
-        let others = self.board.0.iter().enumerate();
-        let others = others.filter(|(worker, _)| *worker != self.worker);
-        others.map(|(_, published)| {
-            Counters::from_numbers(
-                published
-                    .0
-                    .each_ref()
-                    .map(|number| number.load(Ordering::Relaxed)),
+    fn others(&self) -> impl Iterator<Item = (usize, &Published)> {
+        let others = self.board.workers.iter().enumerate();
+        others.filter(|(worker, _)| *worker != self.worker)
+    }
+
+    fn sum(&self) -> Counters {
+        let others = self.others().map(|(_, other)| other.counters());
+        Counters::sum(std::iter::once(self.own).chain(others))
+    }
+
+    /// What Prometheus scrapes, at this time.
+    pub(crate) fn to_metrics(&self, now: Instant) -> String {
+        let mut text = Exposition::default();
+        let build = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
+        text.many(
+            Type::Gauge,
+            "build_info",
+            "Always 1; the label tells which version this is.",
+            [(build, 1)],
+        );
+        let workers = self.board.workers.len();
+        text.one(Type::Gauge, "workers", "Threads that serve.", workers);
+        let help = "How many connections there can be.";
+        text.one(Type::Gauge, "connections_max", help, self.connections_max);
+        self.sum().describe(&mut text);
+        let mut durations = self.durations;
+        self.others()
+            .for_each(|(_, other)| durations.merge(&other.durations()));
+        let help = "Turns of the loop, from when there were events to when they were dealt with.";
+        text.histogram("turn_seconds", help, &durations.turn);
+        let help = "Messages from when they came to when they were handed to those who follow, to within a millisecond.";
+        text.histogram("delivery_seconds", help, &durations.delivery);
+        let help = "Canaries from when they were sent to when each worker had them delivered.";
+        text.histogram("canary_seconds", help, &durations.canary);
+        self.describe_readiness(&mut text, now);
+        self.board.log.describe(&mut text);
+        let help = "Lines of the log that found the queue to standard error full.";
+        text.one(
+            Type::Counter,
+            "log_lines_dropped_total",
+            help,
+            crate::logging::dropped(),
+        );
+        process::describe(&mut text, self.board.started.unix_ms);
+        text.into_text()
+    }
+
+    fn describe_readiness(&self, text: &mut Exposition, now: Instant) {
+        let ready = u8::from(self.readiness(now).is_ready());
+        text.one(Type::Gauge, "ready", "1 while /ready answers 200.", ready);
+        let ages = self.board.readiness.ages(self.board.uptime(now));
+        let ages = ages.enumerate();
+        let ages = ages.map(|(worker, age)| {
+            (
+                format!("worker=\"{worker}\""),
+                Seconds(age.as_nanos() as u64),
             )
-        })
+        });
+        let help = "Time since each worker had a canary delivered, or since the start.";
+        text.many(Type::Gauge, "canary_age_seconds", help, ages);
+    }
+
+    /// Whether messages arrive, at this time.
+    pub(crate) fn readiness(&self, now: Instant) -> readiness::Answer {
+        let is_draining = self.status != "up";
+        self.board
+            .readiness
+            .answer(is_draining, self.board.uptime(now))
     }
 
     /// The JSON document.
     pub(crate) fn to_json(&self) -> String {
-        let sum = self.others().fold(self.own.to_numbers(), |mut sum, other| {
-            let numbers = sum.iter_mut().zip(other.to_numbers());
-            numbers.for_each(|(sum, number)| *sum += number);
-            sum
-        });
         let health = Health {
             status: self.status,
             version: env!("CARGO_PKG_VERSION"),
-            workers: self.board.0.len(),
+            workers: self.board.workers.len(),
             connections_max: self.connections_max,
-            sum: Counters::from_numbers(sum),
+            sum: self.sum(),
         };
         // Numbers and plain words have no way to fail.
         serde_json::to_string(&health).unwrap_or_default() + "\n"
@@ -193,15 +526,19 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn health_is_the_sum_of_what_all_workers_count() {
-        let board = Board::new(3);
+        let (now, interval) = (Now::read(), Duration::from_secs(2));
+        let board = Board::new(3, Readiness::new(3, interval), Arc::default(), now);
         let worker = |worker| Status::up(10, worker, Arc::clone(&board));
         let mut statuses = [worker(0), worker(1), worker(2)];
         for (number, status) in statuses.iter_mut().enumerate() {
             status.own.connections = 1 << number;
             status.own.turns = 100;
+            status.own.lag = 1_000_000_000 * number as u64;
+            status.durations.turn.add(Duration::from_millis(1));
             status.publish();
         }
         assert_eq!(statuses[1].connections_of_others(), 5);
@@ -215,5 +552,32 @@ mod tests {
             (&health["connections"], &health["turns"], &health["workers"]),
             (&7.into(), &300.into(), &3.into())
         );
+        let metrics = statuses[0].to_metrics(now.instant);
+        for line in [
+            "tidewire_turns_total 300",
+            "tidewire_connections 7",
+            "tidewire_connections_by_kind{kind=\"http\"} 0",
+            "tidewire_lag_seconds 2.000000000",
+            "tidewire_turn_seconds_bucket{le=\"0.001\"} 3",
+            "tidewire_canary_age_seconds{worker=\"2\"} 0.000000000",
+            "tidewire_ready 0",
+        ] {
+            assert!(
+                metrics.lines().any(|there| there == line),
+                "{line}: {metrics}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_family_are_neighbours_and_of_one_kind() {
+        let mut families = std::collections::BTreeSet::new();
+        for family in Counters::DESCRIBED.chunk_by(|a, b| a.family == b.family) {
+            let (name, kind) = (family[0].family, family[0].kind);
+            assert!(families.insert(name), "{name} is in two places");
+            assert!(family.iter().all(|of| of.kind == kind), "{name}");
+            let labels: std::collections::BTreeSet<_> = family.iter().map(|of| of.label).collect();
+            assert_eq!(labels.len(), family.len(), "{name}: two have one label");
+        }
     }
 }

@@ -40,6 +40,11 @@ impl People {
         }
     }
 
+    /// How many users there are.
+    pub(super) fn users_len(&self) -> usize {
+        self.users.len()
+    }
+
     // ---- members ----
 
     /// Adds a member, which has no identity yet.

@@ -24,6 +24,11 @@ impl Rooms {
         known.map_or(name, |(name, _)| name).clone()
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds a connection of a user; `true` if it is the user's first there.
     pub(super) fn enter(&mut self, name: &RoomName, conn: ConnId, user: &UserName) -> bool {
         let room = self.0.entry(name.clone()).or_default();

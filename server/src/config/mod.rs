@@ -2,6 +2,7 @@
 
 mod file;
 pub mod limits;
+mod observe;
 mod reload;
 mod rooms;
 mod settings;
@@ -20,6 +21,7 @@ use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 pub(crate) use file::ConfigFile;
 pub use file::Problem;
 pub use limits::LimitOptions;
+pub use observe::Observe;
 pub use reload::Change;
 pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
 pub(crate) use settings::{list, with_defaults};
@@ -77,6 +79,8 @@ pub struct Config {
     pub tls: TlsOptions,
     /// What users and addresses may do, what memory there is, and which proxies are believed.
     pub limits: LimitOptions,
+    /// Logs and the canary.
+    pub observe: Observe,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -122,6 +126,7 @@ impl Default for Config {
             compression: Compression::On,
             tls: TlsOptions::default(),
             limits: LimitOptions::default(),
+            observe: Observe::default(),
         }
     }
 }

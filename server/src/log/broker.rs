@@ -2,11 +2,13 @@
 //! arrived while it waited for the disk with one commit, and only then tells anybody.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::{Draft, LogsFull, Page, PageMax, Placed, Position, Since, Store, StoreError};
+use super::{Activity, Draft, LogsFull, Page, PageMax, Placed, Position, Since, Store, StoreError};
+use crate::clock::Now;
 use crate::ids::LogName;
 
 /// The most that one commit takes in: what waits longer than that is better told.
@@ -14,6 +16,9 @@ const GROUP_MAX: usize = 8192;
 
 /// How often the store lets go of what is too old, and saves marks that nothing else took along.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+
+/// Between two lines of the log that say that nothing can be saved.
+const TROUBLE_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What a worker asks for; `C` is what it needs to go on with the answer, and comes back with it.
 #[derive(Debug)]
@@ -81,25 +86,35 @@ type Outlet<C> = Box<dyn Fn(Vec<Reply<C>>) + Send>;
 pub struct Broker<C> {
     requests: Option<Sender<Request<C>>>,
     thread: Option<JoinHandle<()>>,
+    activity: Arc<Activity>,
 }
 
 impl<C: Send + 'static> Broker<C> {
-    /// Starts the thread, which hands its answers to `outlet`; `clock` tells the milliseconds since 1970.
+    /// Starts the thread, which hands its answers to `outlet`; `clock` tells the time, which this thread measures the disk by.
     ///
     /// # Errors
     /// The system has no thread left.
     pub fn start(
         store: Box<dyn Store>,
         outlet: impl Fn(Vec<Reply<C>>) + Send + 'static,
-        clock: fn() -> u64,
+        clock: fn() -> Now,
     ) -> io::Result<Self> {
         let (sender, receiver) = channel();
-        let run = move || Run::new(store, Box::new(outlet), clock).until_closed(&receiver);
+        let activity = Arc::default();
+        let counted = Arc::clone(&activity);
+        let run = move || Run::new(store, Box::new(outlet), clock, counted).until_closed(&receiver);
         let thread = Builder::new().name("log".to_owned()).spawn(run)?;
         Ok(Self {
             requests: Some(sender),
             thread: Some(thread),
+            activity,
         })
+    }
+
+    /// What the thread counts.
+    #[must_use]
+    pub fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.activity)
     }
 
     /// Hands over a request. Should the thread be gone, it is never answered.
@@ -124,20 +139,31 @@ impl<C> Drop for Broker<C> {
 struct Run<C> {
     store: Box<dyn Store>,
     outlet: Outlet<C>,
-    clock: fn() -> u64,
+    clock: fn() -> Now,
+    activity: Arc<Activity>,
+    /// When it was last said that nothing can be saved.
+    trouble_told: Option<Now>,
     /// Answers in order; those about appends are true once the commit is through.
     replies: Vec<Reply<C>>,
     /// Which of them those are, and in which log.
     uncommitted: Vec<(usize, LogName)>,
-    expired_at: u64,
+    expired_at: Now,
 }
 
 impl<C> Run<C> {
-    fn new(store: Box<dyn Store>, outlet: Outlet<C>, clock: fn() -> u64) -> Self {
+    fn new(
+        store: Box<dyn Store>,
+        outlet: Outlet<C>,
+        clock: fn() -> Now,
+        activity: Arc<Activity>,
+    ) -> Self {
+        activity.uses(store.usage());
         Self {
             store,
             outlet,
             clock,
+            activity,
+            trouble_told: None,
             replies: Vec::new(),
             uncommitted: Vec::new(),
             expired_at: clock(),
@@ -180,6 +206,9 @@ impl<C> Run<C> {
                 {
                     self.uncommitted.push((self.replies.len(), log));
                 }
+                if let Ok(Placed::Duplicate { .. }) = &placed {
+                    self.activity.duplicate();
+                }
                 let result = placed.map_err(|LogsFull| AppendError::LogsFull);
                 self.replies.push(Reply::Appended(result, context));
             }
@@ -193,7 +222,7 @@ impl<C> Run<C> {
                     ReadFrom::Since(since) => self.store.read(&log, &since, max),
                     ReadFrom::Mark => self.read_from_mark(&log, max),
                 };
-                self.replies.push(Reply::Page(page, context));
+                self.answer_page(page, context);
             }
             Request::ReadBefore {
                 log,
@@ -202,7 +231,7 @@ impl<C> Run<C> {
                 context,
             } => {
                 let page = self.store.read_before(&log, before.as_ref(), max);
-                self.replies.push(Reply::Page(page, context));
+                self.answer_page(page, context);
             }
             Request::Mark(log, position) => {
                 if self.is_news(&log, position) {
@@ -210,6 +239,11 @@ impl<C> Run<C> {
                 }
             }
         }
+    }
+
+    fn answer_page(&mut self, page: Result<Page, StoreError>, context: C) {
+        self.activity.read();
+        self.replies.push(Reply::Page(page, context));
     }
 
     /// Whether an owner can have seen its log up to here, and had not before: some clients tell it themselves, and late.
@@ -229,27 +263,44 @@ impl<C> Run<C> {
     /// Saves what was appended; if that fails, nobody's message was kept that is not there now: what is only in memory is.
     fn commit(&mut self) {
         let uncommitted = std::mem::take(&mut self.uncommitted);
-        if let Err(error) = self.store.commit() {
-            for (index, log) in uncommitted {
-                if let Some(Reply::Appended(result @ Ok(_), _)) = self.replies.get_mut(index)
-                    && let Ok(placed) = &*result
-                    && placed.position().offset > self.store.head(&log).offset
-                {
-                    *result = Err(AppendError::Store(error.clone()));
-                }
+        let (begun, committed, ended) = ((self.clock)(), self.store.commit(), (self.clock)());
+        let took = ended.instant.saturating_duration_since(begun.instant);
+        let Err(error) = committed else {
+            return self.activity.committed(uncommitted.len(), took);
+        };
+        self.tell_trouble(&error, ended);
+        for (index, log) in uncommitted {
+            if let Some(Reply::Appended(result @ Ok(_), _)) = self.replies.get_mut(index)
+                && let Ok(placed) = &*result
+                && placed.position().offset > self.store.head(&log).offset
+            {
+                *result = Err(AppendError::Store(error.clone()));
             }
+        }
+    }
+
+    /// Somebody has to know, but not with each message.
+    fn tell_trouble(&mut self, error: &StoreError, now: Now) {
+        self.activity.not_committed(error);
+        let is_told = self.trouble_told.is_some_and(|told| {
+            now.instant.saturating_duration_since(told.instant) < TROUBLE_TOLD_EVERY
+        });
+        if !is_told {
+            self.trouble_told = Some(now);
+            tracing::error!(event = "storage_trouble", %error, "messages are refused, because they cannot be saved");
         }
     }
 
     fn expire_if_due(&mut self) {
         let now = (self.clock)();
-        if now.abs_diff(self.expired_at) < EXPIRE_EVERY.as_millis() as u64 {
+        if now.unix_ms.abs_diff(self.expired_at.unix_ms) < EXPIRE_EVERY.as_millis() as u64 {
             return;
         }
         self.expired_at = now;
         // Both are tried again the next time.
         let _ = self.store.commit();
-        let _ = self.store.expire(now);
+        let _ = self.store.expire(now.unix_ms);
+        self.activity.uses(self.store.usage());
     }
 }
 
@@ -258,8 +309,8 @@ mod tests {
     use super::*;
     use crate::ids::LogName;
     use crate::log::store_tests::draft;
-    use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule, Rules};
-    use std::sync::{Arc, Mutex};
+    use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule, Rules, Usage};
+    use std::sync::Mutex;
 
     /// A store whose commits fail, and keep nothing, as long as it is told so.
     struct Failing(MemoryStore, Arc<Mutex<Option<StoreError>>>, Vec<Draft>);
@@ -316,6 +367,10 @@ mod tests {
         fn logs(&self) -> Vec<(LogName, Position)> {
             self.0.logs()
         }
+
+        fn usage(&self) -> Usage {
+            self.0.usage()
+        }
     }
 
     fn memory() -> MemoryStore {
@@ -331,7 +386,7 @@ mod tests {
     fn answers_come_in_the_order_of_requests_and_what_was_given_is_saved_at_the_end() {
         let (sender, receiver) = channel();
         let outlet = move |replies| drop(sender.send(replies));
-        let broker = Broker::start(Box::new(memory()), outlet, || 0).unwrap();
+        let broker = Broker::start(Box::new(memory()), outlet, Now::read).unwrap();
         for number in 0..100 {
             broker.send(Request::Append(draft("a", "1"), number));
             let read = Request::Read {
@@ -374,7 +429,8 @@ mod tests {
         };
         rules.push(Pattern::new("m*".to_owned()), in_memory);
         let store = RoutedStore::new(Arc::new(rules), Box::new(durable), memory());
-        let mut run = Run::new(Box::new(store), Box::new(drop::<Vec<Reply<u32>>>), || 0);
+        let outlet = Box::new(drop::<Vec<Reply<u32>>>);
+        let mut run = Run::new(Box::new(store), outlet, Now::read, Arc::default());
         let mut results = || {
             for (name, number) in [("a", 1), ("m", 2), ("a", 3)] {
                 run.take(Request::Append(draft(name, "1"), number));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::extent::{Era, Extent};
 use super::{
     Draft, Entry, Epoch, Keep, Key, LOGS_MAX, LogsFull, Page, PageMax, Placed, Position, Retention,
-    Rule, Rules, Since, Store, StoreError,
+    Rule, Rules, Since, Store, StoreError, Usage,
 };
 use crate::ids::LogName;
 
@@ -248,6 +248,14 @@ impl Store for MemoryStore {
     fn logs(&self) -> Vec<(LogName, Position)> {
         let head = |(name, log): (&LogName, &Log)| (name.clone(), log.extent().head());
         self.logs.iter().map(head).collect()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            logs: self.logs.len() as u64,
+            bytes: self.content_bytes,
+            live_bytes: self.content_bytes,
+        }
     }
 }
 

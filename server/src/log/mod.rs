@@ -3,6 +3,7 @@
 //! A log is known by its name: a room's, a user's (`@name`) or the broadcast's (`*`). Its entries have the offsets 1, 2,
 //! 3, …, and an epoch that changes whenever a tail of them may have been lost. A [`Store`] keeps logs; one thread has it.
 
+mod activity;
 mod broker;
 pub mod disk;
 mod entry;
@@ -18,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use activity::Activity;
 pub use broker::{AppendError, Broker, ReadFrom, Reply, Request};
 pub use disk::DiskStore;
 pub use entry::{Draft, Entry, Key};
@@ -82,6 +84,20 @@ pub trait Store: Send {
 
     /// Names and heads of all logs that have entries, in no particular order.
     fn logs(&self) -> Vec<(LogName, Position)>;
+
+    /// What the logs take.
+    fn usage(&self) -> Usage;
+}
+
+/// What logs take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there are.
+    pub logs: u64,
+    /// Their bytes, on the disk or in memory.
+    pub bytes: u64,
+    /// Those of them that are still kept.
+    pub live_bytes: u64,
 }
 
 /// What became of a draft.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Draft, Keep, LogsFull, MemoryStore, Page, PageMax, Placed, Position, Rules, Since, Store,
-    StoreError,
+    StoreError, Usage,
 };
 use crate::ids::LogName;
 
@@ -87,5 +87,14 @@ impl Store for RoutedStore {
         let mut logs = self.durable.logs();
         logs.append(&mut self.memory.logs());
         logs
+    }
+
+    fn usage(&self) -> Usage {
+        let (durable, memory) = (self.durable.usage(), self.memory.usage());
+        Usage {
+            logs: durable.logs + memory.logs,
+            bytes: durable.bytes + memory.bytes,
+            live_bytes: durable.live_bytes + memory.live_bytes,
+        }
     }
 }

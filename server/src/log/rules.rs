@@ -1,6 +1,9 @@
 //! What holds for which log: where it is kept, for how long, and what becomes of who reads it too slowly.
 
+use std::time::Duration;
+
 use super::Retention;
+use crate::ids::CANARY_LOG;
 
 /// How a log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,22 @@ pub struct Rules {
     otherwise: Rule,
 }
 
+/// The newest alone is kept: a log without entries would be forgotten, and begin another epoch each time.
+const CANARY: Rule = Rule {
+    keep: Keep::Memory,
+    retention: Retention {
+        entries_max: 1,
+        age_max: Duration::from_secs(7 * 24 * 3600),
+        bytes_max: 1024,
+    },
+    slow: Slow::Latest,
+};
+
+const DURABLE_CANARY: Rule = Rule {
+    keep: Keep::Durable,
+    ..CANARY
+};
+
 /// A name in which each `*` stands for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
@@ -61,9 +80,17 @@ impl Rules {
         self.patterns.push((pattern, rule));
     }
 
-    /// The rule for a log.
+    /// The rule for a log. That of the canary is not an operator's to set: it goes the way that durable messages go, if there are
+    /// any, and is not kept.
     #[must_use]
     pub fn of(&self, log: &str) -> &Rule {
+        if log == CANARY_LOG {
+            return if self.any_durable() {
+                &DURABLE_CANARY
+            } else {
+                &CANARY
+            };
+        }
         self.patterns
             .iter()
             .find(|(pattern, _)| pattern.matches(log))
@@ -166,6 +193,7 @@ mod tests {
         };
         let mut rules = Rules::new(rule(Keep::Memory));
         assert!(!rules.any_durable());
+        assert_eq!(rules.of(CANARY_LOG).keep, Keep::Memory);
         rules.push(Pattern::new("a-*".to_owned()), rule(Keep::Nothing));
         rules.push(Pattern::new("a-b".to_owned()), rule(Keep::Durable));
         let keep = |name| rules.of(name).keep;
@@ -174,5 +202,10 @@ mod tests {
             [Keep::Nothing, Keep::Memory, Keep::Nothing]
         );
         assert!(rules.any_durable());
+        let canary = rules.of(CANARY_LOG);
+        assert_eq!(
+            (canary.keep, canary.retention.entries_max),
+            (Keep::Durable, 1)
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! One connection: its socket, and what it speaks at the moment.
 
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
@@ -83,6 +84,12 @@ impl From<SocketAddr> for Peer {
             ip: address.ip().to_canonical(),
             port: address.port(),
         }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.ip, self.port).fmt(f)
     }
 }
 

@@ -14,6 +14,7 @@ mod shutdown;
 mod stream;
 mod table;
 mod tls;
+mod traffic;
 mod worker;
 mod worklist;
 

@@ -26,7 +26,7 @@ use crate::ids::Lane;
 use crate::limit::Addresses;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
-use crate::metrics::{Board, Status};
+use crate::metrics::{Board, Readiness, Status};
 
 /// Descriptors that are not for connections: standard streams, signals, files, and those of connections that are only told
 /// that all are taken.
@@ -118,11 +118,12 @@ impl Server {
             .map(|recipients| Arc::clone(&recipients.interest))
             .collect();
         let (broker, recovery) = start_broker(config, recipients)?;
-        let board = Board::new(config.workers);
         let limits = config.limits.address(config.messages_per_second);
         let addresses = Addresses::new(limits, Now::read().instant);
         let memory =
             Memory::watch(config.limits.memory_max, senders.clone()).map_err(StartError::Loop)?;
+        let readiness = Readiness::new(config.workers, config.observe.canary);
+        let board = Board::new(config.workers, readiness, broker.activity(), Now::read());
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -238,8 +239,7 @@ type Log = (Arc<Broker<super::worker::Asked>>, Option<Recovery>);
 fn start_broker(config: &Config, recipients: Vec<Recipient>) -> Result<Log, StartError> {
     let (store, recovery) = log_store(config)?;
     let answer = move |replies| hand_out(&recipients, replies);
-    let clock = || Now::read().unix_ms;
-    let broker = Broker::start(store, answer, clock).map_err(StartError::Loop)?;
+    let broker = Broker::start(store, answer, Now::read).map_err(StartError::Loop)?;
     Ok((Arc::new(broker), recovery))
 }
 

@@ -9,6 +9,7 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
 use super::tls::{Credentials, News, Received, Session};
+use super::traffic;
 
 /// What is read at once of a connection with TLS has room for this, at the least, in each half of a read buffer.
 const TLS_READ_BYTES_MAX: usize = 128 << 10;
@@ -80,6 +81,10 @@ impl Stream {
             };
             match received {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(Received::Bytes { count, is_drained }) => {
+                    traffic::read(count);
+                    return Ok(Received::Bytes { count, is_drained });
+                }
                 received => return received,
             }
         }
@@ -87,18 +92,20 @@ impl Stream {
 
     /// Writes once.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.tls {
+        let written = match &mut self.tls {
             None => self.socket.write(bytes),
             Some(tls) => tls.write(&mut self.socket, &[IoSlice::new(bytes)]),
-        }
+        };
+        written.map(traffic::count)
     }
 
     /// Writes once, from several slices.
     pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &mut self.tls {
+        let written = match &mut self.tls {
             None => self.socket.write_vectored(slices),
             Some(tls) => tls.write(&mut self.socket, slices),
-        }
+        };
+        written.map(traffic::count)
     }
 
     /// Bytes that TLS took and the socket did not.

@@ -7,6 +7,9 @@ use slab::Slab;
 use super::conn::Conn;
 use crate::ids::{ConnId, Lane};
 
+/// The first slots are those of no connection: the worker itself follows a log from there.
+const SLOTS_RESERVED: u32 = 1;
+
 /// Tokens from here on are not connections.
 pub(super) const FIRST_RESERVED_TOKEN: usize = usize::MAX - 15;
 
@@ -33,26 +36,39 @@ impl Table {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         // There are never 2^32 descriptors.
-        let slot = self.conns.insert(make(generation)) as u32;
+        let key = self.conns.insert(make(generation)) as u32;
         ConnId {
-            index: self.lane.place(slot),
+            index: self.lane.place(key + SLOTS_RESERVED),
             generation,
         }
     }
 
+    /// The place of a worker that follows a log itself: no connection's.
+    pub(super) const fn own_place(lane: Lane) -> ConnId {
+        ConnId {
+            index: lane.place(0),
+            generation: 0,
+        }
+    }
+
+    fn key(&self, id: ConnId) -> Option<usize> {
+        self.lane
+            .slot(id)
+            .checked_sub(SLOTS_RESERVED)
+            .map(|key| key as usize)
+    }
+
     pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
         self.conns
-            .get_mut(self.lane.slot(id) as usize)
+            .get_mut(self.key(id)?)
             .filter(|conn| conn.generation == id.generation && !conn.dead)
     }
 
     /// Takes out a connection, dead or alive; its socket closes with it.
-    pub(super) fn remove(&mut self, id: ConnId) {
-        let slot = self.lane.slot(id) as usize;
-        let conn = self.conns.get(slot);
-        if conn.is_some_and(|conn| conn.generation == id.generation) {
-            self.conns.remove(slot);
-        }
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
+        let key = self.key(id)?;
+        let conn = self.conns.get(key)?;
+        (conn.generation == id.generation).then(|| self.conns.remove(key))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,8 +77,8 @@ impl Table {
 
     /// The ids of all connections.
     pub(super) fn ids(&self) -> Vec<ConnId> {
-        let id = |(slot, conn): (usize, &Conn)| ConnId {
-            index: self.lane.place(slot as u32),
+        let id = |(key, conn): (usize, &Conn)| ConnId {
+            index: self.lane.place(key as u32 + SLOTS_RESERVED),
             generation: conn.generation,
         };
         self.conns.iter().map(id).collect()

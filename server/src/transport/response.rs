@@ -80,6 +80,12 @@ impl Response {
             .with_header("Cache-Control", "no-store")
     }
 
+    /// Numbers that are true now and not later.
+    pub(super) fn text(content_type: &'static str, text: String) -> Self {
+        Self::new(200, content_type, Content::Bytes(text.into_bytes().into()))
+            .with_header("Cache-Control", "no-store")
+    }
+
     /// [`json`](Self::json) of a value, with a status.
     pub(super) fn value(status: u16, value: &impl Serialize) -> Self {
         // Strings, numbers and lists of them have no way to fail.

@@ -8,7 +8,7 @@ use super::response::{Response, overloaded};
 use super::{assets, query};
 use crate::chat::Joiner;
 use crate::ids::{NameError, RoomName, Session, UserName};
-use crate::metrics::Status;
+use crate::metrics::CONTENT_TYPE;
 
 /// The chat's subprotocol; also spoken when none is asked for.
 const CHAT_PROTOCOL: &str = "tidewire.v1.json";
@@ -71,7 +71,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         "/ws" | "/chat" => chat(query),
         "/echo" => Ok(Endpoint::Echo),
         "/relay" => relay(query),
-        _ => return Route::Respond(page(request, path, turn.status)),
+        _ => return Route::Respond(page(request, path, turn)),
     };
     let upgrade = match Upgrade::from_request(request) {
         Ok(upgrade) => upgrade,
@@ -109,10 +109,14 @@ fn refuse(request: &Request<'_>, is_overloaded: bool) -> Option<Response> {
     }
 }
 
-fn page(request: &Request<'_>, path: &str, status: &Status) -> Response {
+fn page(request: &Request<'_>, path: &str, turn: Turn<'_>) -> Response {
     let response = match (assets::find(path), path) {
         (Some(asset), _) => Response::asset(asset),
-        (None, "/health") => Response::json(status.to_json()),
+        (None, "/health") => Response::json(turn.status.to_json()),
+        (None, "/ready") => ready(turn),
+        (None, "/metrics") if may_scrape(request) => {
+            Response::text(CONTENT_TYPE, turn.status.to_metrics(turn.now))
+        }
         // "If the requested service is not available, the server MUST send an appropriate HTTP error code" (RFC 6455
         // §4.2.2). [6455-4.2.2-5]
         (None, _) => return Response::sentence(404, "There is nothing at this address."),
@@ -122,6 +126,16 @@ fn page(request: &Request<'_>, path: &str, status: &Status) -> Response {
         _ => Response::sentence(405, "This address is only read: use GET or HEAD.")
             .with_header("Allow", "GET, HEAD"),
     }
+}
+
+fn ready(turn: Turn<'_>) -> Response {
+    let answer = turn.status.readiness(turn.now);
+    Response::value(if answer.is_ready() { 200 } else { 503 }, &answer)
+}
+
+/// Whether the sender of a request may see the server's numbers: whoever may see `/health`, since they name nobody.
+const fn may_scrape(_request: &Request<'_>) -> bool {
+    true
 }
 
 /// `userId`, `session`, `room` (repeatable) and `since` of a chat address.

@@ -151,6 +151,18 @@ impl Hub {
         }
     }
 
+    /// How many rooms somebody is in.
+    #[must_use]
+    pub fn rooms_len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// How many users there are.
+    #[must_use]
+    pub fn users_len(&self) -> usize {
+        self.people.users_len()
+    }
+
     /// The rooms that somebody is in and how many users each has: the `max` with the most, largest first.
     #[must_use]
     pub fn rooms(&self, max: usize) -> Vec<(&str, usize)> {

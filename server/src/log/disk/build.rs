@@ -103,7 +103,7 @@ impl Builder {
             return Some(number);
         }
         // The checksum was right, so these are names that we wrote.
-        let log = Building::new(LogName::new(&name).ok()?);
+        let log = Building::new(LogName::saved(&name).ok()?);
         let number = u32::try_from(self.logs.len()).ok()?;
         debug_assert!(self.logs.len() <= LOGS_MAX * 2);
         self.logs.push(log);

@@ -49,7 +49,8 @@ use self::segments::Segments;
 use self::staged::{GROUP_BYTES_MAX, Staged, StagedEntry};
 use self::writer::Writer;
 use super::{
-    Draft, Entry, Epoch, LogsFull, Page, PageMax, Placed, Position, Rules, Since, Store, StoreError,
+    Draft, Entry, Epoch, LogsFull, Page, PageMax, Placed, Position, Rules, Since, Store,
+    StoreError, Usage,
 };
 use crate::ids::LogName;
 use crate::log::LOGS_MAX;
@@ -454,6 +455,15 @@ impl Store for DiskStore {
         committed
             .map(|(_, log)| (log.name.clone(), log.extent().head()))
             .collect()
+    }
+
+    fn usage(&self) -> Usage {
+        let (_, bytes, live_bytes) = Self::usage(self);
+        Usage {
+            logs: self.logs.len() as u64,
+            bytes,
+            live_bytes,
+        }
     }
 }
 

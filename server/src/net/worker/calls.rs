@@ -61,6 +61,7 @@ impl Worker {
                 match self.spend_of_address(id, publish.content.get().len()) {
                     Ok(()) => {
                         self.publishing += 1;
+                        self.status.own.messages_received += 1;
                         self.name_author(id, publish);
                     }
                     Err(wait) => self.respond(id, &too_much(wait)),

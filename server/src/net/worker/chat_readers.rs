@@ -154,6 +154,7 @@ impl Worker {
             is_welcomed: false,
             poll,
         };
+        self.count_reader(reader.poll.is_some());
         self.readers.insert(id, Reader::Chat(reader));
         self.begin_chat(id, joiner);
         if let Some(stop) = self.closing_for() {
@@ -218,6 +219,7 @@ impl Worker {
         }
         self.say_to_reader(id, &close_text(code.get(), reason));
         if let Some(Reader::Chat(chat)) = self.readers.remove(&id) {
+            self.count_reader_gone(chat.poll.is_some());
             match chat.poll {
                 Some(poll) => self.respond(id, &poll.answer(&chat.progress)),
                 None => {

@@ -44,6 +44,8 @@ pub(super) enum Context {
     Page(Read),
     History(Box<Reading>),
     HttpHistory(ConnId, Part),
+    /// The server's own message.
+    Canary,
 }
 
 /// The same, and which worker that is.
@@ -64,16 +66,21 @@ impl Worker {
     }
 
     pub(super) fn follow(&mut self, follow: Box<Follow>) {
-        let (conn, from) = (follow.conn, follow.from);
+        let conn = follow.conn;
         if self.table.get_mut(conn).is_none() {
             // Nobody would say that it follows no more.
             return;
         }
         self.note_followed(conn, &follow.log);
-        if let Some(read) = self.feeds.follow(conn, from, follow) {
+        self.follow_unseen(follow);
+        self.note_behind(conn);
+    }
+
+    /// The same for who is no connection.
+    pub(super) fn follow_unseen(&mut self, follow: Box<Follow>) {
+        if let Some(read) = self.feeds.follow(follow.conn, follow.from, follow) {
             self.read_page(read);
         }
-        self.note_behind(conn);
     }
 
     fn read_page(&mut self, read: Read) {
@@ -169,6 +176,7 @@ impl Worker {
                     }
                     self.respond(conn, &published(&log, &result));
                 }
+                Context::Canary => self.canary_placed(&result),
                 Context::Page(_) | Context::History(_) | Context::HttpHistory(..) => {}
             },
             Reply::Page(page, asked) => match asked.context {
@@ -180,7 +188,7 @@ impl Worker {
                     }
                 }
                 Context::HttpHistory(conn, part) => self.history_read(conn, part, &page),
-                Context::Append(_) | Context::Publish(..) => {}
+                Context::Append(_) | Context::Publish(..) | Context::Canary => {}
             },
         }
         self.run_effects();
@@ -206,6 +214,7 @@ impl Worker {
 
     /// Queues an entry on a connection of either kind.
     pub(super) fn send_entry(&mut self, id: ConnId, shared: &Shared) {
+        self.status.own.messages_sent += 1;
         let Some(web_socket) = self.web_socket(id) else {
             return self.give_entry(id, shared);
         };
@@ -384,7 +393,7 @@ impl Worker {
     }
 
     pub(super) fn give_up(&mut self, id: ConnId, position: Option<Position>) {
-        self.status.own.slow += 1;
+        self.tell_slow(id);
         let reason = position.map_or_else(
             || "reads too slowly".to_owned(),
             |position| format!("reads too slowly: go on with since={position}"),

@@ -71,6 +71,7 @@ impl Worker {
             connection.enable_deflate(config, agreement);
         }
         conn.state = State::WebSocket(WebSocket::new(connection, app));
+        self.count_socket(id, &endpoint);
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
@@ -100,12 +101,16 @@ impl Worker {
                 }
                 // Messages are put together here, so that there are no pieces.
                 Some(Event::Ping(_) | Event::Piece(_)) => {}
-                Some(Event::Closed(_)) => self.handle_end(id),
+                Some(Event::Closed(closed)) => {
+                    self.count_closed(&closed);
+                    self.handle_end(id);
+                }
             }
         }
     }
 
     fn handle_message(&mut self, id: ConnId, message: &Message<'_>) {
+        self.status.own.messages_received += 1;
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
@@ -132,7 +137,8 @@ impl Worker {
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
-        if matches!(web_socket.connection.poll_event(), Some(Event::Closed(_))) {
+        if let Some(Event::Closed(closed)) = web_socket.connection.poll_event() {
+            self.count_closed(&closed);
             self.handle_end(id);
         }
     }
@@ -142,7 +148,9 @@ impl Worker {
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
-        match std::mem::replace(&mut web_socket.app, App::Gone) {
+        let app = std::mem::replace(&mut web_socket.app, App::Gone);
+        self.count_socket_gone(&app);
+        match app {
             App::Relay(place) => self.relay.leave(&place.room, id),
             App::Chat => self.end_chat(id),
             App::Echo | App::Gone => {}

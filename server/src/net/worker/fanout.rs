@@ -137,13 +137,14 @@ impl Worker {
         };
         let senders = together.senders();
         let count = together.entries.len();
-        let mut batch = None;
+        let (mut batch, mut sent) = (None, 0);
         for follower in self.feeds.live(log) {
             if senders.contains(&follower) {
                 self.deliver_each(follower, together);
                 continue;
             }
             let Some(conn) = self.table.get_mut(follower) else {
+                self.hear_canary(follower, together.entries.last());
                 continue;
             };
             if conn.unsent_bytes() + held_bytes(&self.readers, follower, conn) > OUTBOX_BYTES_HIGH {
@@ -152,6 +153,7 @@ impl Worker {
                 }
                 continue;
             }
+            sent += count;
             if let State::Http(_) = conn.state {
                 for said in &together.entries {
                     self.give_entry(follower, &said.shared);
@@ -167,6 +169,19 @@ impl Worker {
             if is_due {
                 self.ask_for_receipt(follower);
             }
+        }
+        if sent > 0 {
+            self.count_delivered(
+                sent,
+                together.entries.iter().map(|said| &*said.shared.entry),
+            );
+        }
+    }
+
+    /// A follower that has no connection is the worker itself, or has just gone.
+    fn hear_canary(&mut self, follower: ConnId, newest: Option<&Said>) {
+        if let Some(said) = newest {
+            self.canary_came(follower, &said.shared.entry);
         }
     }
 
@@ -275,6 +290,7 @@ impl Worker {
             let is_left = if senders.iter().any(is_left_out) {
                 self.relay_to_sender(follower, batch, senders)
             } else {
+                self.status.own.messages_sent += batch.messages().len() as u64;
                 let conn = self.table.get_mut(follower);
                 conn.is_some_and(|conn| conn.send_batch(batch))
             };
@@ -297,6 +313,7 @@ impl Worker {
         if others.is_empty() {
             return false;
         }
+        self.status.own.messages_sent += others.len() as u64;
         let conn = self.table.get_mut(follower);
         conn.is_some_and(|conn| conn.send_batch(&Batch::new(others)))
     }

@@ -58,12 +58,12 @@ impl Worker {
             };
             match listener.accept(now) {
                 Accepted::Nothing => return,
-                Accepted::Stream(stream, _)
+                Accepted::Stream(stream, peer)
                     if others + self.table.len()
                         >= self.status.connections_max + OVERLOADED_MAX =>
                 {
                     refuse(stream, self.credentials.as_ref(), &overloaded(), &self.date);
-                    self.status.own.refused += 1;
+                    self.tell_refused(Some(peer));
                 }
                 Accepted::Stream(stream, peer) => match self.status.pass_on(self.table.len()) {
                     Some(worker) => self.peers.post(worker, Mail::Accepted(stream, peer)),
@@ -72,7 +72,7 @@ impl Worker {
                 Accepted::OnReserve(stream) => {
                     refuse(stream, self.credentials.as_ref(), &overloaded(), &self.date);
                     listener.restore_reserve();
-                    self.status.own.refused += 1;
+                    self.tell_refused(None);
                 }
             }
             self.worked = true;
@@ -104,7 +104,10 @@ impl Worker {
             .table
             .insert(|generation| guest.into_conn(stream, peer, generation, http));
         self.status.own.accepted += 1;
-        self.status.own.refused += u64::from(overloaded);
+        if overloaded {
+            self.tell_refused(Some(peer));
+        }
+        tracing::debug!(event = "connection_opened", %peer, "a connection has come");
         let registry = self.poll.registry();
         let registered = self
             .table
@@ -249,7 +252,9 @@ impl Worker {
         conn.in_dirty = false;
         let before = conn.unsent_bytes();
         let flushed = conn.flush(self.poll.registry(), token_of(id), self.now.instant);
-        self.worked |= conn.unsent_bytes() < before;
+        let unsent = conn.unsent_bytes();
+        self.worked |= unsent < before;
+        self.observer.note_unsent(id, unsent);
         let transport = conn.state.transport();
         match flushed {
             Flushed::Failed => return self.lose(id),
@@ -305,7 +310,7 @@ impl Worker {
         if web_socket.connection.unsent_bytes() > unsent_bytes_max
             && web_socket.connection.is_open()
         {
-            self.status.own.slow += 1;
+            self.tell_slow(id);
             self.close_slow(id, "reads too slowly");
         }
     }

@@ -10,6 +10,7 @@ mod fanout;
 mod guests;
 mod io;
 mod mail;
+mod observe;
 mod rates;
 mod readers;
 mod reloading;
@@ -34,6 +35,7 @@ pub(super) use start::Parts;
 use self::calls::Transfer;
 use self::chat::Chat;
 use self::fanout::{Relayed, Together};
+use self::observe::Observer;
 use self::readers::Readers;
 use self::stopping::Stopping;
 use super::files::Files;
@@ -124,6 +126,7 @@ pub(super) struct Worker {
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
+    observer: Observer,
     date: Date,
     /// What a sender of the relay may send.
     relay_limit: Allowance,
@@ -156,6 +159,7 @@ impl Worker {
     /// before its time.
     pub(super) fn run(mut self) -> Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
+        self.follow_canary();
         while !self.is_done() {
             self.turn(&mut events)?;
         }
@@ -229,6 +233,7 @@ impl Worker {
             .into_iter()
             .chain(stop)
             .chain(chat)
+            .chain(self.canary_at())
             .map(|at| at.saturating_duration_since(now))
             .min();
         match (fixed, self.wheel.wait(now)) {
@@ -347,6 +352,7 @@ impl Worker {
         }
         self.due = due;
         self.expire_chat();
+        self.send_canary_if_due();
     }
 
     /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.
@@ -388,21 +394,15 @@ impl Worker {
     fn free_dead(&mut self) {
         let dead = self.dead.take();
         for &id in &dead {
-            self.table.remove(id);
+            if let Some(conn) = self.table.remove(id) {
+                tracing::debug!(event = "connection_closed", peer = %conn.peer, "a connection has ended");
+            }
+            self.observer.note_unsent(id, 0);
             self.forget_call(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();
             }
         }
         self.dead.give_back(dead);
-    }
-
-    fn count(&mut self) {
-        let own = &mut self.status.own;
-        own.turns += 1;
-        own.idle_turns += u64::from(!self.worked);
-        own.connections = self.table.len() as u64;
-        self.count_refusals();
-        self.status.publish();
     }
 }

@@ -129,6 +129,7 @@ impl Worker {
     fn subscribe(&mut self, id: ConnId, subscription: Subscription, poll: Option<Poll>) {
         let Subscription { logs, since } = subscription;
         let progress = Progress::new(logs.clone());
+        self.count_reader(poll.is_some());
         let reader = RoomReader { progress, poll };
         self.readers.insert(id, Reader::Rooms(reader));
         for log in logs {
@@ -242,12 +243,20 @@ impl Worker {
     pub(super) fn forget_reader(&mut self, id: ConnId) {
         match self.readers.remove(&id) {
             Some(Reader::Rooms(reader)) => {
+                self.count_reader_gone(reader.poll.is_some());
                 for log in reader.progress.logs() {
                     self.feeds.unfollow(id, log);
                 }
             }
-            Some(Reader::Chat(chat)) if chat.poll_until().is_some() => self.linger(id),
-            Some(Reader::Chat(_)) => self.end_chat(id),
+            Some(Reader::Chat(chat)) => {
+                let is_poll = chat.poll_until().is_some();
+                self.count_reader_gone(is_poll);
+                if is_poll {
+                    self.linger(id);
+                } else {
+                    self.end_chat(id);
+                }
+            }
             None => return,
         }
         self.note_behind(id);

@@ -10,6 +10,7 @@ use super::chat::Chat;
 use super::delivery::Asked;
 use super::fanout::Together;
 use super::mail::{HOME, Mail, Peers};
+use super::observe::Observer;
 use super::readers::Readers;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
@@ -84,6 +85,8 @@ impl Worker {
             Chat::There(HashMap::default())
         };
         let now = Now::read();
+        let follower = Table::own_place(lane);
+        let observer = Observer::new(peers.number(), follower, config.observe.canary, now);
         Ok(Self {
             poll,
             peers,
@@ -127,6 +130,7 @@ impl Worker {
             turned_away: 0,
             clock: LoopClock::new(now),
             status,
+            observer,
             date: Date::new(now.unix_ms),
             now,
             worked: false,

@@ -56,6 +56,8 @@ impl Worker {
     fn ask_to_stop(&mut self, stop: Stop) {
         if matches!(self.stopping, Stopping::No) {
             notify::tell("STOPPING=1");
+            let connections = self.table.len() + self.status.connections_of_others();
+            tracing::info!(event = "stop", signal = ?stop, connections, "the server was told to stop");
             self.peers.post_to_others(|| Mail::Stop(stop));
             self.answer_first(stop);
         } else {
@@ -118,6 +120,10 @@ impl Worker {
         self.peers.one_has_ended();
         if !matches!(self.stopping, Stopping::Closing(..)) {
             self.one_failed = true;
+            tracing::error!(
+                event = "worker_lost",
+                "a worker has ended by itself: the server stops"
+            );
             self.close_all(Stop::Terminate);
         }
     }
@@ -138,6 +144,12 @@ impl Worker {
         let deadline = self.now.instant + self.http.close_timeout + Duration::from_secs(1);
         self.stopping = Stopping::Closing(stop, deadline);
         self.status.status = "draining";
+        if self.peers.number() == HOME {
+            tracing::info!(
+                event = "drain",
+                "all that came is answered: connections are closed"
+            );
+        }
         self.listener = None;
         for id in self.table.ids() {
             self.close_for_stop(id, stop);

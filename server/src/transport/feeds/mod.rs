@@ -262,6 +262,17 @@ impl Feeds {
         cursor.after
     }
 
+    /// How many connections are behind somewhere.
+    pub fn behind(&self) -> usize {
+        self.cursors.len()
+    }
+
+    /// Since when the one that is behind for the longest time is.
+    pub fn behind_since(&self) -> Option<Instant> {
+        let cursors = self.cursors.values().flatten();
+        cursors.filter_map(|cursor| cursor.fell_behind).min()
+    }
+
     /// Whether the connection is behind somewhere.
     pub fn is_behind(&self, conn: ConnId) -> bool {
         self.cursors.contains_key(&conn)

@@ -1,0 +1,120 @@
+//! What the log's thread counts, for others to read: it is the only one that writes here, so that nobody waits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{StoreError, Usage};
+use crate::metrics::{Exposition, SharedBuckets, Type};
+
+/// Numbers of the thread that has the store.
+#[derive(Debug, Default)]
+pub struct Activity {
+    entries: AtomicU64,
+    duplicates: AtomicU64,
+    commits: AtomicU64,
+    full: AtomicU64,
+    failed: AtomicU64,
+    commit: SharedBuckets,
+    reads: AtomicU64,
+    logs: AtomicU64,
+    bytes: AtomicU64,
+    live_bytes: AtomicU64,
+}
+
+impl Activity {
+    /// So many entries were saved together, which took this long.
+    pub(super) fn committed(&self, entries: usize, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.entries.fetch_add(entries as u64, Ordering::Relaxed);
+        self.commit.add(took);
+    }
+
+    /// Some could not be saved.
+    pub(super) fn not_committed(&self, error: &StoreError) {
+        let counter = match error {
+            StoreError::Full => &self.full,
+            StoreError::Failed(_) => &self.failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A message was there already.
+    pub(super) fn duplicate(&self) {
+        self.duplicates.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A page was read.
+    pub(super) fn read(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the store takes now.
+    pub(super) fn uses(&self, usage: Usage) {
+        for (counter, number) in [
+            (&self.logs, usage.logs),
+            (&self.bytes, usage.bytes),
+            (&self.live_bytes, usage.live_bytes),
+        ] {
+            counter.store(number, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds the numbers to what is scraped.
+    pub(crate) fn describe(&self, text: &mut Exposition) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for (kind, name, counter, help) in [
+            (
+                Type::Counter,
+                "log_entries_total",
+                &self.entries,
+                "Entries saved, canaries with them: by the number of commits, how large a group is.",
+            ),
+            (
+                Type::Counter,
+                "log_duplicates_total",
+                &self.duplicates,
+                "Messages that were there already.",
+            ),
+            (
+                Type::Counter,
+                "log_commits_total",
+                &self.commits,
+                "Groups of entries that were saved, each with one fdatasync.",
+            ),
+            (
+                Type::Counter,
+                "log_reads_total",
+                &self.reads,
+                "Pages read for history and for those who are behind.",
+            ),
+            (
+                Type::Gauge,
+                "logs",
+                &self.logs,
+                "Logs that have entries: of rooms, of users, and the broadcast.",
+            ),
+            (
+                Type::Gauge,
+                "log_bytes",
+                &self.bytes,
+                "Bytes of all logs: of the segments' files, and in memory.",
+            ),
+            (
+                Type::Gauge,
+                "log_live_bytes",
+                &self.live_bytes,
+                "Bytes of them that are still kept; the rest is freed with its segment.",
+            ),
+        ] {
+            text.one(kind, name, help, load(counter));
+        }
+        let help = "Groups of entries that could not be saved.";
+        let failures = [
+            ("reason=\"full\"", load(&self.full)),
+            ("reason=\"failed\"", load(&self.failed)),
+        ];
+        text.many(Type::Counter, "log_commit_failures_total", help, failures);
+        let help = "Saving a group: writing and fdatasync, where logs are durable.";
+        text.histogram("log_commit_seconds", help, &self.commit.load());
+    }
+}

@@ -1,0 +1,202 @@
+//! Whether messages arrive: what is known of the canary, which the first worker sends through the log every few seconds and
+//! each worker has delivered to a follower of its own. Health says that the process runs, this that it is of use.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Canaries that may be missing before the server is not ready: one can be late without anything being wrong.
+const INTERVALS_MAX: u32 = 3;
+
+/// Why the log did not take the newest canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Failure {
+    /// It did.
+    None,
+    /// The disk is full.
+    StorageFull,
+    /// The disk failed.
+    StorageFailed,
+}
+
+/// What all workers know.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    interval: Duration,
+    workers: Box<[Heard]>,
+    failure: AtomicU8,
+}
+
+/// The newest canary that a worker heard.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Heard {
+    /// When, in nanoseconds since the start; 0 before the first.
+    at: AtomicU64,
+    /// How long it took, in nanoseconds.
+    latency: AtomicU64,
+}
+
+/// What `/ready` tells.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Answer {
+    status: &'static str,
+    /// A stable word, if it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// A sentence, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    canary: Canary,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Canary {
+    /// Since the newest was heard, by the worker for which that is longest ago.
+    age_ms: Option<u64>,
+    /// How long the newest took, where it took longest.
+    latency_ms: Option<f64>,
+    interval_ms: u64,
+}
+
+impl Answer {
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    /// Why not.
+    pub(crate) const fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+}
+
+impl Readiness {
+    /// Nothing was heard yet.
+    pub(crate) fn new(workers: usize, interval: Duration) -> Self {
+        Self {
+            interval,
+            workers: (0..workers).map(|_| Heard::default()).collect(),
+            failure: AtomicU8::new(Failure::None as u8),
+        }
+    }
+
+    /// A worker had a canary delivered at this time since the start.
+    pub(crate) fn heard(&self, worker: usize, at: Duration, latency: Duration) {
+        if let Some(heard) = self.workers.get(worker) {
+            heard
+                .latency
+                .store(latency.as_nanos() as u64, Ordering::Relaxed);
+            heard
+                .at
+                .store((at.as_nanos() as u64).max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// The log took the newest canary, or did not.
+    pub(crate) fn placed(&self, failure: Failure) {
+        self.failure.store(failure as u8, Ordering::Relaxed);
+    }
+
+    /// For each worker, the time since it heard one, or since the start.
+    pub(crate) fn ages(&self, uptime: Duration) -> impl Iterator<Item = Duration> {
+        let heard = self.workers.iter();
+        heard.map(move |heard| {
+            let at = Duration::from_nanos(heard.at.load(Ordering::Relaxed));
+            uptime.saturating_sub(at)
+        })
+    }
+
+    /// What is to be told at this time since the start.
+    pub(crate) fn answer(&self, is_draining: bool, uptime: Duration) -> Answer {
+        let all_heard = self
+            .workers
+            .iter()
+            .all(|heard| heard.at.load(Ordering::Relaxed) > 0);
+        let age = self.ages(uptime).max().unwrap_or_default();
+        let failure = self.failure.load(Ordering::Relaxed);
+        let is_late = age > INTERVALS_MAX * self.interval;
+        let reason = match () {
+            () if is_draining => Some(("draining", "The server is stopping.")),
+            () if failure == Failure::StorageFull as u8 => {
+                Some(("storage_full", "No space is left where the logs are kept."))
+            }
+            () if failure == Failure::StorageFailed as u8 => {
+                Some(("storage_failed", "The logs' storage fails."))
+            }
+            () if is_late => Some(("canary_lost", "Messages do not come back from the log.")),
+            () if !all_heard => Some(("starting", "No message has come back from the log yet.")),
+            () => None,
+        };
+        let latencies = self.workers.iter();
+        let latency = latencies
+            .map(|heard| heard.latency.load(Ordering::Relaxed))
+            .max();
+        Answer {
+            status: if reason.is_none() { "ready" } else { "unready" },
+            reason: reason.map(|(word, _)| word),
+            message: reason.map(|(_, sentence)| sentence),
+            canary: Canary {
+                age_ms: all_heard.then_some(age.as_millis() as u64),
+                latency_ms: latency
+                    .filter(|_| all_heard)
+                    .map(|latency| latency as f64 / 1e6),
+                interval_ms: self.interval.as_millis() as u64,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn reason(readiness: &Readiness, uptime: Duration) -> Option<&'static str> {
+        readiness.answer(false, uptime).reason()
+    }
+
+    #[test]
+    fn it_is_ready_while_every_worker_hears_canaries() {
+        let readiness = Readiness::new(2, 2 * SECOND);
+        assert_eq!(reason(&readiness, SECOND), Some("starting"));
+        readiness.heard(0, SECOND, Duration::from_micros(1500));
+        assert_eq!(reason(&readiness, SECOND), Some("starting"));
+        readiness.heard(1, SECOND, Duration::ZERO);
+        let expected = serde_json::json!({"status": "ready",
+            "canary": {"age_ms": 1000, "latency_ms": 1.5, "interval_ms": 2000}});
+        let answer = readiness.answer(false, 2 * SECOND);
+        assert_eq!(serde_json::to_value(answer).unwrap(), expected);
+        readiness.heard(1, 5 * SECOND, Duration::ZERO);
+        assert_eq!(reason(&readiness, 7 * SECOND), None);
+        assert_eq!(
+            reason(&readiness, 8 * SECOND),
+            Some("canary_lost"),
+            "the first heard none"
+        );
+        readiness.heard(0, 8 * SECOND, Duration::ZERO);
+        assert_eq!(reason(&readiness, 8 * SECOND), None);
+    }
+
+    #[test]
+    fn a_log_that_takes_none_and_a_drain_are_told_at_once() {
+        let readiness = Readiness::new(1, 2 * SECOND);
+        readiness.heard(0, SECOND, SECOND);
+        readiness.placed(Failure::StorageFull);
+        assert_eq!(reason(&readiness, SECOND), Some("storage_full"));
+        readiness.placed(Failure::StorageFailed);
+        assert_eq!(reason(&readiness, SECOND), Some("storage_failed"));
+        assert_eq!(readiness.answer(true, SECOND).reason(), Some("draining"));
+        readiness.placed(Failure::None);
+        assert_eq!(reason(&readiness, SECOND), None);
+    }
+
+    #[test]
+    fn a_server_that_never_heard_one_is_not_starting_for_ever() {
+        let readiness = Readiness::new(1, SECOND);
+        assert_eq!(reason(&readiness, 3 * SECOND), Some("starting"));
+        assert_eq!(reason(&readiness, 4 * SECOND), Some("canary_lost"));
+    }
+}

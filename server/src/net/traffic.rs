@@ -1,0 +1,24 @@
+//! Bytes that this thread's connections read and wrote: counted where that happens, which is below where counters are.
+
+use std::cell::Cell;
+
+thread_local! {
+    static READ: Cell<u64> = const { Cell::new(0) };
+    static WRITTEN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// So many bytes came.
+pub(super) fn read(bytes: usize) {
+    READ.set(READ.get() + bytes as u64);
+}
+
+/// Returns how many bytes the kernel took, which count as written.
+pub(super) fn count(bytes: usize) -> usize {
+    WRITTEN.set(WRITTEN.get() + bytes as u64);
+    bytes
+}
+
+/// Bytes read and written since the last call.
+pub(super) fn take() -> (u64, u64) {
+    (READ.take(), WRITTEN.take())
+}
