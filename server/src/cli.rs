@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
-use crate::config::{Compression, Config, ConfigFile, Origin};
+use crate::config::{AuthOptions, Compression, Config, ConfigFile, Origin};
 use crate::load;
 use crate::log::{Retention, Rule};
 use crate::tools::chat::Chat;
@@ -136,9 +136,10 @@ pub struct Serve {
         default_value_t = 1 << 30
     )]
     files_bytes_max: u64,
-    /// Let pages of this origin use the API: `https://chat.example`, or `*` for all; may be given several times
+    /// Let pages of this origin chat and use the API: `https://chat.example`, or `*` for all; may be given several times
     #[arg(
         long = "cors-origin",
+        visible_alias = "allowed-origin",
         env = "TIDEWIRE_CORS_ORIGIN",
         value_name = "ORIGIN",
         value_delimiter = ','
@@ -152,6 +153,8 @@ pub struct Serve {
         default_value = "on"
     )]
     compression: Compression,
+    #[command(flatten)]
+    auth: AuthOptions,
 }
 
 /// What to do.
@@ -200,8 +203,10 @@ impl Cli {
             None => cli.serve,
         };
         match serve.config.clone() {
-            None => Ok(Task::Serve(serve.into_config(&ConfigFile::default()))),
-            Some(path) => Self::config_with_file(words, &path).map(Task::Serve),
+            None => checked(serve.into_config(&ConfigFile::default())).map(Task::Serve),
+            Some(path) => Self::config_with_file(words, &path)
+                .and_then(checked)
+                .map(Task::Serve),
         }
     }
 
@@ -238,6 +243,18 @@ impl Cli {
     }
 }
 
+/// Settings that make sense together.
+fn checked(config: Config) -> Result<Config, clap::Error> {
+    let told = config
+        .auth
+        .check()
+        .and_then(|()| config.auth.check_listening(config.listen));
+    match told {
+        Ok(()) => Ok(config),
+        Err(why) => Err(Cli::command().error(ErrorKind::ValueValidation, why)),
+    }
+}
+
 impl Serve {
     fn into_config(self, file: &ConfigFile) -> Config {
         Config {
@@ -264,6 +281,7 @@ impl Serve {
             files_bytes_max: self.files_bytes_max,
             cors_origins: self.cors_origins,
             compression: self.compression,
+            auth: self.auth,
         }
     }
 }

@@ -37,6 +37,10 @@ counters! {
     refused,
     /// Connections closed because they did not read fast enough.
     slow,
+    /// Requests and handshakes refused for their token, or for want of one.
+    unauthorized,
+    /// Connections closed because their token had ended.
+    tokens_expired,
     /// Turns of the loop.
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.

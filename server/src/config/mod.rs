@@ -1,5 +1,6 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
+mod auth;
 mod file;
 pub(crate) mod values;
 
@@ -11,8 +12,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
+pub use auth::AuthOptions;
 pub(crate) use file::ConfigFile;
 
+use crate::auth::Keys;
 use crate::chat::HubConfig;
 use crate::limit::Rate;
 use crate::log::Rules;
@@ -59,6 +62,8 @@ pub struct Config {
     pub files_bytes_max: u64,
     /// The origins whose pages may use the API. Default none: only our own pages may.
     pub cors_origins: Vec<Origin>,
+    /// Which tokens are accepted. Default none: whoever reaches the server may do everything.
+    pub auth: AuthOptions,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
 }
@@ -103,6 +108,7 @@ impl Default for Config {
             file_bytes_max: 16 << 20,
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
+            auth: AuthOptions::default(),
             compression: Compression::On,
         }
     }
@@ -141,7 +147,7 @@ impl Config {
         }
     }
 
-    pub(crate) fn http(&self) -> HttpConfig {
+    pub(crate) fn http(&self, keys: Option<Arc<Keys>>) -> HttpConfig {
         HttpConfig {
             request_timeout: self.handshake_timeout,
             keep_alive: self.keep_alive,
@@ -150,10 +156,12 @@ impl Config {
             deflate: self.compression.deflate(),
             file_bytes_max: self.file_bytes_max,
             cors: Cors::new(&self.cors_origins),
+            keys,
+            is_tls: false,
         }
     }
 
-    pub(crate) fn hub(&self) -> HubConfig {
+    pub(crate) fn hub(&self, keys: Option<Arc<Keys>>) -> HubConfig {
         let per_second = self.messages_per_second as f32;
         HubConfig {
             heartbeat_seconds: self.heartbeat.as_secs().max(1),
@@ -161,6 +169,7 @@ impl Config {
                 per_second,
                 burst: 2.0 * per_second,
             },
+            keys,
             ..HubConfig::default()
         }
     }

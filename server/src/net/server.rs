@@ -15,6 +15,7 @@ use super::listener::Listener;
 use super::worker::{
     Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Recipient, Worker, hand_out,
 };
+use crate::auth::{self, AuthError};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::files::FileStore;
@@ -46,6 +47,8 @@ pub enum StartError {
         /// How many are not for connections.
         reserved: u64,
     },
+    /// The keys for tokens cannot be used.
+    Auth(AuthError),
     /// The kernel refused something that a loop needs.
     Loop(Error),
 }
@@ -61,6 +64,7 @@ impl fmt::Display for StartError {
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Log(error) => error.fmt(f),
+            Self::Auth(error) => error.fmt(f),
             Self::Files(directory, error) => {
                 write!(f, "cannot keep files in {}: {error}", directory.display())
             }
@@ -90,6 +94,7 @@ impl Server {
     /// # Errors
     /// The address is taken, or the system has too little of something.
     pub fn start(config: &Config) -> Result<Self, StartError> {
+        let keys = auth::load(&config.auth).map_err(StartError::Auth)?;
         let connections_max = connections_max(config.connections_max, config.workers)?;
         let listen = |error| StartError::Listen(config.listen, error);
         let listeners = Listener::bind_all(config.listen, config.workers).map_err(listen)?;
@@ -120,6 +125,7 @@ impl Server {
                 files: Arc::clone(&files),
                 status: Status::up(connections_max, number, Arc::clone(&board)),
                 interest: interest.map(Arc::clone),
+                keys: keys.clone(),
             };
             workers.push(Worker::new(parts, config).map_err(StartError::Loop)?);
         }

@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod auth;
 mod cors;
 mod date;
 pub mod feeds;

@@ -111,6 +111,11 @@ impl Response {
         Self::new(200, content_type, Content::Endless(first)).closing()
     }
 
+    /// Whether it asks for a token, or for a better one.
+    pub(super) const fn is_unauthorized(&self) -> bool {
+        self.status == 401
+    }
+
     /// Whether more comes as long as the connection is there.
     pub(super) const fn is_endless(&self) -> bool {
         matches!(self.content, Content::Endless(_))
@@ -257,6 +262,7 @@ const fn reason(status: u16) -> &'static str {
         206 => "Partial Content",
         304 => "Not Modified",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

@@ -48,11 +48,13 @@ impl Worker {
                 Event::BodyEnd => self.files.ask(id, Job::Finish),
             }
         }
+        let refused = self.with_http(id, |http, _| http.take_unauthorized());
+        self.status.own.unauthorized += u64::from(refused.unwrap_or_default());
     }
 
     fn call(&mut self, id: ConnId, call: Call) {
         match call {
-            Call::Rooms => self.list_rooms(id),
+            Call::Rooms(access) => self.list_rooms(id, access),
             Call::Presence(room) => self.list_members(id, room),
             Call::Publish(publish) => {
                 self.publishing += 1;
@@ -94,6 +96,7 @@ impl Worker {
             status: &self.status,
             date: &self.date,
             now: self.now.instant,
+            unix_ms: self.now.unix_ms,
         };
         match &mut self.table.get_mut(id)?.state {
             State::Http(http) => Some(f(http, turn)),

@@ -41,7 +41,11 @@ impl Worker {
 
     /// The connection speaks WebSocket from now on; `input` holds the frames that came behind the handshake.
     pub(super) fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
-        let Accepted { endpoint, deflate } = accepted;
+        let Accepted {
+            endpoint,
+            access,
+            deflate,
+        } = accepted;
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -68,6 +72,7 @@ impl Worker {
             connection.enable_deflate(config, agreement);
         }
         conn.state = State::WebSocket(WebSocket::new(connection, app));
+        self.hold_token(id, &access);
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
@@ -198,6 +203,11 @@ impl Worker {
                     "a newer connection has this session",
                 );
             }
+            Effect::Authorized(conn, identity) => self.authorized(conn, &identity),
+            Effect::Close(conn, Parting::Unauthorized) => {
+                let reason = "the token is not accepted";
+                self.close(conn, CloseCode::POLICY_VIOLATION, reason);
+            }
             Effect::Close(conn, Parting::BadMessages) => {
                 self.close(
                     conn,
@@ -303,6 +313,6 @@ impl Worker {
 }
 
 /// A code of the range for applications.
-fn private_code(code: u16) -> CloseCode {
+pub(super) fn private_code(code: u16) -> CloseCode {
     CloseCode::new(code).unwrap_or(CloseCode::POLICY_VIOLATION)
 }

@@ -12,6 +12,7 @@ mod mail;
 mod readers;
 mod start;
 mod stopping;
+mod tokens;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind, Result};
@@ -38,6 +39,7 @@ use super::listener::Listener;
 use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use super::worklist::Worklist;
+use crate::auth::Expiries;
 use crate::chat::{Effect, Relay};
 use crate::clock::Now;
 use crate::config::WebSocketConfigs;
@@ -112,6 +114,8 @@ pub(super) struct Worker {
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
     /// Those who follow logs over HTTP.
     readers: Readers,
+    /// When the tokens of connections end.
+    expiries: Expiries,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
@@ -207,10 +211,12 @@ impl Worker {
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
         let stop = self.stop_waiting_at();
         let chat = self.chat.wait_until();
+        let tokens = self.expiries.next();
         let fixed = retry
             .into_iter()
             .chain(stop)
             .chain(chat)
+            .chain(tokens)
             .map(|at| at.saturating_duration_since(now))
             .min();
         match (fixed, self.wheel.wait(now)) {
@@ -315,6 +321,7 @@ impl Worker {
                     status: &self.status,
                     date: &self.date,
                     now,
+                    unix_ms: self.now.unix_ms,
                 });
                 self.after_silent_change(id);
                 self.answer_poll(id);
@@ -324,6 +331,7 @@ impl Worker {
         }
         self.due = due;
         self.expire_chat();
+        self.expire_tokens();
     }
 
     /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.
@@ -366,6 +374,7 @@ impl Worker {
         for &id in &dead {
             self.table.remove(id);
             self.forget_call(id);
+            self.expiries.forget(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();
             }

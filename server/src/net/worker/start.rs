@@ -13,6 +13,7 @@ use super::mail::{HOME, Mail, Peers};
 use super::readers::Readers;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
+use crate::auth::{Expiries, Keys};
 use crate::chat::{Hub, Relay};
 use crate::clock::Now;
 use crate::config::Config;
@@ -43,6 +44,8 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) status: Status,
     /// Where the others look for what its connections follow; nowhere if there are none.
     pub(in crate::net) interest: Option<Arc<Interest>>,
+    /// What tokens are checked with.
+    pub(in crate::net) keys: Option<Arc<Keys>>,
 }
 
 impl Worker {
@@ -60,6 +63,7 @@ impl Worker {
             files,
             status,
             interest,
+            keys,
         } = parts;
         let (is_home, lane) = (peers.number() == HOME, peers.lane());
         listener.register(poll.registry(), LISTENER)?;
@@ -69,7 +73,7 @@ impl Worker {
             feeds.count_in(interest);
         }
         let chat = if is_home {
-            Chat::Here(Box::new(Hub::new(config.hub(), rand::random())))
+            Chat::Here(Box::new(Hub::new(config.hub(keys.clone()), rand::random())))
         } else {
             feeds.let_joiners_wait();
             Chat::There(HashMap::default())
@@ -107,8 +111,9 @@ impl Worker {
             files,
             transfers: HashMap::default(),
             readers: Readers::default(),
+            expiries: Expiries::default(),
             web_sockets: config.web_sockets(),
-            http: config.http(),
+            http: config.http(keys),
             status,
             date: Date::new(now.unix_ms),
             now,

@@ -1,9 +1,11 @@
 //! Limits and times of HTTP connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire_protocol::DeflateConfig;
 
+use crate::auth::Keys;
 use crate::transport::cors::Cors;
 
 /// The slowest that a body may come or be taken, in bytes a second, over its whole length: what a telephone does on a bad
@@ -28,6 +30,10 @@ pub(crate) struct HttpConfig {
     pub(crate) file_bytes_max: u64,
     /// The pages that may use the API.
     pub(crate) cors: Cors,
+    /// What tokens are checked with; `None` asks for none.
+    pub(crate) keys: Option<Arc<Keys>>,
+    /// Connections are TLS all the way to here, so that browsers may be told never to come without.
+    pub(crate) is_tls: bool,
 }
 
 impl HttpConfig {

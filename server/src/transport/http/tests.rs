@@ -25,6 +25,8 @@ impl Peer {
             deflate: None,
             file_bytes_max: 1 << 20,
             cors: Cors::default(),
+            keys: None,
+            is_tls: false,
         };
         let status = Status::up(10, 0, Board::new(1));
         let now = Instant::now();
@@ -44,6 +46,7 @@ impl Peer {
             status: &self.status,
             date: &self.date,
             now: self.now,
+            unix_ms: 0,
         };
         f(&mut self.http, turn)
     }
@@ -57,7 +60,7 @@ impl Peer {
             events.push(match event {
                 Event::Upgrade(_) => "upgrade".to_owned(),
                 Event::Call(Call::Upload(upload)) => format!("upload {}", upload.0.size),
-                Event::Call(Call::Rooms) => "rooms".to_owned(),
+                Event::Call(Call::Rooms(_)) => "rooms".to_owned(),
                 Event::Call(Call::Publish(publish)) => format!("publish {}", publish.content),
                 Event::Call(call) => panic!("{call:?}"),
                 Event::Body(bytes) => format!("body {}", bytes.len()),
