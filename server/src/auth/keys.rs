@@ -114,11 +114,11 @@ impl BadToken {
 }
 
 impl Terms {
-    /// Times are judged by [`Claims`], on the clock of the turn and not one that the library reads.
+    /// What else has to be there, and times, [`Claims`] judges: on the clock of the turn, not on one that the library reads.
     fn validation(&self, algorithm: Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.validate_exp = false;
-        let mut required = vec!["exp", "sub"];
+        let mut required = Vec::new();
         if !self.issuers.is_empty() {
             validation.set_issuer(&self.issuers);
             required.push("iss");

@@ -62,6 +62,7 @@ struct Pair {
     algorithm: Algorithm,
     private: EncodingKey,
     public: String,
+    raw: Vec<u8>,
 }
 
 impl Pair {
@@ -82,6 +83,7 @@ impl Pair {
             algorithm,
             private: private.unwrap(),
             public: pair.public_key_pem(),
+            raw: pair.public_key_raw().to_vec(),
         }
     }
 
@@ -96,6 +98,9 @@ impl Pair {
     }
 
     fn jwk(&self, kid: &str) -> Value {
+        if self.algorithm == Algorithm::EdDSA {
+            return json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": base64url(&self.raw)});
+        }
         let key = jsonwebtoken::jwk::Jwk::from_encoding_key(&self.private, self.algorithm);
         let mut jwk = serde_json::to_value(key.unwrap()).unwrap();
         jwk["kid"] = json!(kid);
