@@ -11,8 +11,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    Compression, Config, ConfigFile, LimitOptions, Observe, Origin, Settings, TlsOptions, Unusable,
-    list, with_defaults,
+    AuthOptions, Compression, Config, ConfigFile, LimitOptions, Observe, Origin, Settings,
+    TlsOptions, Unusable, list, with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -156,10 +156,11 @@ pub struct Serve {
         default_value_t = 1 << 30
     )]
     files_bytes_max: u64,
-    /// Let pages of this origin use the API: `https://chat.example`, or `*` for all; may be given several times
+    /// Let pages of this origin chat and use the API: `https://chat.example`, or `*` for all; may be given several times
     #[arg(
         help_heading = "Web",
         long = "cors-origin",
+        visible_alias = "allowed-origin",
         env = "TIDEWIRE_CORS_ORIGIN",
         value_name = "ORIGIN",
         value_delimiter = ','
@@ -176,6 +177,8 @@ pub struct Serve {
     compression: Compression,
     #[command(flatten)]
     tls: TlsOptions,
+    #[command(flatten)]
+    auth: AuthOptions,
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
@@ -293,11 +296,23 @@ fn settings(
 ) -> Result<Settings, Unusable> {
     let matches = serve_matches(matches);
     Ok(Settings {
-        config: Serve::from_arg_matches(matches)?.into_config(&file),
+        config: checked(Serve::from_arg_matches(matches)?.into_config(&file))?,
         list: list(flags, matches, &file),
         rooms: file.rooms,
         file: path,
     })
+}
+
+/// Settings that make sense together.
+fn checked(config: Config) -> Result<Config, clap::Error> {
+    let told = config
+        .auth
+        .check()
+        .and_then(|()| config.auth.check_listening(config.listen));
+    match told {
+        Ok(()) => Ok(config),
+        Err(why) => Err(Cli::command().error(ErrorKind::ValueValidation, why)),
+    }
 }
 
 impl Serve {
@@ -327,6 +342,7 @@ impl Serve {
             cors_origins: self.cors_origins,
             compression: self.compression,
             tls: self.tls,
+            auth: self.auth,
             limits: self.limits,
             observe: self.observe,
         }

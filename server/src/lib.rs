@@ -1,6 +1,6 @@
 //! The Tidewire server: chat over WebSocket on a `mio` readiness loop, without an async runtime.
 //!
-//! Arrows mean "may use": `main → net → transport → {protocol, chat, log, files}`, `chat → {log's positions, ids, limit}`.
+//! Arrows mean "may use": `main → net → transport → {protocol, chat, log, files, auth}`, `chat → {auth, log's positions, ids, limit}`.
 
 #![cfg_attr(
     test,
@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod auth;
 pub mod chat;
 pub mod cli;
 pub mod client;

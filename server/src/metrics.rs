@@ -120,6 +120,10 @@ counters! {
     shed,
     /// Times that memory became short.
     memory_short,
+    /// Requests and handshakes refused for their token, or for want of one.
+    unauthorized,
+    /// Connections closed because their token had ended.
+    tokens_expired,
     /// Turns of the loop.
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tidewire::auth::Access;
 use tidewire::chat::{
     Append, Audience, Effect, Except, Hub, HubConfig, Joiner, Part, Parting, appended, entry_text,
     gap_text, history,
@@ -77,6 +78,7 @@ impl Chat {
                 .map(|room| RoomName::new(room).unwrap())
                 .collect(),
             since: None,
+            access: Access::Open,
         };
         self.hub.connect(id(conn), joiner, self.now);
         self.transcript()
@@ -119,6 +121,7 @@ impl Chat {
                         lines.extend(self.read_on(&read.expect("nothing is on its way")));
                     }
                     Effect::Unfollow(conn, log) => self.feeds.unfollow(conn, &log),
+                    Effect::Authorized(..) => panic!("nobody asks for tokens here"),
                     Effect::Read(reading) => {
                         let page = match reading.part {
                             Part::Since(since) => self.log.read(&reading.log, &since, PAGE_MAX),

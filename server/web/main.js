@@ -6,6 +6,7 @@ import { $ } from './dom.js';
 import { nameProblem, roomProblem } from './format.js';
 import { Session } from './session.js';
 import { toast } from './toast.js';
+import { setToken, userOfToken, whyRefused } from './token.js';
 
 const ROOM_DEFAULT = 'lobby';
 const NAME_KEY = 'tidewire.name';
@@ -40,7 +41,11 @@ function start() {
 }
 
 function enterFromForm() {
-  const name = $('name').value.trim();
+  // An empty field keeps the token that there is.
+  const typed = $('token').value.trim();
+  if (typed !== '') setToken(typed);
+  const name = userOfToken() ?? $('name').value.trim();
+  $('name').value = name;
   const wanted = $('room').value.trim();
   const problem = nameProblem(name) ?? roomProblem(wanted);
   if (problem !== null) {
@@ -61,6 +66,8 @@ function enter(name, wanted) {
   $('chat').hidden = false;
   session = new Session(name, rooms, {
     refused: (sentence) => leave(sentence),
+    unauthorized: (sentence) => askForToken(sentence),
+    failed: () => findOutWhy(),
     left: () => leave(),
     changed: (open) => follow(name, open),
     copyLink,
@@ -72,6 +79,20 @@ function leave(sentence = '') {
   showForm(sentence, sentence === '' ? 'name' : 'room');
 }
 
+/** Perhaps it is the token that keeps us out. */
+async function findOutWhy() {
+  const failed = session;
+  const sentence = await whyRefused();
+  if (sentence !== null && session === failed) askForToken(sentence);
+}
+
+function askForToken(sentence) {
+  $('token-field').hidden = false;
+  $('token').value = '';
+  remember(null);
+  showForm(sentence, 'token');
+}
+
 function showForm(problem, focus = $('name').value === '' ? 'name' : 'enter') {
   session?.close();
   session = null;
@@ -80,7 +101,7 @@ function showForm(problem, focus = $('name').value === '' ? 'name' : 'enter') {
   $('welcome').hidden = false;
   $('room').value = rooms[0] ?? ROOM_DEFAULT;
   $('join-error').textContent = problem;
-  for (const id of ['name', 'room']) $(id).setAttribute('aria-invalid', String(problem !== '' && id === focus));
+  for (const id of ['name', 'room', 'token']) $(id).setAttribute('aria-invalid', String(problem !== '' && id === focus));
   $(focus).focus();
 }
 

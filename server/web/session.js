@@ -12,16 +12,19 @@ import { Panes } from './panes.js';
 import { findPrivate, loadOlder } from './scrollback.js';
 import * as model from './state.js';
 import { toast } from './toast.js';
+import { currentToken } from './token.js';
 import { drawConnection, drawSidebar } from './view.js';
 
 /** Drawing waits this long, so that a burst of messages is drawn once. Not an animation frame: those stop in hidden tabs. */
 const DRAW_MS = 16;
 const TICK_MS = 1_000;
+const CODE_TOKEN_EXPIRED = 4001;
 
 /** Why a part of a log does not come, in the reader's words. */
 const GAPS = {
   expired: 'not kept any more',
   damaged: 'unreadable on the server',
+  forbidden: 'not for you to read',
   skipped: 'skipped, because they came faster than this page could read them',
 };
 
@@ -40,6 +43,7 @@ export class Session {
 
   /**
    * `page` is told what goes beyond the stay: `refused(sentence)` when the server does not let us into our only room,
+   * `unauthorized(sentence)` when it wants a token, `failed()` when it does not let us in without saying why,
    * `left()` when we leave it, `changed(rooms)` when other rooms are open, the one in front first, and `copyLink(room)`.
    */
   constructor(user, rooms, page) {
@@ -48,7 +52,7 @@ export class Session {
     this.#page = page;
     // A session of its own for every visit: tabs that shared one would replace each other.
     const unsent = outbox(`tidewire.${user}`);
-    this.#client = connect('/ws', { user, rooms, outbox: unsent });
+    this.#client = connect('/ws', { user, rooms, outbox: unsent, token: currentToken() });
     this.#delivery = new Delivery(this.#client, this.#state, unsent, () => this.#draw());
     this.#panes = new Panes(this.#paneActions());
     this.#drawer = new Drawer(signal);
@@ -79,7 +83,7 @@ export class Session {
       };
       this.#client.addEventListener(type, listener, { signal });
     };
-    on('state', ({ state }) => this.#onState(state));
+    on('state', ({ state, code }) => this.#onState(state, code));
     on('welcome', ({ user }) => (this.#state.user = user));
     on('joined', (joined) => this.#onJoined(joined));
     on('system', (system) => this.#onSystem(system));
@@ -93,7 +97,9 @@ export class Session {
     on('error', (error) => this.#onError(error));
   }
 
-  #onState(state) {
+  #onState(state, code) {
+    // Who was in and is cut off has a good token, unless it has just ended.
+    if (state === 'reconnecting' && (!this.#wasLive || code === CODE_TOKEN_EXPIRED)) this.#page.failed();
     if (state === 'live') this.#wasLive = true;
     else for (const room of model.roomsOf(this.#state)) room.typing.clear();
     this.#drawConnection();
@@ -147,6 +153,10 @@ export class Session {
 
   #onError(error) {
     const { code, message, roomId } = error;
+    if (code === 'unauthorized') {
+      this.#page.unauthorized(message);
+      return;
+    }
     // Without an outbox, messages live as long as the page, which is as good as it gets.
     if (code === 'outbox_failed' || this.#delivery.answered(error)) return;
     const room = model.roomNamed(this.#state, roomId);

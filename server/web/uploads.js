@@ -3,6 +3,7 @@
 
 import { isPicture } from './content.js';
 import { sizeOf } from './format.js';
+import { authorization } from './token.js';
 
 const NAME_BYTES_MAX = 255;
 /** The longer side of the small picture that is shown before sending. */
@@ -59,6 +60,7 @@ export class Upload {
     const request = new XMLHttpRequest();
     this.#request = request;
     request.open('POST', `/api/files?name=${encodeURIComponent(this.#name)}`);
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.responseType = 'text';
     request.upload.onprogress = ({ loaded }) => this.#become('running', { sent: loaded });
     request.onload = () => void this.#answered(request);

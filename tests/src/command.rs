@@ -47,7 +47,7 @@ impl Running {
     #[track_caller]
     fn spawn(command: &mut Command) -> Self {
         // The caller's settings are not the test's.
-        for name in ["TIDEWIRE_USER", "TIDEWIRE_TOKEN_SECRET"] {
+        for name in ["TIDEWIRE_USER", "TIDEWIRE_TOKEN", "TIDEWIRE_TOKEN_SECRET"] {
             command.env_remove(name);
         }
         command

@@ -511,7 +511,8 @@ test('a token that cannot be fetched is told, and tried again with the next atte
   works = true;
   mock.timers.tick(1_000);
   await settled();
-  assert.equal(newest().url.searchParams.get('token'), 'good');
+  assert.deepEqual(newest().protocols, ['tidewire.v1.json', 'tidewire.token.good']);
+  assert.equal(newest().url.searchParams.has('token'), false, 'addresses are logged');
 });
 
 test('what is no message is passed over', () => {

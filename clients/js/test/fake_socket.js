@@ -4,8 +4,9 @@
 export class FakeSocket {
   static opened = [];
 
-  constructor(url) {
+  constructor(url, protocols) {
     this.url = new URL(url);
+    this.protocols = protocols;
     this.sent = [];
     FakeSocket.opened.push(this);
   }

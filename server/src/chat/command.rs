@@ -25,6 +25,8 @@ pub enum Command<'a> {
         user: Option<Cow<'a, str>>,
         /// The session; unchanged if absent.
         session: Option<Cow<'a, str>>,
+        /// A token; the one that was shown before counts on if absent.
+        token: Option<Cow<'a, str>>,
     },
     /// Follow a room.
     JoinRoom {
@@ -140,6 +142,8 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     session: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    token: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     since: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     before: Option<Cow<'a, str>>,
@@ -247,6 +251,7 @@ impl<'a> Command<'a> {
             "hello" => Ok(Self::Hello {
                 user: fields.user,
                 session: fields.session,
+                token: fields.token,
             }),
             "join_room" => Ok(Self::JoinRoom {
                 room: room()?,

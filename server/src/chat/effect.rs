@@ -1,8 +1,11 @@
 //! What the chat wants done: values that the loop carries out, in order.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use crate::auth::{Access, Identity};
 use crate::ids::{ConnId, LogName, RoomName, Session, UserName};
 use crate::log::{BadPosition, Draft, Page, Position, Positions, ReadFrom, Since};
 
@@ -17,6 +20,8 @@ pub struct Joiner {
     pub rooms: Vec<RoomName>,
     /// The position behind which those rooms' messages are missing.
     pub since: Option<String>,
+    /// By what token it comes, if it has shown one.
+    pub access: Access,
 }
 
 impl Joiner {
@@ -81,6 +86,8 @@ pub enum Effect {
     Unfollow(ConnId, LogName),
     /// Read a page, and answer with what [`history`](super::history) makes of it.
     Read(Reading),
+    /// A connection has shown a token: see to when it ends.
+    Authorized(ConnId, Arc<Identity>),
     /// Close a connection.
     Close(ConnId, Parting),
 }
@@ -93,6 +100,7 @@ impl Effect {
             Self::Send(conn, _)
             | Self::Joined { conn, .. }
             | Self::Unfollow(conn, _)
+            | Self::Authorized(conn, _)
             | Self::Close(conn, _) => Some(*conn),
             Self::Append(append) => Some(append.conn),
             Self::Follow(follow) => Some(follow.conn),
@@ -159,6 +167,8 @@ pub struct Follow {
     pub conn: ConnId,
     /// From where on.
     pub from: ReadFrom,
+    /// From where on it wanted to, where its token lets it hear only what is said from now on: it is told of a gap from there.
+    pub(super) denied_since: Option<String>,
     /// What it said of that, where it is no position: it is told of a gap from there.
     pub bad_since: Option<String>,
     /// Tells its way to the head from others of the same connection; who carries it out sets it.
@@ -214,6 +224,7 @@ impl Follow {
             conn,
             from,
             bad_since,
+            denied_since: None,
             ticket: 0,
             room: None,
             with_since: since.is_some(),
@@ -251,4 +262,6 @@ pub enum Parting {
     BadMessages,
     /// Its user has too many others.
     TooMany,
+    /// The token that was to let it in is not accepted.
+    Unauthorized,
 }

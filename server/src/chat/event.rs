@@ -105,6 +105,9 @@ pub enum Event<'a> {
         room_id: &'a str,
         user: &'a str,
     },
+    TokenExpiring {
+        seconds: u64,
+    },
     Close {
         code: u16,
         reason: &'a str,
@@ -160,6 +163,12 @@ pub fn gap_text(log: &LogName, from: Option<&str>, gap: &Gap, id: Option<&RawVal
 #[must_use]
 pub fn close_text(code: u16, reason: &str) -> String {
     Event::Close { code, reason }.to_text()
+}
+
+/// What a client is told before its token ends.
+#[must_use]
+pub fn token_expiring_text(seconds: u64) -> String {
+    Event::TokenExpiring { seconds }.to_text()
 }
 
 impl<'a> Event<'a> {

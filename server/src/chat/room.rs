@@ -84,9 +84,18 @@ impl Rooms {
 
     /// Names and numbers of users of the `max` largest rooms, largest first, and by name where they are as large.
     pub(super) fn largest(&self, max: usize) -> Vec<(&str, usize)> {
+        self.largest_of(max, |_| true)
+    }
+
+    /// The same of those whose names are wanted.
+    pub(super) fn largest_of(
+        &self,
+        max: usize,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Vec<(&str, usize)> {
         // The smallest of those found so far is on top: however many rooms there are, only `max` are sorted.
         let mut found = BinaryHeap::with_capacity(max.min(self.0.len()) + 1);
-        for (name, room) in &self.0 {
+        for (name, room) in self.0.iter().filter(|(name, _)| is_wanted(name.as_str())) {
             found.push((Reverse(room.users.len()), name.as_str()));
             if found.len() > max {
                 found.pop();

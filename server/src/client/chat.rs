@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 use serde_json::json;
+use tidewire_protocol::handshake::client::Target;
 use tidewire_protocol::{CloseCode, Config};
 
 use super::address::Address;
@@ -40,6 +41,8 @@ pub struct Identity {
     pub user: Option<String>,
     /// The session: with the numbers of its messages, what makes sending twice harmless.
     pub session: String,
+    /// A token (JWT), where the server asks for one.
+    pub token: Option<String>,
     /// The server, as it is called.
     pub address: Address,
     /// The server, as it is found: tried in turn.
@@ -351,6 +354,7 @@ impl Chat {
         let Identity {
             user,
             session,
+            token,
             address,
             to,
         } = &self.identity;
@@ -371,7 +375,18 @@ impl Chat {
             (None, Broadcasts::Unminded | Broadcasts::Asking) => (Greeting::Messages, query),
         };
         let config = Arc::clone(&self.config);
-        Socket::connect(*to, address, &query, registry, self.token, config, now)
+        let path = format!("{}?{query}", address.path);
+        let bearer = token.as_ref().map(|token| format!("Bearer {token}"));
+        let headers = bearer
+            .as_ref()
+            .map(|bearer| ("Authorization", bearer.as_str()));
+        let target = Target {
+            host: &address.host,
+            path: &path,
+            headers: headers.as_slice(),
+            ..Target::default()
+        };
+        Socket::open(*to, &target, registry, self.token, config, now)
     }
 
     fn rooms_for_query(&self) -> Option<String> {
@@ -452,6 +467,7 @@ mod tests {
         let identity = Identity {
             user: Some("a".to_owned()),
             session: "s".to_owned(),
+            token: None,
             address: Address::parse("localhost").unwrap(),
             to: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
         };

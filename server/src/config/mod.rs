@@ -1,5 +1,6 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
+mod auth;
 mod file;
 pub mod limits;
 mod observe;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
+pub use auth::AuthOptions;
 pub(crate) use file::ConfigFile;
 pub use file::Problem;
 pub use limits::LimitOptions;
@@ -28,6 +30,7 @@ pub(crate) use settings::{list, with_defaults};
 pub use show::default_file;
 pub use tls::TlsOptions;
 
+use crate::auth::Keys;
 use crate::chat::HubConfig;
 use crate::log::Rules;
 pub use crate::transport::{BadOrigin, Origin};
@@ -73,6 +76,8 @@ pub struct Config {
     pub files_bytes_max: u64,
     /// The origins whose pages may use the API. Default none: only our own pages may.
     pub cors_origins: Vec<Origin>,
+    /// Which tokens are accepted. Default none: whoever reaches the server may do everything.
+    pub auth: AuthOptions,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
     /// Certificate and key, if TLS is spoken. Default none.
@@ -123,6 +128,7 @@ impl Default for Config {
             file_bytes_max: 16 << 20,
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
+            auth: AuthOptions::default(),
             compression: Compression::On,
             tls: TlsOptions::default(),
             limits: LimitOptions::default(),
@@ -164,7 +170,7 @@ impl Config {
         }
     }
 
-    pub(crate) fn http(&self) -> HttpConfig {
+    pub(crate) fn http(&self, keys: Option<Arc<Keys>>) -> HttpConfig {
         HttpConfig {
             request_timeout: self.handshake_timeout,
             keep_alive: self.keep_alive,
@@ -175,10 +181,12 @@ impl Config {
             cors: Cors::new(&self.cors_origins),
             proxies: Arc::new(self.limits.proxies()),
             addresses: None,
+            keys,
+            is_tls: self.tls.is_on(),
         }
     }
 
-    pub(crate) fn hub(&self) -> HubConfig {
+    pub(crate) fn hub(&self, keys: Option<Arc<Keys>>) -> HubConfig {
         let connection = self.limits.connection(self.messages_per_second);
         HubConfig {
             heartbeat_seconds: self.heartbeat.as_secs().max(1),
@@ -187,6 +195,7 @@ impl Config {
             user: self.limits.user(self.messages_per_second),
             connections_per_user_max: self.limits.user_connections as usize,
             rooms_per_user_max: self.limits.user_rooms as usize,
+            keys,
             ..HubConfig::default()
         }
     }

@@ -49,6 +49,21 @@ const LIVE: &[(&str, TakeOver)] = &[
     ("compression", |config, read| {
         config.compression = read.compression
     }),
+    ("auth-key", |config, read| {
+        config.auth.keys.clone_from(&read.auth.keys);
+    }),
+    ("auth-jwks", |config, read| {
+        config.auth.jwks.clone_from(&read.auth.jwks);
+    }),
+    ("auth-leeway", |config, read| {
+        config.auth.leeway = read.auth.leeway;
+    }),
+    ("auth-issuer", |config, read| {
+        config.auth.issuers.clone_from(&read.auth.issuers);
+    }),
+    ("auth-audience", |config, read| {
+        config.auth.audiences.clone_from(&read.auth.audiences);
+    }),
     ("bytes-per-second", |config, read| {
         config.limits.bytes_per_second = read.limits.bytes_per_second;
     }),
@@ -92,11 +107,14 @@ impl Settings {
     /// are found again the next time.
     pub fn take_over(&mut self, read: &Self) -> Vec<Change> {
         let mut changes = Vec::new();
+        let has_auth = self.config.auth.is_on() && read.config.auth.is_on();
         for (own, read_one) in self.list.iter_mut().zip(&read.list) {
             if own.words == read_one.words {
                 continue;
             }
             let take_over = LIVE.iter().find(|(key, _)| *key == own.key);
+            // Whoever is here has a token, or has none.
+            let take_over = take_over.filter(|_| !own.key.starts_with("auth-") || has_auth);
             changes.push(Change {
                 key: own.key.clone(),
                 was: shown(own),

@@ -26,3 +26,10 @@ pub struct TlsOptions {
           help_heading = "TLS")]
     pub keylog: Option<PathBuf>,
 }
+
+impl TlsOptions {
+    /// Whether TLS is spoken.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+}

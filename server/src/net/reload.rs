@@ -19,6 +19,7 @@ use super::inbox::Sender;
 use super::notify;
 use super::tls::{self, Credentials};
 use super::worker::Mail;
+use crate::auth::{self, Keys};
 use crate::config::{Change, Config, Settings};
 
 /// Reads the settings as they are now, or tells why they cannot be used.
@@ -30,16 +31,20 @@ pub(super) struct Reloaded {
     pub(super) config: Config,
     /// Who comes from now on is shown these, and who is here stays.
     pub(super) credentials: Option<Credentials>,
+    /// Tokens that come from now on are checked with these; connections keep what theirs granted until it ends.
+    pub(super) keys: Option<Arc<Keys>>,
 }
 
 impl Reloaded {
     /// What the settings say, with what is in the files that they name.
     fn load(config: &Config) -> Result<Self, String> {
         let credentials = tls::load(&config.tls).map_err(|error| error.to_string())?;
+        let keys = auth::load(&config.auth).map_err(|error| error.to_string())?;
         let config = config.clone();
         Ok(Self {
             config,
             credentials,
+            keys,
         })
     }
 }

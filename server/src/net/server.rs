@@ -19,6 +19,7 @@ use super::tls::{self, TlsError};
 use super::worker::{
     Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Recipient, Worker, hand_out,
 };
+use crate::auth::{self, AuthError};
 use crate::clock::Now;
 use crate::config::{Config, Settings};
 use crate::files::FileStore;
@@ -53,6 +54,8 @@ pub enum StartError {
     },
     /// TLS cannot be spoken as the settings say.
     Tls(TlsError),
+    /// The keys for tokens cannot be used.
+    Auth(AuthError),
     /// The kernel refused something that a loop needs.
     Loop(Error),
 }
@@ -69,6 +72,7 @@ impl fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Log(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Auth(error) => error.fmt(f),
             Self::Files(directory, error) => {
                 write!(f, "cannot keep files in {}: {error}", directory.display())
             }
@@ -100,6 +104,7 @@ impl Server {
     /// # Errors
     /// The address is taken, or the system has too little of something.
     pub fn start(config: &Config) -> Result<Self, StartError> {
+        let keys = auth::load(&config.auth).map_err(StartError::Auth)?;
         let connections_max = connections_max(config.connections_max, config.workers)?;
         let credentials = tls::load(&config.tls).map_err(StartError::Tls)?;
         let listen = |error| StartError::Listen(config.listen, error);
@@ -139,6 +144,7 @@ impl Server {
                 files: Arc::clone(&files),
                 status: Status::up(connections_max, number, Arc::clone(&board)),
                 interest: interest.map(Arc::clone),
+                keys: keys.clone(),
             };
             workers.push(Worker::new(parts, config).map_err(StartError::Loop)?);
         }

@@ -8,7 +8,11 @@ use crate::client::{Address, Driver, End, Identity};
 ///
 /// # Errors
 /// The address is none, or its name has no address.
-pub(super) fn driver(url: &str, user: Option<String>) -> Result<Server, Box<dyn Error>> {
+pub(super) fn driver(
+    url: &str,
+    user: Option<String>,
+    token: Option<String>,
+) -> Result<Server, Box<dyn Error>> {
     let address = Address::parse(url)?;
     let to = address
         .resolve_all()
@@ -16,6 +20,7 @@ pub(super) fn driver(url: &str, user: Option<String>) -> Result<Server, Box<dyn 
     let (host, addresses) = (address.host.clone(), to.len());
     let identity = Identity {
         user,
+        token,
         // With the numbers of its messages, what makes sending twice harmless: nobody else may have it.
         session: format!("{:016x}", rand::random::<u64>()),
         address,

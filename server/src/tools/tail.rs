@@ -39,6 +39,14 @@ pub struct Tail {
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "since",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
     newest: Option<u16>,
+    /// A token (JWT), where the server asks for one: others on this machine can see it here, but not in the environment
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TIDEWIRE_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
     /// One JSON object a line, as the server sends them; gaps, too
     #[arg(long)]
     json: bool,
@@ -67,7 +75,7 @@ impl Tail {
             .iter()
             .map(|room| self.begin(room))
             .collect::<Result<_, _>>()?;
-        let mut server = link::driver(&self.url, None)?;
+        let mut server = link::driver(&self.url, None, self.token.clone())?;
         server.driver.watch_stdout()?;
         for (room, begin) in rooms.iter().zip(begins) {
             server.driver.chat().follow(room, begin);

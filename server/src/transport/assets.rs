@@ -47,6 +47,7 @@ const ASSETS: &[Asset] = assets! {
     "/view.js", JS, "../../web/view.js";
     "/drawer.js", JS, "../../web/drawer.js";
     "/toast.js", JS, "../../web/toast.js";
+    "/token.js", JS, "../../web/token.js";
     "/dom.js", JS, "../../web/dom.js";
     "/format.js", JS, "../../web/format.js";
     "/icon.svg", SVG, "../../web/icon.svg";

@@ -16,6 +16,10 @@ const HEADERS_EXPOSED: &str =
 /// How long a browser may remember an answer, in seconds: Firefox keeps up to a day, Chromium two hours.
 const MAX_AGE: &str = "7200";
 
+/// What a page of another origin is told.
+pub(super) const REFUSED: &str =
+    "Pages of this origin may not do that: allow it with --cors-origin.";
+
 /// The origins that are allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cors {

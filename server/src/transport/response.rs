@@ -12,9 +12,16 @@ use super::date::Date;
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// What pages may load: our own files and our own WebSocket, nothing from elsewhere, no inline script.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; \
-     worker-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+/// What pages may load: our own files and our own WebSocket, nothing from elsewhere, no inline script; and nobody frames them.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data: blob:; media-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+
+/// What an answer that is no page may load if it is shown as one: nothing.
+const ANSWER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// What no page of ours needs; the clipboard it may write to.
+const PERMISSIONS_POLICY: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
 /// A header's name and value.
 pub(super) type Header = (&'static str, Cow<'static, str>);
@@ -117,6 +124,11 @@ impl Response {
         Self::new(200, content_type, Content::Endless(first)).closing()
     }
 
+    /// Whether it asks for a token, or for a better one.
+    pub(super) const fn is_unauthorized(&self) -> bool {
+        self.status == 401
+    }
+
     /// Whether more comes as long as the connection is there.
     pub(super) const fn is_endless(&self) -> bool {
         matches!(self.content, Content::Endless(_))
@@ -126,8 +138,10 @@ impl Response {
     pub(super) fn asset(asset: &Asset) -> Self {
         Self::new(200, asset.content_type, Content::Bytes(asset.body.into()))
             .with_header("Cache-Control", "no-cache")
-            .with_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-            .with_header("Referrer-Policy", "no-referrer")
+            .with_header("Content-Security-Policy", PAGE_POLICY)
+            .with_header("Permissions-Policy", PERMISSIONS_POLICY)
+            // No other window gets a handle to one in which somebody chats.
+            .with_header("Cross-Origin-Opener-Policy", "same-origin")
     }
 
     /// A handshake that does not become a WebSocket connection. A proxy may take it for one all the same and pass on
@@ -196,6 +210,11 @@ impl Response {
         if !matches!(self.content, Content::None) {
             line("Content-Type", self.content_type);
             line("X-Content-Type-Options", "nosniff");
+            // An address may have a token in it.
+            line("Referrer-Policy", "no-referrer");
+            if !self.has_header("Content-Security-Policy") {
+                line("Content-Security-Policy", ANSWER_POLICY);
+            }
         }
         if let Some(bytes) = self.content_length() {
             line("Content-Length", &bytes.to_string());
@@ -221,10 +240,13 @@ impl Response {
         }
     }
 
+    fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, _)| *known == name)
+    }
+
     /// "A sender that generates an Upgrade header field MUST also send an 'upgrade' connection option" (RFC 9110 §7.8).
     fn connection(&self, keep_alive: bool) -> &'static str {
-        let upgrade = self.headers.iter().any(|(name, _)| *name == "Upgrade");
-        match (upgrade, keep_alive) {
+        match (self.has_header("Upgrade"), keep_alive) {
             (false, true) => "keep-alive",
             (false, false) => "close",
             (true, true) => "Upgrade, keep-alive",
@@ -263,6 +285,7 @@ const fn reason(status: u16) -> &'static str {
         206 => "Partial Content",
         304 => "Not Modified",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

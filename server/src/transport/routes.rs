@@ -5,7 +5,8 @@ use tidewire_protocol::handshake::server::{Request, Upgrade};
 use super::api::{self, Call, JsonParser, Target};
 use super::http::Turn;
 use super::response::{Response, overloaded};
-use super::{assets, query};
+use super::{assets, auth, cors, query};
+use crate::auth::{Access, Forbidden, Right};
 use crate::chat::Joiner;
 use crate::ids::{NameError, RoomName, Session, UserName};
 use crate::metrics::CONTENT_TYPE;
@@ -39,6 +40,7 @@ pub(super) enum Route<'h> {
         upgrade: Upgrade<'h>,
         protocol: Option<&'static str>,
         endpoint: Endpoint,
+        access: Access,
     },
     /// To be carried out and then answered.
     Call(Call),
@@ -61,7 +63,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         return Route::Respond(Response::malformed());
     };
     if api::is_api(path) {
-        return api::route(request, path, query, turn.config, overloaded);
+        return api::route(request, path, query, turn, overloaded);
     }
     if let Some(response) = refuse(request, overloaded) {
         return Route::Respond(response.closing());
@@ -77,7 +79,18 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         Ok(upgrade) => upgrade,
         Err(refusal) => return Route::Respond(Response::refusal(refusal)),
     };
-    match endpoint {
+    if !turn.config.cors.may_change(request) {
+        return Route::Respond(Response::sentence(403, cors::REFUSED).closing());
+    }
+    let access = match auth::access(request, query, turn) {
+        // A `hello` may bring one.
+        Err(auth::Unauthorized::NoToken) if matches!(endpoint, Ok(Endpoint::Chat(_))) => {
+            Access::Awaited
+        }
+        Err(unauthorized) => return Route::Respond(unauthorized.response()),
+        Ok(access) => access,
+    };
+    match endpoint.and_then(|endpoint| endpoint.permitted(&access)) {
         Ok(endpoint) => {
             let supported: &[&str] = if matches!(endpoint, Endpoint::Chat(_)) {
                 &[CHAT_PROTOCOL]
@@ -88,9 +101,57 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
                 protocol: upgrade.choose_protocol(supported),
                 upgrade,
                 endpoint,
+                access,
             }
         }
-        Err(sentence) => Route::Respond(Response::sentence(400, sentence)),
+        Err(refused) => Route::Respond(refused.response()),
+    }
+}
+
+/// Why an address leads to no WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+enum Refused {
+    BadAddress(String),
+    Forbidden(String),
+}
+
+impl Refused {
+    fn not_utf8() -> Self {
+        Self::BadAddress("The query is not UTF-8.".to_owned())
+    }
+
+    fn response(self) -> Response {
+        match self {
+            Self::BadAddress(sentence) => Response::sentence(400, sentence),
+            Self::Forbidden(sentence) => Response::sentence(403, sentence).closing(),
+        }
+    }
+}
+
+impl From<Forbidden> for Refused {
+    fn from(forbidden: Forbidden) -> Self {
+        Self::Forbidden(forbidden.to_string())
+    }
+}
+
+impl Endpoint {
+    /// The endpoint as whoever has this access may have it.
+    fn permitted(self, access: &Access) -> Result<Self, Refused> {
+        match self {
+            Self::Echo => Ok(self),
+            // Nothing is kept there that could be read.
+            Self::Relay { ref room, .. } => {
+                access.allow(Right::Join, room.as_str())?;
+                access.allow(Right::Publish, room.as_str())?;
+                Ok(self)
+            }
+            // The hub looks at each room.
+            Self::Chat(mut joiner) => {
+                joiner.user = access.person(joiner.user)?;
+                joiner.access = access.clone();
+                Ok(Self::Chat(joiner))
+            }
+        }
     }
 }
 
@@ -139,11 +200,12 @@ const fn may_scrape(_request: &Request<'_>) -> bool {
 }
 
 /// `userId`, `session`, `room` (repeatable) and `since` of a chat address.
-fn chat(query: &str) -> Result<Endpoint, String> {
+fn chat(query: &str) -> Result<Endpoint, Refused> {
     let mut joiner = Joiner::default();
     for pair in query::pairs(query) {
-        let (name, value) = pair.map_err(|query::NotUtf8| "The query is not UTF-8.".to_owned())?;
-        let named = |error: NameError| format!("\"{name}\" in the address {error}.");
+        let (name, value) = pair.map_err(|query::NotUtf8| Refused::not_utf8())?;
+        let named =
+            |error: NameError| Refused::BadAddress(format!("\"{name}\" in the address {error}."));
         match name.as_ref() {
             // A form that was left empty says nothing; but an empty `since` means from the beginning.
             "userId" | "session" | "room" if value.is_empty() => {}
@@ -163,17 +225,18 @@ fn chat(query: &str) -> Result<Endpoint, String> {
 }
 
 /// `room` and `self` of a relay address.
-fn relay(query: &str) -> Result<Endpoint, String> {
+fn relay(query: &str) -> Result<Endpoint, Refused> {
     let (mut room, mut include_sender) = (DEFAULT_ROOM.to_owned(), false);
     for pair in query::pairs(query) {
-        let (name, value) = pair.map_err(|query::NotUtf8| "The query is not UTF-8.".to_owned())?;
+        let (name, value) = pair.map_err(|query::NotUtf8| Refused::not_utf8())?;
         match name.as_ref() {
             "room" => room = value.into_owned(),
             "self" => include_sender = value == "true",
             _ => {}
         }
     }
-    let room = RoomName::new(&room).map_err(|error| format!("\"room\" in the address {error}."))?;
+    let room = RoomName::new(&room)
+        .map_err(|error| Refused::BadAddress(format!("\"room\" in the address {error}.")))?;
     Ok(Endpoint::Relay {
         room,
         include_sender,
@@ -221,15 +284,12 @@ mod tests {
     fn a_bad_name_in_an_address_is_told() {
         let long = format!("userId={}", "x".repeat(129));
         let told = "\"userId\" in the address is longer than 128 bytes.";
-        assert_eq!(chat(&long), Err(told.to_owned()));
-        assert_eq!(
-            chat("room=%40bob").unwrap_err().split(' ').next(),
-            Some("\"room\"")
-        );
-        assert_eq!(
-            chat("userId=%ff"),
-            Err("The query is not UTF-8.".to_owned())
-        );
+        assert_eq!(chat(&long), Err(Refused::BadAddress(told.to_owned())));
+        let Err(Refused::BadAddress(told)) = chat("room=%40bob") else {
+            panic!()
+        };
+        assert!(told.starts_with("\"room\" "), "{told}");
+        assert_eq!(chat("userId=%ff"), Err(Refused::not_utf8()));
     }
 
     #[test]

@@ -163,6 +163,7 @@ impl<'a> Run<'a> {
         let identity = Identity {
             user: Some(user(index)),
             session: format!("verify-{}", self.id),
+            token: None,
             address,
             to,
         };

@@ -27,13 +27,24 @@ impl Hub {
     ) -> Result<(), Refused> {
         let id = request.id;
         match &request.command {
-            Command::Hello { user, session } => {
-                self.hello(conn, user.as_deref(), session.as_deref(), id, now)
+            Command::Hello {
+                user,
+                session,
+                token,
+            } => {
+                let fresh = self.fresh_token(conn, token.as_deref(), now)?;
+                let names = names(user.as_deref(), session.as_deref())?;
+                self.own_name(conn, names.0.clone())?;
+                if let Some(identity) = fresh {
+                    self.renew(conn, identity);
+                }
+                self.hello(conn, names, id, now)
             }
             Command::JoinRoom { room, since } => self.join(conn, room, since.as_deref(), id),
             Command::LeaveRoom { room } => self.leave(conn, room, id),
             Command::RoomMsg { room, content, seq } => {
                 let log = self.room_of(conn, room.as_deref())?.log();
+                self.tokens.access(conn).allow_writing(&log)?;
                 self.append(conn, log, content, *seq, id);
                 Ok(())
             }
@@ -47,7 +58,9 @@ impl Hub {
                 Ok(())
             }
             Command::Broadcast { content, seq } => {
-                self.append(conn, LogName::broadcast(), content, *seq, id);
+                let log = LogName::broadcast();
+                self.tokens.access(conn).allow_writing(&log)?;
+                self.append(conn, log, content, *seq, id);
                 Ok(())
             }
             Command::Typing { room } => self.typing(conn, room),
@@ -78,8 +91,7 @@ impl Hub {
     fn hello(
         &mut self,
         conn: ConnId,
-        user: Option<&str>,
-        session: Option<&str>,
+        (user, session): (Option<UserName>, Option<Session>),
         id: Option<&RawValue>,
         now: Now,
     ) -> Result<(), Refused> {
@@ -88,14 +100,8 @@ impl Hub {
         };
         let (old_user, old_session) = (member.user.clone(), member.session.get());
         let says_who = user.is_some() || session.is_some();
-        let user = match user {
-            Some(name) => UserName::new(name).map_err(|error| bad_name("user", error))?,
-            None => old_user.clone(),
-        };
-        let session = match session {
-            Some(name) => Session::new(name).map_err(|error| bad_name("session", error))?,
-            None => old_session.clone(),
-        };
+        let user = user.unwrap_or_else(|| old_user.clone());
+        let session = session.unwrap_or_else(|| old_session.clone());
         // Who only shows a fresh token stays where it is.
         if user != old_user {
             self.check_connections(&user, &session)?;
@@ -133,12 +139,15 @@ impl Hub {
     }
 
     /// Enters the rooms where the session was, apart from those where the connection is.
-    fn enter_again(&mut self, conn: ConnId, places: Vec<Place>) {
+    pub(super) fn enter_again(&mut self, conn: ConnId, places: Vec<Place>) {
         for (room, position) in places {
             let member = self.people.get(conn);
             let is_elsewhere = member.is_some_and(|member| !member.is_in(&room));
-            if is_elsewhere && self.rooms_left(conn) > 0 {
-                self.enter(conn, &room, Some(&position.to_string()), None);
+            if is_elsewhere
+                && self.rooms_left(conn) > 0
+                && let Err(refused) = self.enter(conn, &room, Some(&position.to_string()), None)
+            {
+                self.send_error(conn, &refused, None, None);
             }
         }
     }
@@ -158,19 +167,12 @@ impl Hub {
             self.tally.rooms_refused += 1;
             return Err(too_many_rooms(&self.config));
         }
-        self.enter(conn, &room, since, id.map(ToOwned::to_owned));
-        Ok(())
+        self.enter(conn, &room, since, id.map(ToOwned::to_owned))
     }
 
     fn leave(&mut self, conn: ConnId, room: &str, id: Option<&RawValue>) -> Result<(), Refused> {
         let room = self.room_of(conn, Some(room))?;
-        let Some(member) = self.people.get_mut(conn) else {
-            return Ok(());
-        };
-        member.rooms.retain(|joined| joined.room != room);
-        let user = member.user.clone();
-        self.effects.push(Effect::Unfollow(conn, room.log()));
-        self.leave_room_as(conn, &room, &user);
+        self.quit(conn, &room);
         self.send(
             conn,
             &Event::Left {
@@ -201,6 +203,7 @@ impl Hub {
                 message: "These are the private messages of somebody else.".to_owned(),
             });
         }
+        self.tokens.access(conn).allow_reading(&log)?;
         let limit = limit.unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MAX);
         self.effects.push(Effect::Read(Reading {
             log,
@@ -214,6 +217,8 @@ impl Hub {
 
     fn presence(&mut self, conn: ConnId, room: &str, id: Option<&RawValue>) -> Result<(), Refused> {
         let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
+        let access = self.tokens.access(conn);
+        access.allow_presence(room.as_str())?;
         let text = Event::Presence {
             room_id: room.as_str(),
             members: self.members_of(room.as_str()),
@@ -226,6 +231,8 @@ impl Hub {
 
     fn typing(&mut self, conn: ConnId, room: &str) -> Result<(), Refused> {
         let room = self.room_of(conn, Some(room))?;
+        let access = self.tokens.access(conn);
+        access.allow_writing(&room.log())?;
         let Some(member) = self.people.get(conn) else {
             return Ok(());
         };
@@ -291,6 +298,19 @@ pub fn part_of(since: Option<&str>, before: Option<&str>) -> Result<Part, Refuse
         }
         (None, None) => Ok(Part::Before(None)),
     }
+}
+
+/// The names that a `hello` says.
+pub(super) fn names(
+    user: Option<&str>,
+    session: Option<&str>,
+) -> Result<(Option<UserName>, Option<Session>), Refused> {
+    let user = user.map(UserName::new).transpose();
+    let session = session.map(Session::new).transpose();
+    Ok((
+        user.map_err(|error| bad_name("user", error))?,
+        session.map_err(|error| bad_name("session", error))?,
+    ))
 }
 
 /// A name in a field is none.

@@ -21,16 +21,34 @@ impl Hub {
         }
         self.confirmed(follow.conn, &follow.log, position);
         let room_id = room.as_str();
+        self.tell_what_was_denied(follow, position);
         let text = Event::Joined {
             room_id,
             position,
-            recovered: follow.with_since && whole,
+            recovered: follow.with_since && whole && follow.denied_since.is_none(),
             members: self.members_of(room_id),
             id: follow.id.as_deref(),
         }
         .to_text();
         let Follow { conn, ticket, .. } = *follow;
         self.effects.push(Effect::Joined { conn, ticket, text });
+    }
+
+    /// Who wanted to hear what was said before, and may not, is told what it missed, unless that is nothing.
+    fn tell_what_was_denied(&mut self, follow: &Follow, to: Position) {
+        let Some(from) = &follow.denied_since else {
+            return;
+        };
+        if *from != to.to_string() {
+            let gap = Event::Gap {
+                room_id: follow.log.as_str(),
+                from,
+                to,
+                reason: "forbidden",
+                id: None,
+            };
+            self.send(follow.conn, &gap);
+        }
     }
 
     /// What the connection was given of a log up to `position` has arrived, or it never asked for what was before that.

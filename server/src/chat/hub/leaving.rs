@@ -52,6 +52,8 @@ impl Hub {
         // Who was replaced is there with its newer connection.
         let has_session = self.people.has_session(conn);
         let is_expected = is_expected && has_session;
+        self.tokens.forget(conn);
+        self.bad_messages.remove(&conn);
         let Some(member) = self.people.get_mut(conn) else {
             return;
         };
@@ -59,7 +61,6 @@ impl Hub {
         let rooms = mem::take(&mut member.rooms);
         let (user, session) = (member.user.clone(), member.session.get());
         self.earlier.remove(&conn);
-        self.bad_messages.remove(&conn);
         for Joined { room, .. } in &rooms {
             self.effects.push(Effect::Unfollow(conn, room.log()));
             if is_expected {
@@ -82,6 +83,17 @@ impl Hub {
             let until = now.instant + self.config.linger;
             self.lingering.add(user, session, rooms, until);
         }
+    }
+
+    /// The connection is in a room no more.
+    pub(super) fn quit(&mut self, conn: ConnId, room: &RoomName) {
+        let Some(member) = self.people.get_mut(conn) else {
+            return;
+        };
+        member.rooms.retain(|joined| joined.room != *room);
+        let user = member.user.clone();
+        self.effects.push(Effect::Unfollow(conn, room.log()));
+        self.leave_room_as(conn, room, &user);
     }
 
     pub(super) fn leave_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {

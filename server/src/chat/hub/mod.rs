@@ -4,8 +4,10 @@ mod commands;
 mod following;
 mod leaving;
 mod rates;
+mod tokens;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use commands::{HISTORY_DEFAULT, HISTORY_MAX, part_of};
@@ -16,6 +18,7 @@ use smallvec::SmallVec;
 use self::rates::Spending;
 pub use self::rates::Tally;
 use super::answers::error_text;
+use super::auth::Tokens;
 use super::command::{BadCommand, Refused, Request};
 use super::conn_set::ConnSet;
 use super::effect::{Audience, Effect, Follow, Joiner, Parting, named};
@@ -25,6 +28,7 @@ use super::member::{Joined, KeptSession, Member};
 use super::parked::{Parked, Place};
 use super::people::People;
 use super::room::Rooms;
+use crate::auth::{Keys, Right};
 use crate::clock::Now;
 use crate::ids::{BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
 use crate::limit::{Allowance, Rate, Spent};
@@ -55,6 +59,8 @@ pub struct HubConfig {
     /// How long who polls is expected back before the others hear that it left. Default 10 s: several times what a telephone
     /// takes to ask again.
     pub linger: Duration,
+    /// What tokens are checked with; `None` lets everybody do everything.
+    pub keys: Option<Arc<Keys>>,
 }
 
 impl Default for HubConfig {
@@ -73,6 +79,7 @@ impl Default for HubConfig {
             bad_messages_max: 10,
             members_told_max: 1000,
             linger: Duration::from_secs(10),
+            keys: None,
         }
     }
 }
@@ -100,6 +107,7 @@ pub struct Hub {
     rooms: Rooms,
     parked: Parked,
     lingering: Lingering,
+    tokens: Tokens,
     /// Where the sessions of connections were before, until those say `hello`.
     earlier: HashMap<ConnId, Vec<Place>, foldhash::fast::RandomState>,
     /// Messages in a row that were no command, of those whose last was none.
@@ -117,6 +125,7 @@ impl Hub {
     #[must_use]
     pub fn new(config: HubConfig, seed: u64) -> Self {
         Self {
+            tokens: Tokens::new(config.keys.clone()),
             config,
             people: People::new(seed),
             rooms: Rooms::default(),
@@ -132,7 +141,8 @@ impl Hub {
     }
 
     /// Goes by another configuration from now on; what a client was told of the old one stays true until it connects again.
-    pub const fn reconfigure(&mut self, config: HubConfig) {
+    pub fn reconfigure(&mut self, config: HubConfig) {
+        self.tokens.change_keys(config.keys.clone());
         self.config = config;
     }
 
@@ -191,8 +201,11 @@ impl Hub {
         (user, session)
     }
 
-    /// A connection has come: it is welcomed and joins the rooms of its address.
+    /// A connection has come: it is welcomed and joins the rooms of its address, unless a token is to be shown first.
     pub fn connect(&mut self, conn: ConnId, joiner: Joiner, now: Now) {
+        let Some(joiner) = self.tokens.admit(conn, joiner) else {
+            return self.ask_for_token(conn);
+        };
         let session = joiner
             .session
             .unwrap_or_else(|| self.people.random_session());
@@ -217,17 +230,13 @@ impl Hub {
         self.welcome(conn, None, now);
         let since = joiner.since.as_deref();
         self.follow_personal(conn, &user, since);
-        self.follow_log(
-            conn,
-            LogName::broadcast(),
-            None,
-            named(since, BROADCAST_LOG),
-            None,
-        );
+        self.follow_log(conn, LogName::broadcast(), named(since, BROADCAST_LOG));
         let max = self.rooms_left(conn);
         for room in joiner.rooms.iter().take(max) {
             let since = since.and_then(|since| Positions::new(since).of(room.as_str()));
-            self.enter(conn, room, since, None);
+            if let Err(refused) = self.enter(conn, room, since, None) {
+                self.send_error(conn, &refused, None, None);
+            }
         }
         if joiner.rooms.len() > max {
             self.tally.rooms_refused += 1;
@@ -246,6 +255,9 @@ impl Hub {
     pub fn handle_text(&mut self, conn: ConnId, text: &str, now: Now) {
         let since_start = self.since_start(now);
         if self.people.get(conn).is_none() {
+            if self.tokens.is_awaited(conn) {
+                self.let_in(conn, text, now);
+            }
             return;
         }
         let request = match Request::parse(text) {
@@ -292,9 +304,12 @@ impl Hub {
         room: &RoomName,
         since: Option<&str>,
         id: Option<Box<RawValue>>,
-    ) {
+    ) -> Result<(), Refused> {
+        let access = self.tokens.access(conn);
+        access.allow(Right::Join, room.as_str())?;
+        let may_read = access.has(Right::Read, room.as_str());
         let Some(member) = self.people.get_mut(conn) else {
-            return;
+            return Ok(());
         };
         // Joining again only moves the cursor.
         if !member.is_in(room) {
@@ -302,29 +317,30 @@ impl Hub {
             let user = member.user.clone();
             self.enter_room_as(conn, room, &user);
         }
-        self.follow_log(conn, room.log(), Some(room.clone()), since, id);
+        let (since, denied_since) = if may_read {
+            (since, None)
+        } else {
+            (None, since)
+        };
+        self.effects.push(Effect::Follow(Box::new(Follow {
+            room: Some(room.clone()),
+            denied_since: denied_since.map(str::to_owned),
+            id,
+            ..Follow::new(conn, room.log(), since)
+        })));
+        Ok(())
     }
 
     /// Private messages go on behind what the user has seen, unless the client knows better.
     pub(super) fn follow_personal(&mut self, conn: ConnId, user: &UserName, since: Option<&str>) {
         let log = user.log();
         let since = named(since, log.as_str());
-        self.follow_log(conn, log, None, since, None);
+        self.follow_log(conn, log, since);
     }
 
-    fn follow_log(
-        &mut self,
-        conn: ConnId,
-        log: LogName,
-        room: Option<RoomName>,
-        since: Option<&str>,
-        id: Option<Box<RawValue>>,
-    ) {
-        self.effects.push(Effect::Follow(Box::new(Follow {
-            room,
-            id,
-            ..Follow::new(conn, log, since)
-        })));
+    fn follow_log(&mut self, conn: ConnId, log: LogName, since: Option<&str>) {
+        let follow = Follow::new(conn, log, since);
+        self.effects.push(Effect::Follow(Box::new(follow)));
     }
 
     fn enter_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
@@ -398,6 +414,10 @@ impl Hub {
 
     fn bad_message(&mut self, conn: ConnId, bad: &BadCommand<'_>) {
         self.send_error(conn, &bad.refused, bad.seq, bad.id);
+        self.count_bad_message(conn);
+    }
+
+    fn count_bad_message(&mut self, conn: ConnId) {
         let in_a_row = self.bad_messages.entry(conn).or_insert(0);
         *in_a_row = in_a_row.saturating_add(1);
         if *in_a_row >= self.config.bad_messages_max {

@@ -38,12 +38,7 @@ impl Worker {
 
     pub(super) fn handle_http(&mut self, id: ConnId, bytes: &mut [u8]) {
         let mut input = bytes;
-        loop {
-            let event = self.with_http(id, |http, turn| http.handle_input(&mut input, turn));
-            self.note_client(id);
-            let Some(event) = event.flatten() else {
-                return;
-            };
+        while let Some(event) = self.http_event(id, &mut input) {
             match event {
                 Event::Upgrade(accepted) => return self.upgrade(id, accepted, input),
                 Event::Call(call) => self.call(id, call),
@@ -51,11 +46,20 @@ impl Worker {
                 Event::BodyEnd => self.files.ask(id, Job::Finish),
             }
         }
+        let refused = self.with_http(id, |http, _| http.take_unauthorized());
+        self.status.own.unauthorized += u64::from(refused.unwrap_or_default());
+    }
+
+    /// What a connection's bytes come to, and whose they are.
+    fn http_event(&mut self, id: ConnId, input: &mut &mut [u8]) -> Option<Event> {
+        let event = self.with_http(id, |http, turn| http.handle_input(input, turn));
+        self.note_client(id);
+        event.flatten()
     }
 
     fn call(&mut self, id: ConnId, call: Call) {
         match call {
-            Call::Rooms => self.list_rooms(id),
+            Call::Rooms(access) => self.list_rooms(id, access),
             Call::Presence(room) => self.list_members(id, room),
             Call::Publish(publish) => {
                 match self.spend_of_address(id, publish.content.get().len()) {
@@ -103,6 +107,7 @@ impl Worker {
             status: &self.status,
             date: &self.date,
             now: self.now.instant,
+            unix_ms: self.now.unix_ms,
         };
         match &mut self.table.get_mut(id)?.state {
             State::Http(http) => Some(f(http, turn)),

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::Worker;
 use super::mail::{Mail, Said};
+use crate::auth::Access;
 use crate::chat::{Follow, Hub, Joiner, asks_for_much};
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, RoomName, UserName};
@@ -165,13 +166,13 @@ impl Worker {
     }
 
     /// Answers which rooms there are.
-    pub(super) fn list_rooms(&mut self, id: ConnId) {
+    pub(super) fn list_rooms(&mut self, id: ConnId, access: Access) {
         match &self.chat {
             Chat::Here(hub) => {
-                let response = rooms(hub.rooms(ROOMS_LISTED_MAX));
+                let response = rooms(hub.rooms_for(&access, ROOMS_LISTED_MAX));
                 self.answer(id, response);
             }
-            Chat::There(_) => self.peers.tell_home(Said::Rooms(id)),
+            Chat::There(_) => self.peers.tell_home(Said::Rooms(id, access)),
         }
     }
 
@@ -241,7 +242,7 @@ impl Worker {
             }
             Said::Arrived(conn, progress) => self.note_arrived(conn, progress),
             Said::Publish(conn, publish) => self.name_author(conn, publish),
-            Said::Rooms(conn) => self.list_rooms(conn),
+            Said::Rooms(conn, access) => self.list_rooms(conn, access),
             Said::Members(conn, room) => self.list_members(conn, room),
         }
     }

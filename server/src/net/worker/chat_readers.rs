@@ -156,6 +156,7 @@ impl Worker {
         };
         self.count_reader(reader.poll.is_some());
         self.readers.insert(id, Reader::Chat(reader));
+        self.hold_token(id, &joiner.access);
         self.begin_chat(id, joiner);
         if let Some(stop) = self.closing_for() {
             self.close_for_stop(id, stop);

@@ -42,7 +42,11 @@ impl Worker {
 
     /// The connection speaks WebSocket from now on; `input` holds the frames that came behind the handshake.
     pub(super) fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
-        let Accepted { endpoint, deflate } = accepted;
+        let Accepted {
+            endpoint,
+            access,
+            deflate,
+        } = accepted;
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -72,6 +76,7 @@ impl Worker {
         }
         conn.state = State::WebSocket(WebSocket::new(connection, app));
         self.count_socket(id, &endpoint);
+        self.hold_token(id, &access);
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
@@ -220,6 +225,11 @@ impl Worker {
                     "the user has too many connections",
                 );
             }
+            Effect::Authorized(conn, identity) => self.authorized(conn, &identity),
+            Effect::Close(conn, Parting::Unauthorized) => {
+                let reason = "the token is not accepted";
+                self.close(conn, CloseCode::POLICY_VIOLATION, reason);
+            }
             Effect::Close(conn, Parting::BadMessages) => {
                 self.close(
                     conn,
@@ -325,6 +335,6 @@ impl Worker {
 }
 
 /// A code of the range for applications.
-fn private_code(code: u16) -> CloseCode {
+pub(super) fn private_code(code: u16) -> CloseCode {
     CloseCode::new(code).unwrap_or(CloseCode::POLICY_VIOLATION)
 }

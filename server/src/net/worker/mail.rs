@@ -12,6 +12,7 @@ use mio::net::TcpStream;
 use tidewire_protocol::{Batch, Prepared};
 
 use super::delivery::Asked;
+use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};
 use crate::ids::{ConnId, Lane, RoomName, UserName};
 use crate::log::{Entry, Placed, Position, Reply};
@@ -94,7 +95,7 @@ pub(in crate::net) enum Said {
     /// Somebody publishes over HTTP and does not say who it is.
     Publish(ConnId, Publish),
     /// Somebody asks which rooms there are.
-    Rooms(ConnId),
+    Rooms(ConnId, Access),
     /// Somebody asks who is in a room.
     Members(ConnId, RoomName),
 }

@@ -17,6 +17,7 @@ mod reloading;
 mod shedding;
 mod start;
 mod stopping;
+mod tokens;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind, Result};
@@ -46,6 +47,7 @@ use super::shutdown::{Shutdown, Stop};
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use super::tls::Credentials;
 use super::worklist::Worklist;
+use crate::auth::Expiries;
 use crate::chat::{Effect, Relay};
 use crate::clock::{LoopClock, Now};
 use crate::config::WebSocketConfigs;
@@ -123,6 +125,8 @@ pub(super) struct Worker {
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
     /// Those who follow logs over HTTP.
     readers: Readers,
+    /// When the tokens of connections end.
+    expiries: Expiries,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
@@ -229,11 +233,13 @@ impl Worker {
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
         let stop = self.stop_waiting_at();
         let chat = self.chat.wait_until();
+        let tokens = self.expiries.next();
         let fixed = retry
             .into_iter()
             .chain(stop)
             .chain(chat)
             .chain(self.canary_at())
+            .chain(tokens)
             .map(|at| at.saturating_duration_since(now))
             .min();
         match (fixed, self.wheel.wait(now)) {
@@ -343,6 +349,7 @@ impl Worker {
                     status: &self.status,
                     date: &self.date,
                     now,
+                    unix_ms: self.now.unix_ms,
                 });
                 self.after_silent_change(id);
                 self.answer_poll(id);
@@ -353,6 +360,7 @@ impl Worker {
         self.due = due;
         self.expire_chat();
         self.send_canary_if_due();
+        self.expire_tokens();
     }
 
     /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.
@@ -399,6 +407,7 @@ impl Worker {
             }
             self.observer.note_unsent(id, 0);
             self.forget_call(id);
+            self.expiries.forget(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();
             }

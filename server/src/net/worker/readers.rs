@@ -127,7 +127,12 @@ impl Worker {
     }
 
     fn subscribe(&mut self, id: ConnId, subscription: Subscription, poll: Option<Poll>) {
-        let Subscription { logs, since } = subscription;
+        let Subscription {
+            logs,
+            since,
+            access,
+        } = subscription;
+        self.hold_token(id, &access);
         let progress = Progress::new(logs.clone());
         self.count_reader(poll.is_some());
         let reader = RoomReader { progress, poll };
@@ -241,6 +246,8 @@ impl Worker {
 
     /// It follows nothing any more.
     pub(super) fn forget_reader(&mut self, id: ConnId) {
+        // Whatever is asked for next shows a token again.
+        self.expiries.forget(id);
         match self.readers.remove(&id) {
             Some(Reader::Rooms(reader)) => {
                 self.count_reader_gone(reader.poll.is_some());

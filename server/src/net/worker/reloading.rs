@@ -19,13 +19,13 @@ impl Worker {
             .map(|addresses| addresses.under(config.limits.address(config.messages_per_second)));
         self.http = HttpConfig {
             addresses,
-            ..config.http()
+            ..config.http(reloaded.keys.clone())
         };
         self.relay_limit = config.limits.connection(config.messages_per_second);
         self.lag_max = config.lag_max;
         self.credentials.clone_from(&reloaded.credentials);
         if let Chat::Here(hub) = &mut self.chat {
-            hub.reconfigure(config.hub());
+            hub.reconfigure(config.hub(reloaded.keys.clone()));
         }
         for id in self.table.ids() {
             if let Some(conn) = self.table.get_mut(id)

@@ -14,6 +14,7 @@ use super::observe::Observer;
 use super::readers::Readers;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
+use crate::auth::{Expiries, Keys};
 use crate::chat::{Hub, Relay};
 use crate::clock::{LoopClock, Now};
 use crate::config::Config;
@@ -50,6 +51,8 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) memory: Arc<Memory>,
     /// Where the others look for what its connections follow; nowhere if there are none.
     pub(in crate::net) interest: Option<Arc<Interest>>,
+    /// What tokens are checked with.
+    pub(in crate::net) keys: Option<Arc<Keys>>,
 }
 
 impl Worker {
@@ -70,6 +73,7 @@ impl Worker {
             addresses,
             memory,
             interest,
+            keys,
         } = parts;
         let (is_home, lane) = (peers.number() == HOME, peers.lane());
         listener.register(poll.registry(), LISTENER)?;
@@ -79,7 +83,7 @@ impl Worker {
             feeds.count_in(interest);
         }
         let chat = if is_home {
-            Chat::Here(Box::new(Hub::new(config.hub(), rand::random())))
+            Chat::Here(Box::new(Hub::new(config.hub(keys.clone()), rand::random())))
         } else {
             feeds.let_joiners_wait();
             Chat::There(HashMap::default())
@@ -120,10 +124,11 @@ impl Worker {
             files,
             transfers: HashMap::default(),
             readers: Readers::default(),
+            expiries: Expiries::default(),
             web_sockets: config.web_sockets(),
             http: HttpConfig {
                 addresses: Some(addresses),
-                ..config.http()
+                ..config.http(keys)
             },
             relay_limit: config.limits.connection(config.messages_per_second),
             memory,

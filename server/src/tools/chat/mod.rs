@@ -59,6 +59,14 @@ pub struct Chat {
     /// Your name [default: that of a guest, which the server gives]
     #[arg(long, value_name = "USER", env = "TIDEWIRE_USER", value_parser = user_name)]
     user: Option<String>,
+    /// A token (JWT), where the server asks for one: others on this machine can see it here, but not in the environment
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TIDEWIRE_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
     /// Messages to show on entering, or as many as the server sends at once (256 KiB) [default: 20 on a terminal, else 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
     history: Option<u16>,
@@ -99,7 +107,7 @@ impl Chat {
         let history = self
             .history
             .unwrap_or(if is_terminal { HISTORY_DEFAULT } else { 0 });
-        let mut server = link::driver(&self.url, self.user.clone())?;
+        let mut server = link::driver(&self.url, self.user.clone(), self.token.clone())?;
         server.driver.chat().mind_broadcasts();
         let palette = if is_terminal {
             Palette::of_stdout()

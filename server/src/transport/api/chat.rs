@@ -22,6 +22,7 @@ pub(super) fn joiner(target: &Target) -> Result<Option<Joiner>, Problem> {
     let session = Session::new(session).map_err(|error| bad_name("\"session\"", error))?;
     let user = said("userId").map(UserName::new).transpose();
     let user = user.map_err(|error| bad_name("\"userId\"", error))?;
+    let user = target.access.person(user)?;
     check_count_of_rooms(target)?;
     let mut rooms = Vec::new();
     // Everybody in the chat hears the broadcasts.
@@ -36,6 +37,7 @@ pub(super) fn joiner(target: &Target) -> Result<Option<Joiner>, Problem> {
         session: Some(session),
         rooms,
         since: target.value("since").map(str::to_owned),
+        access: target.access.clone(),
     }))
 }
 
@@ -48,9 +50,10 @@ pub(super) fn typing(target: &Target, body: &[u8]) -> Result<Call, Problem> {
     }
     let room = room(target)?;
     let Fields { from } = fields(body)?;
-    let from =
-        from.ok_or_else(|| Problem::new(400, "missing_field", "Say who is typing, as \"from\"."))?;
-    let from = UserName::new(&from).map_err(|error| bad_name("\"from\"", error))?;
+    let from = from.as_deref().map(UserName::new).transpose();
+    let from = from.map_err(|error| bad_name("\"from\"", error))?;
+    let nobody = || Problem::new(400, "missing_field", "Say who is typing, as \"from\".");
+    let from = target.access.speaker(from)?.ok_or_else(nobody)?;
     Ok(Call::Typing(room, from))
 }
 
@@ -80,6 +83,7 @@ mod tests {
         let target = Target {
             name: String::new(),
             query: query.iter().map(pair).collect(),
+            ..Target::default()
         };
         joiner(&target).map_err(|problem| problem.code)
     }

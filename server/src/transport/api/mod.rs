@@ -7,9 +7,11 @@
 mod chat;
 mod files;
 mod openapi;
+mod permit;
 mod readers;
 mod rooms;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -23,11 +25,13 @@ pub(crate) use readers::{
 };
 pub(crate) use rooms::{Publish, members, published, rooms};
 
+use super::auth;
 use super::cors;
-use super::http::HttpConfig;
+use super::http::{HttpConfig, Turn};
 use super::query;
 use super::response::{OVERLOADED, Response};
 use super::routes::Route;
+use crate::auth::Access;
 use crate::chat::Joiner;
 use crate::ids::{RoomName, UserName};
 
@@ -37,8 +41,8 @@ const JSON_BYTES_MAX: u64 = (64 << 10) + (1 << 10);
 /// What a request asks for.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// The rooms that somebody is in.
-    Rooms,
+    /// The rooms that somebody is in, as far as who asks may know of them.
+    Rooms(Access),
     /// Who is in a room.
     Presence(RoomName),
     /// Append to a log.
@@ -95,8 +99,10 @@ impl Problem {
 pub(super) struct Target {
     /// What stands where the resource has `{}`.
     pub(super) name: String,
-    /// The pairs of the query.
+    /// The pairs of the query, without its token.
     pub(super) query: Vec<(String, String)>,
+    /// On what ground it is asked for.
+    pub(super) access: Access,
 }
 
 impl Target {
@@ -115,6 +121,15 @@ impl Target {
 
 /// Reads a call from an address and a JSON body.
 pub(super) type JsonParser = fn(&Target, &[u8]) -> Result<Call, Problem>;
+
+/// The call that an address and its body ask for, if who asks may make it.
+pub(super) fn call_from_body(
+    parse: JsonParser,
+    target: &Target,
+    body: &[u8],
+) -> Result<Call, Problem> {
+    permit::permit(parse(target, body)?, &target.access)
+}
 
 /// What a method of a resource takes.
 enum Take {
@@ -191,6 +206,12 @@ const RESOURCES: &[Resource] = &[
     },
 ];
 
+/// What is there for everybody: a file for who knows its address, which nobody guesses; and what the API is like.
+const OPEN: &[&str] = &["/files/{}", "/api/openapi.json"];
+
+/// What a page of another origin may not even ask for: it would be seen doing that.
+const FOLLOWING: &[&str] = &["/sse", "/poll"];
+
 /// Trees of addresses that answer in JSON, errors included, and that pages of other origins may be allowed to use.
 const TREES: &[&str] = &["/api", "/files", "/sse", "/poll"];
 
@@ -207,22 +228,23 @@ pub(super) fn route(
     request: &Request<'_>,
     path: &str,
     query: &str,
-    config: &HttpConfig,
+    turn: Turn<'_>,
     overloaded: bool,
 ) -> Route<'static> {
     if overloaded {
         let response = Response::problem(503, "overloaded", OVERLOADED);
         return Route::Respond(response.closing());
     }
-    find(request, path, query, config).unwrap_or_else(Route::Respond)
+    find(request, path, query, turn).unwrap_or_else(Route::Respond)
 }
 
 fn find(
     request: &Request<'_>,
     path: &str,
     query: &str,
-    config: &HttpConfig,
+    turn: Turn<'_>,
 ) -> Result<Route<'static>, Response> {
+    let config = turn.config;
     let found = RESOURCES
         .iter()
         .find_map(|resource| Some((resource, parameter(resource.path, path)?)));
@@ -242,11 +264,17 @@ fn find(
         return Err(Response::problem(405, "method_not_allowed", message)
             .with_header("Allow", resource.allow()));
     };
-    if method != "GET" && !config.cors.may_change(request) {
-        let message = "Pages of this origin may not do that: allow it with --cors-origin.";
-        return Err(Response::problem(403, "origin_not_allowed", message));
+    // Who follows rooms may be a member of them for others to see.
+    let changes = method != "GET" || FOLLOWING.contains(&resource.path);
+    if changes && !config.cors.may_change(request) {
+        return Err(Response::problem(403, "origin_not_allowed", cors::REFUSED));
     }
-    target(parameter, query)
+    let access = if OPEN.contains(&resource.path) {
+        Access::Open
+    } else {
+        auth::access(request, query, turn).map_err(auth::Unauthorized::problem)?
+    };
+    target(parameter, query, access)
         .and_then(|target| take.read(target, request, config))
         .map_err(Problem::into_response)
 }
@@ -280,7 +308,8 @@ impl Take {
             }
             Self::Nothing(read) => {
                 no_body(request)?;
-                read(&target, request).map(Route::Call)
+                let call = read(&target, request)?;
+                permit::permit(call, &target.access).map(Route::Call)
             }
             Self::Json(parse) => Ok(Route::Collect {
                 bytes: body_bytes(request, JSON_BYTES_MAX)?,
@@ -289,7 +318,7 @@ impl Take {
             }),
             Self::Stream(read) => {
                 let bytes = body_bytes(request, config.file_bytes_max)?;
-                let call = read(&target, request, bytes)?;
+                let call = permit::permit(read(&target, request, bytes)?, &target.access)?;
                 Ok(Route::Receive { bytes, call })
             }
         }
@@ -309,15 +338,20 @@ fn parameter<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
 }
 
 /// Decodes; in a path `+` is a plus sign.
-fn target(parameter: &str, query: &str) -> Result<Target, Problem> {
+fn target(parameter: &str, query: &str, access: Access) -> Result<Target, Problem> {
     let not_utf8 = || Problem::new(400, "bad_address", "The address is not UTF-8.");
     let name = percent_decode_str(parameter)
         .decode_utf8()
         .map_err(|_| not_utf8())?;
-    let pairs = query::pairs(query).map(|pair| pair.map(|(a, b)| (a.into_owned(), b.into_owned())));
+    let is_token =
+        |pair: &Result<(Cow<'_, str>, _), _>| matches!(pair, Ok((name, _)) if name == "token");
+    let pairs = query::pairs(query)
+        .filter(|pair| !is_token(pair))
+        .map(|pair| pair.map(|(a, b)| (a.into_owned(), b.into_owned())));
     Ok(Target {
         name: name.into_owned(),
         query: pairs.collect::<Result<_, _>>().map_err(|_| not_utf8())?,
+        access,
     })
 }
 
@@ -397,8 +431,10 @@ mod tests {
         let expected = Target {
             name: "a/b+ü".to_owned(),
             query: vec![("x".to_owned(), "1 2".to_owned())],
+            access: Access::Open,
         };
-        assert_eq!(target("a%2Fb+%C3%BC", "x=1+2"), Ok(expected));
+        let target = |parameter, query| target(parameter, query, Access::Open);
+        assert_eq!(target("a%2Fb+%C3%BC", "x=1+2&token=t"), Ok(expected));
         assert!(target("%ff", "").is_err());
         assert!(target("a", "x=%ff").is_err());
     }

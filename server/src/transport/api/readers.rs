@@ -8,6 +8,7 @@ use tidewire_protocol::handshake::server::Request;
 
 use super::rooms::{bad_name, room};
 use super::{Call, Problem, Response, Target, chat};
+use crate::auth::Access;
 use crate::chat::{Event, HISTORY_DEFAULT, HISTORY_MAX, Part, not_read, part_of};
 use crate::ids::{BROADCAST_LOG, LogName, RoomName, UserName};
 use crate::log::{Gap, Page, Position, Positions, StoreError};
@@ -31,6 +32,8 @@ pub(crate) struct Subscription {
     pub(crate) logs: Vec<LogName>,
     /// The client's position or positions.
     pub(crate) since: Option<String>,
+    /// By what token.
+    pub(crate) access: Access,
 }
 
 /// A part of a room's log.
@@ -87,6 +90,7 @@ pub(super) fn private_history(target: &Target, _: &Request<'_>) -> Result<Call, 
     let reader = target.value("userId").filter(|name| !name.is_empty());
     let reader = reader.map(UserName::new).transpose();
     let reader = reader.map_err(|error| bad_name("\"userId\"", error))?;
+    let reader = target.access.person(reader)?;
     let call = history_of(user.log(), target)?;
     if reader.as_ref() != Some(&user) {
         let message = "These are the private messages of somebody else.";
@@ -149,7 +153,12 @@ impl Subscription {
             return Err(Problem::new(400, "missing_field", message));
         }
         let since = target.value("since").map(str::to_owned);
-        Ok(Self { logs, since })
+        let access = target.access.clone();
+        Ok(Self {
+            logs,
+            since,
+            access,
+        })
     }
 }
 
@@ -312,6 +321,7 @@ mod tests {
         Target {
             name: "r".to_owned(),
             query: query.iter().map(pair).collect(),
+            ..Target::default()
         }
     }
 

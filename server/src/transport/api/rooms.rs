@@ -23,8 +23,8 @@ pub(crate) struct Publish {
     pub(crate) content: Box<RawValue>,
 }
 
-pub(super) fn list(_: &Target, _: &Request<'_>) -> Result<Call, Problem> {
-    Ok(Call::Rooms)
+pub(super) fn list(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
+    Ok(Call::Rooms(target.access.clone()))
 }
 
 pub(super) fn presence(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
@@ -52,19 +52,19 @@ fn even_null<'de, D: Deserializer<'de>>(
 }
 
 pub(super) fn publish(target: &Target, body: &[u8]) -> Result<Call, Problem> {
-    publish_into(room(target)?.log(), body)
+    publish_into(room(target)?.log(), target, body)
 }
 
 pub(super) fn publish_to_user(target: &Target, body: &[u8]) -> Result<Call, Problem> {
     let user = UserName::new(&target.name).map_err(|error| bad_name("The user", error))?;
-    publish_into(user.log(), body)
+    publish_into(user.log(), target, body)
 }
 
-pub(super) fn broadcast(_: &Target, body: &[u8]) -> Result<Call, Problem> {
-    publish_into(LogName::broadcast(), body)
+pub(super) fn broadcast(target: &Target, body: &[u8]) -> Result<Call, Problem> {
+    publish_into(LogName::broadcast(), target, body)
 }
 
-fn publish_into(log: LogName, body: &[u8]) -> Result<Call, Problem> {
+fn publish_into(log: LogName, target: &Target, body: &[u8]) -> Result<Call, Problem> {
     let fields: Fields<'_> = fields(body)?;
     let content = fields
         .content
@@ -73,9 +73,10 @@ fn publish_into(log: LogName, body: &[u8]) -> Result<Call, Problem> {
         .map_err(|refused| Problem::new(400, refused.code, refused.message))?;
     let from = fields.from.as_deref().map(UserName::new).transpose();
     let session = fields.session.as_deref().map(Session::new).transpose();
+    let from = from.map_err(|error| bad_name("\"from\"", error))?;
     Ok(Call::Publish(Publish {
         log,
-        from: from.map_err(|error| bad_name("\"from\"", error))?,
+        from: target.access.speaker(from)?,
         session: session.map_err(|error| bad_name("\"session\"", error))?,
         seq: fields.seq,
         content,

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::transport::api::{Call, JsonParser, Problem, Target};
+use crate::transport::api::{Call, JsonParser, Problem, Target, call_from_body};
 
 /// Bytes of a body that are passed on and not dealt with, above which the socket is not read.
 const IN_FLIGHT_BYTES_HIGH: usize = 128 << 10;
@@ -39,7 +39,7 @@ impl Collecting {
     }
 
     pub(super) fn parse(&self) -> Result<Call, Problem> {
-        (self.parse)(&self.target, &self.body)
+        call_from_body(self.parse, &self.target, &self.body)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A call on its way: its body, its answer, and what comes behind the answer's head.
 
+use std::mem;
 use std::time::Duration;
 
 use super::{Http, OUT_BYTES_HIGH, Phase, Turn};
@@ -12,6 +13,11 @@ impl Http {
             self.phase,
             Phase::Receiving(_) | Phase::Waiting | Phase::Sending { .. } | Phase::Streaming
         )
+    }
+
+    /// How many requests were refused for their token since the last call.
+    pub(crate) const fn take_unauthorized(&mut self) -> u32 {
+        mem::replace(&mut self.unauthorized, 0)
     }
 
     /// So many bytes of the body are dealt with, and as many more may come.

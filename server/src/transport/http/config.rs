@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidewire_protocol::DeflateConfig;
 
+use crate::auth::Keys;
 use crate::limit::Addresses;
 use crate::transport::client::Proxies;
 use crate::transport::cors::Cors;
@@ -35,6 +36,10 @@ pub(crate) struct HttpConfig {
     pub(crate) proxies: Arc<Proxies>,
     /// What the addresses have that requests come from; nobody counts without.
     pub(crate) addresses: Option<Addresses>,
+    /// What tokens are checked with; `None` asks for none.
+    pub(crate) keys: Option<Arc<Keys>>,
+    /// Connections are TLS all the way to here, so that browsers may be told never to come without.
+    pub(crate) is_tls: bool,
 }
 
 impl HttpConfig {

@@ -7,6 +7,9 @@ use crate::transport::api;
 use crate::transport::date::Date;
 use crate::transport::response::{Header, Manner};
 
+/// A browser that came once by TLS comes by nothing else for a year (RFC 6797 §6.1).
+const HSTS: &str = "max-age=31536000";
+
 /// One request and its response. By default the last of its connection, as after a head that nobody can read.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
@@ -27,6 +30,14 @@ impl Exchange {
         let is_api = request
             .path_and_query()
             .is_ok_and(|(path, _)| api::is_api(path));
+        let mut headers = if is_api {
+            config.cors.headers(request)
+        } else {
+            Vec::new()
+        };
+        if config.is_tls {
+            headers.push(("Strict-Transport-Security", HSTS.into()));
+        }
         Self {
             head_only: request.method == "HEAD",
             // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation" (RFC
@@ -34,11 +45,7 @@ impl Exchange {
             expects_continue: request.minor_version > 0 && request.lists("expect", "100-continue"),
             unread_bytes: request.body_bytes().ok(),
             keep_alive: request.wants_keep_alive() && !asked_to_upgrade,
-            headers: if is_api {
-                config.cors.headers(request)
-            } else {
-                Vec::new()
-            },
+            headers,
         }
     }
 

@@ -39,6 +39,7 @@ use super::client::Gate;
 use super::date::Date;
 use super::response::Response;
 use super::routes::{Endpoint, Route, route};
+use crate::auth::Access;
 use crate::metrics::Status;
 
 /// Unsent bytes above which no further request is answered: pipelined requests for pages must not fill the memory.
@@ -60,6 +61,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) status: &'a Status,
     pub(crate) date: &'a Date,
     pub(crate) now: Instant,
+    /// The same moment in milliseconds since 1970, which is what tokens are about.
+    pub(crate) unix_ms: u64,
 }
 
 /// What a connection leads to.
@@ -80,6 +83,8 @@ pub(crate) enum Event {
 pub(crate) struct Accepted {
     /// Where it leads.
     pub(crate) endpoint: Endpoint,
+    /// By what token.
+    pub(crate) access: Access,
     /// What was agreed on about permessage-deflate.
     pub(crate) deflate: Option<DeflateAgreement>,
 }
@@ -96,6 +101,8 @@ pub(crate) struct Http {
     /// What the request in hand wants of its response.
     exchange: Exchange,
     deadline: Instant,
+    /// Requests that were refused for their token and are not counted yet.
+    unauthorized: u32,
     /// The peer has ended its half.
     eof: bool,
     /// All connections are taken: this one hears so, and nothing else.
@@ -142,6 +149,7 @@ impl Http {
             phase: Phase::Reading,
             exchange: Exchange::default(),
             deadline: now + config.request_timeout,
+            unauthorized: 0,
             eof: false,
             overloaded,
             gate: Gate::default(),
@@ -223,6 +231,7 @@ impl Http {
                 upgrade,
                 protocol,
                 endpoint,
+                access,
             } => {
                 let offers = upgrade.extensions();
                 let config = turn.config.deflate.as_ref();
@@ -230,7 +239,11 @@ impl Http {
                 let answer = deflate.as_ref().map(|(_, answer)| answer.as_str());
                 upgrade.accept(protocol, answer, &mut self.out);
                 let deflate = deflate.map(|(agreement, _)| agreement);
-                ControlFlow::Break(Some(Event::Upgrade(Accepted { endpoint, deflate })))
+                ControlFlow::Break(Some(Event::Upgrade(Accepted {
+                    endpoint,
+                    access,
+                    deflate,
+                })))
             }
             Route::Respond(response) => self.deliver(&response, turn),
             Route::Call(call) => self.wait_for(call, turn),
@@ -314,6 +327,7 @@ impl Http {
     /// Encodes the response to the request in hand.
     fn deliver(&mut self, response: &Response, turn: Turn<'_>) -> Step {
         let exchange = mem::take(&mut self.exchange);
+        self.unauthorized += u32::from(response.is_unauthorized());
         let goes_on =
             exchange.goes_on() && !response.closes && !self.eof && turn.status.status == "up";
         response.encode(exchange.manner(goes_on, turn.date), &mut self.out);

@@ -27,6 +27,8 @@ impl Peer {
             proxies: std::sync::Arc::default(),
             addresses: None,
             cors: Cors::default(),
+            keys: None,
+            is_tls: false,
         };
         let status = Status::up(10, 0, Board::new(1));
         let now = Instant::now();
@@ -46,6 +48,7 @@ impl Peer {
             status: &self.status,
             date: &self.date,
             now: self.now,
+            unix_ms: 0,
         };
         f(&mut self.http, turn)
     }
@@ -59,7 +62,7 @@ impl Peer {
             events.push(match event {
                 Event::Upgrade(_) => "upgrade".to_owned(),
                 Event::Call(Call::Upload(upload)) => format!("upload {}", upload.0.size),
-                Event::Call(Call::Rooms) => "rooms".to_owned(),
+                Event::Call(Call::Rooms(_)) => "rooms".to_owned(),
                 Event::Call(Call::Publish(publish)) => format!("publish {}", publish.content),
                 Event::Call(call) => panic!("{call:?}"),
                 Event::Body(bytes) => format!("body {}", bytes.len()),
