@@ -41,6 +41,8 @@ counters! {
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.
     idle_turns,
+    /// Connections a second that could be taken when many came at once.
+    accepts_per_second,
 }
 
 /// A worker may have a part of so much more than the one with the fewest connections.
@@ -127,6 +129,15 @@ impl Status {
             // Until it publishes what it has itself.
             fewest.fetch_add(1, Ordering::Relaxed);
             worker
+        })
+    }
+
+    /// Open connections of all workers, and how many they can take a second.
+    pub(crate) fn connections_and_pace(&self) -> (usize, u64) {
+        let all = self.others().chain([self.own]);
+        all.fold((0, 0), |(connections, pace), counters| {
+            let connections = connections + counters.connections as usize;
+            (connections, pace + counters.accepts_per_second)
         })
     }
 

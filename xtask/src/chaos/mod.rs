@@ -1,7 +1,9 @@
 //! `cargo xtask chaos`: what goes wrong in the field and in a data center, on purpose and many times.
 
+mod drain;
 mod join;
 mod kill;
+mod victim;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -18,6 +20,8 @@ pub(crate) struct Args {
 enum What {
     /// Kill the server with SIGKILL under load, restart it, and check that nothing acknowledged is lost
     Kill(kill::Args),
+    /// Stop the server with SIGTERM under load, restart it, and check that nothing is lost or doubled
+    Drain(drain::Args),
     /// Join a room while others publish as fast as they can
     Join(join::Args),
     /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
@@ -35,6 +39,7 @@ enum What {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Kill(args) => kill::run(args),
+        What::Drain(args) => drain::run(args),
         What::Join(args) => join::run(args),
         What::Power { crashes, seed } => exec::run(
             exec::cargo("run --quiet --profile ci --package tidewire --features simulation")

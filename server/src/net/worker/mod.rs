@@ -33,10 +33,12 @@ use self::chat::Chat;
 use self::fanout::{Relayed, Together};
 use self::readers::Readers;
 use self::stopping::Stopping;
+use super::capacity::Capacity;
+use super::drain::Drain;
 use super::files::Files;
 use super::inbox::Inbox;
 use super::listener::Listener;
-use super::shutdown::{Shutdown, Stop};
+use super::shutdown::Shutdown;
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use super::worklist::Worklist;
 use crate::chat::{Effect, Relay};
@@ -75,8 +77,12 @@ pub(super) struct Worker {
     signalled: bool,
     /// A worker ended before the server was told to stop.
     one_failed: bool,
-    /// Home asked this worker to stop.
-    asked_to_stop: Option<Stop>,
+    /// Home asked this worker to stop, or to let its clients go first.
+    asked_to_stop: Option<Drain>,
+    /// How fast it can take connections.
+    capacity: Capacity,
+    /// How long the server may take to stop.
+    drain_time: Duration,
     stopping: Stopping,
     table: Table,
     wheel: Wheel,
@@ -144,6 +150,7 @@ impl Worker {
         while !self.is_done() {
             self.turn(&mut events)?;
         }
+        self.tell_who_is_left();
         if self.one_failed {
             return Err(Error::other("a worker has ended"));
         }
@@ -287,9 +294,10 @@ impl Worker {
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
-            Mail::Stop(stop) => self.asked_to_stop = Some(stop),
+            Mail::Drain(drain) => self.begin_to_pace(drain),
+            Mail::Stop(drain) => self.asked_to_stop = Some(drain),
             Mail::Answered => self.note_answered(),
-            Mail::Close(stop) => self.begin_to_close(stop),
+            Mail::Close(drain, how) => self.begin_to_close(drain, how),
             Mail::Ended => self.note_ended(),
             Mail::Reload(reloaded) => self.take_reloaded(&reloaded),
         }
@@ -380,6 +388,7 @@ impl Worker {
         own.turns += 1;
         own.idle_turns += u64::from(!self.worked);
         own.connections = self.table.len() as u64;
+        own.accepts_per_second = self.capacity.per_second();
         self.status.publish();
     }
 }

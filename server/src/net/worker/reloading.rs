@@ -15,6 +15,7 @@ impl Worker {
         self.web_sockets = config.web_sockets();
         self.http = config.http();
         self.lag_max = config.lag_max;
+        self.drain_time = config.drain.time;
         if let Chat::Here(hub) = &mut self.chat {
             hub.reconfigure(config.hub());
         }
