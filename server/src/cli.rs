@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    AuthOptions, Compression, Config, ConfigFile, LimitOptions, Observe, Origin, Settings,
+    AuthOptions, Compression, Config, ConfigFile, Drain, LimitOptions, Observe, Origin, Settings,
     TlsOptions, Unusable, list, with_defaults,
 };
 use crate::load;
@@ -115,6 +115,8 @@ pub struct Serve {
     /// Time for a client's part in closing
     #[arg(help_heading = "Times", long, env = "TIDEWIRE_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
     close_timeout: Duration,
+    #[command(flatten)]
+    drain: Drain,
     /// Messages a second that a chat client may send, twice as many at once; 0 means no limit
     #[arg(
         help_heading = "Limits",
@@ -326,6 +328,7 @@ impl Serve {
             handshake_timeout: self.handshake_timeout,
             keep_alive: self.keep_alive,
             close_timeout: self.close_timeout,
+            drain: self.drain,
             messages_per_second: self.messages_per_second,
             rules: Arc::new(file.rules(Rule {
                 retention: Retention {

@@ -128,6 +128,8 @@ counters! {
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.
     idle_turns,
+    /// Connections a second that could be taken when many came at once.
+    accepts_per_second: gauge,
     /// Time that was spent in turns, and not in waiting for events; a loop that is full takes a second of it a second.
     busy: time,
     /// Open connections by what they are used for.
@@ -441,6 +443,12 @@ impl Status {
             fewest.fetch_add(1, Ordering::Relaxed);
             worker
         })
+    }
+
+    /// Open connections of all workers, and how many they can take a second.
+    pub(crate) fn connections_and_pace(&self) -> (usize, u64) {
+        let sum = self.sum();
+        (sum.connections as usize, sum.accepts_per_second)
     }
 
     fn others(&self) -> impl Iterator<Item = (usize, &Published)> {

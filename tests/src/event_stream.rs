@@ -15,6 +15,8 @@ const COMMENTS_MAX: usize = 2;
 pub struct EventStream {
     /// The connection below.
     pub wire: Wire,
+    /// After how many milliseconds it is to come back, as the server said last.
+    pub retry: u64,
 }
 
 /// One event: its id, if it has one, and its data, if it has some.
@@ -38,7 +40,10 @@ impl EventStream {
     pub fn open_over(wire: Wire, target: &str, headers: &str) -> Self {
         let mut http = HttpConnection { wire };
         http.request("GET", target, headers);
-        let mut stream = Self { wire: http.wire };
+        let mut stream = Self {
+            wire: http.wire,
+            retry: 2000,
+        };
         let head = stream.expect_block("\r\n\r\n").to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 200 "), "{head}");
         assert!(head.contains("content-type: text/event-stream"), "{head}");
@@ -68,7 +73,9 @@ impl EventStream {
     pub fn event_if_any(&mut self) -> Result<Event, End> {
         for _ in 0..=COMMENTS_MAX {
             let block = self.block("\n\n")?;
-            if !block.starts_with(':') {
+            if let Some(retry) = block.strip_prefix("retry: ") {
+                self.retry = retry.parse().expect("a number of milliseconds");
+            } else if !block.starts_with(':') {
                 return Ok(event(&block));
             }
         }

@@ -112,6 +112,9 @@ pub enum Event<'a> {
         code: u16,
         reason: &'a str,
     },
+    Reconnect {
+        after: u64,
+    },
     Heartbeat {
         time: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +160,12 @@ pub fn gap_text(log: &LogName, from: Option<&str>, gap: &Gap, id: Option<&RawVal
         id,
     }
     .to_text()
+}
+
+/// When a client is to come back that is about to be closed, in milliseconds.
+#[must_use]
+pub fn reconnect_text(after: u64) -> String {
+    Event::Reconnect { after }.to_text()
 }
 
 /// What a client over HTTP is told where a WebSocket would get a Close frame.

@@ -74,6 +74,8 @@ pub struct Chat {
     /// When rooms are asked for again after that.
     greet_at: Option<Instant>,
     retry_at: Option<Instant>,
+    /// The server said when to come back, counted from when it ends the socket, which it does right after that.
+    away: Option<Duration>,
     backoff: Backoff,
     is_slow: bool,
     /// Counts the sockets.
@@ -132,6 +134,7 @@ impl Chat {
             is_denied: false,
             greet_at: None,
             retry_at: None,
+            away: None,
             backoff: Backoff::new(wait_max, seed),
             is_slow: false,
             life: 0,
@@ -434,7 +437,8 @@ impl Chat {
         (self.is_open, self.is_welcome) = (false, false);
         (self.is_denied, self.greet_at) = (false, None);
         self.rooms.lost();
-        self.retry_at = Some(now + self.backoff.next_wait());
+        let wait = self.away.take();
+        self.retry_at = Some(now + wait.unwrap_or_else(|| self.backoff.next_wait()));
         self.news.push_back(News::Lost(end));
     }
 
@@ -524,6 +528,27 @@ mod tests {
         );
         chat.hear(r#"{"type":"gap","roomId":"r","from":"x","to":"00000001-9","reason":"expired"}"#);
         assert_eq!(chat.position(0), Some(at(9)));
+    }
+
+    #[test]
+    fn it_comes_back_when_the_server_said() {
+        let mut chat = chat();
+        let now = crate::clock::Now::read().instant;
+        let end = || End {
+            code: 1012,
+            reason: String::new(),
+        };
+        for (millis, expected) in [(7_000, 7_000), (u64::MAX, 600_000)] {
+            chat.hear(r#"{"type":"welcome"}"#);
+            chat.hear(&format!(r#"{{"type":"reconnect","after":{millis}}}"#));
+            chat.lose(end(), now);
+            assert_eq!(chat.retry_at, Some(now + Duration::from_millis(expected)));
+        }
+        chat.lose(end(), now);
+        assert!(chat.retry_at < Some(now + Duration::from_secs(2)), "once");
+        let news = news(&mut chat);
+        let strange = |news: &News| matches!(news, News::Nonsense(_));
+        assert!(!news.iter().any(strange), "{news:?}");
     }
 
     #[test]

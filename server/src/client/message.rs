@@ -1,6 +1,7 @@
 //! The server's JSON messages as a client reads them: one struct with every field, then the one that was meant.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,6 +37,11 @@ pub enum Heard {
         position: Position,
         /// Who is there.
         members: Vec<String>,
+    },
+    /// The server ends the connection, and says when to come back.
+    Reconnect {
+        /// After how long.
+        after: Duration,
     },
     /// Somebody came to a room.
     Came {
@@ -172,6 +178,7 @@ struct Fields<'a> {
     code: Option<Cow<'a, str>>,
     #[serde(borrow)]
     message: Option<Cow<'a, str>>,
+    after: Option<u64>,
 }
 
 impl Heard {
@@ -234,7 +241,10 @@ impl Fields<'_> {
                 code: self.code?.into_owned(),
                 message: self.message?.into_owned(),
             },
-            "typing" | "heartbeat" | "left" | "reconnect" => Heard::Other,
+            "reconnect" => Heard::Reconnect {
+                after: Duration::from_millis(self.after?),
+            },
+            "typing" | "heartbeat" | "left" => Heard::Other,
             _ => return None,
         })
     }

@@ -1,6 +1,7 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
 mod auth;
+mod drain;
 mod file;
 pub mod limits;
 mod observe;
@@ -20,6 +21,7 @@ use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 pub use auth::AuthOptions;
+pub use drain::Drain;
 pub(crate) use file::ConfigFile;
 pub use file::Problem;
 pub use limits::LimitOptions;
@@ -62,6 +64,8 @@ pub struct Config {
     pub keep_alive: Duration,
     /// The time for the peer's part in closing. Default 5 s.
     pub close_timeout: Duration,
+    /// How the server leaves.
+    pub drain: Drain,
     /// Messages a second that a chat connection may send; twice as many at once; 0 means no limit. Default 100.
     pub messages_per_second: u32,
     /// What holds for which room: how long messages are kept, and what becomes of slow readers.
@@ -121,6 +125,7 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
+            drain: Drain::default(),
             messages_per_second: 100,
             rules: Arc::default(),
             lag_max: Duration::from_secs(30),

@@ -36,6 +36,7 @@ const LIVE: &[(&str, TakeOver)] = &[
     ("close-timeout", |config, read| {
         config.close_timeout = read.close_timeout;
     }),
+    ("drain", |config, read| config.drain = read.drain),
     ("messages-per-second", |config, read| {
         config.messages_per_second = read.messages_per_second;
     }),

@@ -1,6 +1,8 @@
 //! The only place with sockets, readiness and signals.
 
+mod capacity;
 mod conn;
+mod drain;
 mod echo;
 mod files;
 mod inbox;

@@ -17,7 +17,7 @@ mod routes;
 pub(crate) use api::{
     Call, Download, History, Progress, Publish, Subscription, Upload, chat_polled, done,
     event_stream, file_problem, history_page, members, polled, published, rooms, server_sent_event,
-    server_sent_position, uploaded,
+    server_sent_position, server_sent_retry, uploaded,
 };
 pub use client::ForwardedHeader;
 pub(crate) use client::{

@@ -1,15 +1,15 @@
 //! `cargo xtask chaos kill`: a server under the load of `tidewire verify`, killed at random moments and restarted on the same
 //! port and directory. What a seed does can be done again, as far as two processes can.
 
-use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{exec, paths, server};
+use super::victim::{Dice, Victim, ended_within, verify};
+use crate::{paths, server};
 
 /// How long a run may take in all.
 const RUN_MAX: Duration = Duration::from_secs(300);
@@ -95,12 +95,17 @@ fn one(binary: &Path, args: &Args, seed: u64) -> Result<Outcome> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut dice = Dice(seed);
     let mut victim = Victim::start(binary, &folder, "127.0.0.1:0")?;
-    let address = victim.address;
-    let mut verify = verify(binary, args, seed, address, &folder)?;
+    let address = victim.address();
+    let load = [
+        ("--messages", u64::from(args.messages)),
+        ("--rate", u64::from(args.rate)),
+        ("--seed", seed),
+    ];
+    let mut verify = verify(binary, &load, address, &folder)?;
     let mut kills = 0;
     let status = loop {
         let wait = Duration::from_millis(100 + dice.next_below(900));
-        if let Some(status) = ended_within(&mut verify.0, wait)? {
+        if let Some(status) = ended_within(&mut verify, wait)? {
             break status;
         }
         if started.elapsed() > RUN_MAX {
@@ -131,121 +136,4 @@ fn one(binary: &Path, args: &Args, seed: u64) -> Result<Outcome> {
 
 fn folder() -> PathBuf {
     paths::target().join("chaos-kill")
-}
-
-fn verify(
-    binary: &Path,
-    args: &Args,
-    seed: u64,
-    server: SocketAddr,
-    folder: &Path,
-) -> Result<Ended> {
-    let mut command = exec::command(binary);
-    command.args(["verify", &format!("ws://{server}")]);
-    for (flag, value) in [
-        ("--messages", u64::from(args.messages)),
-        ("--rate", u64::from(args.rate)),
-        ("--history-entries", 1_000_000),
-        ("--seed", seed),
-    ] {
-        command.args([flag, &value.to_string()]);
-    }
-    let output = File::create(folder.join("verify.txt"))?;
-    let errors = output.try_clone()?;
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .spawn()?;
-    Ok(Ended(child))
-}
-
-fn ended_within(child: &mut Child, time: Duration) -> Result<Option<ExitStatus>> {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(None)
-}
-
-/// A process that does not outlive this one's interest in it.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // Both fail where it has ended, which is as well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The server that is killed.
-struct Victim {
-    child: Ended,
-    address: SocketAddr,
-}
-
-impl Victim {
-    fn start(binary: &Path, folder: &Path, listen: &str) -> Result<Self> {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(folder.join("server.log"))?;
-        let mut command = exec::command(binary);
-        command.args(["serve", "--listen", listen, "--messages-per-second", "0"]);
-        command.args(["--history-entries", "1000000", "--data"]);
-        command.arg(folder.join("data"));
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
-        let stdout = child.stdout.take().expect("stdout was piped a line above");
-        let child = Ended(child);
-        let line = server::first_line(stdout).with_context(|| {
-            let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
-            let said = log.lines().last().unwrap_or("nothing");
-            format!("the server did not start; the last that it said: {said}")
-        })?;
-        let address = server::address(&line)?.parse()?;
-        Ok(Self { child, address })
-    }
-
-    /// SIGKILL: it gets no chance to say or save anything.
-    fn kill(mut self) -> Result<()> {
-        self.child.0.kill()?;
-        self.child.0.wait()?;
-        Ok(())
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed, in every version of this program.
-struct Dice(u64);
-
-impl Dice {
-    fn next_below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_seed_rolls_the_same_numbers() {
-        let rolls = |seed| {
-            let mut dice = Dice(seed);
-            [900, 200, 900].map(|end| dice.next_below(end))
-        };
-        assert_eq!(rolls(1), rolls(1));
-        assert_ne!(rolls(1), rolls(2));
-    }
 }

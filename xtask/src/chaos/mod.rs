@@ -1,9 +1,11 @@
 //! `cargo xtask chaos`: what goes wrong in the field and in a data center, on purpose and many times.
 
 mod bad_input;
+mod drain;
 mod join;
 mod kill;
 mod soak;
+mod victim;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -25,6 +27,8 @@ enum What {
     BadInput(bad_input::Args),
     /// Let clients come, talk and go for hours, and look at the slope of the server's memory
     Soak(soak::Args),
+    /// Stop the server with SIGTERM under load, restart it, and check that nothing is lost or doubled
+    Drain(drain::Args),
     /// Join a room while others publish as fast as they can
     Join(join::Args),
     /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
@@ -44,6 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Kill(args) => kill::run(args),
         What::BadInput(args) => bad_input::run(args),
         What::Soak(args) => soak::run(args),
+        What::Drain(args) => drain::run(args),
         What::Join(args) => join::run(args),
         What::Power { crashes, seed } => exec::run(
             exec::cargo("run --quiet --profile ci --package tidewire --features simulation")

@@ -1,9 +1,14 @@
 //! What the server says, and what a client makes of it: where it is in its rooms, and news for its owner.
 
+use std::time::Duration;
+
 use super::{BROADCASTS, Broadcasts, Chat};
 use crate::client::message::{Entry, Heard, Log};
 use crate::client::news::News;
 use crate::log::Position;
+
+/// The longest time that a server may send a client away for.
+const AWAY_MAX: Duration = Duration::from_secs(600);
 
 impl Chat {
     /// Takes what the server says; returns what to answer.
@@ -14,6 +19,10 @@ impl Chat {
                 return None;
             }
             Some(Heard::Other) => return None,
+            Some(Heard::Reconnect { after }) => {
+                self.away = Some(after.min(AWAY_MAX));
+                return None;
+            }
             Some(Heard::History { room, position, .. }) if room == BROADCASTS => {
                 self.saw_broadcast(position);
                 return None;
@@ -76,7 +85,7 @@ impl Chat {
             Heard::Left { room, user } => News::Left(room_of(&room)?, user),
             Heard::Presence { room, members } => News::Presence(room_of(&room)?, members),
             Heard::Error { code, message, seq } => self.refused(code, message, seq),
-            Heard::Welcome { .. } | Heard::Other => return None,
+            Heard::Welcome { .. } | Heard::Reconnect { .. } | Heard::Other => return None,
         })
     }
 

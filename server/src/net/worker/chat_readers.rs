@@ -158,8 +158,8 @@ impl Worker {
         self.readers.insert(id, Reader::Chat(reader));
         self.hold_token(id, &joiner.access);
         self.begin_chat(id, joiner);
-        if let Some(stop) = self.closing_for() {
-            self.close_for_stop(id, stop);
+        if let Some(drain) = self.closing_for() {
+            self.close_for_stop(id, drain);
         }
     }
 

@@ -82,8 +82,8 @@ impl Worker {
             Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
             Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
         }
-        if let Some(stop) = self.closing_for() {
-            self.close_for_stop(id, stop);
+        if let Some(drain) = self.closing_for() {
+            self.close_for_stop(id, drain);
         }
         self.handle_web_socket(id, input);
     }
@@ -257,6 +257,10 @@ impl Worker {
         let Chat::Here(hub) = &self.chat else {
             return;
         };
+        // While the server stops everybody leaves, which all would be told of all.
+        if self.is_stopping() {
+            return;
+        }
         let (prepared, Audience::Room(room)) = (Prepared::new(&Message::text(text)), to);
         // A list of its own, because queueing marks connections of this worker.
         let (mut ours, mut workers) = (Vec::new(), 0);

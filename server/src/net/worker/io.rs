@@ -44,20 +44,27 @@ impl Worker {
     pub(super) fn accept(&mut self) {
         let listener = self.listener.as_ref();
         if !listener.is_some_and(|listener| listener.is_ready(self.now.instant)) {
-            return;
+            return self.capacity.note_pause();
         }
+        let accepted = self.accept_some();
+        let is_full = accepted == ACCEPTS_PER_TURN_MAX;
+        self.capacity.note_turn(accepted, is_full, self.now.instant);
+    }
+
+    /// Takes connections from the queue until it is empty, or as many as a turn may; how many.
+    fn accept_some(&mut self) -> usize {
         let others = self.status.connections_of_others();
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
+        for accepted in 0..ACCEPTS_PER_TURN_MAX {
             let now = self.now.instant;
             let Some(listener) = self
                 .listener
                 .as_mut()
                 .filter(|listener| listener.is_ready(now))
             else {
-                return;
+                return accepted;
             };
             match listener.accept(now) {
-                Accepted::Nothing => return,
+                Accepted::Nothing => return accepted,
                 Accepted::Stream(stream, peer)
                     if others + self.table.len()
                         >= self.status.connections_max + OVERLOADED_MAX =>
@@ -77,6 +84,7 @@ impl Worker {
             }
             self.worked = true;
         }
+        ACCEPTS_PER_TURN_MAX
     }
 
     /// Takes a connection that another worker had no room for beside its own.

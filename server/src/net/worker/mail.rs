@@ -12,15 +12,16 @@ use mio::net::TcpStream;
 use tidewire_protocol::{Batch, Prepared};
 
 use super::delivery::Asked;
+use super::stopping::Pace;
 use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};
 use crate::ids::{ConnId, Lane, RoomName, UserName};
 use crate::log::{Entry, Placed, Position, Reply};
+use crate::net::drain::Drain;
 use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::reload::Reloaded;
-use crate::net::shutdown::Stop;
 use crate::transport::feeds::Interest;
 use crate::transport::{Publish, Response};
 
@@ -61,12 +62,14 @@ pub(in crate::net) enum Mail {
     Relayed(Vec<(ConnId, u32)>, RoomName, Batch),
     /// So many bytes of what a connection sent to other workers have been dealt with.
     Taken(ConnId, u32),
-    /// The server is to stop: the worker answers what came before that.
-    Stop(Stop),
+    /// The server is to stop: the worker lets its clients go in batches, and serves those that are there.
+    Drain(Drain),
+    /// The last are to go: the worker answers what came before that.
+    Stop(Drain),
     /// A worker has.
     Answered,
     /// All have: the worker closes its connections.
-    Close(Stop),
+    Close(Drain, Pace),
     /// A worker has ended.
     Ended,
     /// The settings were read again.

@@ -39,11 +39,13 @@ use self::fanout::{Relayed, Together};
 use self::observe::Observer;
 use self::readers::Readers;
 use self::stopping::Stopping;
+use super::capacity::Capacity;
+use super::drain::Drain;
 use super::files::Files;
 use super::inbox::Inbox;
 use super::listener::Listener;
 use super::memory::Memory;
-use super::shutdown::{Shutdown, Stop};
+use super::shutdown::Shutdown;
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
 use super::tls::Credentials;
 use super::worklist::Worklist;
@@ -87,8 +89,12 @@ pub(super) struct Worker {
     signalled: bool,
     /// A worker ended before the server was told to stop.
     one_failed: bool,
-    /// Home asked this worker to stop.
-    asked_to_stop: Option<Stop>,
+    /// Home asked this worker to stop, or to let its clients go first.
+    asked_to_stop: Option<Drain>,
+    /// How fast it can take connections.
+    capacity: Capacity,
+    /// How long the server may take to stop.
+    drain_time: Duration,
     stopping: Stopping,
     table: Table,
     wheel: Wheel,
@@ -167,6 +173,7 @@ impl Worker {
         while !self.is_done() {
             self.turn(&mut events)?;
         }
+        self.tell_who_is_left();
         if self.one_failed {
             return Err(Error::other("a worker has ended"));
         }
@@ -318,9 +325,10 @@ impl Worker {
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
-            Mail::Stop(stop) => self.asked_to_stop = Some(stop),
+            Mail::Drain(drain) => self.begin_to_pace(drain),
+            Mail::Stop(drain) => self.asked_to_stop = Some(drain),
             Mail::Answered => self.note_answered(),
-            Mail::Close(stop) => self.begin_to_close(stop),
+            Mail::Close(drain, how) => self.begin_to_close(drain, how),
             Mail::Ended => self.note_ended(),
             Mail::Reload(reloaded) => self.take_reloaded(&reloaded),
         }

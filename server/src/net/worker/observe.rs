@@ -273,6 +273,7 @@ impl Worker {
         own.turns += 1;
         own.idle_turns += u64::from(!self.worked);
         own.connections = self.table.len() as u64;
+        own.accepts_per_second = self.capacity.per_second();
         own.plain = own.connections.saturating_sub(
             own.chat_sockets + own.echo_sockets + own.relay_sockets + own.streams + own.polls,
         );

@@ -24,6 +24,7 @@ impl Worker {
         self.relay_limit = config.limits.connection(config.messages_per_second);
         self.lag_max = config.lag_max;
         self.credentials.clone_from(&reloaded.credentials);
+        self.drain_time = config.drain.time;
         if let Chat::Here(hub) = &mut self.chat {
             hub.reconfigure(config.hub(reloaded.keys.clone()));
         }

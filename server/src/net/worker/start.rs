@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::limit::Addresses;
 use crate::log::Broker;
 use crate::metrics::Status;
+use crate::net::capacity::Capacity;
 use crate::net::files::Files;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
@@ -100,6 +101,8 @@ impl Worker {
             signalled: false,
             one_failed: false,
             asked_to_stop: None,
+            capacity: Capacity::new(),
+            drain_time: config.drain.time,
             stopping: Stopping::No,
             table: Table::new(lane),
             wheel: Wheel::new(now.instant),

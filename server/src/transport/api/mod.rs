@@ -21,7 +21,7 @@ pub(crate) use chat::{chat_polled, done};
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
 pub(crate) use readers::{
     History, Progress, Subscription, event_stream, history_page, polled, server_sent_event,
-    server_sent_position,
+    server_sent_position, server_sent_retry,
 };
 pub(crate) use rooms::{Publish, members, published, rooms};
 

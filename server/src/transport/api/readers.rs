@@ -224,6 +224,11 @@ pub(crate) fn event_stream() -> Response {
         .with_header("X-Accel-Buffering", "no")
 }
 
+/// After how many milliseconds an `EventSource` is to come back, from now on.
+pub(crate) fn server_sent_retry(millis: u64) -> Vec<u8> {
+    format!("retry: {millis}\n\n").into_bytes()
+}
+
 /// One event: a JSON text, and the position behind it, if there is one.
 pub(crate) fn server_sent_event(id: Option<&str>, text: &str) -> Vec<u8> {
     let mut event = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
