@@ -29,6 +29,19 @@ impl Script {
     #[must_use]
     #[track_caller]
     pub fn node(name: &str, arguments: &[&str]) -> Self {
+        Self::spawn(&mut Self::node_command(name, arguments))
+    }
+
+    /// The same, which takes this certificate for a good one.
+    #[must_use]
+    #[track_caller]
+    pub fn node_trusting(certificate: &Path, name: &str, arguments: &[&str]) -> Self {
+        let mut command = Self::node_command(name, arguments);
+        Self::spawn(command.env("NODE_EXTRA_CA_CERTS", certificate))
+    }
+
+    #[track_caller]
+    fn node_command(name: &str, arguments: &[&str]) -> Command {
         for module in ["axe-core", "ws", "playwright-core"] {
             let installed = manifest_directory().join("node_modules").join(module);
             assert!(
@@ -37,25 +50,37 @@ impl Script {
             );
         }
         let node = tool("node", &["node"], "install Node.js 20 or newer");
-        Self::spawn(Command::new(node).arg(script(name)).args(arguments))
+        let mut command = Command::new(node);
+        command.arg(script(name)).args(arguments);
+        command
     }
 
     /// Starts a script of `tests/scripts/` with the Python of `target/venv`.
     #[must_use]
     #[track_caller]
     pub fn python(name: &str, arguments: &[&str]) -> Self {
+        Self::spawn(&mut Self::python_command(name, arguments))
+    }
+
+    /// The same, which takes this certificate for a good one.
+    #[must_use]
+    #[track_caller]
+    pub fn python_trusting(certificate: &Path, name: &str, arguments: &[&str]) -> Self {
+        let mut command = Self::python_command(name, arguments);
+        Self::spawn(command.env("SSL_CERT_FILE", certificate))
+    }
+
+    #[track_caller]
+    fn python_command(name: &str, arguments: &[&str]) -> Command {
         let python = target_directory().join("venv/bin/python");
         assert!(
             python.exists(),
             "the Python environment is missing: run `python3 -m venv target/venv` \
              and `target/venv/bin/pip install -r tests/requirements.txt`"
         );
-        Self::spawn(
-            Command::new(python)
-                .arg("-u")
-                .arg(script(name))
-                .args(arguments),
-        )
+        let mut command = Command::new(python);
+        command.arg("-u").arg(script(name)).args(arguments);
+        command
     }
 
     #[track_caller]

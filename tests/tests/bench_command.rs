@@ -298,7 +298,6 @@ fn a_server_that_is_not_there_is_one_sentence_and_an_exit_code() {
         ("ws://no-such-host.invalid", "no-such-host.invalid", 1),
         (&nowhere, "/nowhere", 1),
         // An address that cannot be one is a wrong use.
-        ("wss://localhost", "TLS", 2),
         ("ftp://localhost", "ftp://", 2),
     ] {
         let output = start(url, &[]).wait_with_output().expect("its output");

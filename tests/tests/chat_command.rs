@@ -272,7 +272,7 @@ fn no_server_is_one_sentence_and_an_exit_code() {
         ("127.0.0.1:1", "x\n", "is a server running there?", 1),
         ("localhost:1", "", "is a server running there?", 1),
         // An address that cannot be one is a wrong use.
-        ("wss://localhost", "", "TLS", 2),
+        ("ftp://localhost", "", "ftp://", 2),
     ] {
         let (code, _, stderr) = run(&["chat", url, "--once"], input.as_bytes());
         assert_eq!(code, Some(exit), "{url}: {stderr}");

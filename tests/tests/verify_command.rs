@@ -123,10 +123,10 @@ fn a_server_that_is_not_there_is_one_sentence_and_exit_code_1() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(error.trim_end().lines().count(), 1, "{error}");
     // An address that cannot be one is a wrong use.
-    let output = verify("wss://localhost", &[]);
+    let output = verify("ftp://localhost", &[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(
-        String::from_utf8_lossy(&output.stderr).contains("TLS"),
+        String::from_utf8_lossy(&output.stderr).contains("ftp://"),
         "{output:?}"
     );
 }

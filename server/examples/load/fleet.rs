@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
-use tidewire::client::{Address, End, Socket};
+use tidewire::client::{Address, End, Endpoint, Socket};
 use tidewire_protocol::Config;
 
 /// Bytes that are read of one connection before the next one has its turn.
@@ -59,7 +59,10 @@ impl Fleet {
     /// Another connection in the place of one that has ended.
     pub(crate) fn reconnect(&mut self, number: usize, query: &str) -> io::Result<()> {
         let socket = Socket::connect(
-            self.to,
+            Endpoint {
+                to: self.to,
+                tls: None,
+            },
             &self.address,
             query,
             self.poll.registry(),

@@ -1,4 +1,4 @@
-//! Where a server is: `ws://HOST[:PORT][/PATH]`, or a part of that.
+//! Where a server is: `ws://HOST[:PORT][/PATH]`, `wss://` with TLS, or a part of that.
 
 use std::fmt;
 use std::io;
@@ -7,17 +7,17 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 /// The address of a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Name or address, and the port unless it is 80: the value of `Host`.
+    /// Name or address, and the port unless it is 80, or 443 with TLS: the value of `Host`.
     pub host: String,
     /// Where the WebSocket is; `/ws` if not said.
     pub path: String,
+    /// `wss://` or `https://`.
+    pub is_tls: bool,
 }
 
 /// A text that is no such address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadAddress {
-    /// `wss://` or `https://`.
-    Encrypted,
     /// A scheme that is neither `ws` nor `http`.
     Scheme(String),
     /// It names no host.
@@ -31,11 +31,11 @@ pub enum BadAddress {
 impl fmt::Display for BadAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encrypted => f.write_str(
-                "TLS is not spoken here: name the address behind the proxy, as ws://HOST:PORT",
-            ),
             Self::Scheme(scheme) => {
-                write!(f, "{scheme}:// is not spoken here: write ws://HOST:PORT")
+                write!(
+                    f,
+                    "{scheme}:// is not spoken here: write ws://HOST:PORT, or wss:// for TLS"
+                )
             }
             Self::NoHost => f.write_str("there is no host: write ws://HOST:PORT"),
             Self::Port(port) => write!(f, "{port:?} is no port: write ws://HOST:PORT"),
@@ -52,11 +52,10 @@ impl Address {
     /// # Errors
     /// Something in it is not understood.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
-        let rest = match text.split_once("://") {
-            None | Some(("ws" | "http", _)) => {
-                text.split_once("://").map_or(text, |(_, rest)| rest)
-            }
-            Some(("wss" | "https", _)) => return Err(BadAddress::Encrypted),
+        let (is_tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("ws" | "http", rest)) => (false, rest),
+            Some(("wss" | "https", rest)) => (true, rest),
             Some((scheme, _)) => return Err(BadAddress::Scheme(scheme.to_owned())),
         };
         if rest.contains(['?', '#']) {
@@ -80,7 +79,15 @@ impl Address {
         Ok(Self {
             host: host.to_owned(),
             path: path.to_owned(),
+            is_tls,
         })
+    }
+
+    /// The name or address alone, which the server's certificate is for.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (name, _) = split_port(&self.host);
+        name.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// Asks the system for an address to connect to; waits for the name service.
@@ -96,10 +103,10 @@ impl Address {
     /// # Errors
     /// There is none.
     pub fn resolve_all(&self) -> io::Result<Vec<SocketAddr>> {
-        let (name, port) = split_port(&self.host);
-        let name = name.trim_start_matches('[').trim_end_matches(']');
-        let port = port.map_or(Ok(80), str::parse).unwrap_or_default();
-        let found: Vec<_> = (name, port).to_socket_addrs()?.collect();
+        let (_, port) = split_port(&self.host);
+        let default = if self.is_tls { 443 } else { 80 };
+        let port = port.map_or(Ok(default), str::parse).unwrap_or_default();
+        let found: Vec<_> = (self.name(), port).to_socket_addrs()?.collect();
         if found.is_empty() {
             let why = "the name has no address";
             return Err(io::Error::new(io::ErrorKind::NotFound, why));
@@ -123,6 +130,8 @@ mod tests {
     #[test]
     fn scheme_port_and_path_may_be_left_out() {
         for (text, host, path) in [
+            ("wss://a:1/chat", "a:1", "/chat"),
+            ("https://a:1", "a:1", "/ws"),
             ("ws://a:1/chat", "a:1", "/chat"),
             ("http://a:1/", "a:1", "/ws"),
             ("a", "a", "/ws"),
@@ -130,17 +139,23 @@ mod tests {
             ("ws://[::1]:80", "[::1]:80", "/ws"),
             ("ws://[::1]", "[::1]", "/ws"),
         ] {
-            let (host, path) = (host.to_owned(), path.to_owned());
-            assert_eq!(Address::parse(text), Ok(Address { host, path }), "{text}");
+            let address = Address {
+                host: host.to_owned(),
+                path: path.to_owned(),
+                is_tls: text.starts_with("wss") || text.starts_with("https"),
+            };
+            assert_eq!(Address::parse(text), Ok(address), "{text}");
         }
         let local = Address::parse("ws://[::1]:81").unwrap();
         assert_eq!(local.resolve().unwrap(), "[::1]:81".parse().unwrap());
+        assert_eq!(local.name(), "::1");
+        let encrypted = Address::parse("wss://127.0.0.1").unwrap();
+        assert_eq!(encrypted.resolve().unwrap().port(), 443);
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
         for (text, error) in [
-            ("wss://a", BadAddress::Encrypted),
             ("ftp://a", BadAddress::Scheme("ftp".to_owned())),
             ("ws://", BadAddress::NoHost),
             ("ws://:1", BadAddress::NoHost),

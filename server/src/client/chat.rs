@@ -26,6 +26,8 @@ use super::backoff::Backoff;
 use super::news::{Cut, News};
 use super::rooms::{Begin, Rooms, escaped};
 use super::socket::{End, Socket};
+use super::stream::Endpoint;
+use super::tls::Tls;
 use crate::log::{Position, Positions};
 
 /// The log of what goes to everybody.
@@ -47,6 +49,8 @@ pub struct Identity {
     pub address: Address,
     /// The server, as it is found: tried in turn.
     pub to: Vec<SocketAddr>,
+    /// What is spoken there, if that is TLS.
+    pub tls: Option<Tls>,
 }
 
 /// A client in some rooms.
@@ -360,8 +364,9 @@ impl Chat {
             token,
             address,
             to,
+            tls,
         } = &self.identity;
-        let Some(to) = to.get(self.next_to % to.len().max(1)) else {
+        let Some(&to) = to.get(self.next_to % to.len().max(1)) else {
             return Err(io::Error::other("the server has no address"));
         };
         let mut query = format!("session={}", escaped(session));
@@ -389,7 +394,9 @@ impl Chat {
             headers: headers.as_slice(),
             ..Target::default()
         };
-        Socket::open(*to, &target, registry, self.token, config, now)
+        let tls = tls.as_ref();
+        let to = Endpoint { to, tls };
+        Socket::open(to, &target, registry, self.token, config, now)
     }
 
     fn rooms_for_query(&self) -> Option<String> {
@@ -474,6 +481,7 @@ mod tests {
             token: None,
             address: Address::parse("localhost").unwrap(),
             to: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
+            tls: None,
         };
         let wait = Duration::from_secs(1);
         let mut chat = Chat::new(identity, Token(0), Arc::default(), wait, 1);

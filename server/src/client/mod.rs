@@ -14,6 +14,8 @@ mod message;
 mod news;
 mod rooms;
 mod socket;
+mod stream;
+mod tls;
 
 pub use address::{Address, BadAddress};
 pub use backoff::Backoff;
@@ -23,3 +25,5 @@ pub use message::{Content, Entry, Heard, Log};
 pub use news::{Cut, News};
 pub use rooms::Begin;
 pub use socket::{End, Socket};
+pub use stream::Endpoint;
+pub use tls::{Tls, Trust, TrustError};

@@ -1,16 +1,16 @@
 //! One WebSocket of a client on a socket that never blocks: connecting, the handshake (RFC 6455 §4.1), then messages.
 
-use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 use tidewire_protocol::handshake::client::{Handshake, HandshakeError, Target, random_nonce};
 use tidewire_protocol::{CloseCode, Config, Connection, DeflateConfig, Event, Message, Transport};
+
+use super::stream::{Endpoint, Stream};
 
 /// From connecting to the end of the handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub struct End {
 /// A WebSocket. Once [`pump`](Self::pump) has returned an [`End`], it is to be dropped.
 #[derive(Debug)]
 pub struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     phase: Phase,
     /// The request of the handshake, and how much of it went out.
     request: Vec<u8>,
@@ -54,7 +54,7 @@ impl Socket {
     /// # Errors
     /// The system has no socket, there is no way to the address, or something in the request has a line end in it.
     pub fn open(
-        to: SocketAddr,
+        to: Endpoint<'_>,
         target: &Target<'_>,
         registry: &Registry,
         token: Token,
@@ -68,10 +68,11 @@ impl Socket {
                 "the address has a space or a line end in it",
             )
         })?;
-        let mut stream = TcpStream::connect(to)?;
+        let mut stream = Stream::connect(to)?;
         // Several short messages may be on their way at once; none waits for the answer to another (RFC 896).
-        stream.set_nodelay(true)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        stream.socket.set_nodelay(true)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut stream.socket, token, interest)?;
         Ok(Self {
             stream,
             phase: Phase::Shaking(Box::new(handshake)),
@@ -94,7 +95,9 @@ impl Socket {
     /// Notes what the poll said, and so much of it that no read is needed only to find the socket empty.
     pub fn note_event(&mut self, event: &mio::event::Event) {
         // The end comes with the last bytes or behind them, but only once.
-        self.trusts_short_reads = !event.is_read_closed() && !event.is_error();
+        // And TLS may have more than the socket.
+        let ends = event.is_read_closed() || event.is_error();
+        self.trusts_short_reads = !ends && !self.stream.is_tls();
         self.note_ready(event.is_readable(), event.is_writable());
     }
 
@@ -192,13 +195,13 @@ impl Socket {
     /// Makes the end of this socket a reset: what is on its way is destroyed.
     pub fn reset_on_drop(&self) {
         // Where that is impossible, it ends with a FIN.
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&self.stream.socket).set_linger(Some(Duration::ZERO));
     }
 
     /// Makes the kernel take no more than a few kilobytes that were not read.
     pub fn shrink_receive_buffer(&self) {
         // Where that is impossible, it is only less of a slow reader.
-        let _ = SockRef::from(&self.stream).set_recv_buffer_size(4096);
+        let _ = SockRef::from(&self.stream.socket).set_recv_buffer_size(4096);
     }
 
     /// When [`pump`](Self::pump) is to be called even if nothing is ready.
@@ -291,8 +294,10 @@ impl Socket {
     /// # Errors
     /// How the socket ended.
     pub(super) fn flush(&mut self) -> Result<(), End> {
-        while self.writable && self.unsent_bytes() > 0 {
+        while self.writable && (self.unsent_bytes() > 0 || self.stream.wants_write()) {
+            let has_only_tls = self.unsent_bytes() == 0;
             let written = match &mut self.phase {
+                _ if has_only_tls => self.stream.flush().map(|()| 0),
                 Phase::Shaking(_) => self.stream.write(&self.request),
                 Phase::Open(connection) => {
                     let mut slices = [IoSlice::new(&[]); 16];

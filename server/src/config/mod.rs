@@ -30,6 +30,7 @@ pub use reload::Change;
 pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
 pub(crate) use settings::{list, with_defaults};
 pub use show::default_file;
+pub(crate) use tls::KEYLOG_FROM_ENVIRONMENT;
 pub use tls::TlsOptions;
 
 use crate::auth::Keys;

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// Stands for the file that this variable names, as it does for browsers and curl.
+pub(crate) const KEYLOG_FROM_ENVIRONMENT: &str = "$SSLKEYLOGFILE";
+
 /// The settings of TLS. With a certificate, the port speaks TLS and nothing else.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TlsOptions {
@@ -22,7 +25,7 @@ pub struct TlsOptions {
     )]
     pub tls_key: Option<PathBuf>,
     /// Write the secrets of TLS sessions to this file, or to what SSLKEYLOGFILE names: who has them reads everything, as Wireshark
-    #[arg(long, env = "TIDEWIRE_KEYLOG", value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+    #[arg(long, env = "TIDEWIRE_KEYLOG", value_name = "FILE", num_args = 0..=1, default_missing_value = KEYLOG_FROM_ENVIRONMENT,
           help_heading = "TLS")]
     pub keylog: Option<PathBuf>,
 }

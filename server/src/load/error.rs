@@ -5,13 +5,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::client::BadAddress;
+use crate::client::{BadAddress, TrustError};
 
 /// Why there is nothing to tell.
 #[derive(Debug)]
 pub enum BenchError {
     /// The address is none.
     Address(BadAddress),
+    /// TLS is to be spoken, and nobody is trusted.
+    Trust(TrustError),
     /// The address has a fragment, which a WebSocket cannot have (RFC 6455 §3).
     Fragment,
     /// The name of the server leads nowhere.
@@ -50,6 +52,7 @@ impl fmt::Display for BenchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(f),
+            Self::Trust(error) => error.fmt(f),
             Self::Fragment => f.write_str("leave out of the address what begins with #"),
             Self::Name(host, error) => write!(f, "cannot find {host}: {error}"),
             Self::Connect(address, error) => write!(
@@ -78,6 +81,7 @@ impl std::error::Error for BenchError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Address(error) => Some(error),
+            Self::Trust(error) => Some(error),
             Self::Name(_, error) | Self::Connect(_, error) | Self::Io(_, error) => Some(error),
             Self::Fragment | Self::Refused { .. } | Self::Files { .. } | Self::Picture(..) => None,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::client::Trust;
 use crate::config::values::time;
 
 const EXAMPLES: &str = "\
@@ -28,8 +29,11 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// The server, as http://HOST:PORT; with a path, the very WebSocket, as ws://HOST:PORT/PATH
+    /// The server, as http://HOST:PORT; with a path, the very WebSocket, as ws://HOST:PORT/PATH; https:// and wss:// with TLS
     pub url: String,
+    #[command(flatten)]
+    /// Whom to trust.
+    pub trust: Trust,
     /// What is done
     #[arg(long, short, value_name = "NAME", default_value = "echo")]
     pub scenario: Scenario,

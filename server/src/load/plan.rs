@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 
 use super::options::{Options, Scenario};
 use super::report;
+use crate::client::Trust;
 
 /// The most senders: the field of the stamp has so many values.
 const SENDERS_MAX: usize = 1 << 16;
@@ -15,6 +16,7 @@ const SENDERS_MAX: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) url: String,
+    pub(super) trust: Trust,
     pub(super) scenario: Scenario,
     /// How many are open all the time, or of handshakes under way at once.
     pub(super) connections: usize,
@@ -54,6 +56,7 @@ impl Plan {
         };
         let plan = Self {
             url: options.url,
+            trust: options.trust,
             scenario,
             connections: options.connections.map_or(connections, |n| n as usize),
             size: options.size,

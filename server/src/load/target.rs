@@ -1,13 +1,13 @@
 //! Where a run's connections go: the server's address, and the path of each connection.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::error::BenchError;
 use super::options::Scenario;
 use super::plan::Plan;
-use crate::client::Address;
+use crate::client::{Address, Tls, Trust};
 
 /// How long one address may take to answer.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -17,6 +17,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Target {
     /// The value of `Host`.
     pub(super) host: String,
+    address: Address,
     path: String,
     /// The address' own query.
     query: Option<String>,
@@ -38,7 +39,8 @@ impl Target {
         let (scheme, rest) = base.split_once("://").unwrap_or(("", base));
         let path = rest.find('/').map(|at| &rest[at..]);
         // Who writes ws://HOST/ means that WebSocket; who writes http://HOST/ means the server.
-        let path = path.filter(|path| *path != "/" || scheme == "ws" || query.is_some());
+        let path =
+            path.filter(|path| *path != "/" || matches!(scheme, "ws" | "wss") || query.is_some());
         let path = match (path, &query, plan.scenario) {
             (Some(path), _, _) => path.to_owned(),
             // A query without a path is one for `/`, as for a browser.
@@ -49,7 +51,8 @@ impl Target {
             (None, None, Scenario::Idle) => "/ws".to_owned(),
         };
         Ok(Self {
-            host: address.host,
+            host: address.host.clone(),
+            address,
             path,
             query,
             id: format!("{id:08x}"),
@@ -60,7 +63,13 @@ impl Target {
     pub(super) fn url(&self) -> String {
         let query = self.query.as_deref();
         let query = query.map_or(String::new(), |query| format!("?{query}"));
-        format!("ws://{}{}{query}", self.host, self.path)
+        let scheme = if self.address.is_tls { "wss" } else { "ws" };
+        format!("{scheme}://{}{}{query}", self.host, self.path)
+    }
+
+    /// What is spoken there, if that is TLS.
+    pub(super) fn tls(&self, trust: &Trust) -> Result<Option<Tls>, BenchError> {
+        Tls::new(&self.address, trust).map_err(BenchError::Trust)
     }
 
     /// The name of a room.
@@ -84,9 +93,8 @@ impl Target {
     /// Finds the address that answers: `localhost` may have two, of which a server listens on one. Waits for it.
     pub(super) fn find(&self) -> Result<SocketAddr, BenchError> {
         let found = self
-            .host
-            .to_socket_addrs()
-            .or_else(|_| format!("{}:80", self.host).to_socket_addrs())
+            .address
+            .resolve_all()
             .map_err(|error| BenchError::Name(self.host.clone(), error))?;
         let nowhere = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         let mut failed = BenchError::Name(self.host.clone(), nowhere);
@@ -148,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told() {
-        for url in ["wss://a", "ftp://a", "ws://", "ws://a/#x", "ws://a:x/y?z"] {
+        for url in ["ftp://a", "ws://", "ws://a/#x", "ws://a:x/y?z"] {
             assert!(Target::new(&plan(&[url]), 0).is_err(), "{url}");
         }
     }

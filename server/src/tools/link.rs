@@ -2,18 +2,20 @@
 
 use std::error::Error;
 
-use crate::client::{Address, Driver, End, Identity};
+use crate::client::{Address, Driver, End, Identity, Tls, Trust};
 
 /// A client of the server at `url` that has not connected yet.
 ///
 /// # Errors
-/// The address is none, or its name has no address.
+/// The address is none, its name has no address, or TLS is to be spoken and nobody is trusted.
 pub(super) fn driver(
     url: &str,
+    trust: &Trust,
     user: Option<String>,
     token: Option<String>,
 ) -> Result<Server, Box<dyn Error>> {
     let address = Address::parse(url)?;
+    let tls = Tls::new(&address, trust)?;
     let to = address
         .resolve_all()
         .map_err(|error| format!("cannot find {}: {error}", address.host))?;
@@ -25,6 +27,7 @@ pub(super) fn driver(
         session: format!("{:016x}", rand::random::<u64>()),
         address,
         to,
+        tls,
     };
     Ok(Server {
         driver: Driver::new(identity)?,

@@ -15,7 +15,7 @@ use super::Usage;
 use super::chat::room_name;
 use super::link::{self, Server, is_final};
 use super::terminal::{Lines, LocalTime, compact, visible, words};
-use crate::client::{Begin, Content, End, Entry, Log, News};
+use crate::client::{Begin, Content, End, Entry, Log, News, Trust};
 use crate::log::{Epoch, Position, Positions, Since};
 
 /// Entries that are shown before what comes, if nothing is said.
@@ -27,8 +27,10 @@ const NEWEST_DEFAULT: u16 = 10;
 /// go of meanwhile is named as a gap. It ends with ^C, or when nobody reads what it prints.
 #[derive(Debug, Clone, Args)]
 pub struct Tail {
-    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT
+    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT; https:// and wss:// with TLS
     url: String,
+    #[command(flatten)]
+    trust: Trust,
     /// A room; may be given several times
     #[arg(long = "room", value_name = "ROOM", required = true, value_parser = room_name)]
     rooms: Vec<String>,
@@ -75,7 +77,7 @@ impl Tail {
             .iter()
             .map(|room| self.begin(room))
             .collect::<Result<_, _>>()?;
-        let mut server = link::driver(&self.url, None, self.token.clone())?;
+        let mut server = link::driver(&self.url, &self.trust, None, self.token.clone())?;
         server.driver.watch_stdout()?;
         for (room, begin) in rooms.iter().zip(begins) {
             server.driver.chat().follow(room, begin);

@@ -4,13 +4,15 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::client::BadAddress;
+use crate::client::{BadAddress, TrustError};
 
 /// Why there is no verdict.
 #[derive(Debug)]
 pub enum VerifyError {
     /// The address is none.
     Address(BadAddress),
+    /// TLS is to be spoken, and nobody is trusted.
+    Trust(TrustError),
     /// The system refused something.
     Io(&'static str, io::Error),
     /// The server was silent for too long, before there was anything to judge.
@@ -21,6 +23,7 @@ impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(f),
+            Self::Trust(error) => error.fmt(f),
             Self::Io(what, error) => write!(f, "cannot {what}: {error}"),
             Self::Silent(what, time) => {
                 write!(f, "the server did not {what} for {} s", time.as_secs())
@@ -33,6 +36,7 @@ impl std::error::Error for VerifyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Address(error) => Some(error),
+            Self::Trust(error) => Some(error),
             Self::Io(_, error) => Some(error),
             Self::Silent(..) => None,
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::client::Trust;
 use crate::config::values::time;
 
 /// Load a server and check that it loses, doubles and reorders nothing.
@@ -14,8 +15,11 @@ use crate::config::values::time;
 /// acknowledgement said, once, in order, and shown to everybody. Exit code 0 means that it is so, 1 that it is not.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The server: ws://HOST:PORT
+    /// The server: ws://HOST:PORT, or wss:// with TLS
     pub url: String,
+    #[command(flatten)]
+    /// Whom to trust.
+    pub trust: Trust,
     /// Clients that send
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub publishers: u16,

@@ -19,7 +19,7 @@ use super::load::{Load, Publisher};
 use super::options::Options;
 use super::report::{Counts, table, verdict};
 use super::stamp::Stamp;
-use crate::client::{Address, Begin, Chat, Content, Entry, Identity, News};
+use crate::client::{Address, Begin, Chat, Content, Entry, Identity, News, Tls};
 use crate::clock::Now;
 use crate::log::Position;
 use crate::progress::Progress;
@@ -157,6 +157,7 @@ impl<'a> Run<'a> {
 
     fn add_client(&mut self, index: u16, is_slow: bool, seed: u64) -> Result<(), VerifyError> {
         let address = Address::parse(&self.options.url).map_err(VerifyError::Address)?;
+        let tls = Tls::new(&address, &self.options.trust).map_err(VerifyError::Trust)?;
         let to = address
             .resolve_all()
             .map_err(|error| VerifyError::Io("find the server", error))?;
@@ -166,6 +167,7 @@ impl<'a> Run<'a> {
             token: None,
             address,
             to,
+            tls,
         };
         let config = Arc::new(Config {
             ping_interval: Some(PING_INTERVAL),

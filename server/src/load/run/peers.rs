@@ -11,7 +11,7 @@ use tidewire_protocol::{CloseCode, Config, DeflateConfig, Event, Message};
 
 use super::messages::Messages;
 use super::{BUFFER_BYTES, Clock};
-use crate::client::{End, Heard, Socket};
+use crate::client::{End, Endpoint, Heard, Socket, Tls};
 use crate::load::content::Stamp;
 use crate::load::error::BenchError;
 use crate::load::options::Scenario;
@@ -60,6 +60,7 @@ pub(super) struct Said {
 pub(super) struct Peers<'a> {
     plan: &'a Plan,
     to: SocketAddr,
+    tls: Option<Tls>,
     url: String,
     host: String,
     /// Path and query, by room.
@@ -90,6 +91,7 @@ impl<'a> Peers<'a> {
         let message_bytes_max = 64 << 20;
         Ok(Self {
             plan,
+            tls: target.tls(&plan.trust)?,
             to: target.find()?,
             url: target.url(),
             host: target.host.clone(),
@@ -190,14 +192,9 @@ impl<'a> Peers<'a> {
             ..Request::default()
         };
         let config = Arc::clone(&self.config);
-        let socket = Socket::open(
-            self.to,
-            &request,
-            registry,
-            Token(number),
-            config,
-            clock.instant,
-        );
+        let tls = self.tls.as_ref();
+        let to = Endpoint { to: self.to, tls };
+        let socket = Socket::open(to, &request, registry, Token(number), config, clock.instant);
         let socket = socket.inspect_err(|_| self.give_back(number))?;
         self.peers[number] = Some(Peer {
             socket,

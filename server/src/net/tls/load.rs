@@ -13,7 +13,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{Error, ServerConfig};
 
 use super::keylog::KeyLog;
-use crate::config::TlsOptions;
+use crate::config::{KEYLOG_FROM_ENVIRONMENT, TlsOptions};
 
 /// A TLS 1.3 client gets one ticket to come back with, instead of rustls' two: who reconnects gets a new one.
 const TICKETS: usize = 1;
@@ -177,10 +177,11 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 fn key_log(path: &Path) -> Result<KeyLog, TlsError> {
-    let named = std::env::var_os("SSLKEYLOGFILE").map(PathBuf::from);
-    let path = match path.as_os_str().is_empty() {
-        true => named.ok_or(TlsError::NoKeyLogFile)?,
-        false => path.to_owned(),
+    let path = if path == Path::new(KEYLOG_FROM_ENVIRONMENT) {
+        let named = std::env::var_os("SSLKEYLOGFILE").map(PathBuf::from);
+        named.ok_or(TlsError::NoKeyLogFile)?
+    } else {
+        path.to_owned()
     };
     KeyLog::open(&path).map_err(|error| TlsError::KeyLog(path, error))
 }

@@ -31,6 +31,7 @@ use self::show::{Kind, Show, Writer, Written};
 use self::typed::{HELP, Typed};
 use super::link::{self, Server};
 use super::terminal::{LocalTime, Palette};
+use crate::client::Trust;
 use crate::config::values::time;
 use crate::ids::{RoomName, UserName};
 
@@ -51,8 +52,10 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// message, commands mean nothing, and what others say comes as a line each on standard output until standard input ends.
 #[derive(Debug, Clone, Args)]
 pub struct Chat {
-    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT
+    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT; https:// and wss:// with TLS
     url: String,
+    #[command(flatten)]
+    trust: Trust,
     /// The room to enter
     #[arg(long, value_name = "ROOM", default_value = "lobby", value_parser = room_name)]
     room: String,
@@ -107,7 +110,8 @@ impl Chat {
         let history = self
             .history
             .unwrap_or(if is_terminal { HISTORY_DEFAULT } else { 0 });
-        let mut server = link::driver(&self.url, self.user.clone(), self.token.clone())?;
+        let token = self.token.clone();
+        let mut server = link::driver(&self.url, &self.trust, self.user.clone(), token)?;
         server.driver.chat().mind_broadcasts();
         let palette = if is_terminal {
             Palette::of_stdout()

@@ -1,0 +1,198 @@
+//! TLS as a client of a server: whom it trusts, and the session of one connection. It shares no code with the server's end: a
+//! mistake that both made would not be seen.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use mio::net::TcpStream;
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+use super::address::Address;
+
+/// Whom a client trusts to say who a server is.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Trust {
+    /// With wss:// or https://: trust the certificates in this PEM file, and no others [default: those that the system trusts]
+    #[arg(long, env = "TIDEWIRE_CA", value_name = "FILE", help_heading = "TLS")]
+    pub ca: Option<PathBuf>,
+}
+
+/// Why TLS cannot be spoken with a server.
+#[derive(Debug)]
+pub enum TrustError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// There is no certificate in it, or one that is none.
+    NoCertificate(PathBuf),
+    /// The system trusts nobody.
+    Nobody,
+    /// No certificate can be for this name.
+    Name(String),
+    /// What else rustls does not like.
+    Refused(rustls::Error),
+}
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::NoCertificate(path) => write!(
+                f,
+                "there is no certificate to trust in {}: it begins with -----BEGIN CERTIFICATE-----",
+                path.display()
+            ),
+            Self::Nobody => f.write_str(
+                "the system has no certificates to trust: install them (Debian: ca-certificates), or name some with --ca FILE",
+            ),
+            Self::Name(name) => write!(f, "no certificate can be for {name:?}"),
+            Self::Refused(error) => write!(f, "TLS cannot be spoken: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TrustError {}
+
+/// What all connections to a server have in common.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// What connections to `address` need; `None` if that is without TLS.
+    ///
+    /// # Errors
+    /// There is nobody to trust.
+    pub fn new(address: &Address, trust: &Trust) -> Result<Option<Self>, TrustError> {
+        if !address.is_tls {
+            return Ok(None);
+        }
+        let name = address.name();
+        let name =
+            ServerName::try_from(name.to_owned()).map_err(|_| TrustError::Name(name.to_owned()))?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(TrustError::Refused)?
+            .with_root_certificates(roots(trust)?)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // Each handshake is a whole one: who measures a server means new clients.
+        config.resumption = Resumption::disabled();
+        let config = Arc::new(config);
+        Ok(Some(Self { config, name }))
+    }
+
+    /// The beginning of a connection.
+    pub(super) fn session(&self) -> io::Result<Session> {
+        ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+            .map(|connection| Session(Box::new(connection)))
+            .map_err(io::Error::other)
+    }
+}
+
+fn roots(trust: &Trust) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = &trust.ca else {
+        // One that cannot be read is only one less.
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        return if roots.is_empty() {
+            Err(TrustError::Nobody)
+        } else {
+            Ok(roots)
+        };
+    };
+    let text =
+        std::fs::read(path).map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let (added, _) = roots.add_parsable_certificates(certificates.unwrap_or_default());
+    if added == 0 {
+        return Err(TrustError::NoCertificate(path.to_owned()));
+    }
+    Ok(roots)
+}
+
+/// The TLS of one connection.
+#[derive(Debug)]
+pub(super) struct Session(Box<ClientConnection>);
+
+impl Session {
+    /// Reads once; 0 is the end.
+    pub(super) fn read(&mut self, socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.reader().read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // Without close_notify: whoever speaks WebSocket above it knows whether all was said.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                read => return read,
+            }
+            self.0.read_tls(socket)?;
+            if let Err(error) = self.0.process_new_packets() {
+                // The alert says why; nobody waits for it to be taken.
+                let _ = self.0.write_tls(socket);
+                return Err(io::Error::new(ErrorKind::InvalidData, explained(&error)));
+            }
+            if self.0.is_handshaking() || self.0.wants_write() {
+                self.flush_if_it_can(socket)?;
+            }
+        }
+    }
+
+    fn flush_if_it_can(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+        match self.flush(socket) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            flushed => flushed,
+        }
+    }
+
+    /// Takes bytes, which wait inside until the handshake is done, and writes what it can.
+    pub(super) fn write(&mut self, socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        self.flush(socket)?;
+        let taken = self.0.writer().write(bytes)?;
+        if taken == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.flush_if_it_can(socket)?;
+        Ok(taken)
+    }
+
+    /// Whether it has something to be written.
+    pub(super) fn wants_write(&self) -> bool {
+        self.0.wants_write()
+    }
+
+    /// Writes what was taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` if something is left.
+    pub(super) fn flush(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+        while self.0.wants_write() {
+            self.0.write_tls(socket)?;
+        }
+        Ok(())
+    }
+}
+
+fn explained(error: &rustls::Error) -> String {
+    // What `openssl req -x509` makes if it is not told otherwise; rustls has no variant of its own for it.
+    if error.to_string().contains("CaUsedAsEndEntity") {
+        return "the server's certificate is one of an authority, not of a server: make it with CA:FALSE".to_owned();
+    }
+    match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+            "nobody who is trusted vouches for the server's certificate: name who does with --ca FILE"
+                .to_owned()
+        }
+        rustls::Error::InvalidMessage(_) => format!("it does not speak TLS: {error}"),
+        error => error.to_string(),
+    }
+}
