@@ -29,10 +29,10 @@ const browser = await chromium.launch({
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-/** Asks the test, which holds the server, for something and waits until it is done. */
+/** Asks the test, which holds the server, for something and waits until it is done, or for what it is. */
 export async function ask(what) {
   console.log(what);
-  await answers.next();
+  return (await answers.next()).value;
 }
 
 const everybody = [];
@@ -47,6 +47,9 @@ export class Person {
     person.page = await context.newPage();
     person.problems = [];
     person.page.on('pageerror', (error) => person.problems.push(error.stack ?? String(error)));
+    person.page.on('console', (line) => {
+      if (/Content Security Policy|Permissions-Policy|Cross-Origin-Opener/.test(line.text())) person.problems.push(line.text());
+    });
     person.page.on('request', (request) => {
       const isOurs = [url, 'data:', 'blob:'].some((start) => request.url().startsWith(start));
       if (!isOurs) person.problems.push(`request to ${request.url()}`);

@@ -10,8 +10,9 @@ use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use super::readers::Reader;
+use crate::auth::Right;
 use crate::chat::{Follow, Joiner, close_text};
-use crate::ids::{ConnId, LogName};
+use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::{Position, Request};
 use crate::transport::{Progress, Response, chat_polled, server_sent_event};
 
@@ -44,11 +45,12 @@ struct ChatPoll {
 
 impl ChatPoll {
     fn new(joiner: &Joiner, until: Instant) -> Self {
+        let may_join = |room: &&RoomName| joiner.access.has(Right::Join, room.as_str());
         Self {
             until,
             since: joiner.since.clone(),
-            // Beside its rooms, the user's private messages and the broadcasts.
-            logs: joiner.rooms.len() + 2,
+            // Beside the rooms that it may be in, the user's private messages and the broadcasts.
+            logs: joiner.rooms.iter().filter(may_join).count() + 2,
             is_first: !joiner.goes_on(),
             has_news: false,
             unjoined: 0,

@@ -22,7 +22,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::{JSON_BYTES_MAX, RESOURCES, readers};
+    use super::super::{JSON_BYTES_MAX, OPEN, RESOURCES, readers};
     use super::*;
     use crate::chat::{HISTORY_DEFAULT, HISTORY_MAX};
     use crate::ids::NAME_BYTES_MAX;
@@ -106,6 +106,13 @@ mod tests {
                     "{name}: anything may be answered {status}"
                 );
             }
+            let is_open = operation["security"] == json!([]);
+            assert_ne!(statuses.contains_key("401"), is_open, "{name}");
+            if let Some((_, path)) = name.split_once(' ')
+                && name != BESIDE_THE_API
+            {
+                assert_eq!(is_open, OPEN.contains(&path), "{name}");
+            }
             if name.starts_with("POST") {
                 for status in ["403", "411", "417"] {
                     assert!(
@@ -131,6 +138,11 @@ mod tests {
                 referred.insert(pointer.to_owned());
             }
         });
+        // Security schemes are referred to by their names.
+        for security in document["security"].as_array().unwrap() {
+            let names = security.as_object().unwrap().keys();
+            referred.extend(names.map(|name| format!("/components/securitySchemes/{name}")));
+        }
         for (kind, components) in document["components"].as_object().unwrap() {
             for name in components.as_object().unwrap().keys() {
                 let pointer = format!("/components/{kind}/{name}");
