@@ -202,7 +202,7 @@ impl Cli {
             None => cli.serve,
         };
         match serve.config.clone() {
-            None => Ok(Task::Serve(serve.into_config(&ConfigFile::default()))),
+            None => serve.into_config(&ConfigFile::default()).map(Task::Serve),
             Some(path) => Self::config_with_file(words, &path).map(Task::Serve),
         }
     }
@@ -236,13 +236,16 @@ impl Cli {
             // The words were understood before, as those of a server.
             Some(_) | None => cli.serve,
         };
-        Ok(serve.into_config(&file))
+        serve.into_config(&file)
     }
 }
 
 impl Serve {
-    fn into_config(self, file: &ConfigFile) -> Config {
-        Config {
+    fn into_config(self, file: &ConfigFile) -> Result<Config, clap::Error> {
+        let unusable =
+            |sentence| Cli::command().error(ErrorKind::MissingRequiredArgument, sentence);
+        self.limits.check().map_err(unusable)?;
+        Ok(Config {
             listen: self.listen,
             workers: self.workers as usize,
             connections_max: self.connections_max,
@@ -267,7 +270,7 @@ impl Serve {
             cors_origins: self.cors_origins,
             compression: self.compression,
             limits: self.limits,
-        }
+        })
     }
 }
 
@@ -321,6 +324,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_says_who_is_trusted() {
+        let path = std::env::temp_dir().join(format!("tidewire-proxy-{}.toml", std::process::id()));
+        let text = "proxy-protocol = true\ntrusted-proxy = [\"10.0.0.0/8\", \"::1\"]\nmemory-max = \"0\"\n";
+        std::fs::write(&path, text).unwrap();
+        let limits = config(&["--config", path.to_str().unwrap()])
+            .unwrap()
+            .limits;
+        assert!(limits.proxy_protocol);
+        assert_eq!(
+            (limits.trusted_proxies.len(), limits.memory_max),
+            (2, Some(0))
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
     fn a_file_says_what_the_command_line_does_not() {
         let path = std::env::temp_dir().join(format!("tidewire-cli-{}.toml", std::process::id()));
         let file = path.to_str().unwrap();
@@ -354,6 +373,10 @@ mod tests {
             &["--history-bytes", "99999999999GiB"],
             &["--history-entries", "0"],
             &["--history-age", "0s"],
+            &["--memory-max", "much"],
+            &["--trusted-proxy", "proxy.example"],
+            &["--proxy-protocol"],
+            &["--user-connections", "-1"],
         ] {
             assert!(config(words).is_err(), "{words:?}");
         }
