@@ -310,7 +310,8 @@ fn checked(config: Config) -> Result<Config, clap::Error> {
     let told = config
         .auth
         .check()
-        .and_then(|()| config.auth.check_listening(config.listen));
+        .and_then(|()| config.auth.check_listening(config.listen))
+        .and_then(|()| config.limits.check().map_err(str::to_owned));
     match told {
         Ok(()) => Ok(config),
         Err(why) => Err(Cli::command().error(ErrorKind::ValueValidation, why)),
@@ -402,6 +403,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_says_who_is_trusted() {
+        let path = std::env::temp_dir().join(format!("tidewire-proxy-{}.toml", std::process::id()));
+        let text = "proxy-protocol = true\ntrusted-proxy = [\"10.0.0.0/8\", \"::1\"]\nmemory-max = \"0\"\n";
+        std::fs::write(&path, text).unwrap();
+        let limits = config(&["--config", path.to_str().unwrap()])
+            .unwrap()
+            .limits;
+        assert!(limits.proxy_protocol);
+        assert_eq!(
+            (limits.trusted_proxies.len(), limits.memory_max),
+            (2, Some(0))
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
     fn a_file_says_what_the_command_line_does_not() {
         let path = std::env::temp_dir().join(format!("tidewire-cli-{}.toml", std::process::id()));
         let file = path.to_str().unwrap();
@@ -435,6 +452,10 @@ mod tests {
             &["--history-bytes", "99999999999GiB"],
             &["--history-entries", "0"],
             &["--history-age", "0s"],
+            &["--memory-max", "much"],
+            &["--trusted-proxy", "proxy.example"],
+            &["--proxy-protocol"],
+            &["--user-connections", "-1"],
         ] {
             assert!(config(words).is_err(), "{words:?}");
         }

@@ -33,22 +33,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Builds the server, starts it on a free loopback port with these further options and waits for its address.
+    /// Builds the server, starts it on a free loopback port, unless they say another address, with these further options, and
+    /// waits for its address.
     pub(crate) fn start(options: &[&str]) -> Result<Self> {
         let binary = build()?;
         let log = paths::target().join("xtask-server.log");
         let stderr =
             File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = exec::command(binary);
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--data",
-            "memory",
-            "--workers",
-            "1",
-        ]);
+        command.arg("serve");
+        if !options.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.args(["--data", "memory", "--workers", "1"]);
         command.args(options);
         println!("   $ {}", exec::line(&command));
         let mut child = command

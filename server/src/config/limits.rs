@@ -120,6 +120,17 @@ impl Default for LimitOptions {
 }
 
 impl LimitOptions {
+    /// Whether they make sense together.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.proxy_protocol && self.trusted_proxies.is_empty() {
+            return Err("--proxy-protocol is for trusted proxies: name them with --trusted-proxy");
+        }
+        Ok(())
+    }
+
     /// What a connection may send, where it may send so many messages a second.
     pub(crate) fn connection(&self, messages_per_second: u32) -> Allowance {
         let messages = u64::from(messages_per_second);

@@ -531,3 +531,13 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        assert_eq!(size_of::<Conn>(), 0, "there are tens of thousands");
+    }
+}

@@ -1,7 +1,9 @@
 //! `cargo xtask chaos`: what goes wrong in the field and in a data center, on purpose and many times.
 
 mod bad_input;
+mod crowds;
 mod drain;
+mod halfopen;
 mod join;
 mod kill;
 mod soak;
@@ -31,6 +33,12 @@ enum What {
     Drain(drain::Args),
     /// Join a room while others publish as fast as they can
     Join(join::Args),
+    /// Hold thousands of connections open half-way, in every way, while good clients come
+    Slowloris(crowds::Slowloris),
+    /// Let clients vanish behind a link that goes down, stop them, and stop the server
+    Halfopen(halfopen::Args),
+    /// Kill the server, and let all its clients come back at once
+    Reconnect(crowds::Reconnect),
     /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
     Power {
         /// How many crashes
@@ -50,6 +58,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Soak(args) => soak::run(args),
         What::Drain(args) => drain::run(args),
         What::Join(args) => join::run(args),
+        What::Slowloris(args) => crowds::slowloris(args),
+        What::Halfopen(args) => halfopen::run(args),
+        What::Reconnect(args) => crowds::reconnect(args),
         What::Power { crashes, seed } => exec::run(
             exec::cargo("run --quiet --profile ci --package tidewire --features simulation")
                 .args(["--example", "power_loss", "--"])

@@ -100,7 +100,7 @@ mod tests {
             });
             assert_eq!(in_path.count(), name.matches("{}").count(), "{name}");
             let statuses = operation["responses"].as_object().unwrap();
-            for status in ["400", "408", "413", "414", "431", "503"] {
+            for status in ["400", "408", "413", "414", "429", "431", "503"] {
                 assert!(
                     statuses.contains_key(status),
                     "{name}: anything may be answered {status}"
