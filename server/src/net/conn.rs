@@ -185,10 +185,7 @@ impl Conn {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.stream.read(buffer) {
-                Ok(read) => {
-                    traffic::read(read);
-                    return Ok(Some(read));
-                }
+                Ok(read) => return Ok(Some(traffic::count_read(read))),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -341,7 +338,7 @@ impl Conn {
         } else {
             // A socket that is broken is found out by the flush of what it did not take.
             connection.send_batch_through(batch, |bytes| {
-                traffic::count(stream.write(bytes).unwrap_or(0))
+                traffic::count_written(stream.write(bytes).unwrap_or(0))
             })
         };
         connection.unsent_bytes() > 0
@@ -388,7 +385,7 @@ impl Conn {
                     if self.writable_interest {
                         self.state.handle_progress(now);
                     }
-                    traffic::count(written);
+                    traffic::count_written(written);
                     self.state.transmitted(written);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -106,6 +106,6 @@ pub(super) fn send_through(
     mut stream: &TcpStream,
 ) -> Result<(), Misuse> {
     connection.send_all_through(messages, |slices| {
-        traffic::count(stream.write_vectored(slices).unwrap_or(0))
+        traffic::count_written(stream.write_vectored(slices).unwrap_or(0))
     })
 }

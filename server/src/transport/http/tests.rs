@@ -26,7 +26,7 @@ impl Peer {
             file_bytes_max: 1 << 20,
             cors: Cors::default(),
         };
-        let status = Status::up(10, 0, Board::new(1));
+        let status = Status::up(10, 0, Board::quiet(1));
         let now = Instant::now();
         Self {
             http: Http::new(&config, false, now),
