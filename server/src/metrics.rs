@@ -17,7 +17,7 @@ use serde::Serialize;
 
 pub(crate) use self::exposition::{CONTENT_TYPE, Exposition, Type};
 pub(crate) use self::histogram::{Buckets, SharedBuckets};
-pub(crate) use self::readiness::{Failure, Readiness};
+pub(crate) use self::readiness::{Failure, Readiness, STARTING};
 use crate::clock::Now;
 use crate::log::Activity;
 

@@ -185,3 +185,16 @@ fn fill(data: &Path) {
     let mut rest = std::fs::File::create(data.join("rest")).expect("a file on the disk");
     while rest.write_all(&[7; 4096]).is_ok() {}
 }
+
+#[test]
+fn every_worker_is_ready_however_the_start_goes() {
+    for _ in 0..10 {
+        let server = Server::start_with(&["--workers", "4", "--canary", "200ms"]);
+        wait_until_ready(&server);
+        let metrics = get(server.address(), "/metrics").text().to_owned();
+        for worker in 0..4 {
+            let series = format!("tidewire_canary_age_seconds{{worker=\"{worker}\"}} ");
+            assert!(metrics.contains(&series), "{metrics}");
+        }
+    }
+}

@@ -63,7 +63,7 @@ impl Status {
             .for_each(|(_, other)| durations.merge(&other.durations()));
         let help = "Turns of the loop, from when there were events to when they were dealt with.";
         text.histogram("turn_seconds", help, &durations.turn);
-        let help = "Messages from when they came to when they were handed to those who follow, to within a millisecond.";
+        let help = "Messages from when they came to when each worker had handed them to those who follow, to within a millisecond.";
         text.histogram("delivery_seconds", help, &durations.delivery);
         let help = "Canaries from when they were sent to when each worker had them delivered.";
         text.histogram("canary_seconds", help, &durations.canary);
