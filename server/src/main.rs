@@ -76,6 +76,8 @@ fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     let observe = &config.observe;
     let clock = || Now::read().unix_ms;
     let _logging = logging::start(observe.log_format, &observe.log_level, clock)?;
+    let server = Server::start(config)?;
+    // Behind what can go wrong: why a server does not start is one sentence, and no line of a log.
     tracing::info!(
         event = "start",
         version = env!("CARGO_PKG_VERSION"),
@@ -83,7 +85,6 @@ fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
         workers = config.workers,
         "tidewire begins"
     );
-    let server = Server::start(config)?;
     if let (Some(recovery), Some(data)) = (server.recovery(), &config.data) {
         tell_recovery(recovery, data);
     }
