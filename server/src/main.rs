@@ -81,6 +81,8 @@ fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
     let observe = &settings.config.observe;
     let clock = || Now::read().unix_ms;
     let _logging = logging::start(observe.log_format, &observe.log_level, clock)?;
+    let mut server = Server::start(&settings.config)?;
+    // Behind what can go wrong: why a server does not start is one sentence, and no line of a log.
     tracing::info!(
         event = "start",
         version = env!("CARGO_PKG_VERSION"),
@@ -95,7 +97,6 @@ fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
             tracing::warn!(event = "settings", "{warning}");
         }
     }
-    let mut server = Server::start(&settings.config)?;
     if let (Some(recovery), Some(data)) = (server.recovery(), &settings.config.data) {
         tell_recovery(recovery, data);
     }

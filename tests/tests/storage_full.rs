@@ -3,74 +3,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 use tidewire_tests::http::{assert_problem, get, send};
-use tidewire_tests::{Chatter, Client, Directory, Launch, Message, Server};
-
-const DISK: &str = "size=8m";
-
-/// What is taken from the disk to be freed later; the rest is for messages.
-const BALLAST_BYTES: usize = 5 << 20;
+use tidewire_tests::{Chatter, Client, Directory, Launch, Message, Server, SmallDisk};
 
 /// Messages that are sent before the first answer is read: some share a commit, and its fate.
 const WINDOW: u64 = 8;
 
 /// From what fills the disk to what fits into a page that is left: the last one makes it full for anything.
 const SIZES: [usize; 3] = [60_000, 4_000, 100];
-
-/// A disk of a test's own.
-struct SmallDisk {
-    place: Directory,
-}
-
-impl SmallDisk {
-    fn mount() -> Self {
-        let place = Directory::new();
-        let mut command = Command::new("mount");
-        command
-            .args(["-t", "tmpfs", "-o", DISK, "tidewire-test"])
-            .arg(place.path());
-        let output = command.output().expect("the command `mount`");
-        assert!(
-            output.status.success(),
-            "a small tmpfs is needed, and mounting one needs root (CI is): {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let disk = Self { place };
-        fs::write(disk.ballast(), vec![7; BALLAST_BYTES]).expect("room for the ballast");
-        disk
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.place.path().join("ballast")
-    }
-
-    fn data(&self) -> PathBuf {
-        self.place.path().join("data")
-    }
-
-    fn free_space(&self) {
-        fs::remove_file(self.ballast()).expect("the ballast is there");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: whatever still has a file open must not keep the mount from going.
-        let status = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.place.path())
-            .status();
-        let gone = status.is_ok_and(|status| status.success());
-        assert!(
-            gone || std::thread::panicking(),
-            "cannot unmount {}",
-            self.place.path().display()
-        );
-    }
-}
 
 /// What the publisher knows: each message that was acknowledged, by its offset, and the next number.
 struct Publisher {

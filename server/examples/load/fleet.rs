@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 use tidewire::client::{Address, End, Endpoint, Socket};
 use tidewire_protocol::Config;
+use tidewire_protocol::handshake::client::Target;
 
 /// Bytes that are read of one connection before the next one has its turn.
 const TURN_BYTES: usize = 256 << 10;
@@ -58,13 +59,19 @@ impl Fleet {
 
     /// Another connection in the place of one that has ended.
     pub(crate) fn reconnect(&mut self, number: usize, query: &str) -> io::Result<()> {
-        let socket = Socket::connect(
-            Endpoint {
-                to: self.to,
-                tls: None,
-            },
-            &self.address,
-            query,
+        let to = Endpoint {
+            to: self.to,
+            tls: None,
+        };
+        let path = format!("{}?{query}", self.address.path);
+        let target = Target {
+            host: &self.address.host,
+            path: &path,
+            ..Target::default()
+        };
+        let socket = Socket::open(
+            to,
+            &target,
             self.poll.registry(),
             Token(number),
             Arc::clone(&self.config),

@@ -41,9 +41,10 @@ impl Line {
             text.push(' ');
             text.push_str(name);
             text.push('=');
-            match value {
-                Value::String(value) => push_value(&mut text, value),
-                other => text.push_str(&other.to_string()),
+            if let Value::String(value) = value {
+                push_value(&mut text, value);
+            } else {
+                text.push_str(&value.to_string());
             }
         }
         text.push('\n');

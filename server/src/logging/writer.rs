@@ -98,7 +98,7 @@ mod tests {
     use std::sync::{Arc, Mutex, mpsc};
 
     /// Takes nothing until told to.
-    struct Stuck(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
+    struct Stuck(Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

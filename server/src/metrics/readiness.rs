@@ -9,6 +9,9 @@ use serde::Serialize;
 /// Canaries that may be missing before the server is not ready: one can be late without anything being wrong.
 const INTERVALS_MAX: u32 = 3;
 
+/// The reason before the first canaries have come back.
+pub(crate) const STARTING: &str = "starting";
+
 /// Why the log did not take the newest canary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -64,6 +67,11 @@ struct Canary {
 impl Answer {
     pub(crate) const fn is_ready(&self) -> bool {
         self.reason.is_none()
+    }
+
+    /// Whether the first canaries have yet to come back.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.reason == Some(STARTING)
     }
 
     /// Why not.
@@ -126,7 +134,7 @@ impl Readiness {
                 Some(("storage_failed", "The logs' storage fails."))
             }
             () if is_late => Some(("canary_lost", "Messages do not come back from the log.")),
-            () if !all_heard => Some(("starting", "No message has come back from the log yet.")),
+            () if !all_heard => Some((STARTING, "No message has come back from the log yet.")),
             () => None,
         };
         let latencies = self.workers.iter();

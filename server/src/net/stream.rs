@@ -82,7 +82,7 @@ impl Stream {
             match received {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(Received::Bytes { count, is_drained }) => {
-                    traffic::read(count);
+                    traffic::count_read(count);
                     return Ok(Received::Bytes { count, is_drained });
                 }
                 received => return received,
@@ -96,7 +96,7 @@ impl Stream {
             None => self.socket.write(bytes),
             Some(tls) => tls.write(&mut self.socket, &[IoSlice::new(bytes)]),
         };
-        written.map(traffic::count)
+        written.map(traffic::count_written)
     }
 
     /// Writes once, from several slices.
@@ -105,7 +105,7 @@ impl Stream {
             None => self.socket.write_vectored(slices),
             Some(tls) => tls.write(&mut self.socket, slices),
         };
-        written.map(traffic::count)
+        written.map(traffic::count_written)
     }
 
     /// Bytes that TLS took and the socket did not.

@@ -7,13 +7,14 @@ thread_local! {
     static WRITTEN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// So many bytes came.
-pub(super) fn read(bytes: usize) {
+/// Counts bytes that came, and returns how many they are.
+pub(super) fn count_read(bytes: usize) -> usize {
     READ.set(READ.get() + bytes as u64);
+    bytes
 }
 
-/// Returns how many bytes the kernel took, which count as written.
-pub(super) fn count(bytes: usize) -> usize {
+/// The same for bytes that the kernel took.
+pub(super) fn count_written(bytes: usize) -> usize {
     WRITTEN.set(WRITTEN.get() + bytes as u64);
     bytes
 }

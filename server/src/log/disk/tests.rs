@@ -68,6 +68,9 @@ impl Store for Kept {
     fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {
         self.0.expire(unix_ms)
     }
+    fn usage(&self) -> Usage {
+        Store::usage(&self.0)
+    }
     fn logs(&self) -> Vec<(LogName, Position)> {
         self.0.logs()
     }

@@ -330,7 +330,11 @@ impl Worker {
     /// Bytes that a connection that is behind may get now.
     fn room_of(&mut self, id: ConnId) -> usize {
         let Some(conn) = self.table.get_mut(id) else {
-            return 0;
+            return if self.is_own_follower(id) {
+                OUTBOX_BYTES_LOW
+            } else {
+                0
+            };
         };
         if conn.unsent_bytes() > OUTBOX_BYTES_LOW || self.has_answer(id) {
             return 0;
@@ -341,6 +345,9 @@ impl Worker {
     fn run_steps(&mut self, id: ConnId, steps: Vec<Step>) {
         for step in steps {
             match step {
+                Step::Entry(shared) if self.is_own_follower(id) => {
+                    self.canary_came(id, &shared.entry);
+                }
                 Step::Entry(shared) => self.send_entry(id, &shared),
                 Step::Gap { log, from, gap } => {
                     let text = gap_text(&log, from.as_deref(), &gap, None);

@@ -21,10 +21,13 @@ use crate::clock::Now;
 use crate::ids::{ConnId, LogName, Session, UserName};
 use crate::log::{AppendError, Draft, Entry, Placed, Request, StoreError};
 use crate::logging::Samples;
-use crate::metrics::Failure;
+use crate::metrics::{Failure, STARTING};
 use crate::net::conn::{App, Peer};
 use crate::net::traffic;
 use crate::transport::Endpoint;
+
+/// Between canaries until the first has come back to every worker.
+const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a worker keeps for that.
 #[derive(Debug)]
@@ -80,6 +83,11 @@ impl Worker {
         self.follow_unseen(Box::new(follow));
     }
 
+    /// Whether a follower is the worker itself. It has room for all there is: what it missed while it began is in the ring.
+    pub(super) fn is_own_follower(&self, id: ConnId) -> bool {
+        id == self.observer.follower
+    }
+
     /// When home sends the next canary; a server that stops sends none.
     pub(super) fn canary_at(&self) -> Option<Instant> {
         let is_running = matches!(self.stopping, Stopping::No);
@@ -93,7 +101,15 @@ impl Worker {
             return;
         }
         self.worked = true;
-        self.observer.next_at = Some(now.instant + self.observer.interval);
+        // Who has just begun need not wait for long to be ready.
+        let is_first = self.observer.is_red && self.status.readiness(now.instant).is_starting();
+        let interval = self.observer.interval;
+        let pause = if is_first {
+            interval.min(FIRST_INTERVAL)
+        } else {
+            interval
+        };
+        self.observer.next_at = Some(now.instant + pause);
         self.tell_readiness();
         self.note_gauges();
         if !std::mem::replace(&mut self.observer.is_asked, true) {
@@ -133,7 +149,7 @@ impl Worker {
 
     /// An entry came for a follower that has no connection; if that is the worker, the canary has arrived.
     pub(super) fn canary_came(&mut self, follower: ConnId, entry: &Entry) {
-        if follower != self.observer.follower {
+        if !self.is_own_follower(follower) {
             return;
         }
         let board = &self.status.board;
@@ -159,7 +175,7 @@ impl Worker {
         }
         match answer.reason() {
             // At the start nothing is wrong yet.
-            Some("starting") => {}
+            Some(STARTING) => {}
             Some(reason) => {
                 self.observer.is_red = true;
                 tracing::error!(

@@ -30,7 +30,7 @@ impl Peer {
             keys: None,
             is_tls: false,
         };
-        let status = Status::up(10, 0, Board::new(1));
+        let status = Status::up(10, 0, Board::quiet(1));
         let now = Instant::now();
         Self {
             http: Http::new(&config, false, now),
