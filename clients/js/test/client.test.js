@@ -475,6 +475,22 @@ test('a room hears only its own, and its methods need no name', async () => {
   assert.equal(lobby.position, 'e-2');
 });
 
+test('rooms and people may be called as what every object has', async () => {
+  const client = open();
+  newest().welcomes();
+  for (const name of ['__proto__', 'constructor', 'toString', 'error', 'room_msg']) {
+    const senders = [];
+    const room = client.room(name);
+    room.on('room_msg', ({ from }) => senders.push(from));
+    const joined = room.join();
+    newest().lets(name, 'e-0');
+    assert.equal((await joined).position, 'e-0');
+    newest().says({ ...said(1), roomId: name, from: name });
+    assert.deepEqual(senders, [name]);
+    assert.equal(room.position, 'e-1');
+  }
+});
+
 test('a full queue is told, and when there is room again', () => {
   const client = open({ queueMax: 4 });
   const [full, drained] = [heard(client, 'full'), heard(client, 'drain')];

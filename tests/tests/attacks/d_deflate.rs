@@ -25,7 +25,10 @@ fn bombs_on_a_hundred_connections_are_1009_and_cost_no_memory() {
                 client.wire.send(&bomb);
             }
             for mut client in all {
-                let _welcome = next_text(&mut client);
+                // The welcome may come from another worker, and too late.
+                if is_text_next(&mut client) {
+                    let _welcome = next_text(&mut client);
+                }
                 client.expect_close(1009);
             }
         }
@@ -135,12 +138,19 @@ fn open(server: &Server, target: &str) -> Client {
     Client::upgraded(connection.wire)
 }
 
-/// The next text message, which may be compressed.
+/// Whether what comes next is a text message.
 #[track_caller]
-fn next_text(client: &mut Client) -> String {
+fn is_text_next(client: &mut Client) -> bool {
     while client.wire.inbox.is_empty() {
         client.wire.receive().expect("a message is due");
     }
+    client.wire.inbox[0] & 0x0f == opcode::TEXT
+}
+
+/// The next text message, which may be compressed.
+#[track_caller]
+fn next_text(client: &mut Client) -> String {
+    assert!(is_text_next(client), "a text message is due");
     if client.wire.inbox[0] & 0x40 != 0 {
         client.wire.inbox[0] &= !0x40;
         let frame = client.expect_frame();

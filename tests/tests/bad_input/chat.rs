@@ -72,93 +72,90 @@ pub(crate) fn last_words(dice: &mut Dice) -> Visit {
 
 /// A text that is no command, or none that this client may give; and the codes of the errors that it may earn.
 fn text(dice: &mut Dice) -> (String, Codes) {
+    const OF_WRONG_TYPE: Codes = &["bad_field", "bad_json", "missing_field"];
     match dice.below(10) {
         0 => (no_json(dice), &["bad_json"]),
-        1 if dice.once_in(4) => (
-            "[".repeat(dice.between(1, 30_000)),
-            &["bad_field", "bad_json"],
-        ),
-        1 => {
-            let value = dice.pick(&[
-                "42",
-                "null",
-                "true",
-                "\"text\"",
-                "[\"heartbeat\"]",
-                "-0.0e-9",
-            ]);
-            (value.to_owned(), &["bad_field"])
-        }
+        1 => no_object(dice),
         2 => {
             let word = printable(dice, 30).replace(['"', '\\'], "_");
             (format!(r#"{{"type":"{word}?"}}"#), &["unknown_type"])
         }
         3 => {
             let value = no_string(dice);
-            (
-                format!(r#"{{"type":{value},"roomId":"{ROOM}"}}"#),
-                &["bad_field", "bad_json", "missing_field"],
-            )
+            let text = format!(r#"{{"type":{value},"roomId":"{ROOM}"}}"#);
+            (text, OF_WRONG_TYPE)
         }
         4 => {
-            let kind = dice.pick(&[
-                "join_room",
-                "leave_room",
-                "room_msg",
-                "private_msg",
-                "broadcast",
-                "typing",
-                "presence",
-                "history",
-            ]);
-            (
-                format!(r#"{{"type":"{kind}","Content":"{EVIL}"}}"#),
-                &["missing_field"],
-            )
+            let kind = dice.pick(KINDS);
+            let text = format!(r#"{{"type":"{kind}","Content":"{EVIL}"}}"#);
+            (text, &["missing_field"])
         }
         5 => {
             let value = no_string(dice);
-            (
-                format!(r#"{{"type":"room_msg","roomId":{value},"content":"{EVIL}"}}"#),
-                &["bad_field", "bad_json", "missing_field"],
-            )
+            (said_in(&value, ""), OF_WRONG_TYPE)
         }
-        6 => {
-            let name = no_name(dice);
-            let (kind, field) = dice.pick(&[
-                ("join_room", "roomId"),
-                ("private_msg", "toUser"),
-                ("hello", "user"),
-            ]);
-            (
-                format!(r#"{{"type":"{kind}","{field}":{name},"content":"{EVIL}"}}"#),
-                &["bad_name", "bad_json"],
-            )
-        }
+        6 => badly_named(dice),
         7 => {
-            let seq = dice.next();
-            (
-                format!(
-                    r#"{{"type":"room_msg","roomId":"{ROOM}","content":"{EVIL}","seq":{seq}}}"#
-                ),
-                &["not_in_room"],
-            )
+            let seq = format!(r#","seq":{}"#, dice.next());
+            (said_in(&format!("\"{ROOM}\""), &seq), &["not_in_room"])
         }
-        8 => (
-            format!(r#"{{"type":"room_msg","roomId":"x","roomId":"{ROOM}","content":"{EVIL}"}}"#),
-            &["bad_field", "bad_json"],
-        ),
+        8 => {
+            let twice = format!(r#""x","roomId":"{ROOM}""#);
+            (said_in(&twice, ""), &["bad_field", "bad_json"])
+        }
         _ => {
             let (room, since, codes): (_, _, Codes) = dice.pick(&[
                 ("@good-alice", "", &["forbidden"][..]),
                 (ROOM, "1-2-3", &["bad_position"]),
             ]);
-            (
-                format!(r#"{{"type":"history","roomId":"{room}","since":"{since}"}}"#),
-                codes,
-            )
+            let text = format!(r#"{{"type":"history","roomId":"{room}","since":"{since}"}}"#);
+            (text, codes)
         }
     }
+}
+
+/// What needs more than its type.
+const KINDS: &[&str] = &[
+    "join_room",
+    "leave_room",
+    "room_msg",
+    "private_msg",
+    "broadcast",
+    "typing",
+    "presence",
+    "history",
+];
+
+/// A message to a room whose JSON value this is, with some more fields.
+fn said_in(room: &str, more: &str) -> String {
+    format!(r#"{{"type":"room_msg","roomId":{room},"content":"{EVIL}"{more}}}"#)
+}
+
+fn no_object(dice: &mut Dice) -> (String, Codes) {
+    const OTHERS: &[&str] = &[
+        "42",
+        "null",
+        "true",
+        "\"text\"",
+        "[\"heartbeat\"]",
+        "-0.0e-9",
+    ];
+    if dice.once_in(4) {
+        let deep = "[".repeat(dice.between(1, 30_000));
+        return (deep, &["bad_field", "bad_json"]);
+    }
+    (dice.pick(OTHERS).to_owned(), &["bad_field"])
+}
+
+fn badly_named(dice: &mut Dice) -> (String, Codes) {
+    let name = no_name(dice);
+    let (kind, field) = dice.pick(&[
+        ("join_room", "roomId"),
+        ("private_msg", "toUser"),
+        ("hello", "user"),
+    ]);
+    let text = format!(r#"{{"type":"{kind}","{field}":{name},"content":"{EVIL}"}}"#);
+    (text, &["bad_name", "bad_json"])
 }
 
 /// A text that is not JSON.

@@ -174,67 +174,58 @@ pub(crate) fn bodies(dice: &mut Dice) -> Visit {
 }
 
 fn call(dice: &mut Dice) -> String {
-    let post = |target: &str, headers: &str, body: &str| {
-        let length = body.len();
-        format!(
-            "POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-        )
-    };
-    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    const MESSAGE: &str = r#"{"content":"evil"}"#;
     let messages = format!("/api/rooms/{ROOM}/messages");
     match dice.below(9) {
         0 => post(&messages, "", &chat::no_json(dice)),
         1 => post(&messages, "", &format!(r#"{{"from":"{EVIL}"}}"#)),
         2 => {
             let from = chat::no_name(dice);
-            post(
-                &messages,
-                "",
-                &format!(r#"{{"content":"{EVIL}","from":{from}}}"#),
-            )
+            let body = format!(r#"{{"content":"{EVIL}","from":{from}}}"#);
+            post(&messages, "", &body)
         }
         3 => {
             let seq = dice.pick(&["{}", "[1]", "true", "null,\"seq\":1"]);
-            post(
-                &messages,
-                "",
-                &format!(r#"{{"content":"{EVIL}","seq":{seq},"session":{seq}}}"#),
-            )
+            let body = format!(r#"{{"content":"{EVIL}","seq":{seq},"session":{seq}}}"#);
+            post(&messages, "", &body)
         }
         4 => {
             let room = dice.pick(&["%40good-bob", "%00", "%ff", "*", "", "%0d%0a"]);
-            post(
-                &format!("/api/rooms/{room}/messages"),
-                "",
-                r#"{"content":"evil"}"#,
-            )
+            post(&format!("/api/rooms/{room}/messages"), "", MESSAGE)
         }
         5 => {
             let origin = format!("Origin: https://{EVIL}.example\r\n");
-            post(&messages, &origin, r#"{"content":"evil"}"#)
+            post(&messages, &origin, MESSAGE)
         }
         6 => {
             let since = dice.pick(&["-1", "x", "1-", "18446744073709551616-1", "%00", "a:1-1,b"]);
             get(&format!("{messages}?since={since}"))
         }
-        7 => {
-            let id = dice.pick(&[
-                "..%2f..%2fetc%2fpasswd",
-                "0",
-                "%00",
-                "00000000000000000000000000000000",
-            ]);
-            get(&format!("/files/{id}"))
-        }
-        _ => {
-            let path = dice.pick(&[
-                "/api",
-                "/api/users/good-bob/messages",
-                "/admin.php",
-                "/.git/config",
-                "/api/rooms/%",
-            ]);
-            get(path)
-        }
+        7 => get(&format!("/files/{}", dice.pick(NO_FILES))),
+        _ => get(dice.pick(NOWHERE)),
     }
+}
+
+const NO_FILES: &[&str] = &[
+    "..%2f..%2fetc%2fpasswd",
+    "0",
+    "%00",
+    "00000000000000000000000000000000",
+];
+
+const NOWHERE: &[&str] = &[
+    "/api",
+    "/api/users/good-bob/messages",
+    "/admin.php",
+    "/.git/config",
+    "/api/rooms/%",
+];
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn post(target: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
 }

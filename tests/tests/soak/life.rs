@@ -10,7 +10,7 @@ use tidewire_tests::http::{get, send};
 use tidewire_tests::{Chatter, Dice, PollChatter, Server, StreamChatter};
 
 /// Names, so many of each: what is kept for them has a bound that is soon reached.
-const ROOMS: usize = 100;
+const ROOMS: usize = 200;
 const USERS: usize = 5000;
 const WRITTEN_TO: usize = 100;
 
