@@ -361,6 +361,24 @@ impl Server {
         }
     }
 
+    /// One of the counters of `/health`.
+    #[must_use]
+    #[track_caller]
+    pub fn count(&self, name: &str) -> u64 {
+        let health = http::get(self.address, "/health").json();
+        health[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("/health has no count {name}: {health}"))
+    }
+
+    /// Waits until it has counted so many: other workers tell theirs at the end of a turn.
+    #[track_caller]
+    pub fn wait_for_count(&self, name: &str, at_least: u64) {
+        wait_until(&format!("{name} is {at_least}"), || {
+            self.count(name) >= at_least
+        });
+    }
+
     /// What it has written to stderr so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -41,12 +41,6 @@ fn assert_too_many(response: &Response, code: &str) {
     assert_eq!(response.json()["error"]["code"], code, "{response:?}");
 }
 
-#[track_caller]
-fn counted(server: &Server, name: &str) -> u64 {
-    let health = tidewire_tests::http::get(server.address(), "/health");
-    health.json()[name].as_u64().expect("a count")
-}
-
 #[test]
 fn an_address_has_so_many_connections_and_a_place_is_free_when_one_ends() {
     let server = server(&["--address-connections", "2"]);
@@ -56,7 +50,7 @@ fn an_address_has_so_many_connections_and_a_place_is_free_when_one_ends() {
     assert_too_many(&refused, "too_many_connections");
     open(&server, "/ws", &forwarded(OTHER)).expect("another address");
     second.expect_alive();
-    assert_eq!(counted(&server, "address_full"), 1);
+    server.wait_for_count("address_full", 1);
     drop(first);
     wait_until("the place is free", || {
         open(&server, "/ws", &forwarded(ONE)).is_ok()
@@ -71,7 +65,7 @@ fn an_address_connects_only_so_fast() {
     let refused = open(&server, "/ws", &forwarded(ONE)).expect_err("too fast");
     assert_too_many(&refused, "rate_limited");
     open(&server, "/ws", &forwarded(OTHER)).expect("another address");
-    assert!(counted(&server, "address_too_fast") > 0);
+    server.wait_for_count("address_too_fast", 1);
     wait_until("it may connect again", || {
         open(&server, "/ws", &forwarded(ONE)).is_ok()
     });
@@ -118,7 +112,7 @@ fn what_connections_of_an_address_say_is_counted_together() {
         }
         response.status == 429
     });
-    assert!(counted(&server, "address_limited") >= 2);
+    server.wait_for_count("address_limited", 2);
 }
 
 /// Reads until the ack or error of a message.

@@ -12,12 +12,6 @@ const BUDGET_BYTES: u64 = 192 << 20;
 const PEERS: usize = 300;
 const HELD_BYTES: usize = 3 << 19;
 
-#[track_caller]
-fn counted(server: &Server, name: &str) -> u64 {
-    let health = get(server.address(), "/health").json();
-    health[name].as_u64().expect("a count")
-}
-
 /// A peer that begins a message of 64 MiB and never ends it.
 fn begin_a_message(server: &Server, bytes: usize) -> Client {
     let mut client = Client::open_over(Wire::open(server.address()), "/echo");
@@ -38,7 +32,7 @@ fn peers_that_hold_most_are_closed_and_the_others_feel_nothing() {
         let wire = Wire::open(server.address());
         let Ok(client) = try_begin(wire) else {
             // It is turned away while memory is short, which is the point.
-            assert!(counted(&server, "memory_refused") > 0);
+            server.wait_for_count("memory_refused", 1);
             continue;
         };
         peers.push(client);
@@ -47,13 +41,13 @@ fn peers_that_hold_most_are_closed_and_the_others_feel_nothing() {
         assert_eq!(bob.hear_of("room_msg")["content"], content.as_str());
         most = most.max(server.usage().resident_bytes);
     }
-    assert!(counted(&server, "memory_short") > 0);
+    server.wait_for_count("memory_short", 1);
     // Those that are in go on sending: what they had was not enough to be closed for.
     for client in &mut peers {
         let frame = Frame::continuation(vec![7; 2 << 20]).unfinished().encode();
         let _ = client.wire.try_send(&frame);
     }
-    wait_until("some are closed", || counted(&server, "shed") > 0);
+    server.wait_for_count("shed", 1);
     wait_until("there is enough memory again", || {
         Client::try_open(server.address(), "/echo").is_ok()
     });
@@ -92,7 +86,7 @@ fn while_memory_is_short_new_connections_hear_503_and_health_is_still_told() {
             drop(client);
             peers.push(begin_a_message(&server, 600 << 10));
         }
-        counted(&server, "memory_short") > 0
+        server.count("memory_short") > 0
     });
     let refused = Client::try_open(server.address(), "/ws").expect_err("it is turned away");
     assert_eq!(refused.status, 503, "{refused:?}");

@@ -105,7 +105,7 @@ fn a_flood_of_tiny_messages_does_not_pile_up_before_a_reader() {
     const FRAMES: usize = 20_000;
     /// An empty message without a mask.
     const FRAME_BYTES: usize = 2;
-    let server = Server::start();
+    let server = Server::start_with(&["--messages-per-second", "0"]);
     let mut receiver = open(&server, "/relay?room=r");
     let mut sender = open(&server, "/relay?room=r");
     let before = server.usage().resident_bytes;

@@ -2,15 +2,9 @@
 //! else feels it.
 
 use serde_json::json;
-use tidewire_tests::http::{HttpConnection, get};
+use tidewire_tests::http::HttpConnection;
 use tidewire_tests::wire::Wire;
 use tidewire_tests::{Chatter, Client, EventStream, Message, Server, wait_until};
-
-#[track_caller]
-fn counted(server: &Server, name: &str) -> u64 {
-    let health = get(server.address(), "/health").json();
-    health[name].as_u64().expect("a count")
-}
 
 /// Says something until it is refused as too much; returns how often it was heard before.
 #[track_caller]
@@ -56,7 +50,7 @@ fn a_user_has_so_many_connections_and_the_newest_is_refused() {
     assert_eq!(first.hear_close(), Some(4003));
     again.client.expect_alive();
     second.client.expect_alive();
-    assert_eq!(counted(&server, "user_full"), 2);
+    server.wait_for_count("user_full", 2);
     drop(second);
     wait_until("a place is free", || {
         let mut client = Client::open(server.address(), "/ws?userId=alice");
@@ -104,7 +98,7 @@ fn what_a_user_says_is_counted_over_all_connections_and_http() {
         response.status == 429
     });
     bob.say_acked("lobby", "not I", 1);
-    wait_until("all are counted", || counted(&server, "user_limited") >= 3);
+    server.wait_for_count("user_limited", 3);
 }
 
 #[test]
@@ -116,8 +110,8 @@ fn bytes_are_limited_beside_messages() {
         (3..200).contains(&heard),
         "200 KiB at once, and then 100 KiB a second: {heard}"
     );
-    assert_eq!(counted(&server, "user_limited"), 0);
-    assert_eq!(counted(&server, "connection_limited"), 1);
+    server.wait_for_count("connection_limited", 1);
+    assert_eq!(server.count("user_limited"), 0);
 }
 
 #[test]
@@ -132,7 +126,7 @@ fn a_user_is_in_so_many_rooms_with_all_connections() {
         let refused = chatter.provoke(r#"{"type":"join_room","roomId":"four"}"#);
         assert_eq!(refused["code"], "too_many_rooms", "{refused}");
     }
-    assert_eq!(counted(&server, "rooms_refused"), 2);
+    server.wait_for_count("rooms_refused", 2);
     same.join("three");
     Chatter::connect(&server, "userId=bob").join("four");
 }
@@ -178,10 +172,8 @@ fn a_sender_of_the_relay_is_held_back_and_nothing_of_it_is_lost() {
     for number in 0..200 {
         assert_eq!(receiver.expect_text(), number.to_string());
     }
-    assert!(
-        counted(&server, "relay_held") > 0,
-        "200 at once are more than 100"
-    );
+    // 200 at once are more than 100.
+    server.wait_for_count("relay_held", 1);
     sender.expect_alive();
     let message = {
         sender.send_binary(&vec![7; 1 << 20]);
