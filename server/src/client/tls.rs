@@ -187,12 +187,11 @@ fn explained(error: &rustls::Error) -> String {
     if error.to_string().contains("CaUsedAsEndEntity") {
         return "the server's certificate is one of an authority, not of a server: make it with CA:FALSE".to_owned();
     }
-    match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-            "nobody who is trusted vouches for the server's certificate: name who does with --ca FILE"
-                .to_owned()
-        }
-        rustls::Error::InvalidMessage(_) => format!("it does not speak TLS: {error}"),
-        error => error.to_string(),
+    if let rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) = error {
+        return "nobody who is trusted vouches for the server's certificate: name who does with --ca FILE".to_owned();
     }
+    if let rustls::Error::InvalidMessage(_) = error {
+        return format!("it does not speak TLS: {error}");
+    }
+    error.to_string()
 }

@@ -135,15 +135,7 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
         .map_err(unusable)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|error| match error {
-            Error::InconsistentKeys(_) => TlsError::KeyMismatch {
-                certificate: certificate.to_owned(),
-                key: key.to_owned(),
-            },
-            // What rustls says of a key that it cannot read.
-            Error::General(_) => TlsError::Unusable(key.to_owned(), error),
-            error => unusable(error),
-        })?;
+        .map_err(|error| unfit(certificate, key, error))?;
     // Upgrade is HTTP/1.1's (RFC 9110 §7.8): who speaks only h2 is told so, instead of being misunderstood.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Tickets hold the session themselves, encrypted by a key that changes: nothing is kept for those who do not come back, and who
@@ -152,6 +144,20 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     config.ticketer = Ticketer::new().map_err(unusable)?;
     config.send_tls13_tickets = TICKETS;
     Ok(config)
+}
+
+/// Why certificate and key cannot be used together.
+fn unfit(certificate: &Path, key: &Path, error: Error) -> TlsError {
+    if matches!(error, Error::InconsistentKeys(_)) {
+        return TlsError::KeyMismatch {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        };
+    }
+    // What rustls says of a key that it cannot read.
+    let is_of_key = matches!(error, Error::General(_));
+    let path = if is_of_key { key } else { certificate };
+    TlsError::Unusable(path.to_owned(), error)
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -166,9 +172,11 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::NoKey(path.to_owned()),
-        error => TlsError::BadPem(path.to_owned(), error.to_string()),
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| {
+        if matches!(error, pem::Error::NoItemsFound) {
+            return TlsError::NoKey(path.to_owned());
+        }
+        TlsError::BadPem(path.to_owned(), error.to_string())
     })
 }
 

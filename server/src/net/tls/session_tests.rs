@@ -156,7 +156,7 @@ impl Pair {
 }
 
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|n| (n * 31 >> 3) as u8).collect()
+    (0..len).map(|n| ((n * 31) >> 3) as u8).collect()
 }
 
 #[test]
