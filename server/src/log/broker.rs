@@ -2,11 +2,12 @@
 //! arrived while it waited for the disk with one commit, and only then tells anybody.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::{Draft, LogsFull, Page, PageMax, Placed, Position, Since, Store, StoreError};
+use super::{Draft, LogsFull, Page, PageMax, Placed, Position, Rules, Since, Store, StoreError};
 use crate::ids::LogName;
 
 /// The most that one commit takes in: what waits longer than that is better told.
@@ -44,6 +45,8 @@ pub enum Request<C> {
     },
     /// A log's owner has seen it up to here.
     Mark(LogName, Position),
+    /// Go by these rules, as [`Store::set_rules`] may.
+    Rules(Arc<Rules>),
 }
 
 /// Where reading begins.
@@ -209,6 +212,7 @@ impl<C> Run<C> {
                     self.store.set_mark(&log, position);
                 }
             }
+            Request::Rules(rules) => self.store.set_rules(rules),
         }
     }
 
@@ -258,8 +262,8 @@ mod tests {
     use super::*;
     use crate::ids::LogName;
     use crate::log::store_tests::draft;
-    use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule, Rules};
-    use std::sync::{Arc, Mutex};
+    use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule};
+    use std::sync::Mutex;
 
     /// A store whose commits fail, and keep nothing, as long as it is told so.
     struct Failing(MemoryStore, Arc<Mutex<Option<StoreError>>>, Vec<Draft>);
@@ -307,6 +311,10 @@ mod tests {
 
         fn set_mark(&mut self, log: &LogName, position: Position) {
             self.0.set_mark(log, position);
+        }
+
+        fn set_rules(&mut self, rules: Arc<Rules>) {
+            self.0.set_rules(rules);
         }
 
         fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {
