@@ -108,11 +108,11 @@ fn a_file_that_makes_no_sense_changes_nothing_and_says_why() {
 
 #[test]
 fn what_needs_a_restart_is_said_each_time_and_does_not_keep_the_rest_back() {
-    let reloading = Reloading::start("history-entries = 100\nheartbeat = \"20s\"");
+    let reloading = Reloading::start("files-bytes-max = 100\nheartbeat = \"20s\"");
     let server = &reloading.server;
     for _ in 0..2 {
         reloading.reload(
-            "history-entries = 200\nheartbeat = \"21s\"\n[[room]]\nmatch = \"a*\"\nkeep = \"memory\"",
+            "files-bytes-max = 200\nheartbeat = \"21s\"\n[[room]]\nmatch = \"a*\"\nkeep = \"memory\"",
             "needs a restart",
         );
     }
@@ -121,10 +121,42 @@ fn what_needs_a_restart_is_said_each_time_and_does_not_keep_the_rest_back() {
     let log = server.log();
     let lines = log.lines().filter(|line| line.contains("needs a restart"));
     let lines: Vec<_> = lines.collect();
-    for word in ["history-entries", "room"] {
+    for word in ["files-bytes-max", "room"] {
         let count = lines.iter().filter(|line| line.contains(word)).count();
         assert_eq!(count, 2, "{word}: {log}");
     }
+}
+
+#[test]
+fn rooms_are_kept_by_new_rules() {
+    let reloading = Reloading::start("history-entries = 3");
+    let server = &reloading.server;
+    let mut alice = Chatter::enter(server, "alice", "lobby");
+    alice.join("short-1");
+    let kept = |room: &str| {
+        let target = format!("/api/rooms/{room}/messages");
+        let page = http::get(server.address(), &target).json();
+        page["messages"].as_array().map(Vec::len)
+    };
+    for seq in 1..=5 {
+        alice.say_acked("lobby", "a", seq);
+        alice.say_acked("short-1", "a", seq);
+    }
+    assert_eq!((kept("lobby"), kept("short-1")), (Some(3), Some(3)));
+    reloading.reload(
+        "history-entries = 4\n[[room]]\nmatch = \"short-*\"\nhistory-entries = 1",
+        READ,
+    );
+    for seq in 6..=10 {
+        alice.say_acked("lobby", "a", seq);
+        alice.say_acked("short-1", "a", seq);
+    }
+    assert_eq!((kept("lobby"), kept("short-1")), (Some(4), Some(1)));
+    assert!(
+        !server.log().contains("needs a restart"),
+        "{}",
+        server.log()
+    );
 }
 
 #[test]

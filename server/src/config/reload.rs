@@ -1,5 +1,7 @@
 //! What another reading of the settings changes: what a running server takes over, and what needs a restart.
 
+use std::sync::Arc;
+
 use super::{Config, Setting, Settings};
 
 /// A setting that changed.
@@ -14,6 +16,9 @@ pub struct Change {
     /// Whether the server takes it over; else it needs a restart.
     pub is_live: bool,
 }
+
+/// What makes up the rules for rooms, beside the file's `[[room]]`: they change together, unless a log would be kept elsewhere.
+const RULES: &[&str] = &["history-entries", "history-age", "history-bytes"];
 
 /// Takes over one setting from what was read.
 type TakeOver = fn(&mut Config, &Config);
@@ -109,6 +114,7 @@ impl Settings {
     pub fn take_over(&mut self, read: &Self) -> Vec<Change> {
         let mut changes = Vec::new();
         let has_auth = self.config.auth.is_on() && read.config.auth.is_on();
+        let rules_are_live = self.config.rules.keep_like(&read.config.rules);
         for (own, read_one) in self.list.iter_mut().zip(&read.list) {
             if own.words == read_one.words {
                 continue;
@@ -116,14 +122,18 @@ impl Settings {
             let take_over = LIVE.iter().find(|(key, _)| *key == own.key);
             // Whoever is here has a token, or has none.
             let take_over = take_over.filter(|_| !own.key.starts_with("auth-") || has_auth);
+            let is_rule = RULES.contains(&own.key.as_str());
+            let is_live = take_over.is_some() || is_rule && rules_are_live;
             changes.push(Change {
                 key: own.key.clone(),
                 was: shown(own),
                 is: shown(read_one),
-                is_live: take_over.is_some(),
+                is_live,
             });
             if let Some((_, take_over)) = take_over {
                 take_over(&mut self.config, &read.config);
+            }
+            if is_live {
                 own.clone_from(read_one);
             }
         }
@@ -133,11 +143,20 @@ impl Settings {
                 key: "room".to_owned(),
                 was: count(self),
                 is: count(read),
-                is_live: false,
+                is_live: rules_are_live,
             });
+        }
+        if rules_are_live {
+            self.config.rules = Arc::clone(&read.config.rules);
+            self.rooms.clone_from(&read.rooms);
         }
         changes
     }
+}
+
+/// Whether SIGHUP changes it.
+pub(super) fn is_live(key: &str) -> bool {
+    RULES.contains(&key) || LIVE.iter().any(|(live, _)| *live == key)
 }
 
 fn shown(setting: &Setting) -> String {
@@ -153,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Serve, Task};
+    use crate::log::{Keep, Rule, Rules};
 
     fn settings(words: &[&str]) -> Settings {
         match Cli::task_from(["tidewire"].iter().chain(words)) {
@@ -198,7 +218,30 @@ mod tests {
     }
 
     #[test]
-    fn what_can_change_are_flags() {
+    fn rules_for_rooms_change_together_unless_a_room_would_be_kept_elsewhere() {
+        let running = settings(&["--history-entries", "5"]);
+        let mut read = settings(&["--history-entries", "6"]);
+        let mut taken = running.clone();
+        assert!(taken.take_over(&read)[0].is_live);
+        assert_eq!(taken.config.rules.of("a").retention.entries_max, 6);
+        let elsewhere = Rule {
+            keep: Keep::Memory,
+            ..Rule::default()
+        };
+        read.config.rules = Arc::new(Rules::new(elsewhere));
+        read.rooms.push(toml::Value::Boolean(true));
+        let mut kept = running.clone();
+        let changes = kept.take_over(&read);
+        assert!(!changes[0].is_live && !changes[1].is_live, "{changes:?}");
+        assert_eq!(kept.config.rules, running.config.rules);
+    }
+
+    #[test]
+    fn what_can_change_are_flags_and_documented() {
+        let document = include_str!("../../../docs/CONFIG.md");
+        for key in LIVE.iter().map(|(key, _)| key).chain(RULES) {
+            assert!(document.contains(&format!("`{key}`")), "{key}");
+        }
         let command = Serve::augment_args(clap::Command::new("serve"));
         let flags: Vec<_> = command
             .get_arguments()

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command};
 use serde_json::{Value as Json, json};
 use toml::Value;
 
+use super::reload::is_live;
 use super::rooms;
 use super::settings::Settings;
 
@@ -134,6 +135,9 @@ fn describe(text: &mut String, arg: &Arg) {
     }
     if let Some(name) = arg.get_env() {
         comment(text, &format!("${}", name.to_string_lossy()));
+    }
+    if is_live(key) {
+        comment(text, "SIGHUP changes it.");
     }
     let words: Vec<_> = arg
         .get_default_values()

@@ -7,7 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::{Activity, Draft, LogsFull, Page, PageMax, Placed, Position, Since, Store, StoreError};
+use super::{
+    Activity, Draft, LogsFull, Page, PageMax, Placed, Position, Rules, Since, Store, StoreError,
+};
 use crate::clock::Now;
 use crate::ids::LogName;
 
@@ -49,6 +51,8 @@ pub enum Request<C> {
     },
     /// A log's owner has seen it up to here.
     Mark(LogName, Position),
+    /// Go by these rules, as [`Store::set_rules`] may.
+    Rules(Arc<Rules>),
 }
 
 /// Where reading begins.
@@ -238,6 +242,7 @@ impl<C> Run<C> {
                     self.store.set_mark(&log, position);
                 }
             }
+            Request::Rules(rules) => self.store.set_rules(rules),
         }
     }
 
@@ -309,7 +314,7 @@ mod tests {
     use super::*;
     use crate::ids::LogName;
     use crate::log::store_tests::draft;
-    use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule, Rules, Usage};
+    use crate::log::{Epoch, Keep, MemoryStore, Pattern, RoutedStore, Rule, Usage};
     use std::sync::Mutex;
 
     /// A store whose commits fail, and keep nothing, as long as it is told so.
@@ -358,6 +363,10 @@ mod tests {
 
         fn set_mark(&mut self, log: &LogName, position: Position) {
             self.0.set_mark(log, position);
+        }
+
+        fn set_rules(&mut self, rules: Arc<Rules>) {
+            self.0.set_rules(rules);
         }
 
         fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {

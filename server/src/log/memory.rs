@@ -245,6 +245,13 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn set_rules(&mut self, rules: Arc<Rules>) {
+        for (name, log) in &mut self.logs {
+            log.retention = retention(rules.of(name.as_str()));
+        }
+        self.rules = rules;
+    }
+
     fn logs(&self) -> Vec<(LogName, Position)> {
         let head = |(name, log): (&LogName, &Log)| (name.clone(), log.extent().head());
         self.logs.iter().map(head).collect()
@@ -259,12 +266,19 @@ impl Store for MemoryStore {
     }
 }
 
-impl Log {
-    fn new(epoch: Epoch, rule: &Rule) -> Self {
-        let nothing = Retention {
+/// How long a log is kept: not at all is a length, too.
+const fn retention(rule: &Rule) -> Retention {
+    match rule.keep {
+        Keep::Durable | Keep::Memory => rule.retention,
+        Keep::Nothing => Retention {
             entries_max: 0,
             ..rule.retention
-        };
+        },
+    }
+}
+
+impl Log {
+    fn new(epoch: Epoch, rule: &Rule) -> Self {
         Self {
             era: Era { first: 1, epoch },
             entries: VecDeque::new(),
@@ -272,11 +286,7 @@ impl Log {
             head: 0,
             keys: HashMap::default(),
             mark: None,
-            retention: if rule.keep == Keep::Nothing {
-                nothing
-            } else {
-                rule.retention
-            },
+            retention: retention(rule),
             newest_time: 0,
         }
     }

@@ -76,6 +76,9 @@ pub trait Store: Send {
     /// Notes up to where a log's owner has seen it; saved along with the next commit, and not worth one of its own.
     fn set_mark(&mut self, log: &LogName, position: Position);
 
+    /// Goes by other rules from now on, by which each log is still kept [in the same place](Rules::keep_like).
+    fn set_rules(&mut self, rules: Arc<Rules>);
+
     /// Lets go of what the retention says, at `unix_ms`; to be called every few seconds.
     ///
     /// # Errors

@@ -78,6 +78,12 @@ impl Store for RoutedStore {
         self.of_mut(log).set_mark(log, position);
     }
 
+    fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.memory.set_rules(Arc::clone(&rules));
+        self.durable.set_rules(Arc::clone(&rules));
+        self.rules = rules;
+    }
+
     fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {
         self.memory.expire(unix_ms)?;
         self.durable.expire(unix_ms)

@@ -97,6 +97,23 @@ impl Rules {
             .map_or(&self.otherwise, |(_, rule)| rule)
     }
 
+    /// Whether every log is kept in the same place by the others: those can hold instead while the logs are in use.
+    #[must_use]
+    pub fn keep_like(&self, others: &Self) -> bool {
+        self.otherwise.keep == others.otherwise.keep && self.places() == others.places()
+    }
+
+    /// What the patterns say of where logs are kept, as far as it is not what holds behind them anyway.
+    fn places(&self) -> Vec<(&Pattern, Keep)> {
+        let places = self.patterns.iter().map(|(name, rule)| (name, rule.keep));
+        let mut places: Vec<_> = places.collect();
+        while places
+            .pop_if(|(_, keep)| *keep == self.otherwise.keep)
+            .is_some()
+        {}
+        places
+    }
+
     /// Whether any log is kept on the disk.
     #[must_use]
     pub fn any_durable(&self) -> bool {
@@ -182,6 +199,51 @@ mod tests {
             ("*ab", "b"),
         ] {
             assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn rules_that_keep_every_log_where_it_is_are_known() {
+        let rules = |otherwise, patterns: &[(&str, Keep, u64)]| {
+            let rule = |keep, entries_max| Rule {
+                keep,
+                retention: Retention {
+                    entries_max,
+                    ..Retention::default()
+                },
+                slow: Slow::Resume,
+            };
+            let mut rules = Rules::new(rule(otherwise, 1));
+            for (pattern, keep, entries_max) in patterns {
+                rules.push(
+                    Pattern::new((*pattern).to_owned()),
+                    rule(*keep, *entries_max),
+                );
+            }
+            rules
+        };
+        use Keep::{Durable, Memory};
+        let some = rules(Durable, &[("a", Memory, 1), ("b", Durable, 1)]);
+        for same in [
+            rules(Durable, &[("a", Memory, 2), ("b", Durable, 3)]),
+            rules(Durable, &[("a", Memory, 1)]),
+            rules(
+                Durable,
+                &[("a", Memory, 1), ("c", Durable, 1), ("d", Durable, 9)],
+            ),
+        ] {
+            assert!(some.keep_like(&same) && same.keep_like(&some), "{same:?}");
+        }
+        for other in [
+            rules(Memory, &[("a", Memory, 1), ("b", Durable, 1)]),
+            rules(Durable, &[("b", Durable, 1), ("a", Memory, 1)]),
+            rules(Durable, &[("a", Durable, 1)]),
+            rules(Durable, &[]),
+        ] {
+            assert!(
+                !some.keep_like(&other) && !other.keep_like(&some),
+                "{other:?}"
+            );
         }
     }
 

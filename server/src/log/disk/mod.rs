@@ -446,6 +446,10 @@ impl Store for DiskStore {
     }
 
     /// Does nothing while something is appended and not committed.
+    fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+    }
+
     fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {
         self.let_go(unix_ms)
     }

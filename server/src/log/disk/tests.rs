@@ -65,6 +65,9 @@ impl Store for Kept {
     fn set_mark(&mut self, log: &LogName, position: Position) {
         self.0.set_mark(log, position);
     }
+    fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.0.set_rules(rules);
+    }
     fn expire(&mut self, unix_ms: u64) -> Result<(), StoreError> {
         self.0.expire(unix_ms)
     }

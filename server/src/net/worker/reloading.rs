@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::chat::Chat;
+use crate::log::Request;
 use crate::net::conn::{App, State};
 use crate::net::reload::Reloaded;
 use crate::transport::HttpConfig;
@@ -25,8 +26,11 @@ impl Worker {
         self.lag_max = config.lag_max;
         self.credentials.clone_from(&reloaded.credentials);
         self.drain_time = config.drain.time;
+        self.feeds.set_rules(Arc::clone(&config.rules));
         if let Chat::Here(hub) = &mut self.chat {
             hub.reconfigure(config.hub(reloaded.keys.clone()));
+            // One of the workers tells the log.
+            self.broker.send(Request::Rules(Arc::clone(&config.rules)));
         }
         for id in self.table.ids() {
             if let Some(conn) = self.table.get_mut(id)

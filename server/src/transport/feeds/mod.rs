@@ -59,6 +59,11 @@ pub struct Feeds {
 }
 
 impl Feeds {
+    /// Goes by other rules from now on.
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+    }
+
     /// Nobody follows anything yet; those who will are connections of a worker.
     #[must_use]
     pub fn new(rules: Arc<Rules>, lane: Lane) -> Self {
