@@ -138,6 +138,7 @@ mod outbox;
 mod output;
 mod owned;
 mod prepared;
+mod recorder;
 mod send;
 mod transport;
 
@@ -151,6 +152,7 @@ pub use event::{Closed, Event, Initiator, Piece};
 pub use message::Message;
 pub use owned::OwnedMessage;
 pub use prepared::Prepared;
+pub use recorder::{Direction, RecordedFrame, Recorder, RecorderClock, Traffic};
 pub use transport::Transport;
 
 /// An end of a connection.
