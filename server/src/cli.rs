@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
-use crate::config::{Compression, Config, ConfigFile, Origin};
+use crate::config::{Compression, Config, ConfigFile, Origin, RecorderOptions};
 use crate::load;
 use crate::log::{Retention, Rule};
 use crate::tools::chat::Chat;
@@ -19,6 +19,7 @@ use crate::tools::log::Log;
 use crate::tools::pages::{Completions, Manual};
 use crate::tools::tail::Tail;
 use crate::tools::token::Token;
+use crate::tools::why::Why;
 use crate::verify;
 
 /// A chat and real-time messaging server that speaks WebSocket.
@@ -48,6 +49,7 @@ enum Command {
     Chat(Chat),
     Tail(Tail),
     Token(Token),
+    Why(Why),
     Completions(Completions),
     Man(Manual),
     /// Load a server and tell how long its answers took
@@ -152,6 +154,8 @@ pub struct Serve {
         default_value = "on"
     )]
     compression: Compression,
+    #[command(flatten)]
+    recorder: RecorderOptions,
 }
 
 /// What to do.
@@ -169,6 +173,8 @@ pub enum Task {
     Tail(Tail),
     /// Make a token.
     Token(Token),
+    /// Tell why a connection ended.
+    Why(Why),
     /// Print a script for a shell.
     Completions(Completions),
     /// Print the manual.
@@ -193,6 +199,7 @@ impl Cli {
             Some(Command::Chat(chat)) => return Ok(Task::Chat(chat)),
             Some(Command::Tail(tail)) => return Ok(Task::Tail(tail)),
             Some(Command::Token(token)) => return Ok(Task::Token(token)),
+            Some(Command::Why(why)) => return Ok(Task::Why(why)),
             Some(Command::Completions(shell)) => return Ok(Task::Completions(shell)),
             Some(Command::Man(manual)) => return Ok(Task::Man(manual)),
             Some(Command::Bench(options)) => return load::Plan::new(options).map(Task::Bench),
@@ -264,6 +271,7 @@ impl Serve {
             files_bytes_max: self.files_bytes_max,
             cors_origins: self.cors_origins,
             compression: self.compression,
+            recorder: self.recorder,
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod log;
 mod metrics;
 pub mod net;
 mod progress;
+mod recorder;
 mod timer;
 pub mod tools;
 pub mod transport;

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Task::Token(token) => token
             .make(Now::read().unix_ms)
             .and_then(|token| print(|out| Ok(writeln!(out, "{token}").map(|()| true)?))),
+        Task::Why(why) => print(|out| why.run(out)),
         Task::Completions(shell) => {
             print(|out| Ok(shell.run(&mut Cli::command(), out).map(|()| true)?))
         }

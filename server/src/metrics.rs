@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::recorder::EndCounts;
+
 /// Makes [`Counters`] of a list: a field each, with its meaning, which is also what those who scrape it are told.
 macro_rules! counters {
     ($($(#[doc = $meaning:literal])+ $name:ident,)+) => {
@@ -37,6 +39,14 @@ counters! {
     refused,
     /// Connections closed because they did not read fast enough.
     slow,
+    /// Messages that clients sent.
+    messages_in,
+    /// Messages that were queued for clients.
+    messages_out,
+    /// Entries that the log took of this worker's clients.
+    appended,
+    /// Connections that are behind in a log, now.
+    behind,
     /// Turns of the loop.
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.
@@ -71,6 +81,8 @@ pub(crate) struct Status {
     pub(crate) connections_max: usize,
     /// This worker's own numbers.
     pub(crate) own: Counters,
+    /// Why connections ended, of all workers.
+    pub(crate) ends: EndCounts,
     worker: usize,
     board: Arc<Board>,
 }
@@ -93,9 +105,15 @@ impl Status {
             status: "up",
             connections_max,
             own: Counters::default(),
+            ends: EndCounts::default(),
             worker,
             board,
         }
+    }
+
+    /// The same, which counts ends where other workers do.
+    pub(crate) fn with_ends(self, ends: EndCounts) -> Self {
+        Self { ends, ..self }
     }
 
     /// Tells the other workers.
@@ -143,19 +161,29 @@ impl Status {
         })
     }
 
-    /// The JSON document.
-    pub(crate) fn to_json(&self) -> String {
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.board.0.len()
+    }
+
+    /// What all workers count: the others as they were at the ends of their turns.
+    pub(crate) fn sum(&self) -> Counters {
         let sum = self.others().fold(self.own.to_numbers(), |mut sum, other| {
             let numbers = sum.iter_mut().zip(other.to_numbers());
             numbers.for_each(|(sum, number)| *sum += number);
             sum
         });
+        Counters::from_numbers(sum)
+    }
+
+    /// The JSON document.
+    pub(crate) fn to_json(&self) -> String {
         let health = Health {
             status: self.status,
             version: env!("CARGO_PKG_VERSION"),
-            workers: self.board.0.len(),
+            workers: self.workers(),
             connections_max: self.connections_max,
-            sum: Counters::from_numbers(sum),
+            sum: self.sum(),
         };
         // Numbers and plain words have no way to fail.
         serde_json::to_string(&health).unwrap_or_default() + "\n"

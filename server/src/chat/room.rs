@@ -77,11 +77,16 @@ impl Rooms {
         })
     }
 
-    /// Names and numbers of users of the `max` largest rooms, largest first, and by name where they are as large.
-    pub(super) fn largest(&self, max: usize) -> Vec<(&str, usize)> {
+    /// Names and numbers of users of the `max` largest rooms that are meant, largest first, and by name where they are as large.
+    pub(super) fn largest(
+        &self,
+        max: usize,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Vec<(&str, usize)> {
         // The smallest of those found so far is on top: however many rooms there are, only `max` are sorted.
         let mut found = BinaryHeap::with_capacity(max.min(self.0.len()) + 1);
-        for (name, room) in &self.0 {
+        let meant = self.0.iter().filter(|(name, _)| is_meant(name.as_str()));
+        for (name, room) in meant {
             found.push((Reverse(room.users.len()), name.as_str()));
             if found.len() > max {
                 found.pop();
@@ -113,8 +118,10 @@ mod tests {
         for room in ["b", "a", "c"] {
             enter(room, 9, "carol");
         }
-        assert_eq!(rooms.largest(9), [("two", 2), ("a", 1), ("b", 1), ("c", 1)]);
-        assert_eq!(rooms.largest(2), [("two", 2), ("a", 1)]);
-        assert_eq!(rooms.largest(0), []);
+        let largest = |max| rooms.largest(max, |_| true);
+        assert_eq!(largest(9), [("two", 2), ("a", 1), ("b", 1), ("c", 1)]);
+        assert_eq!(largest(2), [("two", 2), ("a", 1)]);
+        assert_eq!(largest(0), []);
+        assert_eq!(rooms.largest(9, |name| name == "c"), [("c", 1)]);
     }
 }

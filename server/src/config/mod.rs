@@ -1,6 +1,7 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
 mod file;
+mod recorder;
 pub(crate) mod values;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 pub(crate) use file::ConfigFile;
+pub use recorder::{RecorderOptions, Switch};
 
 use crate::chat::HubConfig;
 use crate::limit::Rate;
@@ -61,6 +63,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
+    /// What is recorded of connections.
+    pub recorder: RecorderOptions,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -104,6 +108,7 @@ impl Default for Config {
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
             compression: Compression::On,
+            recorder: RecorderOptions::default(),
         }
     }
 }

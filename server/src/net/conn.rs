@@ -13,6 +13,7 @@ use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
 use crate::ids::RoomName;
+use crate::recorder::EndCause;
 use crate::timer::Tick;
 use crate::transport::{Http, HttpConfig, Turn};
 
@@ -43,6 +44,10 @@ pub(super) struct Conn {
     pub(super) peer: Peer,
     pub(super) state: State,
     rare: Option<Box<Rare>>,
+    /// When it came, as [`Recording::opened`](super::worker) counts.
+    pub(super) opened: u32,
+    /// Why it ends, once that is decided.
+    pub(super) cause: Option<EndCause>,
     /// There may be more to read: mio tells of new bytes only once.
     pub(super) readable: bool,
     /// The peer ended its half, or the socket failed: read on to the end, however short a read was.
@@ -70,6 +75,12 @@ pub(super) struct Conn {
 pub(super) struct Peer {
     pub(super) ip: IpAddr,
     pub(super) port: u16,
+}
+
+impl From<Peer> for SocketAddr {
+    fn from(peer: Peer) -> Self {
+        Self::new(peer.ip, peer.port)
+    }
 }
 
 impl From<SocketAddr> for Peer {
@@ -137,7 +148,7 @@ pub(super) enum Flushed {
     /// There is more, but this turn's budget is spent.
     Budget,
     /// The socket is broken.
-    Failed,
+    Failed(ErrorKind),
 }
 
 impl Conn {
@@ -158,6 +169,8 @@ impl Conn {
             is_behind: false,
             large: 0,
             rare: None,
+            opened: 0,
+            cause: None,
             scheduled: None,
         }
     }
@@ -171,6 +184,10 @@ impl Conn {
     pub(super) fn give_up_unacknowledged(&self, after: Duration) {
         // Refused by a socket that has failed, which is known soon anyway.
         let _ = SockRef::from(&self.stream).set_tcp_user_timeout(Some(after));
+    }
+
+    pub(super) const fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Reads once; `WouldBlock` is `None`.
@@ -353,11 +370,8 @@ impl Conn {
             } else {
                 Interest::READABLE
             };
-            if registry
-                .reregister(&mut self.stream, token, interest)
-                .is_err()
-            {
-                return Flushed::Failed;
+            if let Err(error) = registry.reregister(&mut self.stream, token, interest) {
+                return Flushed::Failed(error.kind());
             }
             self.writable_interest = wanted;
         }
@@ -370,7 +384,7 @@ impl Conn {
                 return Flushed::All;
             }
             match self.write() {
-                Ok(0) => return Flushed::Failed,
+                Ok(0) => return Flushed::Failed(ErrorKind::WriteZero),
                 Ok(written) => {
                     if self.writable_interest {
                         self.state.handle_progress(now);
@@ -382,7 +396,7 @@ impl Conn {
                     return Flushed::Blocked;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Flushed::Failed,
+                Err(error) => return Flushed::Failed(error.kind()),
             }
         }
         if self.unsent_bytes() == 0 {

@@ -9,6 +9,7 @@ mod receipt;
 mod server;
 mod shutdown;
 mod table;
+mod tcp_info;
 mod worker;
 mod worklist;
 

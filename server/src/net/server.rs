@@ -22,6 +22,7 @@ use crate::ids::Lane;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Status};
+use crate::recorder::EndCounts;
 
 /// Descriptors that are not for connections: standard streams, signals, files, and those of connections that are only told
 /// that all are taken.
@@ -108,6 +109,7 @@ impl Server {
             .collect();
         let (broker, recovery) = start_broker(config, recipients)?;
         let board = Board::new(config.workers);
+        let ends = EndCounts::default();
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -118,7 +120,8 @@ impl Server {
                 peers: Peers::new(number, senders.clone()),
                 broker: Arc::clone(&broker),
                 files: Arc::clone(&files),
-                status: Status::up(connections_max, number, Arc::clone(&board)),
+                status: Status::up(connections_max, number, Arc::clone(&board))
+                    .with_ends(ends.clone()),
                 interest: interest.map(Arc::clone),
             };
             workers.push(Worker::new(parts, config).map_err(StartError::Loop)?);

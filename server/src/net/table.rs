@@ -46,12 +46,32 @@ impl Table {
             .filter(|conn| conn.generation == id.generation && !conn.dead)
     }
 
-    /// Takes out a connection, dead or alive; its socket closes with it.
-    pub(super) fn remove(&mut self, id: ConnId) {
+    pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
+        self.conns
+            .get(self.lane.slot(id) as usize)
+            .filter(|conn| conn.generation == id.generation && !conn.dead)
+    }
+
+    /// Takes out a connection, dead or alive; its socket closes when it is dropped.
+    pub(super) fn take(&mut self, id: ConnId) -> Option<Conn> {
         let slot = self.lane.slot(id) as usize;
         let conn = self.conns.get(slot);
-        if conn.is_some_and(|conn| conn.generation == id.generation) {
-            self.conns.remove(slot);
+        conn.is_some_and(|conn| conn.generation == id.generation)
+            .then(|| self.conns.remove(slot))
+    }
+
+    /// The first `max` connections that are meant.
+    pub(super) fn find(&self, max: usize, is_meant: impl Fn(ConnId, &Conn) -> bool) -> Vec<ConnId> {
+        let conns = self.conns.iter().filter(|(_, conn)| !conn.dead);
+        let conns = conns.map(|(slot, conn)| (self.id_at(slot, conn), conn));
+        let meant = conns.filter(|(id, conn)| is_meant(*id, conn));
+        meant.map(|(id, _)| id).take(max).collect()
+    }
+
+    const fn id_at(&self, slot: usize, conn: &Conn) -> ConnId {
+        ConnId {
+            index: self.lane.place(slot as u32),
+            generation: conn.generation,
         }
     }
 
@@ -61,11 +81,8 @@ impl Table {
 
     /// The ids of all connections.
     pub(super) fn ids(&self) -> Vec<ConnId> {
-        let id = |(slot, conn): (usize, &Conn)| ConnId {
-            index: self.lane.place(slot as u32),
-            generation: conn.generation,
-        };
-        self.conns.iter().map(id).collect()
+        let conns = self.conns.iter();
+        conns.map(|(slot, conn)| self.id_at(slot, conn)).collect()
     }
 }
 

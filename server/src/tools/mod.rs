@@ -7,6 +7,7 @@ pub mod pages;
 pub mod tail;
 pub(crate) mod terminal;
 pub mod token;
+pub mod why;
 
 use std::error::Error;
 use std::fmt;

@@ -61,7 +61,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         return Route::Respond(Response::malformed());
     };
     if api::is_api(path) {
-        return api::route(request, path, query, turn.config, overloaded);
+        return api::route(request, path, query, turn, overloaded);
     }
     if let Some(response) = refuse(request, overloaded) {
         return Route::Respond(response.closing());

@@ -156,6 +156,8 @@ impl Worker {
 
     /// Handles an answer of the log.
     pub(super) fn handle_reply(&mut self, reply: Reply<Asked>) {
+        let is_new = matches!(&reply, Reply::Appended(Ok(Placed::New(_)), _));
+        self.status.own.appended += u64::from(is_new);
         match reply {
             Reply::Appended(result, asked) => match asked.context {
                 Context::Append(append) => {
@@ -211,10 +213,10 @@ impl Worker {
         };
         // Refused while closing: then nobody waits for it.
         let _ = web_socket.connection.send_prepared(shared.frame());
-        web_socket
-            .receipt
-            .sent(1, is_urgent(&shared.entry.draft.log));
+        let is_urgent = is_urgent(&shared.entry.draft.log);
+        web_socket.receipt.sent(1, is_urgent);
         let is_due = web_socket.receipt.is_due();
+        self.status.own.messages_out += 1;
         self.mark_dirty(id);
         if is_due {
             self.ask_for_receipt(id);

@@ -10,6 +10,7 @@ use super::readers::held_bytes;
 use crate::chat::{Audience, Effect, Except, Parting};
 use crate::ids::{ConnId, RoomName};
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
+use crate::recorder::EndCause;
 use crate::transport::{Accepted, Endpoint};
 
 /// 4003: a newer connection has the session.
@@ -67,6 +68,7 @@ impl Worker {
         if let (Some(config), Some(agreement)) = (&self.http.deflate, deflate) {
             connection.enable_deflate(config, agreement);
         }
+        self.recording.begin(&mut connection);
         conn.state = State::WebSocket(WebSocket::new(connection, app));
         match endpoint {
             Endpoint::Echo => {}
@@ -97,12 +99,16 @@ impl Worker {
                 }
                 // Messages are put together here, so that there are no pieces.
                 Some(Event::Ping(_) | Event::Piece(_)) => {}
-                Some(Event::Closed(_)) => self.handle_end(id),
+                Some(Event::Closed(closed)) => {
+                    self.note_closed(id, closed);
+                    self.handle_end(id);
+                }
             }
         }
     }
 
     fn handle_message(&mut self, id: ConnId, message: &Message<'_>) {
+        self.status.own.messages_in += 1;
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
@@ -125,7 +131,8 @@ impl Worker {
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
-        if matches!(web_socket.connection.poll_event(), Some(Event::Closed(_))) {
+        if let Some(Event::Closed(closed)) = web_socket.connection.poll_event() {
+            self.note_closed(id, closed);
             self.handle_end(id);
         }
     }
@@ -159,9 +166,12 @@ impl Worker {
             for effect in effects.drain(..) {
                 match effect.conn() {
                     Some(conn) if !self.peers.is_ours(conn) => {
-                        if let (Effect::Close(..), Chat::Here(hub)) = (&effect, &mut self.chat) {
+                        if let Effect::Close(..) = effect {
                             // What it still says is not heard, as here.
-                            hub.disconnect(conn, self.now);
+                            self.note_parting(conn);
+                            if let Chat::Here(hub) = &mut self.chat {
+                                hub.disconnect(conn, self.now);
+                            }
                         }
                         self.peers.post_to_owner(conn, Mail::Effect(effect));
                     }
@@ -199,6 +209,7 @@ impl Worker {
                 );
             }
             Effect::Close(conn, Parting::BadMessages) => {
+                self.blame(conn, EndCause::BadMessages);
                 self.close(
                     conn,
                     CloseCode::POLICY_VIOLATION,
@@ -217,6 +228,7 @@ impl Worker {
             return self.say_to_reader(to, text);
         }
         conn.send_text(text);
+        self.status.own.messages_out += 1;
         self.mark_dirty(to);
     }
 
@@ -268,6 +280,7 @@ impl Worker {
             State::WebSocket(web_socket) => {
                 // Refused while closing: then nobody waits for it.
                 let _ = web_socket.connection.send_prepared(prepared);
+                self.status.own.messages_out += 1;
                 self.mark_dirty(to);
             }
             State::Http(_) => {
@@ -284,6 +297,7 @@ impl Worker {
 
     /// Closes a connection of the chat or the relay, and tells the others at once: what it still says is not heard.
     pub(super) fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+        self.blame(id, EndCause::of_code(code));
         let now = self.now.instant;
         let Some(web_socket) = self.web_socket(id) else {
             return self.close_reader(id, code, reason);

@@ -160,6 +160,7 @@ impl Worker {
             }
             let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
             let is_left = conn.send_batch(batch);
+            self.status.own.messages_out += count as u64;
             let is_due = conn.note_sent(count, is_urgent(log));
             if is_left || is_due {
                 self.mark_dirty(follower);
@@ -269,6 +270,7 @@ impl Worker {
             let is_left = if senders.iter().any(is_left_out) {
                 self.relay_to_sender(follower, batch, senders)
             } else {
+                self.status.own.messages_out += batch.messages().len() as u64;
                 let conn = self.table.get_mut(follower);
                 conn.is_some_and(|conn| conn.send_batch(batch))
             };
@@ -291,6 +293,7 @@ impl Worker {
         if others.is_empty() {
             return false;
         }
+        self.status.own.messages_out += others.len() as u64;
         let conn = self.table.get_mut(follower);
         conn.is_some_and(|conn| conn.send_batch(&Batch::new(others)))
     }

@@ -13,6 +13,7 @@ use crate::ids::ConnId;
 use crate::net::conn::{App, Conn, Flushed, State};
 use crate::net::listener::Accepted;
 use crate::net::table::token_of;
+use crate::recorder::EndCause;
 use crate::transport::{Date, Http, overloaded_response};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
@@ -59,6 +60,7 @@ impl Worker {
                 {
                     refuse(stream, &self.date);
                     self.status.own.refused += 1;
+                    self.status.ends.count(EndCause::Overload);
                 }
                 Accepted::Stream(stream, peer) => match self.status.pass_on(self.table.len()) {
                     Some(worker) => self.peers.post(worker, Mail::Accepted(stream, peer)),
@@ -68,6 +70,7 @@ impl Worker {
                     refuse(stream, &self.date);
                     listener.restore_reserve();
                     self.status.own.refused += 1;
+                    self.status.ends.count(EndCause::Overload);
                 }
             }
             self.worked = true;
@@ -85,20 +88,21 @@ impl Worker {
     fn admit(&mut self, stream: mio::net::TcpStream, peer: SocketAddr, others: usize) {
         let overloaded = others + self.table.len() >= self.status.connections_max;
         let http = Http::new(&self.http, overloaded, self.now.instant);
+        let opened = self.recording.opened(self.now);
         let id = self
             .table
             .insert(|generation| Conn::new(stream, peer, generation, http));
         self.status.own.accepted += 1;
         self.status.own.refused += u64::from(overloaded);
         let registry = self.poll.registry();
-        let registered = self
-            .table
-            .get_mut(id)
-            .is_some_and(|conn| conn.register(registry, token_of(id)).is_ok());
+        let registered = self.table.get_mut(id).is_some_and(|conn| {
+            conn.opened = opened;
+            conn.register(registry, token_of(id)).is_ok()
+        });
         if registered {
             self.mark_dirty(id)
         } else {
-            self.table.remove(id)
+            self.table.take(id);
         }
     }
 
@@ -156,9 +160,9 @@ impl Worker {
                     self.handle_bytes(id, &mut buffer[..read]);
                 }
                 Ok(None) => conn.readable = false,
-                Err(_) => {
+                Err(error) => {
                     self.worked = true;
-                    return self.lose(id);
+                    return self.lose(id, error.kind());
                 }
             }
         }
@@ -231,7 +235,7 @@ impl Worker {
         self.worked |= conn.unsent_bytes() < before;
         let transport = conn.state.transport();
         match flushed {
-            Flushed::Failed => return self.lose(id),
+            Flushed::Failed(error) => return self.lose(id, error),
             Flushed::Blocked => self.check_slow(id),
             Flushed::Budget => {
                 self.mark_dirty(id);

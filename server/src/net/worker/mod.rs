@@ -9,7 +9,9 @@ mod dispatch;
 mod fanout;
 mod io;
 mod mail;
+mod operator;
 mod readers;
+mod recording;
 mod start;
 mod stopping;
 
@@ -30,7 +32,9 @@ pub(super) use start::Parts;
 use self::calls::Transfer;
 use self::chat::Chat;
 use self::fanout::{Relayed, Together};
+use self::operator::Desk;
 use self::readers::Readers;
+use self::recording::Recording;
 use self::stopping::Stopping;
 use super::files::Files;
 use super::inbox::Inbox;
@@ -110,6 +114,10 @@ pub(super) struct Worker {
     files: Arc<Files>,
     /// Files on their way, by the connections that wait for them.
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
+    /// Why connections end.
+    recording: Recording,
+    /// What an operator asks for; at home.
+    desk: Option<Box<Desk>>,
     /// Those who follow logs over HTTP.
     readers: Readers,
     web_sockets: WebSocketConfigs,
@@ -155,6 +163,7 @@ impl Worker {
         self.wait_for_events(events)?;
         self.now = Now::read();
         self.date.update(self.now.unix_ms);
+        self.recording.set_time(self.now);
         self.worked = false;
         self.note_events(events);
         self.take_inbox();
@@ -207,10 +216,12 @@ impl Worker {
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
         let stop = self.stop_waiting_at();
         let chat = self.chat.wait_until();
+        let sample = self.desk.as_ref().map(|desk| desk.sample_at());
         let fixed = retry
             .into_iter()
             .chain(stop)
             .chain(chat)
+            .chain(sample)
             .map(|at| at.saturating_duration_since(now))
             .min();
         match (fixed, self.wheel.wait(now)) {
@@ -290,6 +301,10 @@ impl Worker {
             Mail::Answered => self.note_answered(),
             Mail::Close(stop) => self.begin_to_close(stop),
             Mail::Ended => self.note_ended(),
+            Mail::Kick(id) => self.kick(id),
+            Mail::Ending(account) => self.keep(*account),
+            Mail::Ask(number, question) => self.answer_home(number, &question),
+            Mail::Found(number, found) => self.note_found(number, found),
         }
     }
 
@@ -311,6 +326,7 @@ impl Worker {
             conn.scheduled = None;
             if conn.deadline().is_some_and(|deadline| deadline <= now) {
                 conn.state.handle_timeout(Turn {
+                    peer: conn.peer.ip,
                     config: &self.http,
                     status: &self.status,
                     date: &self.date,
@@ -324,6 +340,7 @@ impl Worker {
         }
         self.due = due;
         self.expire_chat();
+        self.sample();
     }
 
     /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.
@@ -345,7 +362,8 @@ impl Worker {
     // ---- the end ----
 
     /// The socket is broken: whoever followed the connection hears that it is gone.
-    fn lose(&mut self, id: ConnId) {
+    fn lose(&mut self, id: ConnId, error: ErrorKind) {
+        self.note_lost(id, error);
         if let Some(conn) = self.table.get_mut(id) {
             conn.state.handle_eof(&self.http, self.now.instant);
         }
@@ -364,7 +382,7 @@ impl Worker {
     fn free_dead(&mut self) {
         let dead = self.dead.take();
         for &id in &dead {
-            self.table.remove(id);
+            self.free(id);
             self.forget_call(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();
@@ -378,6 +396,7 @@ impl Worker {
         own.turns += 1;
         own.idle_turns += u64::from(!self.worked);
         own.connections = self.table.len() as u64;
+        own.behind = self.feeds.behind() as u64;
         self.status.publish();
     }
 }

@@ -10,7 +10,9 @@ use super::chat::Chat;
 use super::delivery::Asked;
 use super::fanout::Together;
 use super::mail::{HOME, Mail, Peers};
+use super::operator::Desk;
 use super::readers::Readers;
+use super::recording::Recording;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
 use crate::chat::{Hub, Relay};
@@ -107,6 +109,8 @@ impl Worker {
             files,
             transfers: HashMap::default(),
             readers: Readers::default(),
+            recording: Recording::new(config.recorder.recorder, now.instant),
+            desk: is_home.then(|| Box::new(Desk::new(now))),
             web_sockets: config.web_sockets(),
             http: config.http(),
             status,

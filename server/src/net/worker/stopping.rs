@@ -10,6 +10,7 @@ use super::mail::{HOME, Mail};
 use crate::ids::ConnId;
 use crate::net::conn::State;
 use crate::net::shutdown::Stop;
+use crate::recorder::EndCause;
 
 /// Why connections are closed then.
 const STOPPING: &str = "server is stopping";
@@ -52,7 +53,7 @@ impl Worker {
     }
 
     /// At home: begins to stop all workers; a second time, does not wait for answers, and a third time for nothing.
-    fn ask_to_stop(&mut self, stop: Stop) {
+    pub(super) fn ask_to_stop(&mut self, stop: Stop) {
         if matches!(self.stopping, Stopping::No) {
             self.peers.post_to_others(|| Mail::Stop(stop));
             self.answer_first(stop);
@@ -146,6 +147,9 @@ impl Worker {
 
     /// Tells a connection that the server stops, if it was told to.
     pub(super) fn close_for_stop(&mut self, id: ConnId, stop: Stop) {
+        if self.ends_by_stopping(id) {
+            self.blame(id, EndCause::Drain);
+        }
         self.hurry_poll(id);
         self.end_reader(id, stop.close_code(), STOPPING);
         let Some(conn) = self.table.get_mut(id) else {
@@ -161,6 +165,15 @@ impl Worker {
             }
         }
         self.mark_dirty(id);
+    }
+
+    /// Whether it is a WebSocket or an event stream that would go on if the server did not stop.
+    fn ends_by_stopping(&mut self, id: ConnId) -> bool {
+        let conn = self.table.get_mut(id);
+        conn.is_some_and(|conn| match &conn.state {
+            State::WebSocket(web_socket) => web_socket.connection.is_open(),
+            State::Http(http) => http.outcome().is_stream,
+        })
     }
 
     /// Why connections are closed, if they are because the server stops.

@@ -4,6 +4,7 @@
 //! A new one is a variant of `Call`, a function that reads it from a [`Target`], a row in [`RESOURCES`], and an arm in the
 //! worker.
 
+pub(crate) mod admin;
 mod chat;
 mod files;
 mod openapi;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use tidewire_protocol::handshake::server::Request;
 
+pub(crate) use admin::{Operation, Subject};
 pub(crate) use chat::{chat_polled, done};
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
 pub(crate) use readers::{
@@ -24,7 +26,7 @@ pub(crate) use readers::{
 pub(crate) use rooms::{Publish, members, published, rooms};
 
 use super::cors;
-use super::http::HttpConfig;
+use super::http::{HttpConfig, Turn};
 use super::query;
 use super::response::{OVERLOADED, Response};
 use super::routes::Route;
@@ -55,6 +57,8 @@ pub(crate) enum Call {
     ChatPoll(Joiner, Duration),
     /// Tell the others in a room that this user is typing.
     Typing(RoomName, UserName),
+    /// Something that only an operator may ask for.
+    Operate(Operation),
     /// Keep a file, whose bytes follow.
     Upload(Upload),
     /// Send a file, or a part of it.
@@ -186,6 +190,34 @@ const RESOURCES: &[Resource] = &[
         methods: &[("GET", Take::Nothing(files::download))],
     },
     Resource {
+        path: "/api/admin/why",
+        methods: &[("GET", Take::Nothing(admin::why))],
+    },
+    Resource {
+        path: "/api/admin/overview",
+        methods: &[("GET", Take::Nothing(admin::overview))],
+    },
+    Resource {
+        path: "/api/admin/connections",
+        methods: &[("GET", Take::Nothing(admin::list_connections))],
+    },
+    Resource {
+        path: "/api/admin/rooms",
+        methods: &[("GET", Take::Nothing(admin::list_rooms))],
+    },
+    Resource {
+        path: "/api/admin/users",
+        methods: &[("GET", Take::Nothing(admin::list_users))],
+    },
+    Resource {
+        path: "/api/admin/users/{}/disconnect",
+        methods: &[("POST", Take::Nothing(admin::disconnect))],
+    },
+    Resource {
+        path: "/api/admin/drain",
+        methods: &[("POST", Take::Nothing(admin::drain))],
+    },
+    Resource {
         path: "/api/openapi.json",
         methods: &[("GET", Take::Known(openapi::description))],
     },
@@ -207,22 +239,26 @@ pub(super) fn route(
     request: &Request<'_>,
     path: &str,
     query: &str,
-    config: &HttpConfig,
+    turn: Turn<'_>,
     overloaded: bool,
 ) -> Route<'static> {
     if overloaded {
         let response = Response::problem(503, "overloaded", OVERLOADED);
         return Route::Respond(response.closing());
     }
-    find(request, path, query, config).unwrap_or_else(Route::Respond)
+    find(request, path, query, turn).unwrap_or_else(Route::Respond)
 }
 
 fn find(
     request: &Request<'_>,
     path: &str,
     query: &str,
-    config: &HttpConfig,
+    turn: Turn<'_>,
 ) -> Result<Route<'static>, Response> {
+    let config = turn.config;
+    if admin::is_operators(path) {
+        admin::may_operate(request, turn.peer).map_err(Problem::into_response)?;
+    }
     let found = RESOURCES
         .iter()
         .find_map(|resource| Some((resource, parameter(resource.path, path)?)));

@@ -106,7 +106,7 @@ mod tests {
                     "{name}: anything may be answered {status}"
                 );
             }
-            if name.starts_with("POST") {
+            if name.starts_with("POST") && operation["requestBody"].is_object() {
                 for status in ["403", "411", "417"] {
                     assert!(
                         statuses.contains_key(status),

@@ -338,6 +338,11 @@ impl Feeds {
         self.advance(reader.conn, Some(reader.ticket), bytes_max, steps);
     }
 
+    /// How many connections are behind somewhere.
+    pub fn behind(&self) -> usize {
+        self.cursors.len()
+    }
+
     /// Whether the connection is behind somewhere and waits neither for a page nor for being told that it has joined.
     pub fn can_go_on(&self, conn: ConnId) -> bool {
         let cursors = self.cursors.get(&conn);
