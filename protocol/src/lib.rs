@@ -125,6 +125,7 @@ pub mod utf8;
 
 mod assembly;
 mod batch;
+mod beginning;
 mod config;
 mod connection;
 mod entropy;

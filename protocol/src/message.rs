@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::Side;
 use crate::assembly::Assembly;
+use crate::beginning::Beginning;
 use crate::config::{Config, Delivery};
 use crate::deflate::Decompression;
 use crate::error::{Error, LimitError, PeerError};
@@ -111,13 +112,6 @@ struct Frame {
     remaining: u64,
     /// What has come of its payload, if it is a control frame that was cut.
     control: Option<Box<Beginning<CONTROL_PAYLOAD_MAX>>>,
-}
-
-/// The beginning of something that has `MAX` bytes at most.
-#[derive(Debug)]
-struct Beginning<const MAX: usize> {
-    bytes: [u8; MAX],
-    len: u8,
 }
 
 impl Receiver {
@@ -462,35 +456,6 @@ impl Frame {
                 control.push(last);
                 Cow::Owned(control.bytes().to_vec())
             }
-        }
-    }
-}
-
-impl<const MAX: usize> Beginning<MAX> {
-    const fn len(&self) -> usize {
-        self.len as usize
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.split_at(self.len()).0
-    }
-
-    /// Appends what comes next, as far as there is room: the others are of something else.
-    fn push(&mut self, next: &[u8]) {
-        let (_, free) = self.bytes.split_at_mut(usize::from(self.len));
-        let added = free.len().min(next.len());
-        for (slot, byte) in free.iter_mut().zip(next) {
-            *slot = *byte;
-        }
-        self.len += added as u8;
-    }
-}
-
-impl<const MAX: usize> Default for Beginning<MAX> {
-    fn default() -> Self {
-        Self {
-            bytes: [0; MAX],
-            len: 0,
         }
     }
 }

@@ -39,7 +39,7 @@ const WAITING_BYTES_LOW: u32 = WAITING_BYTES_HIGH / 2;
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) generation: u32,
-    stream: TcpStream,
+    pub(super) stream: TcpStream,
     /// Whose it is: the other end of the socket.
     pub(super) peer: Peer,
     pub(super) state: State,
@@ -184,10 +184,6 @@ impl Conn {
     pub(super) fn give_up_unacknowledged(&self, after: Duration) {
         // Refused by a socket that has failed, which is known soon anyway.
         let _ = SockRef::from(&self.stream).set_tcp_user_timeout(Some(after));
-    }
-
-    pub(super) const fn stream(&self) -> &TcpStream {
-        &self.stream
     }
 
     /// Reads once; `WouldBlock` is `None`.

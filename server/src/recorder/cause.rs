@@ -133,11 +133,14 @@ impl EndCause {
 
     /// Why a socket failed.
     pub(crate) const fn of_error(error: ErrorKind) -> Self {
-        match error {
-            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-                Self::Unreachable
-            }
-            _ => Self::ClientReset,
+        let is_gone = matches!(
+            error,
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+        );
+        if is_gone {
+            Self::Unreachable
+        } else {
+            Self::ClientReset
         }
     }
 

@@ -176,24 +176,23 @@ fn slow(report: &Report) -> Option<String> {
 }
 
 fn cut(report: &Report) -> Option<String> {
-    let sentence = match report.cause? {
-        EndCause::ClientEof | EndCause::ClientReset if report.kind == "stream" => return None,
-        EndCause::ClientEof if report.duration_ms < 1000 => {
-            "it was gone within a second and said no goodbye: a check of a port, or a client that did not like the welcome"
-        }
-        EndCause::ClientEof => {
-            "no Close frame came: its program ended or was killed, or a proxy on the way was restarted"
-        }
-        EndCause::ClientReset => {
-            "its system reset the connection: the program ended with something unread, was killed, or a firewall forgot it"
-        }
-        EndCause::Unreachable => {
-            "nothing was acknowledged any more: the host or the network is gone"
-        }
-        EndCause::TlsFailed => {
-            "a client that does not speak TLS, or does not trust the certificate"
-        }
-        _ => return None,
+    let cause = report.cause?;
+    // An event stream has no other end.
+    if report.kind == "stream" && cause != EndCause::Unreachable {
+        return None;
+    }
+    let sentence = if cause == EndCause::ClientEof && report.duration_ms < 1000 {
+        "it was gone within a second and said no goodbye: a check of a port, or a client that did not like the welcome"
+    } else if cause == EndCause::ClientEof {
+        "no Close frame came: its program ended or was killed, or a proxy on the way was restarted"
+    } else if cause == EndCause::ClientReset {
+        "its system reset the connection: the program ended with something unread, was killed, or a firewall forgot it"
+    } else if cause == EndCause::Unreachable {
+        "nothing was acknowledged any more: the host or the network is gone"
+    } else if cause == EndCause::TlsFailed {
+        "a client that does not speak TLS, or does not trust the certificate"
+    } else {
+        return None;
     };
     Some(sentence.to_owned())
 }

@@ -352,6 +352,7 @@ impl Hub {
         let text = Event::Welcome {
             session: session.as_str(),
             user,
+            connection: &conn.to_string(),
             msg: &msg,
             heartbeat,
             time,

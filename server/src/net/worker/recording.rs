@@ -94,7 +94,7 @@ impl Worker {
         if self.recording.is_on() {
             let ending = Ending {
                 kind: kind_of(conn),
-                tcp: tcp_info(conn.stream()),
+                tcp: tcp_info(&conn.stream),
                 unsent_bytes: conn.unsent_bytes(),
                 behind_ms,
                 closed: None,
@@ -196,7 +196,7 @@ impl Worker {
             unsent_bytes: conn.unsent_bytes(),
             behind_ms: None,
             recorder: recorder.cloned().map(Box::new),
-            tcp: tcp_info(conn.stream()),
+            tcp: tcp_info(&conn.stream),
             end: None,
         }
     }

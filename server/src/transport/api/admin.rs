@@ -85,7 +85,7 @@ pub(super) fn may_operate(request: &Request<'_>, peer: IpAddr) -> Result<(), Pro
         return refused("this request comes from elsewhere");
     }
     // Proxies that say nothing of themselves often speak HTTP/1.0, as nginx does where nobody says otherwise.
-    if FORWARDED.iter().any(|name| has(&name)) || request.minor_version == 0 {
+    if FORWARDED.iter().any(has) || request.minor_version == 0 {
         return refused("this request comes through a proxy");
     }
     let host = request.single("host").ok().flatten().unwrap_or_default();
