@@ -1,9 +1,10 @@
-// Plots of the last ten minutes: a line or two each, drawn as SVG paths in a box that stretches, with a reading under the pointer.
+// Plots of the last ten minutes, or of as much as there was: a line or two each, drawn as SVG paths in a box that stretches, with a reading under the pointer.
 
 import { el, setText } from '../dom.js';
-import { number, time } from './units.js';
+import { number, span, time } from './units.js';
 
-const WINDOW_MS = 600_000;
+const KEPT_MS = 600_000;
+const WINDOW_MS_MIN = 60_000;
 const WIDTH = 600;
 const HEIGHT = 100;
 const SVG = 'http://www.w3.org/2000/svg';
@@ -33,13 +34,15 @@ export function mount(container) {
     const area = el('div', { class: 'area' }, drawing, top, cursor);
     const now = el('p', { class: 'now' });
     const reading = el('p', { class: 'reading', hidden: true });
-    const times = el('p', { class: 'times', 'aria-hidden': 'true' }, el('span', {}, '10 min ago'), el('span', {}, 'now'));
+    const begin = el('span');
+    const times = el('p', { class: 'times', 'aria-hidden': 'true' }, begin, el('span', {}, 'now'));
     const node = el('div', { class: 'plot', 'data-plot': plot.name }, el('h3', {}, plot.title), now, reading, area, times);
-    const view = { ...plot, shapes, fill, drawing, top, cursor, area, now, reading };
+    const view = { ...plot, shapes, fill, drawing, top, cursor, area, now, reading, begin };
     area.addEventListener('pointermove', ({ clientX }) => read(view, clientX));
-    area.addEventListener('pointerleave', () => Object.assign(view, { at: undefined }) && hide(view));
+    area.addEventListener('pointerleave', () => hide(view));
     container.append(node);
     plots.push(view);
+    draw(view);
   }
 }
 
@@ -48,7 +51,7 @@ export function add(columns, rows) {
   const newer = rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]])));
   samples = [...samples, ...newer];
   const newest = samples.at(-1)?.time ?? 0;
-  samples = samples.filter((sample) => sample.time > newest - WINDOW_MS);
+  samples = samples.filter((sample) => sample.time > newest - KEPT_MS);
   plots.forEach(draw);
 }
 
@@ -56,6 +59,12 @@ function shape(name, attributes) {
   const node = document.createElementNS(SVG, name);
   for (const [attribute, value] of Object.entries(attributes)) node.setAttribute(attribute, value);
   return node;
+}
+
+/** How far back the plots reach. */
+function reachOf() {
+  const since = (samples.at(-1)?.time ?? 0) - (samples[0]?.time ?? 0);
+  return Math.min(KEPT_MS, Math.max(WINDOW_MS_MIN, since));
 }
 
 /** The least of 1, 2 and 5 times a power of ten that is not below. */
@@ -69,7 +78,8 @@ function draw(plot) {
   const values = plot.lines.flatMap((line) => of(line).map((sample) => sample[line[0]]));
   const newest = samples.at(-1)?.time ?? 0;
   const max = ceiling(Math.max(1, ...values));
-  const x = (sample) => ((sample.time - newest + WINDOW_MS) / WINDOW_MS) * WIDTH;
+  const reach = reachOf();
+  const x = (sample) => ((sample.time - newest + reach) / reach) * WIDTH;
   const y = (value) => HEIGHT - (value / max) * HEIGHT;
   plot.lines.forEach((line, index) => {
     const points = of(line).map((sample) => `${x(sample).toFixed(1)} ${y(sample[line[0]]).toFixed(1)}`);
@@ -79,6 +89,7 @@ function draw(plot) {
     plot.fill.setAttribute('d', points.length > 1 ? `M${x(first).toFixed(1)} ${HEIGHT}L${points.join('L')}L${WIDTH} ${HEIGHT}Z` : '');
   });
   setText(plot.top, number(max));
+  setText(plot.begin, `${span(reach)} ago`);
   show(plot, values);
   if (plot.at !== undefined) read(plot, plot.at);
 }
@@ -92,7 +103,7 @@ function show(plot, values) {
     return el('span', { class: isOne ? false : 'ab'[index] }, text, ...(label ? [el('small', {}, ` ${label}`)] : []));
   });
   plot.now.replaceChildren(...parts);
-  const range = values.length ? `between ${number(Math.min(...values))} and ${number(Math.max(...values))} in ten minutes` : 'nothing yet';
+  const range = values.length ? `between ${number(Math.min(...values))} and ${number(Math.max(...values))} in the last ${span(reachOf())}` : 'nothing yet';
   plot.drawing.setAttribute('aria-label', `${plot.title}: ${plot.now.textContent} now, ${range}`);
 }
 
@@ -102,16 +113,18 @@ function read(plot, clientX) {
   const newest = samples.at(-1)?.time;
   if (newest === undefined || box.width === 0) return;
   plot.at = clientX;
-  const wanted = newest - WINDOW_MS + ((clientX - box.left) / box.width) * WINDOW_MS;
+  const reach = reachOf();
+  const wanted = newest - reach + ((clientX - box.left) / box.width) * reach;
   const nearest = samples.reduce((best, sample) => (Math.abs(sample.time - wanted) < Math.abs(best.time - wanted) ? sample : best));
   const texts = plot.lines.map(([column, label]) => `${typeof nearest[column] === 'number' ? number(nearest[column]) : 'none'}${label && ` ${label}`}`);
   setText(plot.reading, `${time(nearest.time)}: ${texts.join(', ')}`);
-  plot.cursor.style.left = `${((nearest.time - newest + WINDOW_MS) / WINDOW_MS) * 100}%`;
+  plot.cursor.style.left = `${((nearest.time - newest + reach) / reach) * 100}%`;
   plot.cursor.hidden = false;
   plot.reading.hidden = false;
 }
 
 function hide(plot) {
+  plot.at = undefined;
   plot.cursor.hidden = true;
   plot.reading.hidden = true;
 }

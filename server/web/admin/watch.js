@@ -32,7 +32,7 @@ export function watch(room) {
 function line(at, from, text) {
   const log = $('watched-log');
   const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-  log.append(el('li', {}, el('time', {}, time(at)), el('b', {}, nameOf(from)), text));
+  log.append(el('p', {}, el('time', {}, time(at)), el('b', {}, nameOf(from)), text));
   while (log.children.length > LINES_KEPT) log.firstChild.remove();
   if (isAtEnd) log.scrollTop = log.scrollHeight;
 }

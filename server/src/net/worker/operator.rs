@@ -11,6 +11,7 @@ use tidewire_protocol::CloseCode;
 use super::Worker;
 use super::chat::Chat;
 use super::mail::{Mail, Said};
+use super::recording::is_plain_http;
 use crate::ids::{ConnId, UserName};
 use crate::net::shutdown::Stop;
 use crate::recorder::{Account, Archive, EndCause, Sample, Series};
@@ -292,8 +293,10 @@ impl Worker {
             Which::Like(ids, text) => {
                 let mut found = ours(ids);
                 let more = self.table.find(max, |id, conn| {
-                    let is_like = text.is_empty()
-                        || SocketAddr::from(conn.peer).to_string().contains(text)
+                    // Pages ask over a dozen connections, which nobody looks for.
+                    let is_like = text.is_empty() && !is_plain_http(conn)
+                        || !text.is_empty()
+                            && SocketAddr::from(conn.peer).to_string().contains(text)
                         || id.to_string() == *text;
                     is_like && !found.contains(&id)
                 });

@@ -208,6 +208,11 @@ impl Worker {
     }
 }
 
+/// Whether a connection speaks HTTP, and is no event stream.
+pub(super) fn is_plain_http(conn: &Conn) -> bool {
+    kind_of(conn) == Kind::Http
+}
+
 fn kind_of(conn: &Conn) -> Kind {
     match &conn.state {
         State::WebSocket(web_socket) => match web_socket.app {
