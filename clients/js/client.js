@@ -23,7 +23,7 @@
 /** @typedef {{ type: 'ack', seq: Seq, roomId: string, offset: number, epoch: string | number, time: number, dup?: true }} Ack */
 /** An entry of a log; `roomId` only in rooms, `time` in Unix ms. */
 /** @typedef {{ type: string, roomId?: string, offset: number, epoch: string | number, from: string, content: any, time: number }} Entry */
-/** @typedef {{ type: 'welcome', session: string, user: string, msg: string, heartbeat: number, time: number }} Welcome */
+/** @typedef {{ type: 'welcome', session: string, user: string, connection?: string, msg: string, heartbeat: number, time: number }} Welcome */
 /** `recovered`: nothing was missing behind `since`; `members`: names, 1,000 at most. */
 /** @typedef {{ type: 'joined', roomId: string, position: string, recovered: boolean, members: string[] }} Joined */
 /** @typedef {{ type: 'left', roomId: string }} Left */

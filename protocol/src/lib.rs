@@ -125,6 +125,7 @@ pub mod utf8;
 
 mod assembly;
 mod batch;
+mod beginning;
 mod config;
 mod connection;
 mod entropy;
@@ -138,6 +139,7 @@ mod outbox;
 mod output;
 mod owned;
 mod prepared;
+mod recorder;
 mod send;
 mod transport;
 
@@ -151,6 +153,7 @@ pub use event::{Closed, Event, Initiator, Piece};
 pub use message::Message;
 pub use owned::OwnedMessage;
 pub use prepared::Prepared;
+pub use recorder::{Direction, RecordedFrame, Recorder, RecorderClock, Traffic};
 pub use transport::Transport;
 
 /// An end of a connection.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::Side;
 use crate::assembly::Assembly;
+use crate::beginning::Beginning;
 use crate::config::{Config, Delivery};
 use crate::deflate::Decompression;
 use crate::error::{Error, LimitError, PeerError};
@@ -15,6 +16,7 @@ use crate::frame::{
     CONTROL_PAYLOAD_MAX, Decoded, HEADER_BYTES_MAX, Header, Opcode, PlainHeader, RSV1, Rules,
 };
 use crate::mask::{CACHED_BYTES, Mask};
+use crate::recorder::Recording;
 use crate::utf8;
 
 /// A whole message; borrowed from the input where it lay there in one piece.
@@ -112,13 +114,6 @@ struct Frame {
     control: Option<Box<Beginning<CONTROL_PAYLOAD_MAX>>>,
 }
 
-/// The beginning of something that has `MAX` bytes at most.
-#[derive(Debug)]
-struct Beginning<const MAX: usize> {
-    bytes: [u8; MAX],
-    len: u8,
-}
-
 impl Receiver {
     /// From now on messages may be compressed.
     pub(crate) fn enable_deflate(&mut self, decompression: Decompression) {
@@ -149,8 +144,9 @@ impl Receiver {
         input: &mut &'b mut [u8],
         sender: Side,
         config: &Config,
+        recording: &mut Recording,
     ) -> Result<Option<Received<'b>>, Error> {
-        if let Some((opcode, payload)) = self.take_plain_message(input, sender, config) {
+        if let Some((opcode, payload)) = self.take_plain_message(input, sender, config, recording) {
             return Ok(Some(Received::Message(lend(opcode, payload)?)));
         }
         let rules = Rules {
@@ -158,7 +154,7 @@ impl Receiver {
             reserved_bits_allowed: self.reserved_bits_allowed(),
         };
         loop {
-            let Some(frame) = self.next_frame(input, rules, config)? else {
+            let Some(frame) = self.next_frame(input, rules, config, recording)? else {
                 return Ok(None);
             };
             let there = self.bytes_at_once(&frame, input.len(), config);
@@ -181,8 +177,9 @@ impl Receiver {
         input: &mut &'b mut [u8],
         sender: Side,
         config: &Config,
+        recording: &mut Recording,
     ) -> Option<Message<'b>> {
-        let (opcode, payload) = self.take_plain_message(input, sender, config)?;
+        let (opcode, payload) = self.take_plain_message(input, sender, config, recording)?;
         lend(opcode, payload)
             .inspect_err(|error| self.cut = Some(Box::new(Cut::Failed(*error))))
             .ok()
@@ -197,6 +194,7 @@ impl Receiver {
         input: &mut &'b mut [u8],
         sender: Side,
         config: &Config,
+        recording: &mut Recording,
     ) -> Option<(Opcode, &'b mut [u8])> {
         if self.cut.is_some() || self.assembly.is_some() {
             return None;
@@ -213,6 +211,7 @@ impl Receiver {
         if let Some(key) = header.key {
             Mask::new(key).apply(payload);
         }
+        recording.received_plain(header.opcode, payload.len());
         Some((header.opcode, payload))
     }
 
@@ -222,14 +221,15 @@ impl Receiver {
         input: &mut &mut [u8],
         rules: Rules,
         config: &Config,
+        recording: &mut Recording,
     ) -> Result<Option<Frame>, Error> {
         if self.cut.is_none()
             && let Decoded::Complete { header, used } = Header::decode(input, rules)?
         {
             take(input, used);
-            return self.begin_frame(header, config).map(Some);
+            return self.begin_frame(header, config, recording).map(Some);
         }
-        self.next_cut_frame(input, rules, config)
+        self.next_cut_frame(input, rules, config, recording)
     }
 
     /// The same where the end of the last input cut the frame, or that of this one does.
@@ -238,6 +238,7 @@ impl Receiver {
         input: &mut &mut [u8],
         rules: Rules,
         config: &Config,
+        recording: &mut Recording,
     ) -> Result<Option<Frame>, Error> {
         let mut beginning = match self.cut.take().map(|cut| *cut) {
             Some(Cut::Payload(frame)) => return Ok(Some(frame)),
@@ -251,7 +252,7 @@ impl Receiver {
             Decoded::Complete { header, used } => {
                 // An earlier part of the header was no whole one, so that `used` lies in the new bytes.
                 take(input, used - kept);
-                self.begin_frame(header, config).map(Some)
+                self.begin_frame(header, config, recording).map(Some)
             }
             Decoded::Partial => {
                 // A header is not longer than this, so that all of the input belongs to it.
@@ -281,7 +282,14 @@ impl Receiver {
     }
 
     /// Checks a header against the message in progress and the limits, before anything is allocated.
-    fn begin_frame(&mut self, header: Header, config: &Config) -> Result<Frame, Error> {
+    fn begin_frame(
+        &mut self,
+        header: Header,
+        config: &Config,
+        recording: &mut Recording,
+    ) -> Result<Frame, Error> {
+        // One that is refused is what one wants to see.
+        recording.received(&header);
         let Header {
             opcode,
             fin,
@@ -454,35 +462,6 @@ impl Frame {
                 control.push(last);
                 Cow::Owned(control.bytes().to_vec())
             }
-        }
-    }
-}
-
-impl<const MAX: usize> Beginning<MAX> {
-    const fn len(&self) -> usize {
-        self.len as usize
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.split_at(self.len()).0
-    }
-
-    /// Appends what comes next, as far as there is room: the others are of something else.
-    fn push(&mut self, next: &[u8]) {
-        let (_, free) = self.bytes.split_at_mut(usize::from(self.len));
-        let added = free.len().min(next.len());
-        for (slot, byte) in free.iter_mut().zip(next) {
-            *slot = *byte;
-        }
-        self.len += added as u8;
-    }
-}
-
-impl<const MAX: usize> Default for Beginning<MAX> {
-    fn default() -> Self {
-        Self {
-            bytes: [0; MAX],
-            len: 0,
         }
     }
 }

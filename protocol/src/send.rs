@@ -19,6 +19,7 @@ use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
+use crate::recorder::Recording;
 
 /// Messages that one write is offered from where they lie.
 pub(crate) const THROUGH_MAX: usize = 32;
@@ -34,6 +35,8 @@ pub(crate) struct Sender {
     compression: Option<Compression>,
     /// The kind of the message whose fragments are being sent.
     fragmented: Option<Opcode>,
+    /// What went both ways, where somebody wants to know: here, because most frames are sent.
+    pub(crate) recording: Recording,
 }
 
 /// A source of masking keys.
@@ -55,6 +58,7 @@ impl Sender {
             keys,
             compression: None,
             fragmented: None,
+            recording: Recording::default(),
         }
     }
 
@@ -125,7 +129,9 @@ impl Sender {
             let mut lengths = [0; THROUGH_MAX];
             for (message, length) in messages.iter().zip(&mut lengths) {
                 let before = headers.len();
-                Header::unmasked(message.opcode(), message.payload().len()).encode(headers);
+                let header = Header::unmasked(message.opcode(), message.payload().len());
+                header.encode(headers);
+                self.recording.sent(&header);
                 *length = headers.len() - before;
             }
             let mut slices = [IoSlice::new(&[]); 2 * THROUGH_MAX];
@@ -208,6 +214,7 @@ impl Sender {
             Side::Server => None,
             Side::Client => Some(self.keys.next()),
         };
+        self.recording.sent(&header);
         let header = Header { mask, ..header };
         self.outbox().append(|out| {
             header.encode(out);
@@ -229,12 +236,14 @@ impl Sender {
             (Side::Server, Some(compression)) => prepared.frame_for(compression),
             (Side::Client, _) => return self.message(prepared.opcode(), prepared.payload()),
         };
+        self.recording.sent_encoded(prepared.opcode(), frame);
         self.outbox().append_shared(frame);
     }
 
     /// Queues messages that were encoded before; a server that does not compress shares all their bytes as one.
     pub(crate) fn batch(&mut self, batch: &Batch) {
         if let (Side::Server, None) = (self.side, &self.compression) {
+            self.note_batch(batch);
             self.outbox().append_shared(batch.frames());
         } else {
             for prepared in batch.messages() {
@@ -249,11 +258,19 @@ impl Sender {
         if !as_it_lies || self.unsent_bytes() > 0 {
             return self.batch(batch);
         }
+        self.note_batch(batch);
         let frames = batch.frames();
         let taken = write(frames).min(frames.len());
         if taken < frames.len() {
             self.outbox().append_owned(frames.slice(taken..));
         }
+    }
+
+    fn note_batch(&mut self, batch: &Batch) {
+        let messages = batch.messages();
+        let opcode = messages.first().map_or(Opcode::Text, Prepared::opcode);
+        self.recording
+            .sent_batch(opcode, messages.len(), batch.frames());
     }
 
     /// Queues a whole message with its memory, which is shared with whoever else has it.
@@ -286,6 +303,7 @@ impl Sender {
 
     /// Queues a header and behind it a payload that is masked already, if it has to be.
     fn push_owned(&mut self, header: Header, payload: Bytes) {
+        self.recording.sent(&header);
         let outbox = self.outbox();
         outbox.append(|out| header.encode(out));
         outbox.append_owned(payload);

@@ -11,8 +11,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    AuthOptions, Compression, Config, ConfigFile, Drain, LimitOptions, Observe, Origin, Settings,
-    TlsOptions, Unusable, list, with_defaults,
+    AuthOptions, Compression, Config, ConfigFile, Drain, LimitOptions, Observe, Origin,
+    RecorderOptions, Settings, TlsOptions, Unusable, list, with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -22,6 +22,7 @@ use crate::tools::log::Log;
 use crate::tools::pages::{Completions, Manual};
 use crate::tools::tail::Tail;
 use crate::tools::token::Token;
+use crate::tools::why::Why;
 use crate::verify;
 
 /// A chat and real-time messaging server that speaks WebSocket.
@@ -53,6 +54,7 @@ enum Command {
     Token(Token),
     #[command(subcommand)]
     Config(Configure),
+    Why(Why),
     Completions(Completions),
     Man(Manual),
     /// Load a server and tell how long its answers took
@@ -185,6 +187,8 @@ pub struct Serve {
     limits: LimitOptions,
     #[command(flatten)]
     observe: Observe,
+    #[command(flatten)]
+    recorder: RecorderOptions,
 }
 
 /// What to do.
@@ -204,6 +208,8 @@ pub enum Task {
     Token(Token),
     /// Look at a server's settings.
     Config(Configure, Words),
+    /// Tell why a connection ended.
+    Why(Why),
     /// Print a script for a shell.
     Completions(Completions),
     /// Print the manual.
@@ -228,6 +234,7 @@ impl Cli {
             Some(Command::Chat(chat)) => Task::Chat(chat),
             Some(Command::Tail(tail)) => Task::Tail(tail),
             Some(Command::Token(token)) => Task::Token(token),
+            Some(Command::Why(why)) => Task::Why(why),
             Some(Command::Config(configure)) => Task::Config(configure, words),
             Some(Command::Completions(shell)) => Task::Completions(shell),
             Some(Command::Man(manual)) => Task::Man(manual),
@@ -349,6 +356,7 @@ impl Serve {
             auth: self.auth,
             limits: self.limits,
             observe: self.observe,
+            recorder: self.recorder,
         }
     }
 }

@@ -29,6 +29,36 @@ pub struct ConnId {
     pub generation: u32,
 }
 
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c-{}-{}", self.index, self.generation)
+    }
+}
+
+/// A text that names no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadConnId;
+
+impl std::str::FromStr for ConnId {
+    type Err = BadConnId;
+
+    fn from_str(text: &str) -> Result<Self, BadConnId> {
+        let numbers = text
+            .strip_prefix("c-")
+            .and_then(|rest| rest.split_once('-'));
+        let (index, generation) = numbers.ok_or(BadConnId)?;
+        let number = |text: &str| match text.as_bytes() {
+            // What is written in two ways would be found in one.
+            [b'0', _, ..] | [b'+', ..] => Err(BadConnId),
+            _ => text.parse().map_err(|_| BadConnId),
+        };
+        Ok(Self {
+            index: number(index)?,
+            generation: number(generation)?,
+        })
+    }
+}
+
 /// Whose a connection is: several workers deal places out in turn, so that those of all are dense together, and a place tells
 /// its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,6 +320,21 @@ mod tests {
             Some(NameError::TooLong)
         );
         assert_eq!(UserName::new("a\nb").err(), Some(NameError::Control));
+    }
+
+    #[test]
+    fn a_connection_is_known_by_its_two_numbers() {
+        let conn = ConnId {
+            index: 5,
+            generation: 17,
+        };
+        assert_eq!(conn.to_string(), "c-5-17");
+        assert_eq!("c-5-17".parse(), Ok(conn));
+        for text in [
+            "", "c-5", "5-17", "c-5-", "c-+5-1", "c-05-1", "c-5-17-1", "alice",
+        ] {
+            assert_eq!(text.parse::<ConnId>(), Err(BadConnId), "{text}");
+        }
     }
 
     #[test]

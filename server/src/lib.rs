@@ -27,6 +27,7 @@ pub mod logging;
 mod metrics;
 pub mod net;
 mod progress;
+mod recorder;
 mod timer;
 pub mod tools;
 pub mod transport;

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             .make(Now::read().unix_ms)
             .and_then(|token| print(|out| Ok(writeln!(out, "{token}").map(|()| true)?))),
         Task::Config(configure, words) => configure_task(&configure, &words),
+        Task::Why(why) => print(|out| why.run(out)),
         Task::Completions(shell) => {
             print(|out| Ok(shell.run(&mut Cli::command(), out).map(|()| true)?))
         }

@@ -20,6 +20,7 @@ pub(crate) use self::histogram::{Buckets, SharedBuckets};
 pub(crate) use self::readiness::{Failure, Readiness, STARTING};
 use crate::clock::Now;
 use crate::log::Activity;
+use crate::recorder::EndCounts;
 
 /// What a number is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,8 @@ counters! {
     unauthorized,
     /// Connections closed because their token had ended.
     tokens_expired,
+    /// Entries that the log took of clients.
+    appended,
     /// Turns of the loop.
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.
@@ -352,6 +355,8 @@ pub(crate) struct Status {
     /// Which this is.
     pub(crate) worker: usize,
     pub(crate) board: Arc<Board>,
+    /// Why connections ended, of all workers.
+    pub(crate) ends: EndCounts,
 }
 
 /// The JSON document.
@@ -373,9 +378,15 @@ impl Status {
             connections_max,
             own: Counters::default(),
             durations: Durations::default(),
+            ends: EndCounts::default(),
             worker,
             board,
         }
+    }
+
+    /// The same, which counts ends where other workers do.
+    pub(crate) fn with_ends(self, ends: EndCounts) -> Self {
+        Self { ends, ..self }
     }
 
     /// Tells the other workers.
@@ -429,7 +440,8 @@ impl Status {
         others.filter(|(worker, _)| *worker != self.worker)
     }
 
-    fn sum(&self) -> Counters {
+    /// What all workers count: the others as they were at the ends of their turns.
+    pub(crate) fn sum(&self) -> Counters {
         let others = self.others().map(|(_, other)| other.counters());
         Counters::sum(std::iter::once(self.own).chain(others))
     }
@@ -442,12 +454,17 @@ impl Status {
             .answer(is_draining, self.board.uptime(now))
     }
 
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.board.workers.len()
+    }
+
     /// The JSON document.
     pub(crate) fn to_json(&self) -> String {
         let health = Health {
             status: self.status,
             version: env!("CARGO_PKG_VERSION"),
-            workers: self.board.workers.len(),
+            workers: self.workers(),
             connections_max: self.connections_max,
             sum: self.sum(),
         };

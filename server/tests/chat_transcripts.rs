@@ -236,7 +236,7 @@ fn who_connects_is_welcomed_and_joins_the_rooms_of_the_address() {
     assert_eq!(
         chat.connect(1, "alice", &["room"]),
         [
-            r#"1 < {"type":"welcome","session":"s1","user":"alice","msg":"Welcome, alice.","heartbeat":30,"time":1000}"#,
+            r#"1 < {"type":"welcome","session":"s1","user":"alice","connection":"c-1-1","msg":"Welcome, alice.","heartbeat":30,"time":1000}"#,
             r#" < {"type":"system","roomId":"room","event":"join","user":"alice","content":"alice joined."}"#,
             r#"1 < {"type":"joined","roomId":"room","position":"0000000e-0","recovered":false,"members":["alice"]}"#,
         ]

@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::event::{Closed, Event, Initiator};
 use crate::frame::Opcode;
 use crate::message::{Message, Received, Receiver};
+use crate::recorder::{Recorder, RecorderClock};
 use crate::send::{Keys, Sender};
 use crate::transport::Transport;
 
@@ -120,6 +121,31 @@ impl Connection {
         self.receiver.enable_deflate(Decompression::new(theirs.1));
     }
 
+    /// Keeps the headers of the newest frames from now on, each at the time that `clock` shows then.
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # use tidewire_protocol::{Config, Connection, Message, RecorderClock, frame::Opcode};
+    /// # let mut connection = Connection::server(Config::default().into(), Instant::now());
+    /// let clock = RecorderClock::default();
+    /// connection.record(&clock);
+    /// clock.set(Duration::from_secs(2));
+    /// connection.send(&Message::text("Hello"))?;
+    /// let frame = connection.recorder().and_then(|recorder| recorder.frames().last());
+    /// let shown = frame.map(|frame| (frame.at.as_secs(), frame.opcode, frame.length));
+    /// assert_eq!(shown, Some((2, Opcode::Text, 5)));
+    /// # Ok::<(), tidewire_protocol::Misuse>(())
+    /// ```
+    pub fn record(&mut self, clock: &RecorderClock) {
+        self.sender.recording.begin(clock);
+    }
+
+    /// What was recorded; `None` if nobody asked for it.
+    #[must_use]
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.sender.recording.recorder()
+    }
+
     // ---- input ----
 
     /// Takes bytes that came from the peer, up to and including the next event, and leaves the rest in `input`.
@@ -143,7 +169,12 @@ impl Connection {
                 self.throw_away(input);
                 return None;
             }
-            match self.receiver.receive(input, !self.side(), &self.config) {
+            match self.receiver.receive(
+                input,
+                !self.side(),
+                &self.config,
+                &mut self.sender.recording,
+            ) {
                 Ok(None) => return None,
                 Ok(Some(Received::Message(message))) => return Some(Event::Message(message)),
                 Ok(Some(Received::Piece(piece))) => return Some(Event::Piece(piece)),
@@ -170,9 +201,12 @@ impl Connection {
         if !self.is_receiving() {
             return None;
         }
-        let message = self
-            .receiver
-            .receive_plain(input, !self.side(), &self.config)?;
+        let message = self.receiver.receive_plain(
+            input,
+            !self.side(),
+            &self.config,
+            &mut self.sender.recording,
+        )?;
         self.handle_progress(now);
         Some(message)
     }

@@ -132,10 +132,19 @@ impl Access {
         }
     }
 
-    /// Whether the holder operates the server; without keys that is for others to judge.
-    #[must_use]
-    pub fn is_admin(&self) -> bool {
-        self.identity().is_some_and(|identity| identity.is_admin)
+    /// Checks whether the holder operates the server; without keys that is for others to judge.
+    ///
+    /// # Errors
+    /// The token has no `admin` right.
+    pub fn allow_operating(&self) -> Result<(), Forbidden> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Of(identity) if identity.is_admin => Ok(()),
+            Self::Of(_) | Self::Awaited => {
+                let sentence = "Your token has no `admin` right, which operating the server takes.";
+                Err(Forbidden::new(sentence))
+            }
+        }
     }
 
     /// Checks a right.

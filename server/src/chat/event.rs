@@ -21,6 +21,8 @@ pub enum Event<'a> {
     Welcome {
         session: &'a str,
         user: &'a str,
+        /// What this connection is called, for whoever complains about it.
+        connection: &'a str,
         msg: &'a str,
         heartbeat: u64,
         time: u64,

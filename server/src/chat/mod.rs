@@ -24,5 +24,5 @@ pub use command::{asks_for_much, check_seq};
 pub use conn_set::ConnSet;
 pub use effect::{Append, Audience, Effect, Except, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, close_text, entry_text, gap_text, reconnect_text, token_expiring_text};
-pub use hub::{Crowd, HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, Tally, part_of};
+pub use hub::{Crowd, HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, Somebody, Tally, part_of};
 pub use relay::Relay;

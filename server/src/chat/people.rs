@@ -78,6 +78,11 @@ impl People {
         member.as_mut().filter(|member| member.conn == conn)
     }
 
+    /// All members.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().flatten()
+    }
+
     /// The member with this index.
     pub(super) fn at(&self, index: u32) -> Option<&Member> {
         self.members.get(index as usize)?.as_ref()

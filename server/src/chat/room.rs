@@ -82,13 +82,8 @@ impl Rooms {
         })
     }
 
-    /// Names and numbers of users of the `max` largest rooms, largest first, and by name where they are as large.
-    pub(super) fn largest(&self, max: usize) -> Vec<(&str, usize)> {
-        self.largest_of(max, |_| true)
-    }
-
-    /// The same of those whose names are wanted.
-    pub(super) fn largest_of(
+    /// Names and numbers of users of the `max` largest rooms that are wanted, largest first, and by name where they are as large.
+    pub(super) fn largest(
         &self,
         max: usize,
         is_wanted: impl Fn(&str) -> bool,
@@ -127,8 +122,10 @@ mod tests {
         for room in ["b", "a", "c"] {
             enter(room, 9, "carol");
         }
-        assert_eq!(rooms.largest(9), [("two", 2), ("a", 1), ("b", 1), ("c", 1)]);
-        assert_eq!(rooms.largest(2), [("two", 2), ("a", 1)]);
-        assert_eq!(rooms.largest(0), []);
+        let largest = |max| rooms.largest(max, |_| true);
+        assert_eq!(largest(9), [("two", 2), ("a", 1), ("b", 1), ("c", 1)]);
+        assert_eq!(largest(2), [("two", 2), ("a", 1)]);
+        assert_eq!(largest(0), []);
+        assert_eq!(rooms.largest(9, |name| name == "c"), [("c", 1)]);
     }
 }

@@ -5,6 +5,7 @@ mod drain;
 mod file;
 pub mod limits;
 mod observe;
+mod recorder;
 mod reload;
 mod rooms;
 mod settings;
@@ -26,6 +27,7 @@ pub(crate) use file::ConfigFile;
 pub use file::Problem;
 pub use limits::LimitOptions;
 pub use observe::Observe;
+pub use recorder::{RecorderOptions, Switch};
 pub use reload::Change;
 pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
 pub(crate) use settings::{list, with_defaults};
@@ -91,6 +93,8 @@ pub struct Config {
     pub limits: LimitOptions,
     /// Logs and the canary.
     pub observe: Observe,
+    /// What is recorded of connections.
+    pub recorder: RecorderOptions,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -139,6 +143,7 @@ impl Default for Config {
             tls: TlsOptions::default(),
             limits: LimitOptions::default(),
             observe: Observe::default(),
+            recorder: RecorderOptions::default(),
         }
     }
 }

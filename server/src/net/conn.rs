@@ -14,6 +14,7 @@ use super::receipt::Receipt;
 use super::stream::Stream;
 use crate::ids::RoomName;
 use crate::limit::{Pass, Spent};
+use crate::recorder::EndCause;
 use crate::timer::Tick;
 use crate::transport::{Http, HttpConfig, Turn};
 
@@ -46,6 +47,10 @@ pub(super) struct Conn {
     pub(super) pass: Option<Pass>,
     pub(super) state: State,
     rare: Option<Box<Rare>>,
+    /// When it came, as [`Recording::opened`](super::worker) counts.
+    pub(super) opened: u32,
+    /// Why it ends, once that is decided.
+    pub(super) cause: Option<EndCause>,
     /// There may be more to read: mio tells of new bytes only once.
     pub(super) readable: bool,
     /// The peer ended its half, or the socket failed: read on to the end, however short a read was.
@@ -75,6 +80,12 @@ pub(super) struct Conn {
 pub(super) struct Peer {
     pub(super) ip: IpAddr,
     pub(super) port: u16,
+}
+
+impl From<Peer> for SocketAddr {
+    fn from(peer: Peer) -> Self {
+        Self::new(peer.ip, peer.port)
+    }
 }
 
 impl From<SocketAddr> for Peer {
@@ -152,7 +163,7 @@ pub(super) enum Flushed {
     /// There is more, but this turn's budget is spent.
     Budget,
     /// The socket is broken.
-    Failed,
+    Failed(ErrorKind),
 }
 
 impl Conn {
@@ -175,6 +186,8 @@ impl Conn {
             awaits_preface: false,
             large: 0,
             rare: None,
+            opened: 0,
+            cause: None,
             scheduled: None,
         }
     }
@@ -374,8 +387,8 @@ impl Conn {
             } else {
                 Interest::READABLE
             };
-            if self.stream.reregister(registry, token, interest).is_err() {
-                return Flushed::Failed;
+            if let Err(error) = self.stream.reregister(registry, token, interest) {
+                return Flushed::Failed(error.kind());
             }
             self.writable_interest = wanted;
         }
@@ -386,14 +399,14 @@ impl Conn {
         match self.stream.flush() {
             Ok(true) => {}
             Ok(false) => return Flushed::Blocked,
-            Err(_) => return Flushed::Failed,
+            Err(error) => return Flushed::Failed(error.kind()),
         }
         for _ in 0..WRITES_PER_TURN_MAX {
             if self.state.unsent_bytes() == 0 {
                 return self.all_taken();
             }
             match self.write() {
-                Ok(0) => return Flushed::Failed,
+                Ok(0) => return Flushed::Failed(ErrorKind::WriteZero),
                 Ok(written) => {
                     if self.writable_interest {
                         self.state.handle_progress(now);
@@ -405,7 +418,7 @@ impl Conn {
                     return Flushed::Blocked;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Flushed::Failed,
+                Err(error) => return Flushed::Failed(error.kind()),
             }
         }
         if self.state.unsent_bytes() == 0 {

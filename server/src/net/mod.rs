@@ -15,6 +15,7 @@ mod server;
 mod shutdown;
 mod stream;
 mod table;
+mod tcp_info;
 mod tls;
 mod traffic;
 mod worker;

@@ -28,6 +28,7 @@ use crate::limit::Addresses;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Readiness, Status};
+use crate::recorder::EndCounts;
 
 /// Descriptors that are not for connections: standard streams, signals, files, and those of connections that are only told
 /// that all are taken.
@@ -129,6 +130,7 @@ impl Server {
             Memory::watch(config.limits.memory_max, senders.clone()).map_err(StartError::Loop)?;
         let readiness = Readiness::new(config.workers, config.observe.canary);
         let board = Board::new(config.workers, readiness, broker.activity(), Now::read());
+        let ends = EndCounts::default();
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -142,7 +144,8 @@ impl Server {
                 peers: Peers::new(number, senders.clone()),
                 broker: Arc::clone(&broker),
                 files: Arc::clone(&files),
-                status: Status::up(connections_max, number, Arc::clone(&board)),
+                status: Status::up(connections_max, number, Arc::clone(&board))
+                    .with_ends(ends.clone()),
                 interest: interest.map(Arc::clone),
                 keys: keys.clone(),
             };

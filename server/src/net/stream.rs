@@ -38,6 +38,11 @@ impl Stream {
         })
     }
 
+    /// What is below TLS.
+    pub(super) const fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.socket, token, Interest::READABLE)
     }

@@ -64,11 +64,31 @@ impl Table {
             .filter(|conn| conn.generation == id.generation && !conn.dead)
     }
 
-    /// Takes out a connection, dead or alive; its socket closes with it.
-    pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
+    pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
+        let conn = self.conns.get(self.key(id)?)?;
+        (conn.generation == id.generation && !conn.dead).then_some(conn)
+    }
+
+    /// Takes out a connection, dead or alive; its socket closes when it is dropped.
+    pub(super) fn take(&mut self, id: ConnId) -> Option<Conn> {
         let key = self.key(id)?;
         let conn = self.conns.get(key)?;
         (conn.generation == id.generation).then(|| self.conns.remove(key))
+    }
+
+    /// The first `max` connections that are meant.
+    pub(super) fn find(&self, max: usize, is_meant: impl Fn(ConnId, &Conn) -> bool) -> Vec<ConnId> {
+        let conns = self.conns.iter().filter(|(_, conn)| !conn.dead);
+        let conns = conns.map(|(key, conn)| (self.id_at(key, conn), conn));
+        let meant = conns.filter(|(id, conn)| is_meant(*id, conn));
+        meant.map(|(id, _)| id).take(max).collect()
+    }
+
+    const fn id_at(&self, key: usize, conn: &Conn) -> ConnId {
+        ConnId {
+            index: self.lane.place(key as u32 + SLOTS_RESERVED),
+            generation: conn.generation,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,11 +97,8 @@ impl Table {
 
     /// The ids of all connections.
     pub(super) fn ids(&self) -> Vec<ConnId> {
-        let id = |(key, conn): (usize, &Conn)| ConnId {
-            index: self.lane.place(key as u32 + SLOTS_RESERVED),
-            generation: conn.generation,
-        };
-        self.conns.iter().map(id).collect()
+        let conns = self.conns.iter();
+        conns.map(|(key, conn)| self.id_at(key, conn)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ pub mod pages;
 pub mod tail;
 pub(crate) mod terminal;
 pub mod token;
+pub mod why;
 
 use std::error::Error;
 use std::fmt;

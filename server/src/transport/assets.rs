@@ -1,4 +1,4 @@
-//! The chat page and what it loads, embedded in the binary.
+//! The chat page, the operator's page and what they load, embedded in the binary.
 
 /// A file that is served as it is.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,15 @@ const ASSETS: &[Asset] = assets! {
     "/token.js", JS, "../../web/token.js";
     "/dom.js", JS, "../../web/dom.js";
     "/format.js", JS, "../../web/format.js";
+    "/admin", HTML, "../../web/admin/admin.html";
+    "/admin/admin.css", CSS, "../../web/admin/admin.css";
+    "/admin/main.js", JS, "../../web/admin/main.js";
+    "/admin/api.js", JS, "../../web/admin/api.js";
+    "/admin/lists.js", JS, "../../web/admin/lists.js";
+    "/admin/plots.js", JS, "../../web/admin/plots.js";
+    "/admin/units.js", JS, "../../web/admin/units.js";
+    "/admin/watch.js", JS, "../../web/admin/watch.js";
+    "/admin/why.js", JS, "../../web/admin/why.js";
     "/icon.svg", SVG, "../../web/icon.svg";
     "/favicon.ico", SVG, "../../web/icon.svg";
 };

@@ -15,9 +15,9 @@ mod response;
 mod routes;
 
 pub(crate) use api::{
-    Call, Download, History, Progress, Publish, Subscription, Upload, chat_polled, done,
-    event_stream, file_problem, history_page, members, polled, published, rooms, server_sent_event,
-    server_sent_position, server_sent_retry, uploaded,
+    Call, Download, History, Operation, Progress, Publish, Subject, Subscription, Upload, admin,
+    chat_polled, done, event_stream, file_problem, history_page, members, polled, published, rooms,
+    server_sent_event, server_sent_position, server_sent_retry, uploaded,
 };
 pub use client::ForwardedHeader;
 pub(crate) use client::{

@@ -119,6 +119,11 @@ impl Response {
         Self::new(status, content_type, Content::Stream(bytes))
     }
 
+    /// Its status.
+    pub(super) const fn status(&self) -> u16 {
+        self.status
+    }
+
     /// These bytes, and what [`Http::push`](super::Http::push) brings later, until the connection ends.
     pub(super) fn endless(content_type: &'static str, first: Vec<u8>) -> Self {
         Self::new(200, content_type, Content::Endless(first)).closing()

@@ -3,12 +3,15 @@
 mod commands;
 mod following;
 mod leaving;
+mod looking;
 mod rates;
 mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+pub use looking::Somebody;
 
 pub use commands::{HISTORY_DEFAULT, HISTORY_MAX, part_of};
 use commands::{bad_name, too_many_rooms};
@@ -176,7 +179,7 @@ impl Hub {
     /// The rooms that somebody is in and how many users each has: the `max` with the most, largest first.
     #[must_use]
     pub fn rooms(&self, max: usize) -> Vec<(&str, usize)> {
-        self.rooms.largest(max)
+        self.rooms.largest(max, |_| true)
     }
 
     /// The names of the users in a room, sorted: [`HubConfig::members_told_max`] at most, and none in an unknown room.
@@ -403,6 +406,7 @@ impl Hub {
         let text = Event::Welcome {
             session: session.as_str(),
             user,
+            connection: &conn.to_string(),
             msg: &msg,
             heartbeat,
             time,

@@ -15,7 +15,7 @@ impl Hub {
     #[must_use]
     pub fn rooms_for(&self, access: &Access, max: usize) -> Vec<(&str, usize)> {
         self.rooms
-            .largest_of(max, |room| access.allow_presence(room).is_ok())
+            .largest(max, |room| access.allow_presence(room).is_ok())
     }
 
     /// A connection came without a token, which this server asks for: it is told so, and may say `hello` with one.

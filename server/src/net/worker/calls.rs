@@ -78,6 +78,7 @@ impl Worker {
             Call::Poll(subscription, time) => self.begin_poll(id, subscription, time),
             Call::ChatEvents(joiner) => self.begin_chat_events(id, joiner),
             Call::ChatPoll(joiner, time) => self.begin_chat_poll(id, joiner, time),
+            Call::Operate(operation) => self.operate(id, operation),
             Call::Typing(room, user) => self.tell_typing(id, room, user),
             Call::Upload(Upload(meta)) => {
                 self.files.ask(id, Job::Begin(meta.clone()));
@@ -102,14 +103,16 @@ impl Worker {
         id: ConnId,
         f: impl FnOnce(&mut Http, Turn<'_>) -> R,
     ) -> Option<R> {
+        let conn = self.table.get_mut(id)?;
         let turn = Turn {
+            peer: conn.peer.ip,
             config: &self.http,
             status: &self.status,
             date: &self.date,
             now: self.now.instant,
             unix_ms: self.now.unix_ms,
         };
-        match &mut self.table.get_mut(id)?.state {
+        match &mut conn.state {
             State::Http(http) => Some(f(http, turn)),
             State::WebSocket(_) => None,
         }

@@ -92,6 +92,7 @@ impl Worker {
     }
 
     fn part(&mut self, id: ConnId, how: fn(&mut Hub, ConnId, Now), said: fn(ConnId) -> Said) {
+        self.note_parting(id);
         match &mut self.chat {
             Chat::Here(hub) => {
                 how(hub, id, self.now);
@@ -210,7 +211,7 @@ impl Worker {
     }
 
     /// Answers a call of this worker's connection or of another's.
-    fn answer(&mut self, id: ConnId, response: crate::transport::Response) {
+    pub(super) fn answer(&mut self, id: ConnId, response: crate::transport::Response) {
         if self.peers.is_ours(id) {
             self.respond(id, &response);
         } else {
@@ -244,6 +245,7 @@ impl Worker {
             Said::Publish(conn, publish) => self.name_author(conn, publish),
             Said::Rooms(conn, access) => self.list_rooms(conn, access),
             Said::Members(conn, room) => self.list_members(conn, room),
+            Said::Operate(conn, operation) => self.operate(conn, operation),
         }
     }
 

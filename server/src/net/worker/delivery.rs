@@ -163,6 +163,8 @@ impl Worker {
 
     /// Handles an answer of the log.
     pub(super) fn handle_reply(&mut self, reply: Reply<Asked>) {
+        let is_new = matches!(&reply, Reply::Appended(Ok(Placed::New(_)), _));
+        self.status.own.appended += u64::from(is_new);
         match reply {
             Reply::Appended(result, asked) => match asked.context {
                 Context::Append(append) => {
@@ -220,9 +222,8 @@ impl Worker {
         };
         // Refused while closing: then nobody waits for it.
         let _ = web_socket.connection.send_prepared(shared.frame());
-        web_socket
-            .receipt
-            .sent(1, is_urgent(&shared.entry.draft.log));
+        let is_urgent = is_urgent(&shared.entry.draft.log);
+        web_socket.receipt.sent(1, is_urgent);
         let is_due = web_socket.receipt.is_due();
         self.mark_dirty(id);
         if is_due {

@@ -11,6 +11,7 @@ use crate::chat::{Audience, Effect, Except, Parting};
 use crate::ids::{ConnId, RoomName};
 use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
+use crate::recorder::EndCause;
 use crate::transport::{Accepted, Endpoint};
 
 /// 4003: a newer connection has the session.
@@ -74,6 +75,7 @@ impl Worker {
         if let (Some(config), Some(agreement)) = (&self.http.deflate, deflate) {
             connection.enable_deflate(config, agreement);
         }
+        self.recording.begin(&mut connection);
         conn.state = State::WebSocket(WebSocket::new(connection, app));
         self.count_socket(id, &endpoint);
         self.hold_token(id, &access);
@@ -108,6 +110,7 @@ impl Worker {
                 Some(Event::Ping(_) | Event::Piece(_)) => {}
                 Some(Event::Closed(closed)) => {
                     self.count_closed(&closed);
+                    self.note_closed(id, closed);
                     self.handle_end(id);
                 }
             }
@@ -144,6 +147,7 @@ impl Worker {
         };
         if let Some(Event::Closed(closed)) = web_socket.connection.poll_event() {
             self.count_closed(&closed);
+            self.note_closed(id, closed);
             self.handle_end(id);
         }
     }
@@ -179,9 +183,12 @@ impl Worker {
             for effect in effects.drain(..) {
                 match effect.conn() {
                     Some(conn) if !self.peers.is_ours(conn) => {
-                        if let (Effect::Close(..), Chat::Here(hub)) = (&effect, &mut self.chat) {
+                        if let Effect::Close(..) = effect {
                             // What it still says is not heard, as here.
-                            hub.disconnect(conn, self.now);
+                            self.note_parting(conn);
+                            if let Chat::Here(hub) = &mut self.chat {
+                                hub.disconnect(conn, self.now);
+                            }
                         }
                         self.peers.post_to_owner(conn, Mail::Effect(effect));
                     }
@@ -219,6 +226,7 @@ impl Worker {
                 );
             }
             Effect::Close(conn, Parting::TooMany) => {
+                self.blame(conn, EndCause::UserFull);
                 self.close(
                     conn,
                     CloseCode::TRY_AGAIN_LATER,
@@ -231,6 +239,7 @@ impl Worker {
                 self.close(conn, CloseCode::POLICY_VIOLATION, reason);
             }
             Effect::Close(conn, Parting::BadMessages) => {
+                self.blame(conn, EndCause::BadMessages);
                 self.close(
                     conn,
                     CloseCode::POLICY_VIOLATION,
@@ -320,6 +329,7 @@ impl Worker {
 
     /// Closes a connection of the chat or the relay, and tells the others at once: what it still says is not heard.
     pub(super) fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+        self.blame(id, EndCause::of_code(code));
         let now = self.now.instant;
         let Some(web_socket) = self.web_socket(id) else {
             return self.close_reader(id, code, reason);

@@ -112,7 +112,7 @@ impl Worker {
         let there = match conn.stream.peek(&mut bytes) {
             Ok(Some(there)) => there,
             Ok(None) => return conn.readable = false,
-            Err(_) => return self.lose(id),
+            Err(error) => return self.lose(id, error.kind()),
         };
         match parse_preface(&bytes[..there]) {
             // No more will come; a health check may well end without a word.

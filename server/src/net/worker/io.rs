@@ -18,6 +18,7 @@ use crate::net::listener::Accepted;
 use crate::net::stream::Stream;
 use crate::net::table::token_of;
 use crate::net::tls::{Credentials, News, Received};
+use crate::recorder::EndCause;
 use crate::transport::{Date, Http, Response, last_response, overloaded};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
@@ -71,6 +72,7 @@ impl Worker {
                 {
                     refuse(stream, self.credentials.as_ref(), &overloaded(), &self.date);
                     self.tell_refused(Some(peer));
+                    self.status.ends.count(EndCause::Overload);
                 }
                 Accepted::Stream(stream, peer) => match self.status.pass_on(self.table.len()) {
                     Some(worker) => self.peers.post(worker, Mail::Accepted(stream, peer)),
@@ -80,6 +82,7 @@ impl Worker {
                     refuse(stream, self.credentials.as_ref(), &overloaded(), &self.date);
                     listener.restore_reserve();
                     self.tell_refused(None);
+                    self.status.ends.count(EndCause::Overload);
                 }
             }
             self.worked = true;
@@ -108,6 +111,7 @@ impl Worker {
         let Ok(stream) = Stream::new(socket, self.credentials.as_ref()) else {
             return;
         };
+        let opened = self.recording.opened(self.now);
         let id = self
             .table
             .insert(|generation| guest.into_conn(stream, peer, generation, http));
@@ -117,10 +121,10 @@ impl Worker {
         }
         tracing::debug!(event = "connection_opened", %peer, "a connection has come");
         let registry = self.poll.registry();
-        let registered = self
-            .table
-            .get_mut(id)
-            .is_some_and(|conn| conn.stream.register(registry, token_of(id)).is_ok());
+        let registered = self.table.get_mut(id).is_some_and(|conn| {
+            conn.opened = opened;
+            conn.stream.register(registry, token_of(id)).is_ok()
+        });
         if registered {
             self.mark_dirty(id);
         } else {
@@ -188,9 +192,9 @@ impl Worker {
                     }
                 }
                 Ok(Received::Nothing) => conn.readable = false,
-                Err(_) => {
+                Err(error) => {
                     self.worked = true;
-                    return self.lose(id);
+                    return self.lose(id, error.kind());
                 }
             }
         }
@@ -265,7 +269,7 @@ impl Worker {
         self.observer.note_unsent(id, unsent);
         let transport = conn.state.transport();
         match flushed {
-            Flushed::Failed => return self.lose(id),
+            Flushed::Failed(error) => return self.lose(id, error),
             // What TLS still has of it goes nowhere.
             Flushed::Blocked if conn.is_given_up(self.now.instant) => return self.kill(id),
             Flushed::Blocked => self.check_slow(id),

@@ -12,6 +12,7 @@ use mio::net::TcpStream;
 use tidewire_protocol::{Batch, Prepared};
 
 use super::delivery::Asked;
+use super::operator::Question;
 use super::stopping::Pace;
 use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};
@@ -22,8 +23,9 @@ use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::reload::Reloaded;
+use crate::recorder::Account;
 use crate::transport::feeds::Interest;
-use crate::transport::{Publish, Response};
+use crate::transport::{Operation, Publish, Response};
 
 /// The worker that has the hub, and hears the signals.
 pub(in crate::net) const HOME: usize = 0;
@@ -74,6 +76,14 @@ pub(in crate::net) enum Mail {
     Ended,
     /// The settings were read again.
     Reload(Arc<Reloaded>),
+    /// An operator wants this connection gone.
+    Kick(ConnId),
+    /// A connection is gone: its account.
+    Ending(Box<Account>),
+    /// An operator asks for connections.
+    Ask(u32, Arc<Question>),
+    /// A worker has these.
+    Found(u32, Vec<Account>),
 }
 
 /// What the worker that has the hub hears from the others.
@@ -101,6 +111,8 @@ pub(in crate::net) enum Said {
     Rooms(ConnId, Access),
     /// Somebody asks who is in a room.
     Members(ConnId, RoomName),
+    /// An operator asks for something.
+    Operate(ConnId, Operation),
 }
 
 /// What goes to a worker.

@@ -11,8 +11,10 @@ mod guests;
 mod io;
 mod mail;
 mod observe;
+mod operator;
 mod rates;
 mod readers;
+mod recording;
 mod reloading;
 mod shedding;
 mod start;
@@ -37,7 +39,9 @@ use self::calls::Transfer;
 use self::chat::Chat;
 use self::fanout::{Relayed, Together};
 use self::observe::Observer;
+use self::operator::Desk;
 use self::readers::Readers;
+use self::recording::Recording;
 use self::stopping::Stopping;
 use super::capacity::Capacity;
 use super::drain::Drain;
@@ -129,6 +133,10 @@ pub(super) struct Worker {
     files: Arc<Files>,
     /// Files on their way, by the connections that wait for them.
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
+    /// Why connections end.
+    recording: Recording,
+    /// What an operator asks for; at home.
+    desk: Option<Box<Desk>>,
     /// Those who follow logs over HTTP.
     readers: Readers,
     /// When the tokens of connections end.
@@ -186,6 +194,7 @@ impl Worker {
         let waits_at_most = self.wait_for_events(events)?;
         self.now = self.clock.read(waits_at_most);
         self.date.update(self.now.unix_ms);
+        self.recording.set_time(self.now);
         self.worked = false;
         self.note_events(events);
         self.take_inbox();
@@ -241,12 +250,14 @@ impl Worker {
         let stop = self.stop_waiting_at();
         let chat = self.chat.wait_until();
         let tokens = self.expiries.next();
+        let sample = self.desk.as_ref().map(|desk| desk.sample_at());
         let fixed = retry
             .into_iter()
             .chain(stop)
             .chain(chat)
             .chain(self.canary_at())
             .chain(tokens)
+            .chain(sample)
             .map(|at| at.saturating_duration_since(now))
             .min();
         match (fixed, self.wheel.wait(now)) {
@@ -331,6 +342,10 @@ impl Worker {
             Mail::Close(drain, how) => self.begin_to_close(drain, how),
             Mail::Ended => self.note_ended(),
             Mail::Reload(reloaded) => self.take_reloaded(&reloaded),
+            Mail::Kick(id) => self.kick(id),
+            Mail::Ending(account) => self.keep(*account),
+            Mail::Ask(number, question) => self.answer_home(number, &question),
+            Mail::Found(number, found) => self.note_found(number, found),
         }
     }
 
@@ -353,6 +368,7 @@ impl Worker {
             if conn.deadline().is_some_and(|deadline| deadline <= now) {
                 conn.let_go_on(now);
                 conn.state.handle_timeout(Turn {
+                    peer: conn.peer.ip,
                     config: &self.http,
                     status: &self.status,
                     date: &self.date,
@@ -369,6 +385,7 @@ impl Worker {
         self.expire_chat();
         self.send_canary_if_due();
         self.expire_tokens();
+        self.sample();
     }
 
     /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.
@@ -390,7 +407,8 @@ impl Worker {
     // ---- the end ----
 
     /// The socket is broken: whoever followed the connection hears that it is gone.
-    fn lose(&mut self, id: ConnId) {
+    fn lose(&mut self, id: ConnId, error: ErrorKind) {
+        self.note_lost(id, error);
         if let Some(conn) = self.table.get_mut(id) {
             conn.state.handle_eof(&self.http, self.now.instant);
         }
@@ -410,10 +428,8 @@ impl Worker {
     fn free_dead(&mut self) {
         let dead = self.dead.take();
         for &id in &dead {
-            if let Some(conn) = self.table.remove(id) {
-                tracing::debug!(event = "connection_closed", peer = %conn.peer, "a connection has ended");
-            }
             self.observer.note_unsent(id, 0);
+            self.free(id);
             self.forget_call(id);
             self.expiries.forget(id);
             if let Some(listener) = &mut self.listener {

@@ -1,11 +1,14 @@
 //! Shedding: when memory has run out, the connections that hold the most are closed, and at once, since one that does not read
 //! would hold it until its time is up. Who holds little is let alone: closing it would free nothing.
 
+use std::io::ErrorKind;
+
 use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use crate::ids::ConnId;
 use crate::net::conn::State;
+use crate::recorder::EndCause;
 
 /// Bytes up to which a connection is not worth closing.
 const HELD_BYTES_MIN: usize = 32 << 10;
@@ -40,6 +43,7 @@ impl Worker {
     }
 
     fn shed_one(&mut self, id: ConnId) {
+        self.blame(id, EndCause::MemoryShed);
         let is_web_socket = self
             .table
             .get_mut(id)
@@ -52,6 +56,6 @@ impl Worker {
         } else {
             self.with_http(id, |http, _| http.abandon());
         }
-        self.lose(id);
+        self.lose(id, ErrorKind::OutOfMemory);
     }
 }

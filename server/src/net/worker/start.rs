@@ -11,7 +11,9 @@ use super::delivery::Asked;
 use super::fanout::Together;
 use super::mail::{HOME, Mail, Peers};
 use super::observe::Observer;
+use super::operator::Desk;
 use super::readers::Readers;
+use super::recording::Recording;
 use super::stopping::Stopping;
 use super::{LISTENER, SIGNALS, Worker};
 use crate::auth::{Expiries, Keys};
@@ -128,6 +130,8 @@ impl Worker {
             transfers: HashMap::default(),
             readers: Readers::default(),
             expiries: Expiries::default(),
+            recording: Recording::new(config.recorder.recorder, now.instant),
+            desk: is_home.then(|| Box::new(Desk::new(now))),
             web_sockets: config.web_sockets(),
             http: HttpConfig {
                 addresses: Some(addresses),

@@ -4,6 +4,7 @@
 //! A new one is a variant of `Call`, a function that reads it from a [`Target`], a row in [`RESOURCES`], and an arm in the
 //! worker.
 
+pub(crate) mod admin;
 mod chat;
 mod files;
 mod openapi;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use tidewire_protocol::handshake::server::Request;
 
+pub(crate) use admin::{Operation, Subject};
 pub(crate) use chat::{chat_polled, done};
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
 pub(crate) use readers::{
@@ -59,6 +61,8 @@ pub(crate) enum Call {
     ChatPoll(Joiner, Duration),
     /// Tell the others in a room that this user is typing.
     Typing(RoomName, UserName),
+    /// Something that only an operator may ask for.
+    Operate(Operation),
     /// Keep a file, whose bytes follow.
     Upload(Upload),
     /// Send a file, or a part of it.
@@ -201,6 +205,34 @@ const RESOURCES: &[Resource] = &[
         methods: &[("GET", Take::Nothing(files::download))],
     },
     Resource {
+        path: "/api/admin/why",
+        methods: &[("GET", Take::Nothing(admin::why))],
+    },
+    Resource {
+        path: "/api/admin/overview",
+        methods: &[("GET", Take::Nothing(admin::overview))],
+    },
+    Resource {
+        path: "/api/admin/connections",
+        methods: &[("GET", Take::Nothing(admin::list_connections))],
+    },
+    Resource {
+        path: "/api/admin/rooms",
+        methods: &[("GET", Take::Nothing(admin::list_rooms))],
+    },
+    Resource {
+        path: "/api/admin/users",
+        methods: &[("GET", Take::Nothing(admin::list_users))],
+    },
+    Resource {
+        path: "/api/admin/users/{}/disconnect",
+        methods: &[("POST", Take::Nothing(admin::disconnect))],
+    },
+    Resource {
+        path: "/api/admin/drain",
+        methods: &[("POST", Take::Nothing(admin::drain))],
+    },
+    Resource {
         path: "/api/openapi.json",
         methods: &[("GET", Take::Known(openapi::description))],
     },
@@ -245,6 +277,10 @@ fn find(
     turn: Turn<'_>,
 ) -> Result<Route<'static>, Response> {
     let config = turn.config;
+    // With tokens, one says who operates the server.
+    if admin::is_operators(path) && config.keys.is_none() {
+        admin::may_operate(request, turn.peer).map_err(Problem::into_response)?;
+    }
     let found = RESOURCES
         .iter()
         .find_map(|resource| Some((resource, parameter(resource.path, path)?)));

@@ -113,7 +113,7 @@ mod tests {
             {
                 assert_eq!(is_open, OPEN.contains(&path), "{name}");
             }
-            if name.starts_with("POST") {
+            if name.starts_with("POST") && operation["requestBody"].is_object() {
                 for status in ["403", "411", "417"] {
                     assert!(
                         statuses.contains_key(status),

@@ -18,6 +18,7 @@ pub(super) struct Exchange {
     /// The bytes of a body that was announced and not read: what follows is no request. `None` if they are not known.
     unread_bytes: Option<u64>,
     keep_alive: bool,
+    pub(super) asked_to_upgrade: bool,
     headers: Vec<Header>,
 }
 
@@ -45,6 +46,7 @@ impl Exchange {
             expects_continue: request.minor_version > 0 && request.lists("expect", "100-continue"),
             unread_bytes: request.body_bytes().ok(),
             keep_alive: request.wants_keep_alive() && !asked_to_upgrade,
+            asked_to_upgrade,
             headers,
         }
     }

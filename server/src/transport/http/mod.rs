@@ -21,9 +21,11 @@ mod body;
 mod calls;
 mod config;
 mod exchange;
+mod outcome;
 
 use std::io::IoSlice;
 use std::mem;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,7 @@ use tidewire_protocol::{DeflateAgreement, Transport};
 use self::body::{Collecting, Receiving};
 pub(crate) use self::config::HttpConfig;
 use self::exchange::Exchange;
+use self::outcome::Outcome;
 use super::api::Call;
 use super::client::Gate;
 use super::date::Date;
@@ -57,6 +60,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What all connections are to know in a turn of the loop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Turn<'a> {
+    /// Where the connection comes from.
+    pub(crate) peer: IpAddr,
     pub(crate) config: &'a HttpConfig,
     pub(crate) status: &'a Status,
     pub(crate) date: &'a Date,
@@ -100,6 +105,7 @@ pub(crate) struct Http {
     phase: Phase,
     /// What the request in hand wants of its response.
     exchange: Exchange,
+    outcome: Outcome,
     deadline: Instant,
     /// Requests that were refused for their token and are not counted yet.
     unauthorized: u32,
@@ -148,6 +154,7 @@ impl Http {
             stash: Vec::new(),
             phase: Phase::Reading,
             exchange: Exchange::default(),
+            outcome: Outcome::default(),
             deadline: now + config.request_timeout,
             unauthorized: 0,
             eof: false,
@@ -212,7 +219,10 @@ impl Http {
                 }
                 ControlFlow::Break(None)
             }
-            Err(error) => self.deliver(&Response::bad_head(error).closing(), turn),
+            Err(error) => {
+                self.outcome.is_refused = true;
+                self.deliver(&Response::bad_head(error).closing(), turn)
+            }
         }
     }
 
@@ -220,6 +230,7 @@ impl Http {
     fn answer(&mut self, head: &[u8], body_has_begun: bool, turn: Turn<'_>) -> Step {
         let mut storage = HeaderStorage::default();
         let Ok(request) = Request::parse(head, &mut storage) else {
+            self.outcome.is_refused = true;
             return self.deliver(&Response::malformed().closing(), turn);
         };
         self.exchange = Exchange::of(&request, turn.config);
@@ -330,6 +341,8 @@ impl Http {
         self.unauthorized += u32::from(response.is_unauthorized());
         let goes_on =
             exchange.goes_on() && !response.closes && !self.eof && turn.status.status == "up";
+        let (asked, is_stream) = (exchange.asked_to_upgrade, response.is_endless());
+        self.outcome.answered(response.status(), asked, is_stream);
         response.encode(exchange.manner(goes_on, turn.date), &mut self.out);
         match response.stream_bytes() {
             _ if response.is_endless() && !exchange.head_only => {
@@ -390,6 +403,11 @@ impl Http {
         if turn.now < self.deadline {
             return;
         }
+        let is_request = matches!(
+            self.phase,
+            Phase::Reading | Phase::Collecting(_) | Phase::Receiving(_)
+        );
+        self.outcome.is_late |= is_request && self.outcome.status == 0;
         let response = match self.phase {
             Phase::Streaming => {
                 self.deadline = turn.now + HEARTBEAT;

@@ -1,5 +1,6 @@
 //! The connection's states, on virtual time.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::*;
@@ -44,6 +45,7 @@ impl Peer {
     /// Runs `f` with the connection and the turn.
     fn with<R>(&mut self, f: impl FnOnce(&mut Http, Turn<'_>) -> R) -> R {
         let turn = Turn {
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             config: &self.config,
             status: &self.status,
             date: &self.date,

@@ -1,0 +1,452 @@
+//! The flight recorder of a connection: the headers of its newest frames, when each came or was queued, and how long pings
+//! were out. It is not a capture: no payload is kept, and nothing here knows of sockets or reads a clock.
+//!
+//! A connection without one pays a pointer that is null and a test of it for each frame.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::frame::{Header, Opcode, RSV1};
+
+/// Frames that are kept: a heartbeat every 30 s leaves eight minutes of them.
+const FRAMES_KEPT: usize = 32;
+
+/// Answers to pings that are kept.
+const ROUND_TRIPS_KEPT: usize = 8;
+
+/// What times are counted in: in 40 bits that is 35 years.
+const TICK_MICROS: u64 = 1_000;
+
+/// The bits of an entry below its time: see [`Entry`].
+const TIME_SHIFT: u32 = 24;
+const SENT: u64 = 1 << 23;
+const FIN: u64 = 1 << 22;
+const COMPRESSED: u64 = 1 << 21;
+const OPCODE_SHIFT: u32 = 16;
+const COUNT: u64 = (1 << 16) - 1;
+
+/// The time for recorders: whoever owns connections sets it where a turn of its loop begins.
+///
+/// Sending takes no time as an argument, so that recorders read it here.
+#[derive(Debug, Clone, Default)]
+pub struct RecorderClock(Arc<AtomicU64>);
+
+impl RecorderClock {
+    /// Sets the time, counted from any moment that stays the same.
+    pub fn set(&self, time: Duration) {
+        let ticks = time.as_micros() as u64 / TICK_MICROS;
+        self.0.store(ticks, Ordering::Relaxed);
+    }
+
+    fn ticks(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Which way a frame went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The peer sent it.
+    Received,
+    /// We queued it.
+    Sent,
+}
+
+/// A frame's header, or what those of several had in common that were sent as one run of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedFrame {
+    /// When its header was read, or when it was queued, by the [`RecorderClock`].
+    pub at: Duration,
+    /// Which way it went.
+    pub direction: Direction,
+    /// What it carried.
+    pub opcode: Opcode,
+    /// It ended its message.
+    pub fin: bool,
+    /// It was compressed (RSV1).
+    pub compressed: bool,
+    /// How many frames this stands for: above 1 for a [`Batch`](crate::Batch).
+    pub frames: u32,
+    /// The payload's bytes as they were on the wire; those of a batch with its headers. Not above 4 GiB.
+    pub length: u64,
+}
+
+/// How much went one way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Frames.
+    pub frames: u64,
+    /// Bytes of payload that their headers announced.
+    pub bytes: u64,
+    last: Option<u64>,
+}
+
+impl Traffic {
+    /// When the last frame went, by the [`RecorderClock`].
+    #[must_use]
+    pub fn last(&self) -> Option<Duration> {
+        self.last.map(duration)
+    }
+}
+
+/// What a connection did of late.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    clock: RecorderClock,
+    began: u64,
+    received: Traffic,
+    sent: Traffic,
+    /// Since when a ping has no answer.
+    pinged_at: Option<u64>,
+    round_trips: [u32; ROUND_TRIPS_KEPT],
+    answers: u32,
+    /// How many entries there were.
+    count: u32,
+    entries: [Entry; FRAMES_KEPT],
+}
+
+/// Twelve bytes. The first word is the time above what fits in 24 bits: direction, FIN, RSV1, a bit that is not used, the
+/// opcode and how many frames this is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    high: u32,
+    low: u32,
+    length: u32,
+}
+
+impl Entry {
+    const fn new(word: u64, length: u64) -> Self {
+        Self {
+            high: (word >> 32) as u32,
+            low: word as u32,
+            length: if length > u32::MAX as u64 {
+                u32::MAX
+            } else {
+                length as u32
+            },
+        }
+    }
+
+    fn to_frame(self) -> RecordedFrame {
+        let word = u64::from(self.high) << 32 | u64::from(self.low);
+        RecordedFrame {
+            at: duration(word >> TIME_SHIFT),
+            direction: if word & SENT == 0 {
+                Direction::Received
+            } else {
+                Direction::Sent
+            },
+            // Only opcodes were put there.
+            opcode: Opcode::new((word >> OPCODE_SHIFT) as u8 & 0xf).unwrap_or(Opcode::Continuation),
+            fin: word & FIN != 0,
+            compressed: word & COMPRESSED != 0,
+            frames: (word & COUNT) as u32,
+            length: u64::from(self.length),
+        }
+    }
+}
+
+const fn duration(ticks: u64) -> Duration {
+    Duration::from_micros(ticks * TICK_MICROS)
+}
+
+impl Recorder {
+    pub(crate) fn new(clock: RecorderClock) -> Self {
+        Self {
+            began: clock.ticks(),
+            clock,
+            received: Traffic::default(),
+            sent: Traffic::default(),
+            pinged_at: None,
+            round_trips: [0; ROUND_TRIPS_KEPT],
+            answers: 0,
+            count: 0,
+            entries: [Entry::default(); FRAMES_KEPT],
+        }
+    }
+
+    /// When recording began, by the [`RecorderClock`].
+    #[must_use]
+    pub const fn began(&self) -> Duration {
+        duration(self.began)
+    }
+
+    /// What the peer sent.
+    #[must_use]
+    pub const fn received(&self) -> &Traffic {
+        &self.received
+    }
+
+    /// What we queued.
+    #[must_use]
+    pub const fn sent(&self) -> &Traffic {
+        &self.sent
+    }
+
+    /// Since when a ping has no answer, by the [`RecorderClock`].
+    #[must_use]
+    pub fn pinged_at(&self) -> Option<Duration> {
+        self.pinged_at.map(duration)
+    }
+
+    /// How long pings were out, the newest last: eight at most.
+    pub fn round_trips(&self) -> impl Iterator<Item = Duration> {
+        newest(&self.round_trips, self.answers).map(|ticks| duration(u64::from(ticks)))
+    }
+
+    /// The newest frames in the order in which they went: 32 at most.
+    pub fn frames(&self) -> impl Iterator<Item = RecordedFrame> {
+        newest(&self.entries, self.count).map(Entry::to_frame)
+    }
+
+    fn note(&mut self, direction: Direction, header: &Header, frames: u32) {
+        let now = self.clock.ticks();
+        let traffic = match direction {
+            Direction::Received => &mut self.received,
+            Direction::Sent => &mut self.sent,
+        };
+        traffic.frames += u64::from(frames);
+        traffic.bytes += header.length;
+        traffic.last = Some(now);
+        self.note_round_trip(direction, header.opcode, now);
+        let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
+        let word = now << TIME_SHIFT
+            | flag(direction == Direction::Sent, SENT)
+            | flag(header.fin, FIN)
+            | flag(header.reserved_bits & RSV1 != 0, COMPRESSED)
+            | u64::from(header.opcode as u8) << OPCODE_SHIFT
+            | u64::from(frames).min(COUNT);
+        let place = self.count as usize % FRAMES_KEPT;
+        if let Some(entry) = self.entries.get_mut(place) {
+            *entry = Entry::new(word, header.length);
+        }
+        self.count = advance(self.count, FRAMES_KEPT);
+    }
+
+    fn note_round_trip(&mut self, direction: Direction, opcode: Opcode, now: u64) {
+        match (direction, opcode) {
+            (Direction::Sent, Opcode::Ping) => {
+                self.pinged_at.get_or_insert(now);
+            }
+            (Direction::Received, Opcode::Pong) => {
+                // An answer to nothing is a sign of life and no measurement.
+                if let Some(pinged_at) = self.pinged_at.take() {
+                    let place = self.answers as usize % ROUND_TRIPS_KEPT;
+                    if let Some(slot) = self.round_trips.get_mut(place) {
+                        *slot = u32::try_from(now.saturating_sub(pinged_at)).unwrap_or(u32::MAX);
+                    }
+                    self.answers = advance(self.answers, ROUND_TRIPS_KEPT);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Counts on, and where that would overflow begins again as with a full ring at the same place.
+const fn advance(count: u32, size: usize) -> u32 {
+    match count.checked_add(1) {
+        Some(count) => count,
+        // Both sizes divide 2^32.
+        None => size as u32,
+    }
+}
+
+/// The newest of a ring into which `count` were put, the oldest of them first.
+fn newest<T: Copy, const SIZE: usize>(
+    ring: &[T; SIZE],
+    count: u32,
+) -> impl Iterator<Item = T> + use<'_, T, SIZE> {
+    let count = count as usize;
+    let first = count.saturating_sub(SIZE);
+    (first..count).filter_map(|place| ring.get(place % SIZE).copied())
+}
+
+/// A recorder, or none. What it costs where there is none is here.
+#[derive(Debug, Default)]
+pub(crate) struct Recording(Option<Box<Recorder>>);
+
+impl Recording {
+    pub(crate) fn begin(&mut self, clock: &RecorderClock) {
+        self.0 = Some(Box::new(Recorder::new(clock.clone())));
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.0.as_deref()
+    }
+
+    /// The peer sent this header.
+    #[inline]
+    pub(crate) fn received(&mut self, header: &Header) {
+        if let Some(recorder) = &mut self.0 {
+            recorder.note(Direction::Received, header, 1);
+        }
+    }
+
+    /// The peer sent a final frame of data without reserved bits.
+    #[inline]
+    pub(crate) fn received_plain(&mut self, opcode: Opcode, length: usize) {
+        if let Some(recorder) = &mut self.0 {
+            recorder.note(Direction::Received, &Header::unmasked(opcode, length), 1);
+        }
+    }
+
+    /// This header was queued.
+    #[inline]
+    pub(crate) fn sent(&mut self, header: &Header) {
+        if let Some(recorder) = &mut self.0 {
+            recorder.note(Direction::Sent, header, 1);
+        }
+    }
+
+    /// A server's frame was queued that was encoded before.
+    #[inline]
+    pub(crate) fn sent_encoded(&mut self, opcode: Opcode, frame: &[u8]) {
+        if let Some(recorder) = &mut self.0 {
+            recorder.note(Direction::Sent, &header_of(opcode, frame), 1);
+        }
+    }
+
+    /// Several final frames were queued as one run of bytes.
+    #[inline]
+    pub(crate) fn sent_batch(&mut self, opcode: Opcode, frames: usize, bytes: &[u8]) {
+        if let Some(recorder) = &mut self.0 {
+            match frames {
+                1 => recorder.note(Direction::Sent, &header_of(opcode, bytes), 1),
+                _ => {
+                    let header = Header::unmasked(opcode, bytes.len());
+                    recorder.note(Direction::Sent, &header, frames as u32);
+                }
+            }
+        }
+    }
+}
+
+/// The header of a frame that we made: final, not masked, perhaps compressed.
+fn header_of(opcode: Opcode, frame: &[u8]) -> Header {
+    let header_bytes = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    };
+    let header = Header::unmasked(opcode, frame.len().saturating_sub(header_bytes));
+    match frame.first() {
+        Some(first) if first & RSV1 != 0 => header.with_rsv1(),
+        _ => header,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(opcode: Opcode, length: usize) -> Header {
+        Header::unmasked(opcode, length)
+    }
+
+    #[test]
+    fn the_newest_frames_are_kept_in_their_order() {
+        let clock = RecorderClock::default();
+        let mut recording = Recording::default();
+        recording.begin(&clock);
+        for number in 0..40 {
+            clock.set(Duration::from_millis(number));
+            recording.received_plain(Opcode::Text, number as usize);
+        }
+        let recorder = recording.recorder().unwrap();
+        let frames: Vec<_> = recorder.frames().collect();
+        assert_eq!(frames.len(), FRAMES_KEPT);
+        assert_eq!(frames[0].at, Duration::from_millis(8));
+        assert_eq!(frames[31].length, 39);
+        assert_eq!(recorder.received().frames, 40);
+        assert_eq!(recorder.received().bytes, (0..40).sum::<u64>());
+        assert_eq!(recorder.received().last(), Some(Duration::from_millis(39)));
+        assert_eq!(recorder.sent().last(), None);
+    }
+
+    #[test]
+    fn an_entry_gives_back_what_was_put_into_it() {
+        let clock = RecorderClock::default();
+        let mut recording = Recording::default();
+        recording.begin(&clock);
+        // Years, in a field of 40 bits.
+        let at = Duration::from_secs(1_000_000_000);
+        clock.set(at);
+        let cut = Header {
+            fin: false,
+            ..header(Opcode::Binary, 70_000).with_rsv1()
+        };
+        recording.sent(&cut);
+        recording.sent_encoded(Opcode::Text, &[0x81, 126, 0, 200, 0]);
+        recording.sent_batch(Opcode::Text, 3, b"\x81\x01a\x81\x01b\x81\x01c");
+        recording.received(&Header {
+            length: u64::MAX >> 1,
+            ..header(Opcode::Close, 0)
+        });
+        let frames: Vec<_> = recording.recorder().unwrap().frames().collect();
+        let sent = RecordedFrame {
+            at,
+            direction: Direction::Sent,
+            opcode: Opcode::Binary,
+            fin: false,
+            compressed: true,
+            frames: 1,
+            length: 70_000,
+        };
+        let text = RecordedFrame {
+            opcode: Opcode::Text,
+            fin: true,
+            compressed: false,
+            length: 1,
+            ..sent
+        };
+        let batch = RecordedFrame {
+            frames: 3,
+            length: 9,
+            ..text
+        };
+        let received = RecordedFrame {
+            direction: Direction::Received,
+            opcode: Opcode::Close,
+            frames: 1,
+            length: u64::from(u32::MAX),
+            ..text
+        };
+        assert_eq!(frames, [sent, text, batch, received]);
+    }
+
+    #[test]
+    fn a_pong_tells_how_long_the_oldest_ping_was_out() {
+        let clock = RecorderClock::default();
+        let mut recording = Recording::default();
+        recording.begin(&clock);
+        recording.received_plain(Opcode::Pong, 0);
+        for at in [10, 15] {
+            clock.set(Duration::from_millis(at));
+            recording.sent(&header(Opcode::Ping, 0));
+        }
+        let recorder = recording.recorder().unwrap();
+        assert_eq!(recorder.pinged_at(), Some(Duration::from_millis(10)));
+        assert_eq!(recorder.round_trips().count(), 0, "asked for by nobody");
+        clock.set(Duration::from_millis(40));
+        recording.received_plain(Opcode::Pong, 0);
+        let recorder = recording.recorder().unwrap();
+        let round_trips: Vec<_> = recorder.round_trips().collect();
+        assert_eq!(round_trips, [Duration::from_millis(30)]);
+        assert_eq!(recorder.pinged_at(), None);
+    }
+
+    #[test]
+    fn a_ring_that_has_counted_to_the_end_goes_on_at_the_same_place() {
+        assert_eq!(advance(u32::MAX, FRAMES_KEPT), 32);
+        assert_eq!(u32::MAX as usize % FRAMES_KEPT, FRAMES_KEPT - 1);
+        assert_eq!(newest(&[1, 2], 3).collect::<Vec<_>>(), [2, 1]);
+    }
+
+    #[test]
+    fn a_recorder_has_less_than_600_bytes() {
+        // Written down in docs/WHY.md.
+        assert_eq!((size_of::<Recorder>(), size_of::<Recording>()), (520, 8));
+    }
+}

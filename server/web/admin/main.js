@@ -1,0 +1,99 @@
+// The operator's page: asks for numbers every second or two, as long as somebody looks, and puts the parts together.
+
+import { $, setText } from '../dom.js';
+import { toast } from '../toast.js';
+import { Refused, ask, token } from './api.js';
+import * as lists from './lists.js';
+import * as plots from './plots.js';
+import { number, span } from './units.js';
+import { mount as mountWatch, watch } from './watch.js';
+import { mount as mountWhy, showCauses, why } from './why.js';
+
+const REFRESH_MS = 2_000;
+
+/** Up to when samples are there. */
+let since = 0;
+
+function failed(error) {
+  if (error instanceof Refused && [401, 403].includes(error.status)) {
+    setText($('refused-why'), error.message);
+    $('refused').hidden = false;
+  } else {
+    toast(error instanceof Refused ? error.message : 'The server does not answer.');
+  }
+}
+
+async function refresh() {
+  const overview = await ask('overview', { since: String(since) });
+  const { status, version, workers, startedAt, now, connectionsMax, recorder, counters, ended, columns, samples } = overview;
+  since = samples.at(-1)?.[0] ?? since;
+  plots.add(columns, samples);
+  showCauses(ended);
+  $('refused').hidden = true;
+  $('status').dataset.status = status;
+  setText($('status'), status);
+  const facts = [
+    `version ${version}`,
+    `up for ${span(now - startedAt)}`,
+    `${workers} ${workers === 1 ? 'worker' : 'workers'}`,
+    `${number(counters.connections)} of ${number(connectionsMax)} connections`,
+    ...(recorder ? [] : ['recorder off']),
+  ];
+  setText($('facts'), facts.join(' · '));
+  await lists.refresh();
+}
+
+/** One round after the other; none while nobody looks. */
+async function live() {
+  if (!document.hidden) {
+    await refresh().catch((error) => {
+      $('status').dataset.status = 'unknown';
+      setText($('status'), 'no answer');
+      if (error instanceof Refused) failed(error);
+    });
+  }
+  setTimeout(live, REFRESH_MS);
+}
+
+/** Asks again before something that cannot be taken back; resolves to whether it is to be done. */
+function confirmed(title, text, yes) {
+  setText($('confirm-title'), title);
+  setText($('confirm-text'), text);
+  setText($('confirm-yes'), yes);
+  $('confirm').returnValue = 'no';
+  $('confirm').showModal();
+  return new Promise((resolve) => {
+    $('confirm').addEventListener('close', () => resolve($('confirm').returnValue === 'yes'), { once: true });
+  });
+}
+
+async function disconnect(user) {
+  const text = 'All connections of this user are closed, with code 1008. Programs may come back by themselves.';
+  if (!(await confirmed(`Disconnect ${user}?`, text, 'Disconnect'))) return;
+  const { disconnected } = await ask(`users/${encodeURIComponent(user)}/disconnect`, {}, 'POST');
+  toast(`${disconnected} ${disconnected === 1 ? 'connection' : 'connections'} of ${user} closed.`);
+  await lists.refresh();
+}
+
+async function drain() {
+  const text = 'Everybody is told to come back, and the process ends as upon SIGTERM. Something must start it again.';
+  if (!(await confirmed('Stop the server?', text, 'Stop it'))) return;
+  const { status } = await ask('drain', {}, 'POST');
+  $('status').dataset.status = status;
+  setText($('status'), status);
+}
+
+plots.mount($('plots'));
+mountWhy(failed);
+mountWatch();
+lists.mount({ why: (key) => why(key).catch(failed), disconnect: (user) => disconnect(user).catch(failed), watch }, failed);
+$('drain').addEventListener('click', () => drain().catch(failed));
+$('refused').addEventListener('submit', (event) => {
+  event.preventDefault();
+  token.set($('token').value.trim());
+  $('token').value = '';
+  refresh().catch(failed);
+});
+const asked = new URLSearchParams(location.search).get('why');
+if (asked) why(asked).catch(failed);
+live();
