@@ -194,7 +194,8 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // The link goes with its other end.
+        // A namespace ends some time after the last process in it: its end of the link would stay for as long.
+        let _ = ip(&["link", "del", LINK]);
         let _ = ip(&["netns", "del", NAMESPACE]);
     }
 }

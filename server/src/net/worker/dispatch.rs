@@ -1,6 +1,6 @@
 //! From bytes to the chat and back: what a connection said is handled, what follows from it is queued on connections.
 
-use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
+use tidewire_protocol::{CloseCode, Connection, Error, Event, Message, Prepared};
 
 use super::Worker;
 use super::chat::Chat;
@@ -132,8 +132,14 @@ impl Worker {
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
-        if matches!(web_socket.connection.poll_event(), Some(Event::Closed(_))) {
-            self.handle_end(id);
+        let Some(Event::Closed(closed)) = web_socket.connection.poll_event() else {
+            return;
+        };
+        self.handle_end(id);
+        if matches!(closed.error, Some(Error::PongTimeout(_))) {
+            // It is told, should it read again; but its part in closing is not waited for: who answers no ping has none.
+            self.flush(id);
+            self.kill(id);
         }
     }
 
