@@ -133,19 +133,22 @@ fn attend_until(
     }
 }
 
-/// Publishes in every room, acknowledged.
+/// Publishes in every room, acknowledged: in all of them at once, so that they share a write.
 #[track_caller]
 fn publish(server: &Server, rooms: usize, numbers: std::ops::Range<u64>) {
-    let mut connection = HttpConnection::open(server.address());
+    let open = |_| HttpConnection::open(server.address());
+    let mut connections: Vec<HttpConnection> = (0..rooms).map(open).collect();
     for number in numbers {
-        for room in 0..rooms {
-            let body = json!({"content": number, "from": "speaker", "session": "s", "seq": number});
+        let body = json!({"content": number, "from": "speaker", "session": "s", "seq": number});
+        for (room, connection) in connections.iter_mut().enumerate() {
             connection.request_with_body(
                 "POST",
                 &format!("/api/rooms/r{room}/messages"),
                 "Content-Type: application/json\r\n",
                 body.to_string().as_bytes(),
             );
+        }
+        for connection in &mut connections {
             let response = connection.response();
             assert_eq!(response.status, 200, "{response:?}");
         }
@@ -167,8 +170,10 @@ fn all_come_back_after_a_kill_and_none_has_lost_anything() {
     attend_until(&mut clients, &server, jitter, "joined", |client| {
         client.joins == 1
     });
+    println!("{count} clients have joined");
     // Nobody has read these when it dies: some are on their way, some are only in the log.
     publish(&server, rooms, 0..MESSAGES);
+    println!("the server is killed");
     let port = server.address().port();
     server.kill();
     for client in &mut clients {

@@ -53,7 +53,9 @@ fn a_server_that_was_stopped_drops_none_of_its_clients() {
     let clients = number_from("TIDEWIRE_CLIENTS", 1500);
     let stopped = Duration::from_secs(number_from("TIDEWIRE_STOPPED_SECONDS", 5) as u64);
     rlimit::increase_nofile_limit(u64::MAX).expect("the limit of descriptors");
-    let server = Server::start_with(SHORT);
+    // Time for the pongs of thousands that one thread has, and less than the server is stopped for.
+    let times = ["--heartbeat", "1s", "--pong-wait", "3s"];
+    let server = Server::start_with(&times);
     let mut crowd: Vec<Member> = Vec::new();
     for number in 0..clients {
         // Rooms are small: a thousand tell each other a million times that they have come.

@@ -59,7 +59,9 @@ fn give_up_who_is_gone(args: &Args) -> Result<()> {
         format!("{}s", args.heartbeat),
         format!("{}s", args.pong_wait),
     );
+    // Those behind the link have one address, and come at once.
     let options = ["--heartbeat", &heartbeat, "--pong-wait", &pong_wait];
+    let options = [&options[..], &["--address-connections-per-second", "0"]].concat();
     let server = Server::start(&[&options[..], &["--listen", "0.0.0.0:0"]].concat())?;
     let port: u16 = server
         .address()
@@ -194,7 +196,8 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // The link goes with its other end.
+        // A namespace ends some time after the last process in it: its end of the link would stay for as long.
+        let _ = ip(&["link", "del", LINK]);
         let _ = ip(&["netns", "del", NAMESPACE]);
     }
 }

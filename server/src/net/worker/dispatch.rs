@@ -1,6 +1,6 @@
 //! From bytes to the chat and back: what a connection said is handled, what follows from it is queued on connections.
 
-use tidewire_protocol::{CloseCode, Connection, Event, Message, Prepared};
+use tidewire_protocol::{CloseCode, Connection, Error, Event, Message, Prepared};
 
 use super::Worker;
 use super::chat::Chat;
@@ -145,10 +145,17 @@ impl Worker {
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
-        if let Some(Event::Closed(closed)) = web_socket.connection.poll_event() {
-            self.count_closed(&closed);
-            self.note_closed(id, closed);
-            self.handle_end(id);
+        let Some(Event::Closed(closed)) = web_socket.connection.poll_event() else {
+            return;
+        };
+        let is_unanswered = matches!(closed.error, Some(Error::PongTimeout(_)));
+        self.count_closed(&closed);
+        self.note_closed(id, closed);
+        self.handle_end(id);
+        if is_unanswered {
+            // It is told, should it read again; but its part in closing is not waited for: who answers no ping has none.
+            self.flush(id);
+            self.kill(id);
         }
     }
 
