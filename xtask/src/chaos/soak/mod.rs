@@ -15,8 +15,8 @@ use crate::{exec, paths, server};
 /// What the memory may grow by.
 const SLOPE_MAX: f64 = 1.0;
 
-/// Until all that is remembered for a while has reached its bounds: sessions of ten minutes, and what the allocator keeps.
-const WARM_UP_MINUTES_MAX: f64 = 15.0;
+/// Until all that is remembered has reached its bounds: 16,384 sessions, rings of 256 messages, keys of what is kept.
+const WARM_UP_MINUTES: f64 = 20.0;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// How many times the normal churn, which is 2,000 clients that stay five minutes each
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     churn: u32,
+    /// What the verdict leaves out, until all bounds are reached [default: 20, or a third of a short run]
+    #[arg(long, value_name = "MINUTES")]
+    warm_up: Option<f64>,
     /// Say the verdict again on the samples of an earlier run, and draw them
     #[arg(long, value_name = "FILE")]
     samples: Option<std::path::PathBuf>,
@@ -44,7 +47,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let text =
         fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let samples = Samples::parse(&text)?;
-    let warm_up = (samples.minutes() / 3.0).min(WARM_UP_MINUTES_MAX);
+    let usual = (samples.minutes() / 3.0).min(WARM_UP_MINUTES);
+    let warm_up = args.warm_up.unwrap_or(usual);
     let slope = samples
         .slope(warm_up)
         .context("a run that short has no slope")?;
