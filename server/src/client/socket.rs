@@ -12,6 +12,8 @@ use socket2::SockRef;
 use tidewire_protocol::handshake::client::{Handshake, HandshakeError, Target, random_nonce};
 use tidewire_protocol::{CloseCode, Config, Connection, DeflateConfig, Event, Message, Transport};
 
+use super::address::Address;
+
 /// From connecting to the end of the handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
@@ -49,10 +51,32 @@ enum Phase {
 }
 
 impl Socket {
-    /// Begins to connect, and registers with `token`; `target` says what to ask for.
+    /// Begins to connect, and registers with `token`; `query` is what follows the `?`.
     ///
     /// # Errors
-    /// The system has no socket, there is no way to the address, or something in the request has a line end in it.
+    /// The system has no socket, or there is no way to the address.
+    pub fn connect(
+        to: SocketAddr,
+        address: &Address,
+        query: &str,
+        registry: &Registry,
+        token: Token,
+        config: Arc<Config>,
+        now: Instant,
+    ) -> io::Result<Self> {
+        let path = format!("{}?{query}", address.path);
+        let target = Target {
+            host: &address.host,
+            path: &path,
+            ..Target::default()
+        };
+        Self::open(to, &target, registry, token, config, now)
+    }
+
+    /// Begins to connect, with a request of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect), or something in the request has a line end in it.
     pub fn open(
         to: SocketAddr,
         target: &Target<'_>,
