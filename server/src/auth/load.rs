@@ -164,20 +164,35 @@ fn usable(algorithm: Algorithm, key: DecodingKey, kid: Option<String>) -> Result
             n.iter().skip_while(|byte| **byte == 0).count()
         }
     };
-    let why = match algorithm {
+    let sizes = [
         // In DER the modulus has a head, and an exponent behind it.
-        Algorithm::RS256 if bytes < RSA_BYTES_MIN => "the RSA key has fewer than 2,048 bits",
-        Algorithm::ES256 if bytes != P256_POINT_BYTES => "the EC key is not on P-256",
-        Algorithm::EdDSA if bytes != ED25519_BYTES => "the Ed key is not one of Ed25519",
-        _ => {
-            return Ok(Key {
-                algorithm,
-                kid,
-                key,
-            });
-        }
-    };
-    Err(why.to_owned())
+        (
+            Algorithm::RS256,
+            bytes >= RSA_BYTES_MIN,
+            "the RSA key has fewer than 2,048 bits",
+        ),
+        (
+            Algorithm::ES256,
+            bytes == P256_POINT_BYTES,
+            "the EC key is not on P-256",
+        ),
+        (
+            Algorithm::EdDSA,
+            bytes == ED25519_BYTES,
+            "the Ed key is not one of Ed25519",
+        ),
+    ];
+    let mut bad = sizes
+        .iter()
+        .filter(|(of, fits, _)| *of == algorithm && !fits);
+    match bad.next() {
+        Some((_, _, why)) => Err((*why).to_owned()),
+        None => Ok(Key {
+            algorithm,
+            kid,
+            key,
+        }),
+    }
 }
 
 #[derive(Deserialize)]
