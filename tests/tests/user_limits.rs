@@ -162,17 +162,17 @@ fn a_change_of_name_costs_as_much_as_it_tells_others() {
 
 #[test]
 fn a_sender_of_the_relay_is_held_back_and_nothing_of_it_is_lost() {
-    let server = Server::start_with(&["--messages-per-second", "50"]);
+    let server = Server::start_with(&["--messages-per-second", "1"]);
     let mut sender = Client::open(server.address(), "/relay?room=r");
     let mut receiver = Client::open(server.address(), "/relay?room=r");
     receiver.expect_alive();
-    for number in 0..200 {
+    for number in 0..400 {
         sender.send_text(&number.to_string());
     }
-    for number in 0..200 {
+    for number in 0..400 {
         assert_eq!(receiver.expect_text(), number.to_string());
     }
-    // 200 at once are more than 100.
+    // A hundred times one, and twice as many at once: 400 are more than 200.
     server.wait_for_count("relay_held", 1);
     sender.expect_alive();
     let message = {

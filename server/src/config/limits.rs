@@ -12,10 +12,13 @@ pub use crate::transport::ForwardedHeader;
 use crate::transport::Proxies;
 
 /// What a message may have on average where bytes are limited by the number of messages.
-const BYTES_PER_MESSAGE: u64 = 16 << 10;
+const BYTES_PER_MESSAGE: u64 = 64 << 10;
 
 /// What all connections of a user may send, in what one may.
 const USER_FACTOR: u64 = 4;
+
+/// What a sender of the relay may send, in what a chat client may: nothing of it is parsed, or goes to the disk.
+const RELAY_FACTOR: u64 = 100;
 
 /// What all connections of an address may send: a company or a provider may stand behind it.
 const ADDRESS_FACTOR: u64 = 20;
@@ -24,7 +27,7 @@ const ADDRESS_FACTOR: u64 = 20;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits and proxies (0 means no limit)")]
 pub struct LimitOptions {
-    /// Bytes a second that a chat or relay client may send, twice as many at once [default: 16 KiB for each of
+    /// Bytes a second that a chat or relay client may send, twice as many at once [default: 64 KiB for each of
     /// --messages-per-second]
     #[arg(long, env = "TIDEWIRE_BYTES_PER_SECOND", value_name = "SIZE", value_parser = size_or_zero)]
     pub bytes_per_second: Option<u64>,
@@ -140,6 +143,11 @@ impl LimitOptions {
         allowance(messages, bytes)
     }
 
+    /// What a sender of the relay may send, which is not stored: held back by TCP above that, it loses nothing.
+    pub(crate) fn relay(&self, messages_per_second: u32) -> Allowance {
+        self.several(messages_per_second, RELAY_FACTOR, None, None)
+    }
+
     /// What all connections of a user may send.
     pub(crate) fn user(&self, messages_per_second: u32) -> Allowance {
         let (messages, bytes) = (self.user_messages_per_second, self.user_bytes_per_second);
@@ -213,9 +221,9 @@ mod tests {
         let options = LimitOptions::default();
         let rates =
             |allowance: Allowance| (allowance.messages.per_second, allowance.bytes.per_second);
-        assert_eq!(rates(options.connection(100)), (100.0, 1_638_400.0));
-        assert_eq!(rates(options.user(100)), (400.0, 6_553_600.0));
-        assert_eq!(rates(options.address(100).sending), (2000.0, 32_768_000.0));
+        assert_eq!(rates(options.connection(100)), (100.0, 6_553_600.0));
+        assert_eq!(rates(options.user(100)), (400.0, 26_214_400.0));
+        assert_eq!(rates(options.address(100).sending), (2000.0, 131_072_000.0));
         // No limit for one is no limit for many, unless that is said.
         assert!(options.connection(0).is_none() && options.user(0).is_none());
         let said = LimitOptions {

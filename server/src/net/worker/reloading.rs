@@ -22,7 +22,7 @@ impl Worker {
             addresses,
             ..config.http(reloaded.keys.clone())
         };
-        self.relay_limit = config.limits.connection(config.messages_per_second);
+        self.relay_limit = config.limits.relay(config.messages_per_second);
         self.lag_max = config.lag_max;
         self.credentials.clone_from(&reloaded.credentials);
         self.drain_time = config.drain.time;

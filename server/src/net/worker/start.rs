@@ -137,7 +137,7 @@ impl Worker {
                 addresses: Some(addresses),
                 ..config.http(keys)
             },
-            relay_limit: config.limits.connection(config.messages_per_second),
+            relay_limit: config.limits.relay(config.messages_per_second),
             memory,
             turned_away: 0,
             clock: LoopClock::new(now),
