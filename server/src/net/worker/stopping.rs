@@ -147,9 +147,7 @@ impl Worker {
 
     /// Tells a connection that the server stops, if it was told to.
     pub(super) fn close_for_stop(&mut self, id: ConnId, stop: Stop) {
-        if self.ends_by_stopping(id) {
-            self.blame(id, EndCause::Drain);
-        }
+        self.blame_if_open(id, EndCause::Drain);
         self.hurry_poll(id);
         self.end_reader(id, stop.close_code(), STOPPING);
         let Some(conn) = self.table.get_mut(id) else {
@@ -165,15 +163,6 @@ impl Worker {
             }
         }
         self.mark_dirty(id);
-    }
-
-    /// Whether it is a WebSocket or an event stream that would go on if the server did not stop.
-    fn ends_by_stopping(&mut self, id: ConnId) -> bool {
-        let conn = self.table.get_mut(id);
-        conn.is_some_and(|conn| match &conn.state {
-            State::WebSocket(web_socket) => web_socket.connection.is_open(),
-            State::Http(http) => http.outcome().is_stream,
-        })
     }
 
     /// Why connections are closed, if they are because the server stops.
