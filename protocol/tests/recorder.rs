@@ -53,11 +53,19 @@ fn what_comes_is_seen_frame_by_frame_however_it_is_cut() {
     use Direction::{Received, Sent};
     for size in [1, 3, 1000] {
         let (mut server, mut client, now) = pair();
-        client.send_fragment(&Message::text("one"), false).unwrap();
-        client.ping(b"?").unwrap();
-        client.send_fragment(&Message::text("two!"), true).unwrap();
-        client.send(&Message::binary(&[0; 200])).unwrap();
-        client.close(CloseCode::NORMAL, "bye", now).unwrap();
+        client
+            .send_fragment(&Message::text("one"), false)
+            .expect("it is open");
+        client.ping(b"?").expect("it is open");
+        client
+            .send_fragment(&Message::text("two!"), true)
+            .expect("it is open");
+        client
+            .send(&Message::binary(&[0; 200]))
+            .expect("it is open");
+        client
+            .close(CloseCode::NORMAL, "bye", now)
+            .expect("it is open");
         hear(&mut server, &bytes_of(&mut client), size, now);
         let expected = [
             (Received, Opcode::Text, false, 1, 3),
@@ -79,15 +87,17 @@ fn every_way_to_send_is_seen() {
     let prepared = || Prepared::new(&text);
     let batch = Batch::new(vec![prepared(), prepared()]);
     let all = |slices: &[std::io::IoSlice<'_>]| slices.iter().map(|slice| slice.len()).sum();
-    server.send(&text).unwrap();
-    server.send_owned(Message::binary(&[1; 300])).unwrap();
-    server.send_prepared(&prepared()).unwrap();
-    server.send_batch(&batch).unwrap();
-    server.send_through(&text, all).unwrap();
+    server.send(&text).expect("it is open");
+    server
+        .send_owned(Message::binary(&[1; 300]))
+        .expect("it is open");
+    server.send_prepared(&prepared()).expect("it is open");
+    server.send_batch(&batch).expect("it is open");
+    server.send_through(&text, all).expect("it is open");
     server
         .send_batch_through(&Batch::new(vec![prepared()]), <[u8]>::len)
-        .unwrap();
-    server.ping(b"").unwrap();
+        .expect("it is open");
+    server.ping(b"").expect("it is open");
     let seen: Vec<_> = seen(&server)
         .into_iter()
         .map(|(direction, opcode, _, frames, length)| {
@@ -105,7 +115,7 @@ fn every_way_to_send_is_seen() {
         (Opcode::Ping, 1, 0),
     ];
     assert_eq!(seen, expected);
-    let sent = *server.recorder().unwrap().sent();
+    let sent = *server.recorder().expect("it is open").sent();
     assert_eq!((sent.frames, sent.bytes), (8, 334));
 }
 
@@ -126,13 +136,13 @@ fn a_ping_and_its_answer_are_a_round_trip() {
     let mut server = Connection::server(Arc::clone(&config), now);
     server.record(&clock);
     clock.set(Duration::from_secs(1));
-    server.ping(b"?").unwrap();
+    server.ping(b"?").expect("it is open");
     let ping = bytes_of(&mut server);
     let mut client = Connection::client(config, now);
     hear(&mut client, &ping, 100, now);
     clock.set(Duration::from_millis(1042));
     hear(&mut server, &bytes_of(&mut client), 100, now);
-    let recorder = server.recorder().unwrap();
+    let recorder = server.recorder().expect("it is open");
     let round_trips: Vec<_> = recorder.round_trips().collect();
     assert_eq!(round_trips, [Duration::from_millis(42)]);
     assert_eq!(recorder.began(), Duration::ZERO);

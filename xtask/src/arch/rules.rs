@@ -79,7 +79,7 @@ struct Layer {
     not: &'static [&'static str],
 }
 
-/// main → net → transport → {chat, log, files}: no arrow goes back.
+/// main → net → transport → {chat, log, files, recorder}: no arrow goes back.
 const LAYERS: &[Layer] = &[
     Layer {
         name: "transport",
@@ -87,6 +87,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "log",
+        not: &[
+            "net",
+            "transport",
+            "chat",
+            "client",
+            "verify",
+            "tools",
+            "load",
+        ],
+    },
+    Layer {
+        name: "recorder",
         not: &[
             "net",
             "transport",

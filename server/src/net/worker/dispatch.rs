@@ -246,7 +246,7 @@ impl Worker {
                 self.close(conn, CloseCode::POLICY_VIOLATION, reason);
             }
             Effect::Close(conn, Parting::BadMessages) => {
-                self.blame(conn, EndCause::BadMessages);
+                self.blame_if_open(conn, EndCause::BadMessages);
                 self.close(
                     conn,
                     CloseCode::POLICY_VIOLATION,
@@ -336,7 +336,7 @@ impl Worker {
 
     /// Closes a connection of the chat or the relay, and tells the others at once: what it still says is not heard.
     pub(super) fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
-        self.blame(id, EndCause::of_code(code));
+        self.blame_if_open(id, EndCause::of_code(code));
         let now = self.now.instant;
         let Some(web_socket) = self.web_socket(id) else {
             return self.close_reader(id, code, reason);

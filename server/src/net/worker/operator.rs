@@ -219,7 +219,7 @@ impl Worker {
     }
 
     pub(super) fn kick(&mut self, id: ConnId) {
-        self.blame(id, EndCause::Kicked);
+        self.blame_if_open(id, EndCause::Kicked);
         let reason = "disconnected by the operator";
         self.close(id, CloseCode::POLICY_VIOLATION, reason);
         self.run_effects();

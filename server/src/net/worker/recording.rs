@@ -104,6 +104,19 @@ impl Worker {
         }
     }
 
+    /// The same, unless it is not this that ends it: a WebSocket that is closing already, or HTTP that is answered and may ask for
+    /// something else.
+    pub(super) fn blame_if_open(&mut self, id: ConnId, cause: EndCause) {
+        let conn = self.table.get(id);
+        let is_open = conn.is_some_and(|conn| match &conn.state {
+            State::WebSocket(web_socket) => web_socket.connection.is_open(),
+            State::Http(http) => http.outcome().is_stream,
+        });
+        if is_open {
+            self.blame(id, cause);
+        }
+    }
+
     /// A WebSocket says how it ended.
     pub(super) fn note_closed(&mut self, id: ConnId, closed: Closed) {
         self.blame(id, EndCause::of_closed(&closed));

@@ -311,9 +311,7 @@ impl Worker {
     /// Tells a connection that the server stops, and when to come back.
     pub(super) fn close_for_stop(&mut self, id: ConnId, drain: Drain) {
         let code = drain.stop.close_code();
-        if self.ends_by_stopping(id) {
-            self.blame(id, EndCause::Drain);
-        }
+        self.blame_if_open(id, EndCause::Drain);
         self.hurry_poll(id);
         if drain.stop == Stop::Terminate {
             self.call_back(id, drain.come_back_after(id, self.now.instant));
@@ -332,15 +330,6 @@ impl Worker {
             }
         }
         self.mark_dirty(id);
-    }
-
-    /// Whether it is a WebSocket or an event stream that would go on if the server did not stop.
-    fn ends_by_stopping(&mut self, id: ConnId) -> bool {
-        let conn = self.table.get_mut(id);
-        conn.is_some_and(|conn| match &conn.state {
-            State::WebSocket(web_socket) => web_socket.connection.is_open(),
-            State::Http(http) => http.outcome().is_stream,
-        })
     }
 
     /// Tells a client when to come back: who chats by a message, an event stream in its own way, too.
