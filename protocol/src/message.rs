@@ -125,6 +125,16 @@ impl Receiver {
         self.decompression = Some(decompression);
     }
 
+    /// Whether the next byte begins a message or a control frame outside of one.
+    pub(crate) const fn is_between_messages(&self) -> bool {
+        self.cut.is_none() && self.assembly.is_none()
+    }
+
+    /// Whether messages are decompressed with what came before; `None` if they are not compressed.
+    pub(crate) fn context_takeover(&self) -> Option<bool> {
+        Some(self.decompression.as_ref()?.context_takeover())
+    }
+
     /// The reserved bits that mean something: RSV1, "Per-Message Compressed" (RFC 7692 §6).
     const fn reserved_bits_allowed(&self) -> u8 {
         if self.decompression.is_some() {
