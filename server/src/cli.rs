@@ -11,9 +11,10 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
-use crate::config::{Compression, Config, ConfigFile, Origin};
+use crate::config::{CaptureOptions, Compression, Config, ConfigFile, Origin};
 use crate::load;
 use crate::log::{Retention, Rule};
+use crate::tools::capture::Capture;
 use crate::tools::chat::Chat;
 use crate::tools::log::Log;
 use crate::tools::pages::{Completions, Manual};
@@ -48,6 +49,7 @@ enum Command {
     Chat(Chat),
     Tail(Tail),
     Token(Token),
+    Capture(Capture),
     Completions(Completions),
     Man(Manual),
     /// Load a server and tell how long its answers took
@@ -152,6 +154,8 @@ pub struct Serve {
         default_value = "on"
     )]
     compression: Compression,
+    #[command(flatten)]
+    capture: CaptureOptions,
 }
 
 /// What to do.
@@ -163,6 +167,8 @@ pub enum Task {
     Log(Log),
     /// Check a running server.
     Verify(verify::Options),
+    /// Capture what a running server hears and says.
+    Capture(Capture),
     /// Talk in a room.
     Chat(Chat),
     /// Print what is said in rooms.
@@ -192,6 +198,7 @@ impl Cli {
             Some(Command::Verify(options)) => return Ok(Task::Verify(options)),
             Some(Command::Chat(chat)) => return Ok(Task::Chat(chat)),
             Some(Command::Tail(tail)) => return Ok(Task::Tail(tail)),
+            Some(Command::Capture(capture)) => return Ok(Task::Capture(capture)),
             Some(Command::Token(token)) => return Ok(Task::Token(token)),
             Some(Command::Completions(shell)) => return Ok(Task::Completions(shell)),
             Some(Command::Man(manual)) => return Ok(Task::Man(manual)),
@@ -264,6 +271,7 @@ impl Serve {
             files_bytes_max: self.files_bytes_max,
             cors_origins: self.cors_origins,
             compression: self.compression,
+            capture: self.capture,
         }
     }
 }

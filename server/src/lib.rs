@@ -11,6 +11,7 @@
     )
 )]
 
+mod capture;
 pub mod chat;
 pub mod cli;
 pub mod client;

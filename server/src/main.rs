@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Task::Serve(config) => serve(&config).map(|()| true),
         Task::Log(log) => print(|out| log.run(out, Now::read().unix_ms)),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
+        Task::Capture(capture) => capture.run(),
         Task::Chat(chat) => chat.run(),
         Task::Tail(tail) => tail.run(),
         Task::Token(token) => token

@@ -1,5 +1,6 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
+mod capture;
 mod file;
 pub(crate) mod values;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
+pub use capture::CaptureOptions;
 pub(crate) use file::ConfigFile;
 
 use crate::chat::HubConfig;
@@ -61,6 +63,8 @@ pub struct Config {
     pub cors_origins: Vec<Origin>,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
+    /// What is captured for Wireshark from the start. Default nothing.
+    pub capture: CaptureOptions,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -104,6 +108,7 @@ impl Default for Config {
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
             compression: Compression::On,
+            capture: CaptureOptions::default(),
         }
     }
 }

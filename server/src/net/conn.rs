@@ -1,5 +1,7 @@
 //! One connection: its socket, and what it speaks at the moment.
 
+mod taps;
+
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::mem;
 use std::net::{IpAddr, Shutdown, SocketAddr};
@@ -10,6 +12,8 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
+use self::taps::{is_tapped, taps_of};
+use super::capture::Taps;
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
 use crate::ids::RoomName;
@@ -89,6 +93,8 @@ struct Rare {
     wake_at: Option<Instant>,
     /// What came behind a message whose answer made too much unsent.
     stash: Vec<u8>,
+    /// The captures that it belongs to.
+    taps: Option<Box<Taps>>,
 }
 
 /// What a connection speaks: nearly all are WebSockets.
@@ -260,7 +266,9 @@ impl Conn {
 
     fn drop_rare(&mut self) {
         let rare = self.rare.as_ref();
-        if rare.is_some_and(|rare| rare.wake_at.is_none() && rare.stash.is_empty()) {
+        let is_empty =
+            |rare: &Rare| rare.wake_at.is_none() && rare.stash.is_empty() && rare.taps.is_none();
+        if rare.is_some_and(|rare| is_empty(rare)) {
             self.rare = None;
         }
     }
@@ -292,7 +300,9 @@ impl Conn {
             connection, app, ..
         } = web_socket;
         if *app == App::Echo {
-            let stream = (!self.writable_interest).then_some(&self.stream);
+            // With taps everything goes out by the flush, which they see.
+            let is_direct = !self.writable_interest && !is_tapped(self.rare.as_deref());
+            let stream = is_direct.then_some(&self.stream);
             return echo(connection, stream, &mut self.large, input, now);
         }
         // One read can hold a thousand requests, and one answer can have 100 KiB.
@@ -310,7 +320,8 @@ impl Conn {
         };
         let (connection, message) = (&mut web_socket.connection, Message::text(text));
         // Refused while closing: then nobody waits for it.
-        let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest {
+        let is_tapped = is_tapped(self.rare.as_deref());
+        let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest || is_tapped {
             connection.send(&message)
         } else {
             send_through(connection, &[message], &self.stream)
@@ -325,7 +336,8 @@ impl Conn {
         };
         let (connection, mut stream) = (&mut web_socket.connection, &self.stream);
         // Refused while closing: then nobody waits for it.
-        let _ = if self.in_dirty || self.writable_interest {
+        let is_tapped = is_tapped(self.rare.as_deref());
+        let _ = if self.in_dirty || self.writable_interest || is_tapped {
             connection.send_batch(batch)
         } else {
             // A socket that is broken is found out by the flush of what it did not take.
@@ -369,7 +381,7 @@ impl Conn {
             if self.unsent_bytes() == 0 {
                 return Flushed::All;
             }
-            match self.write() {
+            match self.write(now) {
                 Ok(0) => return Flushed::Failed,
                 Ok(written) => {
                     if self.writable_interest {
@@ -393,14 +405,18 @@ impl Conn {
     }
 
     /// Writes once. Nearly always there is but one slice, which the kernel takes faster by itself than in a list.
-    fn write(&mut self) -> io::Result<usize> {
+    fn write(&mut self, now: Instant) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); 2];
         match self.state.poll_transmit(&mut slices) {
-            0 | 1 => self.stream.write(&slices[0]),
+            0 | 1 if !is_tapped(self.rare.as_deref()) => self.stream.write(&slices[0]),
             _ => {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                 let filled = self.state.poll_transmit(&mut slices);
-                self.stream.write_vectored(&slices[..filled])
+                let written = self.stream.write_vectored(&slices[..filled])?;
+                if let Some(taps) = taps_of(&mut self.rare) {
+                    taps.wrote(&slices[..filled], written, now);
+                }
+                Ok(written)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The only place with sockets, readiness and signals.
 
+mod capture;
 mod conn;
 mod echo;
 mod files;

@@ -1,5 +1,6 @@
 //! The commands beside `serve`: each reads its arguments, writes to what it is given, and returns what went wrong.
 
+pub mod capture;
 pub mod chat;
 mod link;
 pub mod log;

@@ -13,9 +13,9 @@ mod response;
 mod routes;
 
 pub(crate) use api::{
-    Call, Download, History, Progress, Publish, Subscription, Upload, chat_polled, done,
-    event_stream, file_problem, history_page, members, polled, published, rooms, server_sent_event,
-    server_sent_position, uploaded,
+    Call, CaptureRequest, Download, History, Progress, Publish, Subscription, Upload,
+    capture_refused, capture_stream, chat_polled, done, event_stream, file_problem, history_page,
+    members, polled, published, rooms, server_sent_event, server_sent_position, uploaded,
 };
 pub(crate) use cors::Cors;
 pub use cors::{BadOrigin, Origin};

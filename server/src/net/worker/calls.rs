@@ -65,6 +65,7 @@ impl Worker {
             Call::Poll(subscription, time) => self.begin_poll(id, subscription, time),
             Call::ChatEvents(joiner) => self.begin_chat_events(id, joiner),
             Call::ChatPoll(joiner, time) => self.begin_chat_poll(id, joiner, time),
+            Call::Capture(request) => self.begin_capture(id, *request),
             Call::Typing(room, user) => self.tell_typing(id, room, user),
             Call::Upload(Upload(meta)) => {
                 self.files.ask(id, Job::Begin(meta.clone()));

@@ -70,6 +70,7 @@ impl Worker {
             return;
         }
         self.note_followed(conn, &follow.log);
+        self.retap(conn);
         if let Some(read) = self.feeds.follow(conn, from, follow) {
             self.read_page(read);
         }
@@ -206,6 +207,7 @@ impl Worker {
 
     /// Queues an entry on a connection of either kind.
     pub(super) fn send_entry(&mut self, id: ConnId, shared: &Shared) {
+        self.note_entry(id, &shared.entry, false);
         let Some(web_socket) = self.web_socket(id) else {
             return self.give_entry(id, shared);
         };

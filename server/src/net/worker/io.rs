@@ -96,6 +96,7 @@ impl Worker {
             .get_mut(id)
             .is_some_and(|conn| conn.register(registry, token_of(id)).is_ok());
         if registered {
+            self.tap_new(id);
             self.mark_dirty(id)
         } else {
             self.table.remove(id)
@@ -153,6 +154,9 @@ impl Worker {
                     // A short read has emptied the socket: edge-triggered readiness tells when there is more.
                     conn.readable = read == size || conn.read_closed;
                     self.worked = true;
+                    if conn.is_tapped() {
+                        conn.tap_read(&buffer[..read], self.now.instant);
+                    }
                     self.handle_bytes(id, &mut buffer[..read]);
                 }
                 Ok(None) => conn.readable = false,
@@ -228,8 +232,13 @@ impl Worker {
         conn.in_dirty = false;
         let before = conn.unsent_bytes();
         let flushed = conn.flush(self.poll.registry(), token_of(id), self.now.instant);
-        self.worked |= conn.unsent_bytes() < before;
+        let left = conn.unsent_bytes();
+        self.worked |= left < before;
         let transport = conn.state.transport();
+        conn.tap_flushed(id, self.now.instant);
+        if left < before {
+            self.tapping.note_sent(id, before - left);
+        }
         match flushed {
             Flushed::Failed => return self.lose(id),
             Flushed::Blocked => self.check_slow(id),

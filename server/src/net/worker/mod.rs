@@ -2,6 +2,7 @@
 //! what happens in a turn.
 
 mod calls;
+mod captures;
 mod chat;
 mod chat_readers;
 mod delivery;
@@ -28,6 +29,7 @@ pub(super) use mail::{Farewell, HOME, Mail, Peers, Recipient, hand_out};
 pub(super) use start::Parts;
 
 use self::calls::Transfer;
+use self::captures::Tapping;
 use self::chat::Chat;
 use self::fanout::{Relayed, Together};
 use self::readers::Readers;
@@ -112,6 +114,7 @@ pub(super) struct Worker {
     transfers: HashMap<ConnId, Transfer, foldhash::fast::RandomState>,
     /// Those who follow logs over HTTP.
     readers: Readers,
+    tapping: Tapping,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
@@ -285,6 +288,9 @@ impl Worker {
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
+            Mail::CaptureBegins(capture) => self.add_capture(capture),
+            Mail::CaptureEnded(number) => self.end_capture(number),
+            Mail::Captured(id, bytes) => self.send_captured(id, bytes),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
             Mail::Stop(stop) => self.asked_to_stop = Some(stop),
             Mail::Answered => self.note_answered(),
@@ -365,6 +371,7 @@ impl Worker {
         let dead = self.dead.take();
         for &id in &dead {
             self.table.remove(id);
+            self.forget_outlet(id);
             self.forget_call(id);
             if let Some(listener) = &mut self.listener {
                 listener.descriptor_freed();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mio::Poll;
 
+use super::captures::Tapping;
 use super::chat::Chat;
 use super::delivery::Asked;
 use super::fanout::Together;
@@ -18,6 +19,7 @@ use crate::clock::Now;
 use crate::config::Config;
 use crate::log::Broker;
 use crate::metrics::Status;
+use crate::net::capture::{Capture, Captures};
 use crate::net::files::Files;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
@@ -41,6 +43,8 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) broker: Arc<Broker<Asked>>,
     pub(in crate::net) files: Arc<Files>,
     pub(in crate::net) status: Status,
+    /// What may be captured, and what is from the start.
+    pub(in crate::net) captures: (Captures, Option<Arc<Capture>>),
     /// Where the others look for what its connections follow; nowhere if there are none.
     pub(in crate::net) interest: Option<Arc<Interest>>,
 }
@@ -59,6 +63,7 @@ impl Worker {
             broker,
             files,
             status,
+            captures,
             interest,
         } = parts;
         let (is_home, lane) = (peers.number() == HOME, peers.lane());
@@ -107,6 +112,7 @@ impl Worker {
             files,
             transfers: HashMap::default(),
             readers: Readers::default(),
+            tapping: Tapping::new(captures.0, captures.1),
             web_sockets: config.web_sockets(),
             http: config.http(),
             status,

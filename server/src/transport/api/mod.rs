@@ -4,6 +4,8 @@
 //! A new one is a variant of `Call`, a function that reads it from a [`Target`], a row in [`RESOURCES`], and an arm in the
 //! worker.
 
+mod admin;
+mod capture;
 mod chat;
 mod files;
 mod openapi;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use tidewire_protocol::handshake::server::Request;
 
+pub(crate) use capture::{CaptureRequest, capture_refused, capture_stream};
 pub(crate) use chat::{chat_polled, done};
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
 pub(crate) use readers::{
@@ -53,6 +56,8 @@ pub(crate) enum Call {
     ChatEvents(Joiner),
     /// Chat, and wait for something to hear, but not longer than this.
     ChatPoll(Joiner, Duration),
+    /// Capture what passes over connections.
+    Capture(Box<CaptureRequest>),
     /// Tell the others in a room that this user is typing.
     Typing(RoomName, UserName),
     /// Keep a file, whose bytes follow.
@@ -184,6 +189,10 @@ const RESOURCES: &[Resource] = &[
     Resource {
         path: "/files/{}",
         methods: &[("GET", Take::Nothing(files::download))],
+    },
+    Resource {
+        path: "/api/admin/capture",
+        methods: &[("GET", Take::Nothing(capture::capture))],
     },
     Resource {
         path: "/api/openapi.json",

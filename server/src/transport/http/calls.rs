@@ -10,7 +10,7 @@ impl Http {
     pub(crate) const fn is_calling(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Receiving(_) | Phase::Waiting | Phase::Sending { .. } | Phase::Streaming
+            Phase::Receiving(_) | Phase::Waiting | Phase::Sending { .. } | Phase::Streaming { .. }
         )
     }
 
@@ -61,14 +61,14 @@ impl Http {
 
     /// Sends more of an endless response.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if matches!(self.phase, Phase::Streaming) {
+        if matches!(self.phase, Phase::Streaming { .. }) {
             self.out.extend_from_slice(bytes);
         }
     }
 
     /// Ends an endless response.
     pub(crate) fn end_stream(&mut self, turn: Turn<'_>) {
-        if matches!(self.phase, Phase::Streaming) {
+        if matches!(self.phase, Phase::Streaming { .. }) {
             self.close(turn.config, turn.now);
         }
     }
