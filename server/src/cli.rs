@@ -18,6 +18,7 @@ use crate::tools::capture::Capture;
 use crate::tools::chat::Chat;
 use crate::tools::log::Log;
 use crate::tools::pages::{Completions, Manual};
+use crate::tools::replay::Replay;
 use crate::tools::tail::Tail;
 use crate::tools::token::Token;
 use crate::verify;
@@ -50,6 +51,7 @@ enum Command {
     Tail(Tail),
     Token(Token),
     Capture(Capture),
+    Replay(Replay),
     Completions(Completions),
     Man(Manual),
     /// Load a server and tell how long its answers took
@@ -169,6 +171,8 @@ pub enum Task {
     Verify(verify::Options),
     /// Capture what a running server hears and says.
     Capture(Capture),
+    /// Tell what a capture has.
+    Replay(Replay),
     /// Talk in a room.
     Chat(Chat),
     /// Print what is said in rooms.
@@ -199,6 +203,7 @@ impl Cli {
             Some(Command::Chat(chat)) => return Ok(Task::Chat(chat)),
             Some(Command::Tail(tail)) => return Ok(Task::Tail(tail)),
             Some(Command::Capture(capture)) => return Ok(Task::Capture(capture)),
+            Some(Command::Replay(replay)) => return Ok(Task::Replay(replay)),
             Some(Command::Token(token)) => return Ok(Task::Token(token)),
             Some(Command::Completions(shell)) => return Ok(Task::Completions(shell)),
             Some(Command::Man(manual)) => return Ok(Task::Man(manual)),

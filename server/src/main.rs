@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Task::Capture(capture) => capture.run(),
         Task::Chat(chat) => chat.run(),
         Task::Tail(tail) => tail.run(),
+        Task::Replay(replay) => print(|out| replay.run(out, Now::read().instant)),
         Task::Token(token) => token
             .make(Now::read().unix_ms)
             .and_then(|token| print(|out| Ok(writeln!(out, "{token}").map(|()| true)?))),

@@ -139,9 +139,12 @@ fn header(sender: &End, to: SocketAddr, flag: Flag, acknowledged: u32) -> TcpHea
         header.acknowledgment_number = acknowledged;
     }
     if header.syn {
-        let scale = [TcpOptionElement::WindowScale(WINDOW_SCALE)];
-        // Three bytes fit into the 40 that options may have.
-        let _ = header.set_options(&scale);
+        let options = [
+            TcpOptionElement::MaximumSegmentSize(SEGMENT_BYTES_MAX as u16),
+            TcpOptionElement::WindowScale(WINDOW_SCALE),
+        ];
+        // They fit into the 40 bytes that there are for options.
+        let _ = header.set_options(&options);
     }
     header
 }

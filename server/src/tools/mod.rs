@@ -5,6 +5,7 @@ pub mod chat;
 mod link;
 pub mod log;
 pub mod pages;
+pub mod replay;
 pub mod tail;
 pub(crate) mod terminal;
 pub mod token;

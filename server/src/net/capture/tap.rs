@@ -222,7 +222,7 @@ impl Tap {
                 }
             }
             (Fit::Yes, State::Aside) => {
-                let why = "opened before it belonged to the capture: this handshake is made up";
+                let why = "opened before the capture, or before it belonged to it: this handshake is made up";
                 self.begin(seen, why.into());
             }
             (Fit::NotYet | Fit::Never, State::On { .. }) => {
