@@ -17,6 +17,7 @@ pub mod http_chat;
 pub mod proxy;
 pub mod script;
 pub mod server;
+pub mod tshark;
 pub mod wait;
 pub mod websocket;
 pub mod wire;

@@ -97,6 +97,13 @@ impl Record {
             }
     }
 
+    /// Whose it is.
+    pub(crate) const fn conn(&self) -> ConnId {
+        match self {
+            Self::Begin { conn, .. } | Self::Data { conn, .. } | Self::End { conn, .. } => *conn,
+        }
+    }
+
     /// The bytes of a connection that it has.
     pub(crate) fn payload_bytes(&self) -> u64 {
         match self {

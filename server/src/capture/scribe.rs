@@ -33,6 +33,25 @@ impl Scribe {
         self.packets
     }
 
+    /// Appends what a record makes, unless `out` is longer than `bytes_max` then; returns whether it does. A stream that lost
+    /// something so is not told of any more.
+    pub(crate) fn write_if_it_fits(
+        &mut self,
+        record: &Record,
+        out: &mut Vec<u8>,
+        bytes_max: u64,
+    ) -> bool {
+        let (length, packets) = (out.len(), self.packets);
+        self.write(record, out);
+        let fits = out.len() as u64 <= bytes_max;
+        if !fits {
+            out.truncate(length);
+            self.packets = packets;
+            self.streams.remove(&record.conn());
+        }
+        fits
+    }
+
     /// Appends what a record makes.
     pub(crate) fn write(&mut self, record: &Record, out: &mut Vec<u8>) {
         match record {
@@ -48,11 +67,14 @@ impl Scribe {
         }
     }
 
-    /// Ends all streams.
-    pub(crate) fn finish(&mut self, time: u64, why: &str, out: &mut Vec<u8>) {
+    /// Ends all streams, as long as there is room for that.
+    pub(crate) fn finish(&mut self, time: u64, why: &str, out: &mut Vec<u8>, bytes_max: u64) {
         let conns: Vec<_> = self.streams.keys().copied().collect();
         for conn in conns {
-            self.end(conn, time, why, out);
+            let why = why.to_owned().into();
+            if !self.write_if_it_fits(&Record::End { conn, time, why }, out, bytes_max) {
+                return;
+            }
         }
     }
 

@@ -225,11 +225,8 @@ impl Writer {
         pcapng::begin(&mut self.out, title);
         let why = self.write_until_it_ends(queue);
         let time = self.time();
-        let kept = self.out.len();
-        self.scribe.finish(time, why, &mut self.out);
-        if !self.fits() {
-            self.out.truncate(kept);
-        }
+        let room = self.room();
+        self.scribe.finish(time, why, &mut self.out, room);
         self.say_statistics(why);
         // Who does not take it has gone.
         let _ = self.flush();
@@ -286,17 +283,14 @@ impl Writer {
         self.shared
             .queued_bytes
             .fetch_sub(record.weight(), Ordering::Relaxed);
-        let before = self.out.len();
-        self.scribe.write(record, &mut self.out);
-        let fits = self.fits();
-        if !fits {
-            self.out.truncate(before);
-        }
-        fits
+        let room = self.room();
+        self.scribe.write_if_it_fits(record, &mut self.out, room)
     }
 
-    fn fits(&self) -> bool {
-        self.written + self.out.len() as u64 + LAST_WORDS_BYTES <= self.bounds.bytes
+    /// How long what was not handed on yet may be.
+    const fn room(&self) -> u64 {
+        let spent = self.written + LAST_WORDS_BYTES;
+        self.bounds.bytes.saturating_sub(spent)
     }
 
     fn say_statistics(&mut self, comment: &str) {

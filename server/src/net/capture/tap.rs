@@ -4,7 +4,7 @@
 //!                  it belongs to it                  no room
 //!   NotYet ──────────────────────────────► On ─────────────────► Lost
 //!     │                                  ▲   │ ◄─────────────────  │
-//!     │ it says too much before that     │   │     room again      │
+//!     │ it says more than one thing      │   │     room again      │
 //!     └─────────────────────► Aside ─────┘   │                     ▼
 //!                               ▲  it does   │    Over: the capture has ended
 //!                               └────────────┘
@@ -27,7 +27,7 @@ use super::job::{Capture, Offered};
 use crate::capture::{Direction, Fit, Note, Opening, Place, Record, Upgraded};
 use crate::ids::ConnId;
 
-/// What is kept of a connection that does not say yet who it is: a handshake, and the first messages.
+/// What is kept of a connection that does not say yet who it is: its handshake, and what it is welcomed with.
 const KEPT_BYTES_MAX: usize = 16 << 10;
 
 /// What a capture is told of a connection.
@@ -64,10 +64,20 @@ struct Tap {
 
 #[derive(Debug)]
 enum State {
-    NotYet { kept: Vec<Record>, bytes: usize },
+    /// Its first words are kept, which are its handshake: what it says before it belongs to the capture is not for it.
+    NotYet {
+        kept: Vec<Record>,
+        bytes: usize,
+        is_answered: bool,
+    },
     Aside,
-    On { reads: bool, writes: bool },
-    Lost { bytes: u64 },
+    On {
+        reads: bool,
+        writes: bool,
+    },
+    Lost {
+        bytes: u64,
+    },
     Over,
 }
 
@@ -201,7 +211,11 @@ impl Tap {
             // Who it is comes with its handshake: that is kept until it is known.
             let why = "opened before the capture".into();
             let kept = vec![tap.beginning(seen, why)];
-            tap.state = State::NotYet { kept, bytes: 0 };
+            tap.state = State::NotYet {
+                kept,
+                bytes: 0,
+                is_answered: false,
+            };
         }
         tap
     }
@@ -295,11 +309,17 @@ impl Tap {
                 self.capture.count_lost();
                 return;
             }
-            State::NotYet { bytes, .. } if *bytes + length > KEPT_BYTES_MAX => {
-                self.state = State::Aside;
-                return;
+            State::NotYet {
+                bytes, is_answered, ..
+            } => {
+                let says_more = *is_answered && direction == Direction::In;
+                *is_answered |= direction == Direction::Out;
+                *bytes += length;
+                if says_more || *bytes > KEPT_BYTES_MAX {
+                    self.state = State::Aside;
+                    return;
+                }
             }
-            State::NotYet { bytes, .. } => *bytes += length,
             State::On { reads, writes } => {
                 let is_on = match direction {
                     Direction::In => {

@@ -63,7 +63,7 @@ fn file(records: &[Record]) -> Vec<u8> {
     for record in records {
         scribe.write(record, &mut file);
     }
-    scribe.finish(3, "", &mut file);
+    scribe.finish(3, "", &mut file, u64::MAX);
     file
 }
 
