@@ -3,6 +3,8 @@
 //! A message that lies whole in the input is lent from there; only one that comes in several frames or several reads
 //! gets a buffer, one and contiguous, and leaves with it. An idle connection owns none.
 
+mod observing;
+
 use std::borrow::Cow;
 
 use crate::Side;
@@ -123,16 +125,6 @@ impl Receiver {
     /// From now on messages may be compressed.
     pub(crate) fn enable_deflate(&mut self, decompression: Decompression) {
         self.decompression = Some(decompression);
-    }
-
-    /// Whether the next byte begins a message or a control frame outside of one.
-    pub(crate) const fn is_between_messages(&self) -> bool {
-        self.cut.is_none() && self.assembly.is_none()
-    }
-
-    /// Whether messages are decompressed with what came before; `None` if they are not compressed.
-    pub(crate) fn context_takeover(&self) -> Option<bool> {
-        Some(self.decompression.as_ref()?.context_takeover())
     }
 
     /// The reserved bits that mean something: RSV1, "Per-Message Compressed" (RFC 7692 §6).

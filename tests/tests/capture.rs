@@ -76,7 +76,7 @@ fn texts(file: &Path, filter: &str) -> Vec<String> {
 fn replay(file: &Path) -> (Option<i32>, Vec<Value>) {
     let path = file.to_str().expect("a path in UTF-8");
     let (code, stdout, _) = run(&["replay", "--json", path], b"");
-    let lines = stdout.lines().map(|line| serde_json::from_str(line));
+    let lines = stdout.lines().map(serde_json::from_str);
     (code, lines.map(|line| line.expect("JSON")).collect())
 }
 
@@ -149,6 +149,18 @@ fn a_chat_is_taken_apart_with_who_and_where_and_which_noted() {
         "websocket.mask == 0 && websocket.payload.text contains \"psst\"",
     );
     assert!(!private.is_empty() && private[0].starts_with("user alice · to bob · offset 1|"));
+
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/WIRESHARK.md");
+    let guide = fs::read_to_string(guide).expect("docs/WIRESHARK.md");
+    let command = guide
+        .lines()
+        .find(|line| line.starts_with("tshark -r harbour.pcapng"));
+    let command = command.expect("the guide has a command for our captures");
+    let command = command.replace("harbour.pcapng", file.to_str().expect("UTF-8"));
+    let command = command.replacen("tshark", tshark().to_str().expect("UTF-8"), 1);
+    let output = Command::new("sh").args(["-c", &command]).output();
+    let shown = String::from_utf8(output.expect("a shell").stdout).expect("UTF-8");
+    assert!(shown.contains("ahoy there"), "{command}: {shown}");
 
     let (code, told) = replay(&file);
     assert_eq!(code, Some(0), "{told:#?}");

@@ -150,8 +150,8 @@ mod tests {
         };
         assert_eq!(fit(&Filter::default(), &[]), Fit::Yes);
         assert_eq!(fit(&both, &[in_room.clone(), hers.clone()]), Fit::Yes);
-        assert_eq!(fit(&both, &[in_room.clone()]), Fit::NotYet);
-        assert_eq!(fit(&both, &[hers.clone()]), Fit::NotYet);
+        assert_eq!(fit(&both, std::slice::from_ref(&in_room)), Fit::NotYet);
+        assert_eq!(fit(&both, std::slice::from_ref(&hers)), Fit::NotYet);
         let elsewhere = Filter {
             address: Some("10.2.0.0/16".parse().unwrap()),
             ..both.clone()

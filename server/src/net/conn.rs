@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
-use self::taps::{is_tapped, taps_of};
+use self::taps::is_tapped;
 use super::capture::Taps;
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
@@ -300,7 +300,6 @@ impl Conn {
             connection, app, ..
         } = web_socket;
         if *app == App::Echo {
-            // With taps everything goes out by the flush, which they see.
             let is_direct = !self.writable_interest && !is_tapped(self.rare.as_deref());
             let stream = is_direct.then_some(&self.stream);
             return echo(connection, stream, &mut self.large, input, now);
@@ -408,15 +407,12 @@ impl Conn {
     fn write(&mut self, now: Instant) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); 2];
         match self.state.poll_transmit(&mut slices) {
-            0 | 1 if !is_tapped(self.rare.as_deref()) => self.stream.write(&slices[0]),
+            _ if is_tapped(self.rare.as_deref()) => self.write_tapped(now),
+            0 | 1 => self.stream.write(&slices[0]),
             _ => {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                 let filled = self.state.poll_transmit(&mut slices);
-                let written = self.stream.write_vectored(&slices[..filled])?;
-                if let Some(taps) = taps_of(&mut self.rare) {
-                    taps.wrote(&slices[..filled], written, now);
-                }
-                Ok(written)
+                self.stream.write_vectored(&slices[..filled])
             }
         }
     }

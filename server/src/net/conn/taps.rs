@@ -1,22 +1,23 @@
 //! What a connection tells the captures that it belongs to. Nearly none does: then there is nothing but a pointer that is null.
 
+use std::io::{self, IoSlice, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{App, Conn, Peer, Rare, State};
+use super::{App, Conn, Peer, Rare, SLICES_MAX, State};
 use crate::capture::{Fit, Upgraded};
 use crate::ids::ConnId;
 use crate::net::capture::{Capture, Seen, Taps};
 
-/// Whether a capture wants to see what is written.
+/// Whether a capture wants to see what is written: then all of it goes out by the flush.
 pub(super) fn is_tapped(rare: Option<&Rare>) -> bool {
     rare.is_some_and(|rare| rare.taps.is_some())
 }
 
-pub(super) fn taps_of(rare: &mut Option<Box<Rare>>) -> Option<&mut Taps> {
+fn taps_of(rare: &mut Option<Box<Rare>>) -> Option<&mut Taps> {
     rare.as_mut()?.taps.as_deref_mut()
 }
 
@@ -75,6 +76,17 @@ impl Conn {
                 taps.note(unsent, text());
             }
         }
+    }
+
+    /// Writes once, and tells what was written.
+    pub(super) fn write_tapped(&mut self, now: Instant) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let filled = self.state.poll_transmit(&mut slices);
+        let written = self.stream.write_vectored(&slices[..filled])?;
+        if let Some(taps) = taps_of(&mut self.rare) {
+            taps.wrote(&slices[..filled], written, now);
+        }
+        Ok(written)
     }
 
     fn settle_taps(&mut self, id: ConnId, is_start: bool, now: Instant) {

@@ -82,9 +82,12 @@ pub(super) fn read(
     file: impl Read + Send,
     mut each: impl FnMut(Packet<'_>) -> io::Result<()>,
 ) -> Result<Ended, Unreadable> {
-    let mut reader = create_reader(BUFFER_BYTES, Filled(file)).map_err(|error| match error {
-        PcapError::ReadError => Unreadable::Io,
-        _ => Unreadable::Format,
+    let mut reader = create_reader(BUFFER_BYTES, Filled(file)).map_err(|error| {
+        if matches!(error, PcapError::ReadError) {
+            Unreadable::Io
+        } else {
+            Unreadable::Format
+        }
     })?;
     let mut interfaces: Vec<Interface> = Vec::new();
     let mut capacity = BUFFER_BYTES;
@@ -315,7 +318,10 @@ mod tests {
         file
     }
 
-    fn payloads(file: &[u8]) -> (Result<Ended, String>, Vec<(u64, Vec<u8>)>) {
+    /// How reading ended, and each packet's time and payload.
+    type Seen = (Result<Ended, String>, Vec<(u64, Vec<u8>)>);
+
+    fn payloads(file: &[u8]) -> Seen {
         let mut seen = Vec::new();
         let ended = read(file, |packet| {
             seen.push((packet.time, packet.segment.payload.to_vec()));
