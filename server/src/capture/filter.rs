@@ -98,7 +98,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// What a connection is called, in captures and where they are asked for: `5-12`.
+/// What a connection is called, in captures and where they are asked for: `c-5-12`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConnName(pub(crate) ConnId);
 
@@ -106,7 +106,9 @@ impl FromStr for ConnName {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let pair = text.split_once('-');
+        let pair = text
+            .strip_prefix("c-")
+            .and_then(|pair| pair.split_once('-'));
         let number = |text: &str| text.parse().ok();
         let id = pair.and_then(|(index, generation)| {
             Some(ConnId {
@@ -115,13 +117,13 @@ impl FromStr for ConnName {
             })
         });
         id.map(Self)
-            .ok_or("is no connection: write it as a capture names it, such as 5-12")
+            .ok_or("is no connection: write it as a capture names it, such as c-5-12")
     }
 }
 
 impl fmt::Display for ConnName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.0.index, self.0.generation)
+        write!(f, "c-{}-{}", self.0.index, self.0.generation)
     }
 }
 
@@ -161,7 +163,7 @@ mod tests {
             Fit::Never
         );
         let other = Filter {
-            connection: Some("5-13".parse().unwrap()),
+            connection: Some("c-5-13".parse().unwrap()),
             ..both
         };
         assert_eq!(fit(&other, &[in_room, hers]), Fit::Never);
@@ -174,9 +176,18 @@ mod tests {
         }
         let mapped: Network = "::ffff:10.1.2.3".parse().unwrap();
         assert!(mapped.has([10, 1, 2, 3].into()));
-        assert_eq!("5-12".parse(), Ok(ConnName(CONN)));
-        assert_eq!(ConnName(CONN).to_string(), "5-12");
-        for text in ["", "5", "-", "5-", "5-x", "5-12-1", "99999999999-1"] {
+        assert_eq!("c-5-12".parse(), Ok(ConnName(CONN)));
+        assert_eq!(ConnName(CONN).to_string(), "c-5-12");
+        for text in [
+            "",
+            "5-12",
+            "c-",
+            "c-5",
+            "c-5-",
+            "c-5-x",
+            "c-5-12-1",
+            "c-99999999999-1",
+        ] {
             assert!(text.parse::<ConnName>().is_err(), "{text}");
         }
         for text in ["", "10", "10.0.0.0/33", "localhost"] {

@@ -94,9 +94,6 @@ impl Frames {
             let mut piece = piece.to_vec();
             self.receive(&mut piece, told);
         }
-        if !bytes.is_empty() && self.left > 0 {
-            self.left = 0;
-        }
     }
 
     /// As much of the input as belongs to one frame; its header is told where it is whole.

@@ -98,7 +98,7 @@ fn a_conversation_is_told_frame_by_frame() {
     let told = lines(&told);
     let expected = [
         "127.0.0.1:5000 → 127.0.0.1:8080",
-        "(connection 1-1)",
+        "(connection c-1-1)",
         "(user alice)",
         "client  GET /ws",
         "(user alice)",
