@@ -3,6 +3,8 @@
 //! A message that lies whole in the input is lent from there; only one that comes in several frames or several reads
 //! gets a buffer, one and contiguous, and leaves with it. An idle connection owns none.
 
+mod observing;
+
 use std::borrow::Cow;
 
 use crate::Side;

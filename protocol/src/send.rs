@@ -72,6 +72,11 @@ impl Sender {
         self.compression = Some(compression);
     }
 
+    /// What was agreed on about compressing.
+    pub(crate) const fn compression(&self) -> Option<&Compression> {
+        self.compression.as_ref()
+    }
+
     /// Queues bytes that are no frame: the response of the handshake.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.outbox().append(|out| out.extend_from_slice(bytes));

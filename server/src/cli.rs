@@ -11,15 +11,17 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    AuthOptions, Compression, Config, ConfigFile, Drain, LimitOptions, Observe, Origin,
-    RecorderOptions, Settings, TlsOptions, Unusable, list, with_defaults,
+    AuthOptions, CaptureOptions, Compression, Config, ConfigFile, Drain, LimitOptions, Observe,
+    Origin, RecorderOptions, Settings, TlsOptions, Unusable, list, with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
+use crate::tools::capture::Capture;
 use crate::tools::chat::Chat;
 use crate::tools::config::Configure;
 use crate::tools::log::Log;
 use crate::tools::pages::{Completions, Manual};
+use crate::tools::replay::Replay;
 use crate::tools::tail::Tail;
 use crate::tools::token::Token;
 use crate::tools::why::Why;
@@ -55,6 +57,8 @@ enum Command {
     #[command(subcommand)]
     Config(Configure),
     Why(Why),
+    Capture(Capture),
+    Replay(Replay),
     Completions(Completions),
     Man(Manual),
     /// Load a server and tell how long its answers took
@@ -189,6 +193,8 @@ pub struct Serve {
     observe: Observe,
     #[command(flatten)]
     recorder: RecorderOptions,
+    #[command(flatten)]
+    capture: CaptureOptions,
 }
 
 /// What to do.
@@ -200,6 +206,10 @@ pub enum Task {
     Log(Log),
     /// Check a running server.
     Verify(verify::Options),
+    /// Capture what a running server hears and says.
+    Capture(Capture),
+    /// Tell what a capture has.
+    Replay(Replay),
     /// Talk in a room.
     Chat(Chat),
     /// Print what is said in rooms.
@@ -234,6 +244,8 @@ impl Cli {
             Some(Command::Chat(chat)) => Task::Chat(chat),
             Some(Command::Tail(tail)) => Task::Tail(tail),
             Some(Command::Token(token)) => Task::Token(token),
+            Some(Command::Capture(capture)) => Task::Capture(capture),
+            Some(Command::Replay(replay)) => Task::Replay(replay),
             Some(Command::Why(why)) => Task::Why(why),
             Some(Command::Config(configure)) => Task::Config(configure, words),
             Some(Command::Completions(shell)) => Task::Completions(shell),
@@ -357,6 +369,7 @@ impl Serve {
             limits: self.limits,
             observe: self.observe,
             recorder: self.recorder,
+            capture: self.capture,
         }
     }
 }

@@ -12,6 +12,7 @@
 )]
 
 pub mod auth;
+mod capture;
 pub mod chat;
 pub mod cli;
 pub mod client;

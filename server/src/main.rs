@@ -27,8 +27,10 @@ fn main() -> ExitCode {
         Task::Serve(settings, words) => serve(*settings, words).map(|()| true),
         Task::Log(log) => print(|out| log.run(out, Now::read().unix_ms)),
         Task::Verify(options) => verify::run(&options).map_err(Into::into),
+        Task::Capture(capture) => capture.run(),
         Task::Chat(chat) => chat.run(),
         Task::Tail(tail) => tail.run(),
+        Task::Replay(replay) => print(|out| replay.run(out, Now::read().instant)),
         Task::Token(token) => token
             .make(Now::read().unix_ms)
             .and_then(|token| print(|out| Ok(writeln!(out, "{token}").map(|()| true)?))),

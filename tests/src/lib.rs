@@ -25,6 +25,7 @@ pub mod script;
 pub mod server;
 pub mod small_disk;
 pub mod tls;
+pub mod tshark;
 pub mod wait;
 pub mod websocket;
 pub mod wire;

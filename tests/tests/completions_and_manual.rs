@@ -6,7 +6,7 @@ use tidewire_tests::Directory;
 use tidewire_tests::command::run;
 
 /// Every command that people are to find.
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "bench",
     "serve",
     "log",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 9] = [
     "chat",
     "tail",
     "token",
+    "capture",
+    "replay",
     "completions",
     "man",
 ];

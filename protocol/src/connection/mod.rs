@@ -22,7 +22,9 @@ use std::time::Instant;
 use crate::Side;
 use crate::close::{CloseCode, CloseFrame};
 use crate::config::Config;
-use crate::deflate::{Compression, Decompression, DeflateAgreement, DeflateConfig};
+use crate::deflate::{
+    Compression, Decompression, DeflateAgreement, DeflateConfig, WINDOW_BITS_MAX,
+};
 use crate::error::Error;
 use crate::event::{Closed, Event, Initiator};
 use crate::frame::Opcode;
@@ -146,7 +148,37 @@ impl Connection {
         self.sender.recording.recorder()
     }
 
+    /// What both sides compress with, as far as it is kept: the receiving window always counts as the largest. `None` where
+    /// messages are not compressed.
+    ///
+    /// With [`is_between_messages`](Self::is_between_messages) this is what somebody needs to know who looks on from the
+    /// middle of a connection.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateAgreement> {
+        let compression = self.sender.compression()?;
+        let (ours, theirs) = (
+            (compression.window_bits(), compression.is_shareable()),
+            (WINDOW_BITS_MAX, !self.receiver.context_takeover()?),
+        );
+        let (server, client) = match self.side() {
+            Side::Server => (ours, theirs),
+            Side::Client => (theirs, ours),
+        };
+        Some(DeflateAgreement {
+            server_no_context_takeover: server.1,
+            client_no_context_takeover: client.1,
+            server_max_window_bits: server.0,
+            client_max_window_bits: client.0,
+        })
+    }
+
     // ---- input ----
+
+    /// Whether the peer's next byte begins a frame that belongs to no message that began before.
+    #[must_use]
+    pub const fn is_between_messages(&self) -> bool {
+        self.receiver.is_between_messages()
+    }
 
     /// Takes bytes that came from the peer, up to and including the next event, and leaves the rest in `input`.
     ///

@@ -228,6 +228,10 @@ impl Decompression {
         }
     }
 
+    pub(crate) const fn context_takeover(&self) -> bool {
+        self.context_takeover
+    }
+
     /// Inflates the next piece of a message, and hands on what comes out step by step; `last` ends the message.
     pub(crate) fn inflate<E: From<Corrupt>>(
         &mut self,

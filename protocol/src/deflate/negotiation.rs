@@ -23,6 +23,22 @@ pub struct DeflateAgreement {
     pub client_max_window_bits: u8,
 }
 
+impl DeflateAgreement {
+    /// The value of `Sec-WebSocket-Extensions` that answers an offer of everything with this agreement: for who makes up the
+    /// handshake of a connection that is looked at from its middle.
+    #[must_use]
+    pub fn to_answer(self) -> String {
+        let below_max = |bits: u8| (bits < WINDOW_BITS_MAX).then_some(bits);
+        let answer = Parameters {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: below_max(self.server_max_window_bits),
+            client_max_window_bits: below_max(self.client_max_window_bits).map(Some),
+        };
+        answer.write()
+    }
+}
+
 /// The server's answer is not one to our offer; "the client MUST _Fail the WebSocket Connection_" (§5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadDeflateResponse;

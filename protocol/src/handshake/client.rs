@@ -6,10 +6,11 @@ use std::fmt;
 use base64::Engine as _;
 use rand::RngExt as _;
 
-use crate::deflate::{DeflateAgreement, DeflateConfig};
+use crate::deflate::{DeflateAgreement, DeflateConfig, EXTENSION_NAME};
 use crate::entropy::strong_entropy;
 
 use super::head::{HEADERS_MAX, HeadError, HeadLimits, HeadReader};
+use super::server::Upgrade;
 use super::{BASE64, VERSION, accept_key, header};
 
 /// What to ask a server for.
@@ -133,6 +134,27 @@ impl Handshake {
             failed: None,
             reader: HeadReader::new(HeadLimits::default()),
         })
+    }
+
+    /// A handshake whose request somebody else sent: whoever looks on checks the response as that client has to.
+    #[must_use]
+    pub fn observe(upgrade: &Upgrade<'_>) -> Self {
+        let offers = upgrade.extensions();
+        // Whatever else the offer said is between those two: the widest takes each answer that it may have led to.
+        let widest = DeflateConfig {
+            server_context_takeover: true,
+            client_context_takeover: true,
+            ..DeflateConfig::default()
+        };
+        let is_ours = |offer: &header::Extension<'_>| offer.name == EXTENSION_NAME;
+        let protocols = upgrade.protocols().iter();
+        Self {
+            expected_accept: accept_key(upgrade.key()),
+            protocols: protocols.map(|&protocol| protocol.to_owned()).collect(),
+            deflate: offers.iter().any(is_ours).then_some(widest),
+            failed: None,
+            reader: HeadReader::new(HeadLimits::default()),
+        }
     }
 
     /// Takes bytes until the response is whole; `None` while it is not. What is behind it, frames, stays in `input`.

@@ -312,6 +312,12 @@ impl<'h> Upgrade<'h> {
         })
     }
 
+    /// The client's key, which the answer is computed from: 16 bytes in base64.
+    #[must_use]
+    pub const fn key(&self) -> &'h str {
+        self.key
+    }
+
     /// The extensions that the client offers, in its order of preference: [`DeflateConfig::accept`] answers them.
     ///
     /// [`DeflateConfig::accept`]: crate::DeflateConfig::accept

@@ -1,6 +1,7 @@
 //! What a server allows and how long it waits: every number that an operator may turn, with its default.
 
 mod auth;
+mod capture;
 mod drain;
 mod file;
 pub mod limits;
@@ -22,6 +23,7 @@ use clap::ValueEnum;
 use tidewire_protocol::{CloseCode, Config as WebSocketConfig, DeflateConfig};
 
 pub use auth::AuthOptions;
+pub use capture::CaptureOptions;
 pub use drain::Drain;
 pub(crate) use file::ConfigFile;
 pub use file::Problem;
@@ -95,6 +97,8 @@ pub struct Config {
     pub observe: Observe,
     /// What is recorded of connections.
     pub recorder: RecorderOptions,
+    /// What is captured for Wireshark from the start. Default nothing.
+    pub capture: CaptureOptions,
 }
 
 /// How messages are compressed (RFC 7692).
@@ -144,6 +148,7 @@ impl Default for Config {
             limits: LimitOptions::default(),
             observe: Observe::default(),
             recorder: RecorderOptions::default(),
+            capture: CaptureOptions::default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One connection: its socket, and what it speaks at the moment.
 
+mod taps;
+
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
@@ -9,6 +11,8 @@ use std::time::Instant;
 use mio::{Interest, Registry, Token};
 use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
+use self::taps::is_tapped;
+use super::capture::Taps;
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
 use super::stream::Stream;
@@ -111,6 +115,8 @@ struct Rare {
     wake_at: Option<Instant>,
     /// What came behind a message whose answer made too much unsent.
     stash: Vec<u8>,
+    /// The captures that it belongs to.
+    taps: Option<Box<Taps>>,
 }
 
 /// What a connection speaks: nearly all are WebSockets.
@@ -286,7 +292,9 @@ impl Conn {
 
     fn drop_rare(&mut self) {
         let rare = self.rare.as_ref();
-        if rare.is_some_and(|rare| rare.wake_at.is_none() && rare.stash.is_empty()) {
+        let is_empty =
+            |rare: &Rare| rare.wake_at.is_none() && rare.stash.is_empty() && rare.taps.is_none();
+        if rare.is_some_and(|rare| is_empty(rare)) {
             self.rare = None;
         }
     }
@@ -326,7 +334,8 @@ impl Conn {
             connection, app, ..
         } = web_socket;
         if matches!(app, App::Echo) {
-            let stream = (!self.writable_interest).then_some(&mut self.stream);
+            let is_direct = !self.writable_interest && !is_tapped(self.rare.as_deref());
+            let stream = is_direct.then_some(&mut self.stream);
             return echo(connection, stream, &mut self.large, input, now);
         }
         // One read can hold a thousand requests, and one answer can have 100 KiB.
@@ -344,7 +353,8 @@ impl Conn {
         };
         let (connection, message) = (&mut web_socket.connection, Message::text(text));
         // Refused while closing: then nobody waits for it.
-        let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest {
+        let is_tapped = is_tapped(self.rare.as_deref());
+        let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest || is_tapped {
             connection.send(&message)
         } else {
             send_through(connection, &[message], &mut self.stream)
@@ -359,7 +369,8 @@ impl Conn {
         };
         let (connection, stream) = (&mut web_socket.connection, &mut self.stream);
         // Refused while closing: then nobody waits for it.
-        let _ = if self.in_dirty || self.writable_interest {
+        let is_tapped = is_tapped(self.rare.as_deref());
+        let _ = if self.in_dirty || self.writable_interest || is_tapped {
             connection.send_batch(batch)
         } else {
             // A socket that is broken is found out by the flush of what it did not take.
@@ -405,7 +416,7 @@ impl Conn {
             if self.state.unsent_bytes() == 0 {
                 return self.all_taken();
             }
-            match self.write() {
+            match self.write(now) {
                 Ok(0) => return Flushed::Failed(ErrorKind::WriteZero),
                 Ok(written) => {
                     if self.writable_interest {
@@ -438,9 +449,10 @@ impl Conn {
     }
 
     /// Writes once. Nearly always there is but one slice, which the kernel takes faster by itself than in a list.
-    fn write(&mut self) -> io::Result<usize> {
+    fn write(&mut self, now: Instant) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); 2];
         match self.state.poll_transmit(&mut slices) {
+            _ if is_tapped(self.rare.as_deref()) => self.write_tapped(now),
             0 | 1 => self.stream.write(&slices[0]),
             _ => {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];

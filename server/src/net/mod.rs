@@ -1,6 +1,7 @@
 //! The only place with sockets, readiness and signals.
 
 mod capacity;
+mod capture;
 mod conn;
 mod drain;
 mod echo;

@@ -1,14 +1,17 @@
 //! The server: its workers, the threads that they share, and why it may not start.
 
 use std::fmt;
+use std::fs::OpenOptions;
 use std::io::{self, Error, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::Builder;
 
 use mio::Poll;
 
+use super::capture::{Bounds, Capture, Captures, Sink, StartError as CaptureError};
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
@@ -20,8 +23,9 @@ use super::worker::{
     Farewell, HOME, INBOX, Mail, OVERLOADED_MAX, Parts, Peers, Recipient, Worker, hand_out,
 };
 use crate::auth::{self, AuthError};
+use crate::capture::Filter;
 use crate::clock::Now;
-use crate::config::{Config, Settings};
+use crate::config::{CaptureOptions, Config, Settings};
 use crate::files::FileStore;
 use crate::ids::Lane;
 use crate::limit::Addresses;
@@ -46,6 +50,8 @@ pub enum StartError {
     Log(OpenError),
     /// The directory of files cannot be used.
     Files(PathBuf, Error),
+    /// The file of a capture cannot be written.
+    Capture(PathBuf, Error),
     /// Too few files may be open to hold a connection.
     TooFewDescriptors {
         /// How many may be open.
@@ -77,6 +83,9 @@ impl fmt::Display for StartError {
             Self::Files(directory, error) => {
                 write!(f, "cannot keep files in {}: {error}", directory.display())
             }
+            Self::Capture(file, error) => {
+                write!(f, "cannot capture to {}: {error}", file.display())
+            }
             Self::TooFewDescriptors { limit, reserved } => write!(
                 f,
                 "only {limit} files may be open, and {reserved} are needed beside the connections: \
@@ -97,6 +106,7 @@ pub struct Server {
     scheme: &'static str,
     recovery: Option<Recovery>,
     reloader: Option<Reloader>,
+    captures: Captures,
 }
 
 impl Server {
@@ -131,6 +141,8 @@ impl Server {
         let readiness = Readiness::new(config.workers, config.observe.canary);
         let board = Board::new(config.workers, readiness, broker.activity(), Now::read());
         let ends = EndCounts::default();
+        let captures = Captures::default();
+        let capture = start_capture(&config.capture, &captures, senders.clone())?;
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -146,6 +158,7 @@ impl Server {
                 files: Arc::clone(&files),
                 status: Status::up(connections_max, number, Arc::clone(&board))
                     .with_ends(ends.clone()),
+                captures: (captures.clone(), capture.clone()),
                 interest: interest.map(Arc::clone),
                 keys: keys.clone(),
             };
@@ -161,6 +174,7 @@ impl Server {
             },
             recovery,
             reloader: None,
+            captures,
         })
     }
 
@@ -226,7 +240,38 @@ impl Server {
                 .join()
                 .map_err(|_| Error::other("a worker has panicked"))??;
         }
+        self.captures.wait();
         Ok(())
+    }
+}
+
+/// A capture to a file, if there is to be one. Others than its owner are not to read what is in it.
+fn start_capture(
+    options: &CaptureOptions,
+    captures: &Captures,
+    workers: Vec<Sender<Mail>>,
+) -> Result<Option<Arc<Capture>>, StartError> {
+    let Some(path) = &options.capture else {
+        return Ok(None);
+    };
+    let mut how = OpenOptions::new();
+    how.write(true).create(true).truncate(true).mode(0o600);
+    let failed = |error| StartError::Capture(path.clone(), error);
+    let file = how.open(path).map_err(failed)?;
+    let bounds = Bounds {
+        time: None,
+        bytes: options.capture_bytes,
+    };
+    let at_end = move |number| {
+        for worker in workers {
+            worker.send([Mail::CaptureEnded(number)]);
+        }
+    };
+    let started = captures.start(Filter::default(), bounds, Sink::File(file), at_end);
+    match started {
+        Ok(capture) => Ok(Some(capture)),
+        Err(CaptureError::Thread(error)) => Err(StartError::Loop(error)),
+        Err(CaptureError::TooMany) => Err(StartError::Loop(ErrorKind::InvalidInput.into())),
     }
 }
 

@@ -1,10 +1,12 @@
 //! The commands beside `serve`: each reads its arguments, writes to what it is given, and returns what went wrong.
 
+pub mod capture;
 pub mod chat;
 pub mod config;
 mod link;
 pub mod log;
 pub mod pages;
+pub mod replay;
 pub mod tail;
 pub(crate) mod terminal;
 pub mod token;

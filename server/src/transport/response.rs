@@ -45,7 +45,11 @@ enum Content {
     /// So many bytes, which follow the head piece by piece.
     Stream(u64),
     /// These bytes, and more as they come, until the connection ends.
-    Endless(Vec<u8>),
+    Endless {
+        first: Vec<u8>,
+        /// Something is said now and then when there is nothing to say.
+        beats: bool,
+    },
 }
 
 /// How a response is sent, beside what it says.
@@ -125,8 +129,9 @@ impl Response {
     }
 
     /// These bytes, and what [`Http::push`](super::Http::push) brings later, until the connection ends.
-    pub(super) fn endless(content_type: &'static str, first: Vec<u8>) -> Self {
-        Self::new(200, content_type, Content::Endless(first)).closing()
+    pub(super) fn event_stream(content_type: &'static str, first: Vec<u8>) -> Self {
+        let content = Content::Endless { first, beats: true };
+        Self::new(200, content_type, content).closing()
     }
 
     /// Whether it asks for a token, or for a better one.
@@ -134,9 +139,21 @@ impl Response {
         self.status == 401
     }
 
-    /// Whether more comes as long as the connection is there.
-    pub(super) const fn is_endless(&self) -> bool {
-        matches!(self.content, Content::Endless(_))
+    /// What [`Http::push`](super::Http::push) brings later, and not a byte more, until the connection ends.
+    pub(super) fn growing(content_type: &'static str) -> Self {
+        let content = Content::Endless {
+            first: Vec::new(),
+            beats: false,
+        };
+        Self::new(200, content_type, content).closing()
+    }
+
+    /// Whether more comes as long as the connection is there; and if so, whether it has a heartbeat.
+    pub(super) const fn endless(&self) -> Option<bool> {
+        match self.content {
+            Content::Endless { beats, .. } => Some(beats),
+            Content::None | Content::Bytes(_) | Content::Stream(_) => None,
+        }
     }
 
     /// An embedded file; browsers ask again each time, since a newer server may have a newer one.
@@ -198,7 +215,7 @@ impl Response {
     pub(super) const fn stream_bytes(&self) -> u64 {
         match self.content {
             Content::Stream(bytes) => bytes,
-            Content::None | Content::Bytes(_) | Content::Endless(_) => 0,
+            Content::None | Content::Bytes(_) | Content::Endless { .. } => 0,
         }
     }
 
@@ -231,14 +248,14 @@ impl Response {
         out.extend_from_slice(b"\r\n");
         match &self.content {
             Content::Bytes(body) if !manner.head_only => out.extend_from_slice(body),
-            Content::Endless(first) if !manner.head_only => out.extend_from_slice(first),
-            Content::None | Content::Stream(_) | Content::Bytes(_) | Content::Endless(_) => {}
+            Content::Endless { first, .. } if !manner.head_only => out.extend_from_slice(first),
+            Content::None | Content::Stream(_) | Content::Bytes(_) | Content::Endless { .. } => {}
         }
     }
 
     const fn content_length(&self) -> Option<u64> {
         match &self.content {
-            Content::None | Content::Endless(_) => None,
+            Content::None | Content::Endless { .. } => None,
             Content::Bytes(Cow::Borrowed(body)) => Some(body.len() as u64),
             Content::Bytes(Cow::Owned(body)) => Some(body.len() as u64),
             Content::Stream(bytes) => Some(*bytes),

@@ -34,6 +34,7 @@ const LOOPS: &[&str] = &[
     "server/src/client/driver.rs",
     "server/src/verify/run.rs",
     "server/src/load/run.rs",
+    "server/src/tools/capture.rs",
     "server/src/main.rs",
 ];
 

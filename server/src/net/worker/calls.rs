@@ -79,6 +79,7 @@ impl Worker {
             Call::ChatEvents(joiner) => self.begin_chat_events(id, joiner),
             Call::ChatPoll(joiner, time) => self.begin_chat_poll(id, joiner, time),
             Call::Operate(operation) => self.operate(id, operation),
+            Call::Capture(request) => self.begin_capture(id, *request),
             Call::Typing(room, user) => self.tell_typing(id, room, user),
             Call::Upload(Upload(meta)) => {
                 self.files.ask(id, Job::Begin(meta.clone()));

@@ -74,6 +74,7 @@ impl Worker {
         self.note_followed(conn, &follow.log);
         self.follow_unseen(follow);
         self.note_behind(conn);
+        self.retap(conn);
     }
 
     /// The same for who is no connection.
@@ -217,6 +218,7 @@ impl Worker {
     /// Queues an entry on a connection of either kind.
     pub(super) fn send_entry(&mut self, id: ConnId, shared: &Shared) {
         self.status.own.messages_sent += 1;
+        self.note_entry(id, &shared.entry, false);
         let Some(web_socket) = self.web_socket(id) else {
             return self.give_entry(id, shared);
         };

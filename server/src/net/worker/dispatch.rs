@@ -81,7 +81,10 @@ impl Worker {
         self.hold_token(id, &access);
         match endpoint {
             Endpoint::Echo => {}
-            Endpoint::Relay { room, .. } => self.relay.enter(&room, id),
+            Endpoint::Relay { room, .. } => {
+                self.relay.enter(&room, id);
+                self.retap(id);
+            }
             Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
         }
         if let Some(drain) = self.closing_for() {
@@ -222,6 +225,7 @@ impl Worker {
                 if self.note_unfollowing(conn, &log) {
                     self.say_held_back(conn, &log);
                     self.feeds.unfollow(conn, &log);
+                    self.retap(conn);
                 }
             }
             Effect::Read(reading) => self.read_history(Box::new(reading)),

@@ -154,9 +154,9 @@ impl Worker {
                 continue;
             }
             sent += count;
-            if let State::Http(_) = conn.state {
+            if matches!(conn.state, State::Http(_)) || conn.is_tapped() {
                 for said in &together.entries {
-                    self.give_entry(follower, &said.shared);
+                    self.send_entry(follower, &said.shared);
                 }
                 continue;
             }
@@ -192,6 +192,7 @@ impl Worker {
             let entry = &shared.entry;
             if let Some(sender) = sender.as_ref().filter(|sender| sender.conn == follower) {
                 if let Some(ack) = &sender.ack {
+                    self.note_entry(follower, entry, true);
                     self.say(follower, ack);
                 }
                 if !sender.comes_back {

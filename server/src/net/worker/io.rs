@@ -126,6 +126,7 @@ impl Worker {
             conn.stream.register(registry, token_of(id)).is_ok()
         });
         if registered {
+            self.tap_new(id);
             self.mark_dirty(id);
         } else {
             self.kill(id);
@@ -188,6 +189,9 @@ impl Worker {
                     self.worked = true;
                     // TLS has had something for itself where there is none.
                     if count > 0 {
+                        if conn.is_tapped() {
+                            conn.tap_read(&buffer[..count], self.now.instant);
+                        }
                         self.handle_bytes(id, &mut buffer[..count]);
                     }
                 }
@@ -268,6 +272,10 @@ impl Worker {
         self.worked |= unsent < before;
         self.observer.note_unsent(id, unsent);
         let transport = conn.state.transport();
+        conn.tap_flushed(id, self.now.instant);
+        if unsent < before {
+            self.tapping.note_sent(id, before - unsent);
+        }
         match flushed {
             Flushed::Failed(error) => return self.lose(id, error),
             // What TLS still has of it goes nowhere.

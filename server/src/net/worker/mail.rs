@@ -18,6 +18,7 @@ use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};
 use crate::ids::{ConnId, Lane, RoomName, UserName};
 use crate::log::{Entry, Placed, Position, Reply};
+use crate::net::capture::Capture;
 use crate::net::drain::Drain;
 use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
@@ -62,6 +63,12 @@ pub(in crate::net) enum Mail {
     Accepted(TcpStream, SocketAddr),
     /// Messages for those who are in a room of the relay, from connections of another worker; each of those waits for so much.
     Relayed(Vec<(ConnId, u32)>, RoomName, Batch),
+    /// A capture begins, of which this worker's connections may be a part.
+    CaptureBegins(Arc<Capture>),
+    /// A capture has ended.
+    CaptureEnded(u64),
+    /// The next bytes of the capture that a connection asked for; `None` is its end.
+    Captured(ConnId, Option<Vec<u8>>),
     /// So many bytes of what a connection sent to other workers have been dealt with.
     Taken(ConnId, u32),
     /// The server is to stop: the worker lets its clients go in batches, and serves those that are there.
@@ -164,6 +171,16 @@ impl Peers {
     /// Whether the connection is this worker's.
     pub(super) const fn is_ours(&self, conn: ConnId) -> bool {
         self.lane.owns(conn)
+    }
+
+    /// The way to this worker's inbox, for a thread.
+    pub(super) fn own_sender(&self) -> Sender<Mail> {
+        self.senders[self.number].clone()
+    }
+
+    /// The ways to all inboxes, for a thread.
+    pub(super) fn all_senders(&self) -> Vec<Sender<Mail>> {
+        self.senders.clone()
     }
 
     /// How many others there are.

@@ -2,6 +2,7 @@
 //! what happens in a turn.
 
 mod calls;
+mod captures;
 mod chat;
 mod chat_readers;
 mod delivery;
@@ -36,6 +37,7 @@ pub(super) use mail::{Farewell, HOME, Mail, Peers, Recipient, hand_out};
 pub(super) use start::Parts;
 
 use self::calls::Transfer;
+use self::captures::Tapping;
 use self::chat::Chat;
 use self::fanout::{Relayed, Together};
 use self::observe::Observer;
@@ -141,6 +143,7 @@ pub(super) struct Worker {
     readers: Readers,
     /// When the tokens of connections end.
     expiries: Expiries,
+    tapping: Tapping,
     web_sockets: WebSocketConfigs,
     http: HttpConfig,
     status: Status,
@@ -335,6 +338,9 @@ impl Worker {
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
+            Mail::CaptureBegins(capture) => self.add_capture(capture),
+            Mail::CaptureEnded(number) => self.end_capture(number),
+            Mail::Captured(id, bytes) => self.send_captured(id, bytes),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
             Mail::Drain(drain) => self.begin_to_pace(drain),
             Mail::Stop(drain) => self.asked_to_stop = Some(drain),
@@ -430,6 +436,7 @@ impl Worker {
         for &id in &dead {
             self.observer.note_unsent(id, 0);
             self.free(id);
+            self.forget_outlet(id);
             self.forget_call(id);
             self.expiries.forget(id);
             if let Some(listener) = &mut self.listener {

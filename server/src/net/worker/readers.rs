@@ -50,6 +50,10 @@ impl Poll {
 }
 
 impl RoomReader {
+    pub(super) fn logs(&self) -> impl Iterator<Item = &LogName> {
+        self.progress.logs()
+    }
+
     fn has_answer(&self) -> bool {
         self.poll.as_ref().is_some_and(Poll::has_something)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mio::Poll;
 
+use super::captures::Tapping;
 use super::chat::Chat;
 use super::delivery::Asked;
 use super::fanout::Together;
@@ -24,6 +25,7 @@ use crate::limit::Addresses;
 use crate::log::Broker;
 use crate::metrics::Status;
 use crate::net::capacity::Capacity;
+use crate::net::capture::{Capture, Captures};
 use crate::net::files::Files;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
@@ -52,6 +54,8 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) status: Status,
     pub(in crate::net) addresses: Addresses,
     pub(in crate::net) memory: Arc<Memory>,
+    /// What may be captured, and what is from the start.
+    pub(in crate::net) captures: (Captures, Option<Arc<Capture>>),
     /// Where the others look for what its connections follow; nowhere if there are none.
     pub(in crate::net) interest: Option<Arc<Interest>>,
     /// What tokens are checked with.
@@ -75,6 +79,7 @@ impl Worker {
             status,
             addresses,
             memory,
+            captures,
             interest,
             keys,
         } = parts;
@@ -132,6 +137,7 @@ impl Worker {
             expiries: Expiries::default(),
             recording: Recording::new(config.recorder.recorder, now.instant),
             desk: is_home.then(|| Box::new(Desk::new(now))),
+            tapping: Tapping::new(captures.0, captures.1),
             web_sockets: config.web_sockets(),
             http: HttpConfig {
                 addresses: Some(addresses),

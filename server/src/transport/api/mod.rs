@@ -5,6 +5,7 @@
 //! worker.
 
 pub(crate) mod admin;
+mod capture;
 mod chat;
 mod files;
 mod openapi;
@@ -19,6 +20,7 @@ use percent_encoding::percent_decode_str;
 use tidewire_protocol::handshake::server::Request;
 
 pub(crate) use admin::{Operation, Subject};
+pub(crate) use capture::{CaptureRequest, capture_stream};
 pub(crate) use chat::{chat_polled, done};
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
 pub(crate) use readers::{
@@ -59,6 +61,8 @@ pub(crate) enum Call {
     ChatEvents(Joiner),
     /// Chat, and wait for something to hear, but not longer than this.
     ChatPoll(Joiner, Duration),
+    /// Capture what passes over connections.
+    Capture(Box<CaptureRequest>),
     /// Tell the others in a room that this user is typing.
     Typing(RoomName, UserName),
     /// Something that only an operator may ask for.
@@ -231,6 +235,10 @@ const RESOURCES: &[Resource] = &[
     Resource {
         path: "/api/admin/drain",
         methods: &[("POST", Take::Nothing(admin::drain))],
+    },
+    Resource {
+        path: "/api/admin/capture",
+        methods: &[("GET", Take::Nothing(capture::capture))],
     },
     Resource {
         path: "/api/openapi.json",

@@ -22,7 +22,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::{JSON_BYTES_MAX, OPEN, RESOURCES, readers};
+    use super::super::{JSON_BYTES_MAX, OPEN, RESOURCES, capture, readers};
     use super::*;
     use crate::chat::{HISTORY_DEFAULT, HISTORY_MAX};
     use crate::ids::NAME_BYTES_MAX;
@@ -175,6 +175,14 @@ mod tests {
             (
                 "parameters/Timeout/schema/maximum",
                 json!(readers::POLL_SECONDS_MAX),
+            ),
+            (
+                "parameters/CaptureSeconds/schema/maximum",
+                json!(capture::SECONDS_MAX),
+            ),
+            (
+                "parameters/CaptureSeconds/schema/default",
+                json!(capture::SECONDS_DEFAULT),
             ),
             (
                 "parameters/Timeout/schema/default",

@@ -24,7 +24,7 @@ pub(super) fn permit(call: Call, access: &Access) -> Result<Call, Problem> {
         // The hub looks at each room, and says so in the stream, as on a WebSocket.
         Call::ChatEvents(_) | Call::ChatPoll(..) => {}
         Call::Typing(room, _) => access.allow(Right::Publish, room.as_str())?,
-        Call::Operate(_) => access.allow_operating()?,
+        Call::Operate(_) | Call::Capture(_) => access.allow_operating()?,
         // Whoever has a token may keep files; and who knows a file's address may read it.
         Call::Upload(_) | Call::Download(_) => {}
     }

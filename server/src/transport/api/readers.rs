@@ -218,7 +218,7 @@ impl Progress {
 /// The head of an event stream, and what an `EventSource` is told first.
 pub(crate) fn event_stream() -> Response {
     let first = format!("retry: {RETRY_MILLIS}\n\n");
-    Response::endless("text/event-stream; charset=utf-8", first.into_bytes())
+    Response::event_stream("text/event-stream; charset=utf-8", first.into_bytes())
         .with_header("Cache-Control", "no-store")
         // nginx would keep events back until it has many.
         .with_header("X-Accel-Buffering", "no")

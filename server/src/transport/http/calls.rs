@@ -11,7 +11,7 @@ impl Http {
     pub(crate) const fn is_calling(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Receiving(_) | Phase::Waiting | Phase::Sending { .. } | Phase::Streaming
+            Phase::Receiving(_) | Phase::Waiting | Phase::Sending { .. } | Phase::Streaming { .. }
         )
     }
 
@@ -67,14 +67,14 @@ impl Http {
 
     /// Sends more of an endless response.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if matches!(self.phase, Phase::Streaming) {
+        if matches!(self.phase, Phase::Streaming { .. }) {
             self.out.extend_from_slice(bytes);
         }
     }
 
     /// Ends an endless response.
     pub(crate) fn end_stream(&mut self, turn: Turn<'_>) {
-        if matches!(self.phase, Phase::Streaming) {
+        if matches!(self.phase, Phase::Streaming { .. }) {
             self.close(turn.config, turn.now);
         }
     }

@@ -133,7 +133,10 @@ enum Phase {
         goes_on: bool,
     },
     /// In the middle of a response that ends with the connection.
-    Streaming,
+    Streaming {
+        /// It says something now and then.
+        beats: bool,
+    },
     /// The last response is on its way.
     Closing {
         linger_bytes: u64,
@@ -201,7 +204,7 @@ impl Http {
                 bytes => ControlFlow::Break(bytes.map(Event::Body)),
             },
             // Nothing that comes now is a request.
-            Phase::Streaming | Phase::Closing { .. } | Phase::Done => self.throw_away(input),
+            Phase::Streaming { .. } | Phase::Closing { .. } | Phase::Done => self.throw_away(input),
         }
     }
 
@@ -317,7 +320,10 @@ impl Http {
             Phase::Reading => self.unsent_bytes() <= OUT_BYTES_HIGH,
             Phase::Receiving(receiving) => !receiving.is_full(),
             Phase::Waiting | Phase::Sending { .. } => false,
-            Phase::Collecting(_) | Phase::Streaming | Phase::Closing { .. } | Phase::Done => false,
+            Phase::Collecting(_)
+            | Phase::Streaming { .. }
+            | Phase::Closing { .. }
+            | Phase::Done => false,
         };
         (is_time && !self.stash.is_empty()).then(|| mem::take(&mut self.stash))
     }
@@ -341,15 +347,15 @@ impl Http {
         self.unauthorized += u32::from(response.is_unauthorized());
         let goes_on =
             exchange.goes_on() && !response.closes && !self.eof && turn.status.status == "up";
-        let (asked, is_stream) = (exchange.asked_to_upgrade, response.is_endless());
+        let (asked, is_stream) = (exchange.asked_to_upgrade, response.endless().is_some());
         self.outcome.answered(response.status(), asked, is_stream);
         response.encode(exchange.manner(goes_on, turn.date), &mut self.out);
-        match response.stream_bytes() {
-            _ if response.is_endless() && !exchange.head_only => {
-                self.phase = Phase::Streaming;
+        match (response.stream_bytes(), response.endless()) {
+            (_, Some(beats)) if !exchange.head_only => {
+                self.phase = Phase::Streaming { beats };
                 self.deadline = turn.now + HEARTBEAT;
             }
-            left if left > 0 && !exchange.head_only => {
+            (left, None) if left > 0 && !exchange.head_only => {
                 self.phase = Phase::Sending { left, goes_on };
                 self.deadline = turn.now + turn.config.body_time(left);
             }
@@ -393,7 +399,7 @@ impl Http {
         match self.phase {
             Phase::Reading | Phase::Collecting(_) | Phase::Receiving(_) => self.close(config, now),
             // Nobody reads what would come.
-            Phase::Streaming => self.abandon(),
+            Phase::Streaming { .. } => self.abandon(),
             Phase::Waiting | Phase::Sending { .. } | Phase::Closing { .. } | Phase::Done => {}
         }
     }
@@ -409,9 +415,12 @@ impl Http {
         );
         self.outcome.is_late |= is_request && self.outcome.status == 0;
         let response = match self.phase {
-            Phase::Streaming => {
+            Phase::Streaming { beats } => {
                 self.deadline = turn.now + HEARTBEAT;
-                return self.push(b": heartbeat\n\n");
+                if beats {
+                    self.push(b": heartbeat\n\n");
+                }
+                return;
             }
             Phase::Reading if self.reader.has_begun() && self.unsent_bytes() == 0 => {
                 Response::sentence(408, "The request took too long to arrive.")
@@ -431,7 +440,7 @@ impl Http {
     pub(crate) fn drain(&mut self, config: &HttpConfig, now: Instant) {
         let is_idle = match self.phase {
             Phase::Reading => !self.reader.has_begun(),
-            Phase::Streaming => true,
+            Phase::Streaming { .. } => true,
             Phase::Collecting(_)
             | Phase::Receiving(_)
             | Phase::Waiting
@@ -455,7 +464,7 @@ impl Http {
             Phase::Closing { .. } if !self.eof => Transport::HalfClose,
             Phase::Closing { .. } | Phase::Done => Transport::Drop,
             Phase::Reading | Phase::Collecting(_) | Phase::Receiving(_) => Transport::Keep,
-            Phase::Waiting | Phase::Sending { .. } | Phase::Streaming => Transport::Keep,
+            Phase::Waiting | Phase::Sending { .. } | Phase::Streaming { .. } => Transport::Keep,
         }
     }
 
@@ -486,7 +495,7 @@ impl Http {
             | Phase::Receiving(_)
             | Phase::Waiting
             | Phase::Sending { .. }
-            | Phase::Streaming
+            | Phase::Streaming { .. }
             | Phase::Closing { .. }
             | Phase::Done => 0,
         };
