@@ -155,7 +155,7 @@ impl Keys {
         self.secrets.len() + self.public.len()
     }
 
-    /// Checks a token at the given time. It costs what a signature costs, some 10 to 150 µs: once a handshake, request or `hello`.
+    /// Checks a token at the given time. It costs what a signature costs, 3 µs with a secret and up to 54 µs with a public key: once a handshake, request or `hello`.
     ///
     /// # Errors
     /// Why it is not accepted.
