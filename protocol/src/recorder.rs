@@ -280,7 +280,7 @@ impl Recording {
     #[inline]
     pub(crate) fn received(&mut self, header: &Header) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Received, header, 1);
+            recorder.note_one(Direction::Received, *header);
         }
     }
 
@@ -288,7 +288,7 @@ impl Recording {
     #[inline]
     pub(crate) fn received_plain(&mut self, opcode: Opcode, length: usize) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Received, &Header::unmasked(opcode, length), 1);
+            recorder.note_plain(opcode, length);
         }
     }
 
@@ -296,7 +296,7 @@ impl Recording {
     #[inline]
     pub(crate) fn sent(&mut self, header: &Header) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Sent, header, 1);
+            recorder.note_one(Direction::Sent, *header);
         }
     }
 
@@ -304,7 +304,7 @@ impl Recording {
     #[inline]
     pub(crate) fn sent_encoded(&mut self, opcode: Opcode, frame: &[u8]) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Sent, &header_of(opcode, frame), 1);
+            recorder.note_encoded(opcode, 1, frame);
         }
     }
 
@@ -312,14 +312,30 @@ impl Recording {
     #[inline]
     pub(crate) fn sent_batch(&mut self, opcode: Opcode, frames: usize, bytes: &[u8]) {
         if let Some(recorder) = &mut self.0 {
-            match frames {
-                1 => recorder.note(Direction::Sent, &header_of(opcode, bytes), 1),
-                _ => {
-                    let header = Header::unmasked(opcode, bytes.len());
-                    recorder.note(Direction::Sent, &header, frames as u32);
-                }
-            }
+            recorder.note_encoded(opcode, frames, bytes);
         }
+    }
+}
+
+// Not inlined: on the way of every frame there is to be nothing but the test.
+impl Recorder {
+    #[inline(never)]
+    fn note_one(&mut self, direction: Direction, header: Header) {
+        self.note(direction, &header, 1);
+    }
+
+    #[inline(never)]
+    fn note_plain(&mut self, opcode: Opcode, length: usize) {
+        self.note(Direction::Received, &Header::unmasked(opcode, length), 1);
+    }
+
+    #[inline(never)]
+    fn note_encoded(&mut self, opcode: Opcode, frames: usize, bytes: &[u8]) {
+        let header = match frames {
+            1 => header_of(opcode, bytes),
+            _ => Header::unmasked(opcode, bytes.len()),
+        };
+        self.note(Direction::Sent, &header, frames as u32);
     }
 }
 
