@@ -24,6 +24,7 @@ const SENT: u64 = 1 << 23;
 const FIN: u64 = 1 << 22;
 const COMPRESSED: u64 = 1 << 21;
 const OPCODE_SHIFT: u32 = 16;
+const CONTROL: u64 = 0x8 << OPCODE_SHIFT;
 const COUNT: u64 = (1 << 16) - 1;
 
 /// The time for recorders: whoever owns connections sets it where a turn of its loop begins.
@@ -200,48 +201,55 @@ impl Recorder {
         newest(&self.entries, self.count).map(Entry::to_frame)
     }
 
-    fn note(&mut self, direction: Direction, header: &Header, frames: u32) {
+    /// Notes a header, or several; `what` is an entry's word without its time.
+    fn note(&mut self, what: u64, length: u64) {
         let now = self.clock.ticks();
-        let traffic = match direction {
-            Direction::Received => &mut self.received,
-            Direction::Sent => &mut self.sent,
+        let traffic = if what & SENT == 0 {
+            &mut self.received
+        } else {
+            &mut self.sent
         };
-        traffic.frames += u64::from(frames);
-        traffic.bytes += header.length;
+        traffic.frames += what & COUNT;
+        traffic.bytes += length;
         traffic.last = Some(now);
-        self.note_round_trip(direction, header.opcode, now);
-        let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
-        let word = now << TIME_SHIFT
-            | flag(direction == Direction::Sent, SENT)
-            | flag(header.fin, FIN)
-            | flag(header.reserved_bits & RSV1 != 0, COMPRESSED)
-            | u64::from(header.opcode as u8) << OPCODE_SHIFT
-            | u64::from(frames).min(COUNT);
+        if what & CONTROL != 0 {
+            self.note_round_trip(what, now);
+        }
         let place = self.count as usize % FRAMES_KEPT;
         if let Some(entry) = self.entries.get_mut(place) {
-            *entry = Entry::new(word, header.length);
+            *entry = Entry::new(now << TIME_SHIFT | what, length);
         }
         self.count = advance(self.count, FRAMES_KEPT);
     }
 
-    fn note_round_trip(&mut self, direction: Direction, opcode: Opcode, now: u64) {
-        match (direction, opcode) {
-            (Direction::Sent, Opcode::Ping) => {
-                self.pinged_at.get_or_insert(now);
+    fn note_round_trip(&mut self, what: u64, now: u64) {
+        let opcode = (what >> OPCODE_SHIFT) as u8 & 0xf;
+        if opcode == Opcode::Ping as u8 && what & SENT != 0 {
+            self.pinged_at.get_or_insert(now);
+        }
+        // An answer to nothing is a sign of life and no measurement.
+        if opcode == Opcode::Pong as u8
+            && what & SENT == 0
+            && let Some(pinged_at) = self.pinged_at.take()
+        {
+            let place = self.answers as usize % ROUND_TRIPS_KEPT;
+            if let Some(slot) = self.round_trips.get_mut(place) {
+                *slot = u32::try_from(now.saturating_sub(pinged_at)).unwrap_or(u32::MAX);
             }
-            (Direction::Received, Opcode::Pong) => {
-                // An answer to nothing is a sign of life and no measurement.
-                if let Some(pinged_at) = self.pinged_at.take() {
-                    let place = self.answers as usize % ROUND_TRIPS_KEPT;
-                    if let Some(slot) = self.round_trips.get_mut(place) {
-                        *slot = u32::try_from(now.saturating_sub(pinged_at)).unwrap_or(u32::MAX);
-                    }
-                    self.answers = advance(self.answers, ROUND_TRIPS_KEPT);
-                }
-            }
-            _ => {}
+            self.answers = advance(self.answers, ROUND_TRIPS_KEPT);
         }
     }
+}
+
+/// An entry's word without its time, for one frame that came.
+const fn word_of(header: &Header) -> u64 {
+    let fin = if header.fin { FIN } else { 0 };
+    let compressed = if header.reserved_bits & RSV1 != 0 {
+        COMPRESSED
+    } else {
+        0
+    };
+    fin | compressed | (header.opcode as u64) << OPCODE_SHIFT | 1
 }
 
 /// Counts on, and where that would overflow begins again as with a full ring at the same place.
@@ -280,7 +288,7 @@ impl Recording {
     #[inline]
     pub(crate) fn received(&mut self, header: &Header) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Received, header, 1);
+            recorder.note_received(header);
         }
     }
 
@@ -288,7 +296,7 @@ impl Recording {
     #[inline]
     pub(crate) fn received_plain(&mut self, opcode: Opcode, length: usize) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Received, &Header::unmasked(opcode, length), 1);
+            recorder.note_plain(opcode, length);
         }
     }
 
@@ -296,7 +304,7 @@ impl Recording {
     #[inline]
     pub(crate) fn sent(&mut self, header: &Header) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Sent, header, 1);
+            recorder.note_sent(header);
         }
     }
 
@@ -304,7 +312,7 @@ impl Recording {
     #[inline]
     pub(crate) fn sent_encoded(&mut self, opcode: Opcode, frame: &[u8]) {
         if let Some(recorder) = &mut self.0 {
-            recorder.note(Direction::Sent, &header_of(opcode, frame), 1);
+            recorder.note_encoded(opcode, 1, frame);
         }
     }
 
@@ -312,14 +320,36 @@ impl Recording {
     #[inline]
     pub(crate) fn sent_batch(&mut self, opcode: Opcode, frames: usize, bytes: &[u8]) {
         if let Some(recorder) = &mut self.0 {
-            match frames {
-                1 => recorder.note(Direction::Sent, &header_of(opcode, bytes), 1),
-                _ => {
-                    let header = Header::unmasked(opcode, bytes.len());
-                    recorder.note(Direction::Sent, &header, frames as u32);
-                }
-            }
+            recorder.note_encoded(opcode, frames, bytes);
         }
+    }
+}
+
+// Not inlined: on the way of every frame there is to be nothing but the test.
+impl Recorder {
+    #[inline(never)]
+    fn note_received(&mut self, header: &Header) {
+        self.note(word_of(header), header.length);
+    }
+
+    #[inline(never)]
+    fn note_plain(&mut self, opcode: Opcode, length: usize) {
+        self.note(FIN | (opcode as u64) << OPCODE_SHIFT | 1, length as u64);
+    }
+
+    #[inline(never)]
+    fn note_sent(&mut self, header: &Header) {
+        self.note(SENT | word_of(header), header.length);
+    }
+
+    #[inline(never)]
+    fn note_encoded(&mut self, opcode: Opcode, frames: usize, bytes: &[u8]) {
+        let header = match frames {
+            1 => header_of(opcode, bytes),
+            _ => Header::unmasked(opcode, bytes.len()),
+        };
+        let more = (frames as u64).clamp(1, COUNT) - 1;
+        self.note(SENT | (word_of(&header) + more), header.length);
     }
 }
 
