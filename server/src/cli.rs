@@ -215,7 +215,7 @@ pub enum Task {
     /// Print what is said in rooms.
     Tail(Tail),
     /// Make a token.
-    Token(Token),
+    Token(Box<Token>),
     /// Look at a server's settings.
     Config(Configure, Words),
     /// Tell why a connection ended.
@@ -243,7 +243,7 @@ impl Cli {
             Some(Command::Verify(options)) => Task::Verify(options),
             Some(Command::Chat(chat)) => Task::Chat(chat),
             Some(Command::Tail(tail)) => Task::Tail(tail),
-            Some(Command::Token(token)) => Task::Token(token),
+            Some(Command::Token(token)) => Task::Token(Box::new(token)),
             Some(Command::Capture(capture)) => Task::Capture(capture),
             Some(Command::Replay(replay)) => Task::Replay(replay),
             Some(Command::Why(why)) => Task::Why(why),

@@ -47,11 +47,7 @@ pub struct AuthOptions {
     )]
     pub audiences: Vec<String>,
     /// Serve whoever reaches the server, without tokens, also on other addresses than this machine's own
-    #[arg(
-        long = "insecure-no-auth",
-        env = "TIDEWIRE_INSECURE_NO_AUTH",
-        conflicts_with_all = ["keys", "jwks"]
-    )]
+    #[arg(long = "insecure-no-auth", env = "TIDEWIRE_INSECURE_NO_AUTH")]
     pub insecure_no_auth: bool,
 }
 
@@ -94,6 +90,10 @@ impl AuthOptions {
         let has_terms = !(self.issuers.is_empty() && self.audiences.is_empty());
         if has_terms && !self.is_on() {
             let why = "--auth-issuer and --auth-audience are about tokens: name a key with --auth-key FILE or --auth-jwks FILE";
+            return Err(why.to_owned());
+        }
+        if self.insecure_no_auth && self.is_on() {
+            let why = "--insecure-no-auth serves everybody, and --auth-key and --auth-jwks ask for tokens: leave out one of them";
             return Err(why.to_owned());
         }
         Ok(())
@@ -143,6 +143,8 @@ mod tests {
         assert!(options.check().is_err());
         options.jwks.push("jwks.json".into());
         assert!(options.check().is_ok());
+        options.insecure_no_auth = true;
+        assert!(options.check().is_err());
     }
 
     #[test]

@@ -143,6 +143,8 @@ fn describe(text: &mut String, arg: &Arg) {
         .get_default_values()
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
+        // A flag without a value has no other default.
+        .chain(matches!(arg.get_action(), ArgAction::SetTrue).then(|| "false".to_owned()))
         .collect();
     let is_list = matches!(arg.get_action(), ArgAction::Append);
     if !words.is_empty() {

@@ -123,6 +123,13 @@ impl Taps {
         };
         tap.now = now;
         tap.set(fit, seen);
+        self.drop_idle();
+    }
+
+    /// A tap that stands aside is none: connections that are in no capture keep their short ways.
+    fn drop_idle(&mut self) {
+        let is_idle = |tap: &Tap| matches!(tap.state, State::Aside | State::Over);
+        self.list.retain(|tap| !is_idle(tap));
     }
 
     /// The capture has ended.
@@ -139,6 +146,7 @@ impl Taps {
                 (bytes.to_vec(), notes.collect())
             });
         }
+        self.drop_idle();
     }
 
     /// The first `written` bytes of these were written.

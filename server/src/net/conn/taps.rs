@@ -57,6 +57,7 @@ impl Conn {
         let is_start = self.is_between_messages();
         if let Some(taps) = taps_of(&mut self.rare) {
             taps.read(bytes, is_start, now);
+            self.drop_taps_if_empty();
         }
     }
 
@@ -91,7 +92,7 @@ impl Conn {
 
     fn settle_taps(&mut self, id: ConnId, is_start: bool, now: Instant) {
         if self.state.unsent_bytes() > 0 {
-            return;
+            return self.drop_taps_if_empty();
         }
         // Made for nothing where nothing was lost.
         let has_lost = taps_of(&mut self.rare).is_some_and(|taps| taps.has_lost());
