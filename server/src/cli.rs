@@ -215,9 +215,9 @@ pub enum Task {
     /// Print what is said in rooms.
     Tail(Tail),
     /// Make a token.
-    Token(Box<Token>),
+    Token(Token),
     /// Look at a server's settings.
-    Config(Configure, Words),
+    Config(Box<Configure>, Words),
     /// Tell why a connection ended.
     Why(Why),
     /// Print a script for a shell.
@@ -243,11 +243,11 @@ impl Cli {
             Some(Command::Verify(options)) => Task::Verify(options),
             Some(Command::Chat(chat)) => Task::Chat(chat),
             Some(Command::Tail(tail)) => Task::Tail(tail),
-            Some(Command::Token(token)) => Task::Token(Box::new(token)),
+            Some(Command::Token(token)) => Task::Token(token),
             Some(Command::Capture(capture)) => Task::Capture(capture),
             Some(Command::Replay(replay)) => Task::Replay(replay),
             Some(Command::Why(why)) => Task::Why(why),
-            Some(Command::Config(configure)) => Task::Config(configure, words),
+            Some(Command::Config(configure)) => Task::Config(Box::new(configure), words),
             Some(Command::Completions(shell)) => Task::Completions(shell),
             Some(Command::Man(manual)) => Task::Man(manual),
             Some(Command::Bench(options)) => Task::Bench(load::Plan::new(options)?),

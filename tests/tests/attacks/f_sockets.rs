@@ -18,7 +18,7 @@ fn peers_that_never_finish_closing_are_let_go() {
         let mut held: Vec<Client> = Vec::new();
         for _ in 0..50 {
             // Close without the end of TCP; an end of TCP without close; a bad frame and nothing more; a close frame that is cut.
-            let [mut closed, finished, mut bad, mut cut] = [open(), open(), open(), open()];
+            let [mut closed, mut finished, mut bad, mut cut] = [open(), open(), open(), open()];
             closed.send(&Frame::close(1000, ""));
             finished.wire.finish_sending();
             bad.send(&Frame::text("x").unmasked());
