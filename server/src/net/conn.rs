@@ -1,16 +1,18 @@
 //! One connection: its socket, and what it speaks at the moment.
 
+mod peer;
+mod state;
 mod taps;
 
-use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::{Interest, Registry, Token};
 use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
 
+pub(super) use self::peer::Peer;
 use self::taps::is_tapped;
 use super::capture::Taps;
 use super::echo::{MOSTLY_LARGE, echo, send_through};
@@ -20,7 +22,7 @@ use crate::ids::RoomName;
 use crate::limit::{Pass, Spent};
 use crate::recorder::EndCause;
 use crate::timer::Tick;
-use crate::transport::{Http, HttpConfig, Turn};
+use crate::transport::Http;
 
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
@@ -77,35 +79,6 @@ pub(super) struct Conn {
     large: u8,
     /// Its newest slot in the timer wheel.
     pub(super) scheduled: Option<Tick>,
-}
-
-/// An address and a port, in less room than `SocketAddr` has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Peer {
-    pub(super) ip: IpAddr,
-    pub(super) port: u16,
-}
-
-impl From<Peer> for SocketAddr {
-    fn from(peer: Peer) -> Self {
-        Self::new(peer.ip, peer.port)
-    }
-}
-
-impl From<SocketAddr> for Peer {
-    fn from(address: SocketAddr) -> Self {
-        // An IPv4 peer of a listener for both is one address however it came.
-        Self {
-            ip: address.ip().to_canonical(),
-            port: address.port(),
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        SocketAddr::new(self.ip, self.port).fmt(f)
-    }
 }
 
 /// What few connections have.
@@ -495,65 +468,6 @@ impl WebSocket {
             || self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
             || self.waiting_bytes > WAITING_BYTES_HIGH)
             && self.connection.transport() == Transport::Keep
-    }
-}
-
-impl State {
-    fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        match self {
-            Self::Http(http) => http.poll_transmit(slices),
-            Self::WebSocket(web_socket) => web_socket.connection.poll_transmit(slices),
-        }
-    }
-
-    fn unsent_bytes(&self) -> usize {
-        match self {
-            Self::Http(http) => http.unsent_bytes(),
-            Self::WebSocket(web_socket) => web_socket.connection.unsent_bytes(),
-        }
-    }
-
-    fn transmitted(&mut self, bytes: usize) {
-        match self {
-            Self::Http(http) => http.transmitted(bytes),
-            Self::WebSocket(web_socket) => web_socket.connection.transmitted(bytes),
-        }
-    }
-
-    fn handle_progress(&mut self, now: Instant) {
-        match self {
-            // A request has a total time.
-            Self::Http(_) => {}
-            Self::WebSocket(web_socket) => web_socket.connection.handle_progress(now),
-        }
-    }
-
-    pub(super) fn handle_eof(&mut self, http_config: &HttpConfig, now: Instant) {
-        match self {
-            Self::Http(http) => http.handle_eof(http_config, now),
-            Self::WebSocket(web_socket) => web_socket.connection.handle_eof(now),
-        }
-    }
-
-    pub(super) fn handle_timeout(&mut self, turn: Turn<'_>) {
-        match self {
-            Self::Http(http) => http.handle_timeout(turn),
-            Self::WebSocket(web_socket) => web_socket.connection.handle_timeout(turn.now),
-        }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Http(http) => Some(http.deadline()),
-            Self::WebSocket(web_socket) => web_socket.connection.poll_timeout(),
-        }
-    }
-
-    pub(super) fn transport(&self) -> Transport {
-        match self {
-            Self::Http(http) => http.transport(),
-            Self::WebSocket(web_socket) => web_socket.connection.transport(),
-        }
     }
 }
 

@@ -30,6 +30,7 @@ const SOCKETS: &[&str] = &[
 
 /// The loops that read the time where a turn begins, and `main` for commands that have no loop.
 const LOOPS: &[&str] = &[
+    "server/src/clock.rs",
     "server/src/net/",
     "server/src/client/driver.rs",
     "server/src/verify/run.rs",
