@@ -52,7 +52,8 @@ async function begin(page, options = {}, names = undefined) {
 
 async function endWell(talk) {
   const counts = await talk.counts();
-  assert.deepEqual(await talk.end(), []);
+  const broken = await talk.end();
+  assert.deepEqual(broken, [], broken.length > 0 ? `the log: ${await inTheLog()}` : undefined);
   console.log(JSON.stringify(counts));
 }
 
@@ -236,6 +237,12 @@ const scenarios = {
     await everythingIsThereOnce();
   },
 };
+
+/** What was said and by whom, for the report of a failure. */
+async function inTheLog() {
+  const { messages } = await (await fetch(`${url}/api/rooms/harbour/messages?limit=1000&since=`)).json();
+  return messages.map(({ offset, content }) => `${offset} ${content}`).join(', ');
+}
 
 /** The log itself: each text of each tab once, in the order in which it was said. */
 async function everythingIsThereOnce() {

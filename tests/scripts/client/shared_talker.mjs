@@ -3,9 +3,12 @@
 import { pause } from './conversation.mjs';
 
 const ROOM = 'harbour';
+/** Messages that may be unanswered at once: below what a client keeps, also where another tab asks for them anew. */
+const AHEAD_MAX = 40;
 
 export class SharedTalker {
   isOver = false;
+  waiting = 0;
   acked = [];
   heard = [];
   troubles = [];
@@ -30,12 +33,15 @@ export class SharedTalker {
   async #talk() {
     for (let n = 1; !this.isOver && this.client.state !== 'closed'; n += 1) {
       const text = `${this.name} ${n}`;
-      this.client.send(ROOM, text).then(
+      this.waiting += 1;
+      const answered = this.client.send(ROOM, text).then(
         ({ offset }) => this.acked.push({ offset, text }),
         // A tab that closes leaves what it could not finish.
         (error) => error.code !== 'closed' && this.troubles.push(`${text}: ${error.code}`),
       );
-      await pause(15);
+      answered.then(() => (this.waiting -= 1));
+      do await pause(15);
+      while (this.waiting > AHEAD_MAX && !this.isOver);
     }
   }
 
