@@ -13,6 +13,8 @@ mod differential;
 mod exec;
 mod fuzz;
 mod linear;
+#[cfg(test)]
+mod links;
 mod mutants;
 mod paths;
 mod rfc;
