@@ -10,11 +10,11 @@ mod bench;
 mod callgrind;
 mod chaos;
 mod differential;
+#[cfg(test)]
+mod docs;
 mod exec;
 mod fuzz;
 mod linear;
-#[cfg(test)]
-mod links;
 mod mutants;
 mod paths;
 mod rfc;

@@ -1,10 +1,10 @@
-//! Links in the documentation: every relative one leads to a file that is there, and to a heading of it if it names one. Addresses
-//! elsewhere are not asked.
+//! The documentation held against what is there: every relative link leads to a file, and to a heading of it if it names one
+//! (addresses elsewhere are not asked), and every event of the log is in its table.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::paths;
+use crate::{paths, source};
 
 /// Folders with pages of others, or none.
 const PASSED_OVER: [&str; 4] = ["target", "node_modules", ".git", "rfc"];
@@ -112,4 +112,32 @@ fn a_link_to_nothing_is_found() {
     );
     assert!(leads("docs/LIMITS.md#a-connection"));
     assert!(!leads("docs/LIMITS.md#a-collection"));
+}
+
+/// What `text` has behind each `event = "`.
+fn events(text: &str) -> impl Iterator<Item = &str> {
+    let behind = text.split("event = \"").skip(1);
+    behind.filter_map(|rest| rest.split('"').next())
+}
+
+#[test]
+fn every_event_of_the_log_is_documented() {
+    let page = fs::read_to_string(paths::root().join("docs/OBSERVABILITY.md")).expect("the page");
+    let sources = source::read_all(&["server/src"]).expect("the server's source");
+    let mut missing = Vec::new();
+    for file in &sources {
+        let lines = file.text.lines().take(file.lines_before_tests());
+        let code: String = lines.collect::<Vec<_>>().join("\n");
+        let unknown = events(&code).filter(|event| !page.contains(&format!("`{event}`")));
+        missing.extend(unknown.map(|event| format!("{}: {event}", file.path)));
+    }
+    assert!(
+        missing.is_empty(),
+        "not in docs/OBSERVABILITY.md:\n{}",
+        missing.join("\n")
+    );
+    assert_eq!(
+        events("info!(event = \"stop\", x)").collect::<Vec<_>>(),
+        ["stop"]
+    );
 }
