@@ -79,7 +79,7 @@ fn a_server_that_drains_says_so_through_nginx() {
 
 #[test]
 fn the_server_knows_its_clients_by_what_nginx_says() {
-    let mut server = Server::start_with(BEHIND);
+    let server = Server::start_with(BEHIND);
     let nginx = Nginx::before(server.address(), &[]);
     let mut script = scenario("elsewhere", &nginx);
     script.expect_line("connected");
