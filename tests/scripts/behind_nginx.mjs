@@ -18,9 +18,9 @@ class Chatter {
   heard = [];
   code = null;
 
-  static async arrive(user, query = '') {
+  static async arrive(user, query = '', options = {}) {
     const chatter = new Chatter();
-    chatter.socket = new WebSocket(`wss://${address}/ws?userId=${user}&${query}`, { ca });
+    chatter.socket = new WebSocket(`wss://${address}/ws?userId=${user}&${query}`, { ca, ...options });
     chatter.socket.on('message', (data) => chatter.heard.push(JSON.parse(data)));
     chatter.socket.on('close', (code) => (chatter.code = code));
     await once(chatter.socket, 'open');
@@ -97,6 +97,14 @@ const scenarios = {
     const fetched = await ask('GET', new URL(url, `https://${address}`).pathname);
     assert.ok(fetched.body.equals(file), `${fetched.status}, ${fetched.body.length} bytes`);
 
+    // What is the operator's is not passed on, however it is written.
+    for (const path of ['/admin', '/admin/main.js', '/api/admin', '/api/admin/why?user=ada', '/api/%61dmin/why', '//api//admin%2Fwhy']) {
+      const answer = await ask('GET', path);
+      assert.equal(answer.status, 404, path);
+      assert.match(answer.headers.server, /nginx/);
+      assert.match(String(answer.body), /<center>nginx/, `${path} is answered by nginx itself`);
+    }
+
     // Who comes without TLS is sent to it.
     const [redirect] = await once(http.get(`http://${plain}/?room=harbour`), 'response');
     assert.equal(redirect.statusCode, 308);
@@ -126,6 +134,14 @@ const scenarios = {
   async cut() {
     const ada = await Chatter.arrive('ada', 'room=harbour');
     assert.equal(await ada.isClosed(), 1006);
+  },
+
+  // From another address than nginx's own, and with one that it claims to have.
+  async elsewhere() {
+    const headers = { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9' };
+    const ada = await Chatter.arrive('ada', 'room=harbour', { localAddress: '127.0.0.2', headers });
+    console.log('connected');
+    await ada.isClosed();
   },
 
   async drain() {

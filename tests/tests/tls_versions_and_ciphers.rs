@@ -1,9 +1,17 @@
 //! What a server agrees to, as `testssl` would ask: TLS 1.2 and 1.3, ciphers that authenticate what they encrypt and keep the past
-//! secret, HTTP/1.1. OpenSSL asks, since rustls does not speak what is to be refused.
+//! secret, HTTP/1.1, and no certificate of the client. OpenSSL asks where rustls does not speak what is to be refused.
 
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustls::client::ResolvesClientCert;
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{SignatureScheme, SupportedProtocolVersion};
 use tidewire_tests::script::tool;
+use tidewire_tests::tls::connection;
 use tidewire_tests::{Identity, Launch, Server};
 
 /// What OpenSSL says of a handshake.
@@ -147,4 +155,37 @@ fn who_comes_back_need_not_be_shown_the_certificate() {
     Seen::of(&server, &["-tls1_2", "-sess_out", path]);
     let seen = Seen::of(&server, &["-tls1_2", "-sess_in", path]);
     assert!(seen.text.contains("Reused, TLSv1.2"), "{}", seen.text);
+}
+
+/// A client that counts how often it is asked for its certificate, and has none.
+#[derive(Debug, Default)]
+struct Asked(AtomicUsize);
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn no_client_is_asked_for_a_certificate() {
+    let server = start();
+    let versions: [&'static SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+    for version in versions {
+        let asked = Arc::new(Asked::default());
+        let mut config = Identity::shared().client_of(&[version]);
+        config.client_auth_cert_resolver = asked.clone();
+        let mut socket = TcpStream::connect(server.address()).expect("the server accepts");
+        let mut tls = connection(config);
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket).expect("a handshake");
+        }
+        assert_eq!(tls.protocol_version(), Some(version.version));
+        assert_eq!(asked.0.load(Ordering::Relaxed), 0, "{version:?}");
+    }
 }

@@ -333,3 +333,22 @@ fn a_key_that_cannot_be_used_is_told_before_anybody_is_served() {
         );
     }
 }
+
+#[test]
+fn new_keys_hold_for_tokens_that_come_and_nobody_is_dropped() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&[]);
+    let old = issuer.token("ada", &[]);
+    let mut ada = Chatter::connect(&server, &format!("token={old}&room=r"));
+    let status = |token: &str| shake(&server, "/ws", &bearer(token)).status;
+    assert_eq!(status(&old), 101);
+
+    let secret = "what is signed with from today on: 32 bytes and more";
+    std::fs::write(issuer.secret(), secret).expect("our file");
+    let new = issuer.token("grace", &[]);
+    assert_eq!(status(&new), 401, "a file by itself changes nothing");
+    server.signal("HUP");
+    wait_until("the new key holds", || status(&new) == 101);
+    assert_eq!(status(&old), 401);
+    ada.say_acked("r", "still here", 1);
+}

@@ -10,6 +10,8 @@ mod bench;
 mod callgrind;
 mod chaos;
 mod differential;
+#[cfg(test)]
+mod docs;
 mod exec;
 mod fuzz;
 mod linear;
