@@ -113,7 +113,7 @@ impl Worker {
         self.tell_readiness();
         self.note_gauges();
         if !std::mem::replace(&mut self.observer.is_asked, true) {
-            let sent_at = self.status.board.uptime(now.instant).as_nanos() as u64;
+            let sent_at = self.status.uptime(now.instant).as_nanos() as u64;
             let draft = Draft {
                 log: LogName::canary(),
                 from: UserName::server(),
@@ -152,11 +152,11 @@ impl Worker {
         if !self.is_own_follower(follower) {
             return;
         }
-        let board = &self.status.board;
-        let at = board.uptime(self.now.instant);
+        let at = self.status.uptime(self.now.instant);
         let sent_at = entry.draft.content.get().parse().map(Duration::from_nanos);
         let latency = at.saturating_sub(sent_at.unwrap_or(at));
-        board.readiness.heard(self.status.worker, at, latency);
+        let readiness = &self.status.board.readiness;
+        readiness.heard(self.status.worker, at, latency);
         self.status.durations.canary.add(latency);
         if self.peers.number() != HOME {
             self.note_gauges();
