@@ -140,7 +140,7 @@ mod tests {
         drop(go_on);
         // The queue has room as soon as the thread goes on.
         while written.lock().unwrap().len() < 3 {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         queue.flush();
         let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
