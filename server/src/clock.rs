@@ -74,6 +74,12 @@ impl LoopClock {
         }
     }
 
+    /// How much it is behind the clocks by now. Each worker's is behind by another time: what they share counts in the time
+    /// that all have, which is this one's and so much more.
+    pub(crate) const fn stood_for(&self) -> Duration {
+        self.stood_for
+    }
+
     /// The time that it went since it began.
     pub(crate) fn since_start(&self) -> Duration {
         (self.read_at - self.stood_for).saturating_duration_since(self.start)

@@ -335,8 +335,8 @@ impl Board {
         Self::new(workers, readiness, Arc::default(), Now::read())
     }
 
-    /// How long the server has run.
-    pub(crate) fn uptime(&self, now: Instant) -> std::time::Duration {
+    /// How long the server has run, by a clock that never stood still.
+    fn uptime(&self, now: Instant) -> std::time::Duration {
         now.saturating_duration_since(self.started.instant)
     }
 }
@@ -354,6 +354,8 @@ pub(crate) struct Status {
     pub(crate) durations: Durations,
     /// Which this is.
     pub(crate) worker: usize,
+    /// How much this worker's clock is behind that of the board.
+    behind: std::time::Duration,
     pub(crate) board: Arc<Board>,
     /// Why connections ended, of all workers.
     pub(crate) ends: EndCounts,
@@ -380,8 +382,22 @@ impl Status {
             durations: Durations::default(),
             ends: EndCounts::default(),
             worker,
+            behind: std::time::Duration::ZERO,
             board,
         }
+    }
+
+    /// Notes how much this worker's clock is behind by now. If that is more than before, it has stood still, and nobody was
+    /// silent meanwhile.
+    pub(crate) fn set_behind(&mut self, behind: std::time::Duration, now: Instant) {
+        if std::mem::replace(&mut self.behind, behind) < behind {
+            self.board.readiness.excuse(self.uptime(now));
+        }
+    }
+
+    /// How long the server has run, where this worker's clock says `now`.
+    pub(crate) fn uptime(&self, now: Instant) -> std::time::Duration {
+        self.board.uptime(now + self.behind)
     }
 
     /// The same, which counts ends where other workers do.
@@ -449,9 +465,7 @@ impl Status {
     /// Whether messages arrive, at this time.
     pub(crate) fn readiness(&self, now: Instant) -> readiness::Answer {
         let is_draining = self.status != "up";
-        self.board
-            .readiness
-            .answer(is_draining, self.board.uptime(now))
+        self.board.readiness.answer(is_draining, self.uptime(now))
     }
 
     /// How many workers there are.

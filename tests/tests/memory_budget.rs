@@ -99,3 +99,15 @@ fn while_memory_is_short_new_connections_hear_503_and_health_is_still_told() {
         Client::try_open(server.address(), "/ws").is_ok()
     });
 }
+
+#[test]
+fn a_server_that_can_free_nothing_does_not_fill_its_log() {
+    // It has more than that before anybody comes.
+    let server = Server::start_with(&["--memory-max", "1MiB"]);
+    server.wait_for_count("memory_short", 1);
+    // Measured ten times a second from then on.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let log = server.log();
+    assert!(log.contains("event=memory_critical"), "{log}");
+    assert!(!log.contains("event=shed"), "{log}");
+}

@@ -107,3 +107,18 @@ fn who_is_no_proxy_says_none() {
     stranger.request("GET", "/health", "");
     assert_eq!(stranger.response().status, 400, "it is no proxy of ours");
 }
+
+#[test]
+fn a_health_check_without_a_header_does_not_fill_the_log() {
+    const CHECKS: u64 = 100;
+    let server = server(&[]);
+    for _ in 0..CHECKS {
+        let mut wire = Wire::open_from(PROXY, server.address()).expect("a connection");
+        wire.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
+        wire.receive_to_end();
+    }
+    server.wait_for_count("not_proxied", CHECKS);
+    wait_until("it is told", || server.log().contains("event=not_proxied"));
+    let told = server.log().matches("event=not_proxied").count();
+    assert!(told < 50, "{told} lines");
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tidewire_tests::crowd::{self, connect};
 use tidewire_tests::wait::{PATIENCE, number_from};
 use tidewire_tests::websocket::handshake_request;
-use tidewire_tests::{Chatter, Server, wait_until};
+use tidewire_tests::{Chatter, Identity, Issuer, Launch, Server, wait_until};
 
 /// How a connection is held open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,23 +25,41 @@ enum Kind {
     Preface,
     /// A WebSocket that says nothing, and answers no ping.
     Mute,
+    /// The first message of TLS, byte by byte.
+    Hello,
+    /// A TLS connection on which nothing is said.
+    Shaken,
+    /// A WebSocket of the chat that shows no token, where one is asked for.
+    Unproven,
 }
 
 impl Kind {
-    fn beginning(self) -> String {
-        match self {
-            Self::Silent => String::new(),
+    fn beginning(self) -> Vec<u8> {
+        let text = match self {
+            Self::Hello => {
+                let mut hello = Vec::new();
+                let mut tls = Identity::shared().connect();
+                tls.write_tls(&mut hello).expect("a vector takes all");
+                hello.truncate(50);
+                return hello;
+            }
+            Self::Silent | Self::Shaken => String::new(),
             Self::Head => "GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Slow: ".to_owned(),
             Self::Body => "POST /api/rooms/r/messages HTTP/1.1\r\nHost: localhost\r\n\
                            Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
                 .to_owned(),
             Self::Preface => "PROXY UNKNOWN ".to_owned(),
-            Self::Mute => handshake_request("/ws", ""),
-        }
+            Self::Mute | Self::Unproven => handshake_request("/ws", ""),
+        };
+        text.into_bytes()
     }
 
     const fn is_dripping(self) -> bool {
-        !matches!(self, Self::Silent | Self::Mute)
+        matches!(self, Self::Head | Self::Body | Self::Preface | Self::Hello)
+    }
+
+    const fn is_of_tls(self) -> bool {
+        matches!(self, Self::Hello | Self::Shaken)
     }
 }
 
@@ -57,8 +75,12 @@ impl Slow {
     fn come(number: usize, server: &Server, kind: Kind) -> Self {
         let mut stream = connect(number, server.address()).expect("a connection");
         let came_at = Instant::now();
-        let begun = stream.write_all(kind.beginning().as_bytes());
+        let begun = stream.write_all(&kind.beginning());
         begun.expect("what the kernel takes");
+        if kind == Kind::Shaken {
+            let shaken = Identity::shared().connect().complete_io(&mut stream);
+            shaken.expect("a TLS connection");
+        }
         stream.set_nonblocking(true).expect("a socket");
         Self {
             stream,
@@ -90,9 +112,14 @@ impl Slow {
 }
 
 /// Good clients that come, are answered and go, until they are told to end.
-fn good_clients(server: &Server, ends: &AtomicBool, served: &AtomicUsize, wanted: usize) {
+fn good_clients(
+    (server, query): (&Server, &str),
+    ends: &AtomicBool,
+    served: &AtomicUsize,
+    wanted: usize,
+) {
     while !ends.load(Ordering::Relaxed) || served.load(Ordering::Relaxed) < wanted {
-        let mut chatter = Chatter::connect(server, "");
+        let mut chatter = Chatter::connect(server, query);
         chatter.client.expect_alive();
         chatter.client.close();
         served.fetch_add(1, Ordering::Relaxed);
@@ -143,9 +170,11 @@ fn hold_out(kind: Kind) {
     rlimit::increase_nofile_limit(u64::MAX).expect("the limit of descriptors");
     let time = format!("{seconds}s");
     let mut arguments = vec!["--handshake-timeout", &time, "--close-timeout", "1s"];
+    // Who is asked for a token is not to be gone for want of a pong.
+    let heartbeat = if kind == Kind::Unproven { "1h" } else { &time };
     arguments.extend([
         "--heartbeat",
-        &time,
+        heartbeat,
         "--pong-wait",
         "1s",
         "--keep-alive",
@@ -155,11 +184,22 @@ fn hold_out(kind: Kind) {
         arguments.extend(["--proxy-protocol", "--trusted-proxy"]);
         arguments.push(crowd::ADDRESSES);
     }
-    let server = Server::start_with(&arguments);
+    let issuer = (kind == Kind::Unproven).then(Issuer::new);
+    let server = match &issuer {
+        Some(issuer) => issuer.server(&arguments),
+        None if kind.is_of_tls() => {
+            let launch = Launch::default().tls(&Identity::shared());
+            launch.arguments(&arguments).start()
+        }
+        None => Server::start_with(&arguments),
+    };
+    let query = issuer.map_or_else(String::new, |issuer| {
+        format!("token={}", issuer.token("good", &[]))
+    });
     let before = server.usage().descriptors;
     let (ends, served) = (AtomicBool::new(false), AtomicUsize::new(0));
     let longest = thread::scope(|scope| {
-        let serving = scope.spawn(|| good_clients(&server, &ends, &served, good));
+        let serving = scope.spawn(|| good_clients((&server, &query), &ends, &served, good));
         let time = Duration::from_secs(seconds as u64);
         let longest = wait_for_all_to_be_gone(&server, kind, count, time);
         ends.store(true, Ordering::Relaxed);
@@ -199,4 +239,19 @@ fn who_sends_a_proxy_header_byte_by_byte_is_gone_in_time() {
 #[test]
 fn who_opens_a_websocket_and_is_mute_is_gone_in_time() {
     hold_out(Kind::Mute);
+}
+
+#[test]
+fn who_begins_tls_byte_by_byte_is_gone_in_time() {
+    hold_out(Kind::Hello);
+}
+
+#[test]
+fn who_says_nothing_over_tls_is_gone_in_time() {
+    hold_out(Kind::Shaken);
+}
+
+#[test]
+fn who_opens_a_websocket_and_shows_no_token_is_gone_in_time() {
+    hold_out(Kind::Unproven);
 }

@@ -58,6 +58,8 @@ pub(crate) enum Refused {
 pub(crate) struct Addresses {
     limits: Arc<AddressLimits>,
     table: Arc<Table>,
+    /// How much the clock of who has this clone is behind that of the table.
+    behind: Duration,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,7 @@ impl Addresses {
                 hasher: foldhash::fast::RandomState::default(),
                 shards: Default::default(),
             }),
+            behind: Duration::ZERO,
         }
     }
 
@@ -138,7 +141,13 @@ impl Addresses {
         Self {
             limits: Arc::new(limits),
             table: Arc::clone(&self.table),
+            behind: self.behind,
         }
+    }
+
+    /// Notes how much the clock of who has this clone is behind by now: the others have other clocks, and the same table.
+    pub(crate) const fn set_behind(&mut self, behind: Duration) {
+        self.behind = behind;
     }
 
     /// Counts a connection of an address; it has no pass if the address is not limited.
@@ -194,7 +203,8 @@ impl Addresses {
 
     fn nanos(&self, now: Instant) -> u64 {
         // Enough for five hundred years.
-        now.saturating_duration_since(self.table.start).as_nanos() as u64
+        let since_start = (now + self.behind).saturating_duration_since(self.table.start);
+        since_start.as_nanos() as u64
     }
 
     fn address(&self, key: Key, now: u64) -> Arc<Address> {
@@ -325,6 +335,22 @@ mod tests {
         assert_eq!(come_and_go(now), Err(Refused::TooFast(wait)));
         assert_eq!(come_and_go(now + wait), Ok(()));
         assert!(come_and_go(now + wait).is_err());
+    }
+
+    #[test]
+    fn clocks_that_stood_still_for_other_times_count_as_one() {
+        let now = Instant::now();
+        let mut one = Addresses::new(limits(), now);
+        let (other, behind) = (one.clone(), Duration::from_secs(60));
+        one.set_behind(behind);
+        let later = now + behind;
+        // One of them takes it for earlier than the other.
+        let come_and_go = |addresses: &Addresses, at| addresses.enter(ip("203.0.113.7"), at);
+        assert!((0..5).all(|_| come_and_go(&other, later).is_ok()));
+        let wait = Duration::from_millis(100);
+        assert_eq!(come_and_go(&one, now).unwrap_err(), Refused::TooFast(wait));
+        assert!(come_and_go(&one, now + wait).is_ok());
+        assert!(come_and_go(&other, later + 2 * wait).is_ok());
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The queue of lines and the thread that writes them. A reader that does not read costs lines, which are counted, and nothing
 //! else: nobody who logs ever waits.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::Builder;
+use std::thread::{self, Builder};
 use std::time::Duration;
 
 /// Lines that may wait; each has some KiB at most, and nearly all have 150 bytes.
@@ -15,6 +15,9 @@ const WRITE_BYTES: usize = 64 << 10;
 
 /// How long the end waits for what is queued: a reader that hangs must not keep the process.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a pipe that is full and does not wait is left alone.
+const FULL_WAIT: Duration = Duration::from_millis(10);
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
@@ -87,7 +90,17 @@ fn write_all(jobs: &Receiver<Job>, mut out: impl Write) {
 
 /// Standard error may be closed: then there is nobody to tell.
 fn write(out: &mut impl Write, buffer: &mut String) {
-    let _ = out.write_all(buffer.as_bytes());
+    let mut rest = buffer.as_bytes();
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => break,
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Another process has the same pipe or terminal, and has made it one that does not wait.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(FULL_WAIT),
+            Err(_) => break,
+        }
+    }
     let _ = out.flush();
     buffer.clear();
 }
@@ -127,12 +140,48 @@ mod tests {
         drop(go_on);
         // The queue has room as soon as the thread goes on.
         while written.lock().unwrap().len() < 3 {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         queue.flush();
         let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let numbers: Vec<u64> = text.lines().map(|line| line.parse().unwrap()).collect();
         assert!(numbers.is_sorted(), "in the order in which they came");
         assert_eq!(numbers.len() as u64 + lost, pushed);
+    }
+
+    /// A pipe that does not wait, and has room for three bytes each other time.
+    struct Narrow {
+        is_full: bool,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.is_full = !self.is_full;
+            if self.is_full {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let taken = bytes.len().min(3);
+            self.written
+                .lock()
+                .unwrap()
+                .extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_does_not_wait_gets_whole_lines() {
+        let written = Arc::default();
+        let out = Narrow {
+            is_full: false,
+            written: Arc::clone(&written),
+        };
+        write(&mut { out }, &mut "a line\nanother\n".to_owned());
+        assert_eq!(*written.lock().unwrap(), b"a line\nanother\n");
     }
 }

@@ -102,6 +102,17 @@ impl Readiness {
         }
     }
 
+    /// The process was stopped until this time since the start: what was heard before counts as heard now.
+    pub(crate) fn excuse(&self, until: Duration) {
+        let until = until.as_nanos() as u64;
+        for heard in &self.workers {
+            let later = |at: u64| (at > 0).then_some(at.max(until));
+            let _ = heard
+                .at
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+        }
+    }
+
     /// The log took the newest canary, or did not.
     pub(crate) fn placed(&self, failure: Failure) {
         self.failure.store(failure as u8, Ordering::Relaxed);

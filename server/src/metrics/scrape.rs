@@ -83,7 +83,7 @@ impl Status {
     fn describe_readiness(&self, text: &mut Exposition, now: Instant) {
         let ready = u8::from(self.readiness(now).is_ready());
         text.one(Type::Gauge, "ready", "1 while /ready answers 200.", ready);
-        let ages = self.board.readiness.ages(self.board.uptime(now));
+        let ages = self.board.readiness.ages(self.uptime(now));
         let ages = ages.enumerate();
         let ages = ages.map(|(worker, age)| {
             (

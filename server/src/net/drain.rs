@@ -67,6 +67,22 @@ impl Drain {
         }
     }
 
+    /// The same for all workers, from one whose clock is so much behind.
+    pub(super) fn everywhere(self, behind: Duration) -> Self {
+        Self {
+            began: self.began + behind,
+            ..self
+        }
+    }
+
+    /// What came from another worker, for one whose clock is so much behind.
+    pub(super) fn here(self, behind: Duration) -> Self {
+        Self {
+            began: self.began.checked_sub(behind).unwrap_or(self.began),
+            ..self
+        }
+    }
+
     /// Whether connections are closed in batches.
     pub(super) fn is_paced(&self) -> bool {
         !self.paced.is_zero()

@@ -4,13 +4,16 @@
 //! for later is in it, as are its losses. So before anything is done about too much of it, the allocator gives back what is
 //! free; else the memory of clients that have gone would be held against those who come.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, Builder};
 use std::time::Duration;
+
+use rustix::param::page_size;
 
 use super::inbox::Sender;
 use super::worker::{HOME, Mail};
@@ -27,9 +30,6 @@ const INTERVAL_ABOVE_HALF: Duration = Duration::from_millis(100);
 /// resident set, and the page cache needs some.
 const DEFAULT_PERCENT: u64 = 80;
 
-/// The size of a page, in which the kernel counts.
-const PAGE_BYTES: u64 = 4096;
-
 /// Where the process stands; all workers look here when a connection comes.
 #[derive(Debug, Default)]
 pub(super) struct Memory(AtomicU8);
@@ -40,6 +40,7 @@ impl Memory {
         let memory = Arc::new(Self::default());
         if let Some(max) = max.or_else(default_max).filter(|max| *max > 0) {
             let watch = Watch {
+                resident: Resident::open()?,
                 memory: Arc::downgrade(&memory),
                 workers,
                 budget: Budget::new(max),
@@ -59,6 +60,7 @@ impl Memory {
 
 /// The thread.
 struct Watch {
+    resident: Resident,
     /// Gone with the server.
     memory: Weak<Memory>,
     workers: Vec<Sender<Mail>>,
@@ -71,12 +73,15 @@ impl Watch {
         let start = Now::read().instant;
         loop {
             thread::sleep(interval);
-            let (Some(memory), Some(mut used)) = (self.memory.upgrade(), resident_bytes()) else {
+            let Some(memory) = self.memory.upgrade() else {
                 return;
+            };
+            let Some(mut used) = self.resident.bytes() else {
+                continue;
             };
             if self.budget.is_tight(used) {
                 give_back();
-                used = resident_bytes().unwrap_or(used);
+                used = self.resident.bytes().unwrap_or(used);
             }
             let now = Now::read().instant.saturating_duration_since(start);
             let step = self.budget.measure(used, now);
@@ -139,11 +144,23 @@ impl Watch {
     }
 }
 
-/// The resident set of this process.
-fn resident_bytes() -> Option<u64> {
-    let statm = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * PAGE_BYTES)
+/// The resident set of this process. Its file stays open: a server that is out of descriptors is to be watched, too.
+struct Resident(File);
+
+impl Resident {
+    fn open() -> io::Result<Self> {
+        File::open("/proc/self/statm").map(Self)
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        // Seven numbers.
+        let mut statm = [0; 256];
+        let len = self.0.read_at(&mut statm, 0).ok()?;
+        let statm = str::from_utf8(statm.get(..len)?).ok()?;
+        let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+        // 4 KiB here, up to 64 KiB on other processors.
+        Some(pages * page_size() as u64)
+    }
 }
 
 /// Lets the allocator give back what it keeps for later. glibc does so by itself only at the end of its heap, where one small
@@ -222,7 +239,12 @@ mod tests {
         let text = "MemFree: 1 kB\nMemTotal:       16384 kB\n";
         assert_eq!(machine_max(text), Some(16 << 20));
         assert_eq!(machine_max("MemFree: 1 kB\n"), None);
-        assert!(resident_bytes().unwrap() > 1 << 20);
+        let resident = Resident::open().unwrap();
+        let before = resident.bytes().unwrap();
+        assert!(before > 1 << 20);
+        let filled = vec![1_u8; 64 << 20];
+        assert!(resident.bytes().unwrap() > before + (48 << 20));
+        drop(std::hint::black_box(filled));
         assert!(default_max().unwrap() > 1 << 20);
     }
 }

@@ -58,6 +58,11 @@ impl Worker {
         Ok(guest)
     }
 
+    /// There is no connection for who was looked at.
+    pub(super) fn send_away(&mut self, guest: &Guest) {
+        self.turned_away -= usize::from(guest.gate.turned_away.is_some());
+    }
+
     fn check(&mut self, ip: IpAddr) -> Result<Option<Pass>, TurnedAway> {
         if self.memory.level() > Level::Enough {
             self.status.own.memory_refused += 1;
@@ -120,12 +125,8 @@ impl Worker {
             Ok(Preface::Partial) if conn.read_closed => self.kill(id),
             Ok(Preface::Partial) => conn.readable = false,
             Err(NotProxied) => {
-                self.status.own.not_proxied += 1;
-                tracing::warn!(
-                    event = "not_proxied",
-                    peer = %conn.peer.ip,
-                    "A trusted proxy did not begin its connection with a PROXY protocol header."
-                );
+                let ip = conn.peer.ip;
+                self.tell_not_proxied(ip);
                 self.kill(id);
             }
             Ok(Preface::Complete { used, client }) => {

@@ -109,7 +109,7 @@ impl Worker {
             }
         };
         let Ok(stream) = Stream::new(socket, self.credentials.as_ref()) else {
-            return;
+            return self.send_away(&guest);
         };
         let opened = self.recording.opened(self.now);
         let id = self

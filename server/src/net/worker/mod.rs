@@ -196,6 +196,7 @@ impl Worker {
     fn turn(&mut self, events: &mut Events) -> Result<()> {
         let waits_at_most = self.wait_for_events(events)?;
         self.now = self.clock.read(waits_at_most);
+        self.tell_how_far_behind();
         self.date.update(self.now.unix_ms);
         self.recording.set_time(self.now);
         self.worked = false;
@@ -213,6 +214,15 @@ impl Worker {
         self.peers.send();
         self.count();
         Ok(())
+    }
+
+    /// Tells those that count for all workers how much the clock of this one is behind.
+    fn tell_how_far_behind(&mut self) {
+        let behind = self.clock.stood_for();
+        self.status.set_behind(behind, self.now.instant);
+        if let Some(addresses) = &mut self.http.addresses {
+            addresses.set_behind(behind);
+        }
     }
 
     /// Returns how long it waits at most.
@@ -342,10 +352,12 @@ impl Worker {
             Mail::CaptureEnded(number) => self.end_capture(number),
             Mail::Captured(id, bytes) => self.send_captured(id, bytes),
             Mail::Taken(id, bytes) => self.wait_less(id, bytes),
-            Mail::Drain(drain) => self.begin_to_pace(drain),
-            Mail::Stop(drain) => self.asked_to_stop = Some(drain),
+            Mail::Drain(drain) => self.begin_to_pace(drain.here(self.clock.stood_for())),
+            Mail::Stop(drain) => self.asked_to_stop = Some(drain.here(self.clock.stood_for())),
             Mail::Answered => self.note_answered(),
-            Mail::Close(drain, how) => self.begin_to_close(drain, how),
+            Mail::Close(drain, how) => {
+                self.begin_to_close(drain.here(self.clock.stood_for()), how);
+            }
             Mail::Ended => self.note_ended(),
             Mail::Reload(reloaded) => self.take_reloaded(&reloaded),
             Mail::Kick(id) => self.kick(id),

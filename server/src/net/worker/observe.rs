@@ -5,7 +5,7 @@
 //! worker: a place in the table that no connection has.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::value::to_raw_value;
@@ -43,6 +43,7 @@ pub(super) struct Observer {
     is_red: bool,
     refused: Samples,
     slow: Samples,
+    not_proxied: Samples,
     /// What waits for connections whose sockets are full.
     unsent: HashMap<ConnId, usize, foldhash::fast::RandomState>,
 }
@@ -59,6 +60,7 @@ impl Observer {
             is_red: true,
             refused: Samples::new(now),
             slow: Samples::new(now),
+            not_proxied: Samples::new(now),
             unsent: HashMap::default(),
         }
     }
@@ -113,7 +115,7 @@ impl Worker {
         self.tell_readiness();
         self.note_gauges();
         if !std::mem::replace(&mut self.observer.is_asked, true) {
-            let sent_at = self.status.board.uptime(now.instant).as_nanos() as u64;
+            let sent_at = self.status.uptime(now.instant).as_nanos() as u64;
             let draft = Draft {
                 log: LogName::canary(),
                 from: UserName::server(),
@@ -152,11 +154,11 @@ impl Worker {
         if !self.is_own_follower(follower) {
             return;
         }
-        let board = &self.status.board;
-        let at = board.uptime(self.now.instant);
+        let at = self.status.uptime(self.now.instant);
         let sent_at = entry.draft.content.get().parse().map(Duration::from_nanos);
         let latency = at.saturating_sub(sent_at.unwrap_or(at));
-        board.readiness.heard(self.status.worker, at, latency);
+        let readiness = &self.status.board.readiness;
+        readiness.heard(self.status.worker, at, latency);
         self.status.durations.canary.add(latency);
         if self.peers.number() != HOME {
             self.note_gauges();
@@ -318,6 +320,19 @@ impl Worker {
                 connections_max = max,
                 suppressed,
                 "a connection is turned away, because all are taken"
+            );
+        }
+    }
+
+    /// A proxy did not say whose its connection is: each one of a health check that knows nothing of it.
+    pub(super) fn tell_not_proxied(&mut self, ip: IpAddr) {
+        self.status.own.not_proxied += 1;
+        if let Some(suppressed) = self.observer.not_proxied.take(self.now) {
+            tracing::warn!(
+                event = "not_proxied",
+                peer = %ip,
+                suppressed,
+                "A trusted proxy did not begin its connection with a PROXY protocol header."
             );
         }
     }

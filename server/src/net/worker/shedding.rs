@@ -33,6 +33,10 @@ impl Worker {
             freed += held as u64;
             closed += 1;
         }
+        if closed == 0 {
+            // The log is not to be filled ten times a second while nothing can be done.
+            return;
+        }
         self.status.own.shed += closed;
         tracing::warn!(
             event = "shed",

@@ -116,15 +116,21 @@ impl Worker {
         }
     }
 
+    /// At home: tells the other workers, each of which has a clock of its own.
+    fn tell_others(&mut self, drain: Drain, mail: impl Fn(Drain) -> Mail) {
+        let drain = drain.everywhere(self.clock.stood_for());
+        self.peers.post_to_others(|| mail(drain));
+    }
+
     fn begin_to_stop(&mut self, stop: Stop) {
         notify::tell("STOPPING=1");
         info!(event = "stop", signal = ?stop, "the server was told to stop");
         let drain = self.plan(stop);
         if drain.is_paced() {
-            self.peers.post_to_others(|| Mail::Drain(drain));
+            self.tell_others(drain, Mail::Drain);
             self.begin_to_pace(drain);
         } else {
-            self.peers.post_to_others(|| Mail::Stop(drain));
+            self.tell_others(drain, Mail::Stop);
             self.answer_first(drain);
         }
     }
@@ -172,7 +178,7 @@ impl Worker {
 
     /// At home: all workers close their connections.
     fn close_all(&mut self, drain: Drain, pace: Pace) {
-        self.peers.post_to_others(|| Mail::Close(drain, pace));
+        self.tell_others(drain, |drain| Mail::Close(drain, pace));
         self.begin_to_close(drain, pace);
     }
 
@@ -226,7 +232,7 @@ impl Worker {
             *unanswered = batch;
         }
         if self.peers.number() == HOME && (drain.is_last(now) || self.all_have_gone()) {
-            self.peers.post_to_others(|| Mail::Stop(drain));
+            self.tell_others(drain, Mail::Stop);
             self.answer_first(drain);
         }
     }
