@@ -7,7 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use serde::Deserialize;
 
@@ -28,6 +30,16 @@ const ED25519_BYTES: usize = 32;
 
 /// A file with more than that holds no keys.
 const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// In keys that are not in PEM, or in PEM that is not in UTF-8: of OpenSSH, of RFC 4716, in XML.
+const OTHER_KEYS: [&[u8]; 6] = [
+    b"---- BEGIN ",
+    b"-----BEGIN ",
+    b"ssh-rsa AAAA",
+    b"ssh-ed25519 AAAA",
+    b"ecdsa-sha2-",
+    b"<RSAKeyValue>",
+];
 
 /// Why keys cannot be used, in a sentence that names the file and never what is in it.
 #[derive(Debug)]
@@ -84,16 +96,16 @@ fn parsed<T>(path: &Path, parse: fn(&[u8]) -> Result<T, String>) -> Result<T, Au
 
 /// A public key in PEM, or else a secret.
 pub(super) fn key_from_file(bytes: &[u8]) -> Result<Key, String> {
-    let start = bytes.trim_ascii_start();
     if let Some(text) = find_pem(bytes) {
         return key_from_pem(text);
     }
-    if start.starts_with(b"{") {
+    let text = ascii_text(bytes);
+    if text.starts_with(b"{") || has(&text, b"\"kty\"") {
         return Err("it is JSON: name a JWKS file with --auth-jwks".to_owned());
     }
-    if is_der(bytes) || start.starts_with(b"ssh-") || start.starts_with(b"ecdsa-") {
+    if is_der(bytes) || is_encoded_der(&text) || OTHER_KEYS.iter().any(|mark| has(&text, mark)) {
         let why = "it is a key, but not in PEM, and as a secret it would let anybody make tokens: \
-                   write it as PEM (openssl pkey -pubin -outform PEM, or ssh-keygen -e -m PKCS8)";
+                   write it as PEM in UTF-8 (openssl pkey -pubin -outform PEM, or ssh-keygen -e -m PKCS8)";
         return Err(why.to_owned());
     }
     // As `tidewire token --secret-file` reads it.
@@ -117,6 +129,33 @@ fn secret(bytes: &[u8], kid: Option<String>) -> Result<Key, String> {
 fn find_pem(bytes: &[u8]) -> Option<&str> {
     let text = str::from_utf8(bytes).ok()?;
     text.contains("-----BEGIN ").then_some(text)
+}
+
+/// The file as what it is in ASCII, however it is encoded: a PowerShell writes what it is given as UTF-16.
+fn ascii_text(bytes: &[u8]) -> Vec<u8> {
+    let marks = [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"];
+    let marked = marks.iter().find_map(|mark| bytes.strip_prefix(*mark));
+    let bytes = marked.unwrap_or(bytes).iter().copied();
+    let text: Vec<u8> = bytes.filter(|byte| *byte != 0).collect();
+    text.trim_ascii_start().to_vec()
+}
+
+fn has(text: &[u8], mark: &[u8]) -> bool {
+    text.windows(mark.len()).any(|part| part == mark)
+}
+
+/// What stands between the lines of PEM, alone: so Keycloak shows the public key of a realm.
+fn is_encoded_der(text: &[u8]) -> bool {
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let decoded = str::from_utf8(&text).map(DecodingKey::from_base64_secret);
+    let Ok(Ok(decoded)) = decoded else {
+        return false;
+    };
+    decoded.try_get_as_bytes().is_ok_and(is_der)
 }
 
 /// The structure that all keys in DER are, to the end of the file.
@@ -223,7 +262,7 @@ pub(super) fn keys_from_jwks(bytes: &[u8]) -> Result<Vec<Key>, String> {
     Ok(keys)
 }
 
-/// What the key checks, if that is one of ours: its type says so, and its `alg` and `use` must agree.
+/// What the key checks, if that is one of ours: its type says so, and its `alg`, `use` and `key_ops` must agree.
 #[allow(
     clippy::wildcard_enum_match_arm,
     reason = "the library's kinds of keys, which may become more"
@@ -231,6 +270,10 @@ pub(super) fn keys_from_jwks(bytes: &[u8]) -> Result<Vec<Key>, String> {
 fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
     let common = &jwk.common;
     if !matches!(common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        return None;
+    }
+    let operations = common.key_operations.as_ref();
+    if operations.is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
         return None;
     }
     let (algorithm, named) = match &jwk.algorithm {

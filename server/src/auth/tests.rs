@@ -514,6 +514,65 @@ fn a_file_that_could_be_taken_for_something_else_is_refused() {
 }
 
 #[test]
+fn a_public_key_is_no_secret_however_it_is_written() {
+    let pair = Pair::of(Algorithm::ES256);
+    let latin_1 = [b"friendlyName: M\xfcller\n", pair.public.as_bytes()].concat();
+    let utf_16 = |mark: &[u8], of: fn(u16) -> [u8; 2]| {
+        let units = pair.public.encode_utf16().flat_map(of);
+        mark.iter().copied().chain(units).collect::<Vec<u8>>()
+    };
+    let lines = pair.public.lines().filter(|line| !line.starts_with('-'));
+    let body = lines.collect::<Vec<_>>().join("\n");
+    let bare = body.replace('\n', "");
+    let ssh = "AAAAB3NzaC1yc2EAAAADAQABAAABgQ ada";
+    for (what, bytes) in [
+        ("a name that is not in UTF-8", latin_1),
+        ("UTF-16", utf_16(b"\xff\xfe", u16::to_le_bytes)),
+        ("UTF-16, big-endian", utf_16(b"\xfe\xff", u16::to_be_bytes)),
+        ("UTF-16 without a mark", utf_16(b"", u16::to_le_bytes)),
+        ("the lines between", body.into_bytes()),
+        ("one line", bare.into_bytes()),
+        (
+            "RFC 4716",
+            format!("---- BEGIN SSH2 PUBLIC KEY ----\n{ssh}\n").into_bytes(),
+        ),
+        (
+            "an authorized key",
+            format!("no-pty ssh-rsa {ssh}\n").into_bytes(),
+        ),
+        (
+            "JSON behind a mark",
+            format!("\u{feff}{}", pair.jwk("k")).into_bytes(),
+        ),
+        (
+            "a list of keys",
+            json!([pair.jwk("k")]).to_string().into_bytes(),
+        ),
+    ] {
+        let refused = key_from_file(&bytes).map(|key| key.algorithm);
+        assert!(refused.is_err(), "{what}: {refused:?}");
+    }
+    let random = base64url(&[7; 48]);
+    assert_eq!(
+        key_from_file(random.as_bytes()).unwrap().algorithm,
+        Algorithm::HS256
+    );
+}
+
+#[test]
+fn a_key_that_is_not_for_checking_is_passed_over() {
+    let pair = Pair::of(Algorithm::ES256);
+    for (operations, is_used) in [(json!(["verify"]), true), (json!(["deriveBits"]), false)] {
+        let mut jwk = pair.jwk("k");
+        jwk["key_ops"] = operations;
+        let set = json!({"keys": [jwk, Pair::of(Algorithm::EdDSA).jwk("other")]}).to_string();
+        let keys = keys_of(keys_from_jwks(set.as_bytes()).unwrap());
+        let found = verdict(&keys, &pair.sign(Some("k")));
+        assert_eq!(found.is_ok(), is_used, "{found:?}");
+    }
+}
+
+#[test]
 fn no_secret_is_shown_by_debug() {
     let keys = secret_keys();
     let shown = format!("{keys:?}");
