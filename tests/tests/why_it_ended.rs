@@ -369,10 +369,12 @@ fn numbers_are_sampled() {
         let columns = overview["columns"].as_array().expect("columns").clone();
         let place = |name: &str| columns.iter().position(|column| column == name);
         let (received, connections) = (place("messagesIn"), place("connections"));
+        let (canary, lag) = (place("canaryMs"), place("lagMs"));
         rows = overview["samples"].as_array().expect("samples").clone();
         rows.iter().any(|row| {
             let number = |place: Option<usize>| row[place.expect("a column")].as_f64();
-            number(received) > Some(0.0) && number(connections) >= Some(1.0)
+            let is_delay_known = number(canary) > Some(0.0) && number(lag).is_some();
+            number(received) > Some(0.0) && number(connections) >= Some(1.0) && is_delay_known
         })
     });
     let last = rows.last().expect("a sample")[0].as_u64().expect("a time");
