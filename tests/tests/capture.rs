@@ -15,7 +15,7 @@ use tidewire_tests::server::signal;
 use tidewire_tests::tshark::{assert_sound, rows, tshark};
 use tidewire_tests::websocket::handshake_request;
 use tidewire_tests::wire::Wire;
-use tidewire_tests::{Chatter, Client, Directory, Launch, Running, Server, wait_until};
+use tidewire_tests::{Chatter, Client, Directory, Identity, Launch, Running, Server, wait_until};
 
 /// A capture that runs, and its file.
 struct Capturing {
@@ -507,11 +507,11 @@ fn only_operators_get_one() {
         let request = format!("GET /api/admin/capture?seconds=1 HTTP/1.1\r\n{headers}\r\n");
         exchange(server.address(), request.as_bytes())
     };
-    assert_problem(&ask("Host: evil.example\r\n"), 403, "forbidden");
+    assert_problem(&ask("Host: evil.example\r\n"), 403, "not_an_operator");
     assert_problem(
         &ask("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"),
         403,
-        "forbidden",
+        "not_an_operator",
     );
     let bad = get(server.address(), "/api/admin/capture?bytes=1");
     assert_problem(&bad, 400, "bad_field");
@@ -549,6 +549,41 @@ fn a_pipe_brings_packets_as_they_come() {
     let mut alice = Chatter::enter(&server, "alice", "harbour");
     alice.say_acked("harbour", "live", 1);
     command.expect("offset 1");
+}
+
+#[test]
+fn what_is_captured_of_a_server_with_tls_can_be_read() {
+    let (identity, directory) = (Identity::shared(), Directory::new());
+    let server = Launch::default().tls(&identity).start();
+    let ca = identity.certificate();
+    let ca = ca.to_str().expect("a path in UTF-8");
+    let file = directory.path().join("capture.pcapng");
+    let out = file.to_str().expect("a path in UTF-8");
+    let url = format!("https://{}", server.address());
+    let words = ["capture", "--url", &url, "--ca", ca, "--out", out];
+    let capturing = Capturing {
+        command: Running::start(&words),
+        file,
+    };
+    wait_until("the capture has begun", || !capturing.bytes().is_empty());
+    let mut alice = Chatter::enter(&server, "alice", "harbour");
+    let mut bob = Chatter::enter(&server, "bob", "harbour");
+    alice.say_acked("harbour", "ahoy over TLS", 1);
+    bob.hear_of("room_msg");
+    let file = capturing.finish("\"ack\",\"seq\":1");
+
+    assert_sound(&file);
+    let said = texts(&file, "websocket.payload.text contains \"over TLS\"");
+    let notes = said.iter().filter_map(|row| row.split_once('|'));
+    let notes: Vec<_> = notes.map(|(note, _)| note).collect();
+    let heard = "user alice · room harbour · offset 1";
+    assert_eq!(notes, ["user alice", heard], "{said:?}");
+    assert_eq!(rows(&file, "tls", &["frame.number"]), Vec::<String>::new());
+    let handshakes = rows(&file, "http.request", &["http.request.uri"]);
+    assert!(
+        handshakes.contains(&"/ws?userId=bob".to_owned()),
+        "{handshakes:?}"
+    );
 }
 
 #[test]

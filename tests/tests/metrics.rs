@@ -177,6 +177,10 @@ fn what_happens_is_counted() {
         ("tidewire_messages_sent_total", 13.0),
         ("tidewire_ready", 1.0),
         ("tidewire_websocket_closes_total{code=\"1000\"}", 0.0),
+        (
+            "tidewire_connections_ended_total{cause=\"client_close\"}",
+            0.0,
+        ),
     ] {
         assert_eq!(scrape.value(series), expected, "{series}");
     }
@@ -193,6 +197,11 @@ fn what_happens_is_counted() {
     // Once for each worker that has followers.
     let delivered = scrape.value("tidewire_delivery_seconds_count");
     assert!((6.0..=12.0).contains(&delivered), "{delivered}");
+    let ended = |scrape: &Scrape, cause: &str| {
+        scrape.value(&format!(
+            "tidewire_connections_ended_total{{cause=\"{cause}\"}}"
+        ))
+    };
     drop(bob);
     let mut closing = Client::open(server.address(), "/echo");
     closing.send(&tidewire_tests::Frame::close(1000, "bye"));
@@ -203,6 +212,9 @@ fn what_happens_is_counted() {
             && scrape.value("tidewire_connections_by_kind{kind=\"echo\"}") == 1.0
             && scrape.value("tidewire_websocket_closes_total{code=\"1000\"}") == 1.0
             && scrape.value("tidewire_websocket_closes_total{code=\"1006\"}") == 1.0
+            // What bob had not read makes the end of his socket a reset.
+            && ended(&scrape, "client_eof") + ended(&scrape, "client_reset") == 1.0
+            && ended(&scrape, "client_close") == 1.0
     });
 }
 
@@ -259,7 +271,7 @@ fn the_table_in_the_documentation_is_what_there_is() {
 }
 
 #[test]
-fn the_dashboard_is_one_and_names_only_metrics_that_there_are() {
+fn the_dashboard_is_one_and_names_the_metrics_that_there_are() {
     let server = Server::start();
     let scrape = Scrape::of(&server);
     let path = repository().join("deploy/grafana/tidewire.json");
@@ -317,6 +329,18 @@ fn the_dashboard_is_one_and_names_only_metrics_that_there_are() {
         unknown.is_empty(),
         "the dashboard names what there is not: {unknown:?}"
     );
+    let shown: BTreeSet<String> = metrics_in(&text).into_iter().collect();
+    let families = scrape.families.iter();
+    let unseen: Vec<_> = families
+        .filter(|(name, (kind, _))| {
+            let sample = match kind.as_str() {
+                "histogram" => format!("{name}_bucket"),
+                _ => (*name).clone(),
+            };
+            name.starts_with("tidewire_") && !shown.contains(&sample)
+        })
+        .collect();
+    assert!(unseen.is_empty(), "the dashboard does not show: {unseen:?}");
 }
 
 fn metrics_in(expression: &str) -> Vec<String> {

@@ -1,7 +1,7 @@
-//! The commands that are clients speak TLS: `chat`, `tail`, `verify` and `bench`, with whom they are told to trust and nobody else.
+//! The commands that are clients speak TLS: `chat`, `tail`, `verify`, `bench`, `why` and `capture`, with whom they are told to trust and nobody else.
 
 use tidewire_tests::command::run;
-use tidewire_tests::{Identity, Launch, Running, Server};
+use tidewire_tests::{Chatter, Identity, Launch, Running, Server};
 
 struct Secured {
     server: Server,
@@ -65,6 +65,44 @@ fn a_load_is_counted_over_tls() {
                 .is_some_and(|url| url.starts_with("wss://")),
             "{figures}"
         );
+    }
+}
+
+#[test]
+fn an_operator_asks_over_tls() {
+    let secured = Secured::start();
+    let _ada = Chatter::enter(&secured.server, "ada", "lobby");
+    let url = secured
+        .server
+        .websocket_url("")
+        .replace("wss://", "https://");
+    let stranger = Identity::new();
+    let stranger = stranger.certificate();
+    let stranger = stranger.to_str().expect("a path in UTF-8");
+    let plain = url.replace("https://", "http://");
+    let why = ["why", "ada"];
+    let capture = ["capture", "--out", "-", "--time", "1s"];
+    for (command, told) in [
+        (&why[..], "chat of ada from 127.0.0.1:"),
+        (&capture, "GET /ws HTTP/1.1"),
+    ] {
+        let ask = |url: &str, ca| run(&[command, &["--url", url, "--ca", ca]].concat(), b"");
+        let (code, stdout, stderr) = ask(&url, &secured.ca);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(
+            stdout.contains(told),
+            "{told:?} is not in {} bytes",
+            stdout.len()
+        );
+        for (url, ca, told) in [
+            (&url, stranger, "certificate"),
+            (&url, "no/such.pem", "cannot read no/such.pem"),
+            (&plain, stranger, "https://"),
+        ] {
+            let (code, stdout, stderr) = ask(url, ca);
+            assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+            assert!(stderr.contains(told), "{told:?} is not in: {stderr}");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every way for a connection to end that can be provoked from outside: the server names the right cause, and who was first.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +10,9 @@ use tidewire_tests::event_stream::EventStream;
 use tidewire_tests::http::{HttpConnection, assert_problem, get, send};
 use tidewire_tests::websocket::handshake_request;
 use tidewire_tests::wire::Wire;
-use tidewire_tests::{Chatter, Client, Frame, Server, command, wait_until};
+use tidewire_tests::{
+    Chatter, Client, Frame, Identity, Issuer, Launch, Server, command, wait_until,
+};
 
 /// What the server says of a user, a connection or an address.
 fn why(server: &Server, query: &str) -> Vec<Value> {
@@ -306,6 +309,76 @@ fn one_too_many_was_an_overload() {
 }
 
 #[test]
+fn an_address_that_has_too_many_is_told_from_a_user_that_has() {
+    // Loopback is not limited: these come through a proxy that is trusted.
+    let proxy = ["--trusted-proxy", "127.0.0.1", "--address-connections", "1"];
+    let server = Server::start_with(&[&proxy[..], &["--user-connections", "1"]].concat());
+    let ada = Chatter::connect(&server, "userId=ada");
+    let second = Wire::open(server.address());
+    let query = from(&second);
+    let mut second = Client::open_over(second, "/ws?userId=ada");
+    second.expect_text();
+    second.expect_close(1013);
+    drop(second);
+    assert_ended(&ended(&server, &query), "user_full", "server");
+
+    let shake = || {
+        let request = handshake_request("/echo", "X-Forwarded-For: 203.0.113.7\r\n");
+        let mut connection = HttpConnection::open(server.address());
+        connection.wire.send(request.as_bytes());
+        let status = connection.response().status;
+        // Who is not let in is known by the proxy's address.
+        let query = from(&connection.wire);
+        (status, connection, query)
+    };
+    let (status, held, _) = shake();
+    assert_eq!(status, 101);
+    let (status, refused, query) = shake();
+    assert_eq!(status, 429);
+    drop(refused);
+    let report = ended(&server, &query);
+    assert_ended(&report, "rate_limited", "server");
+    assert_eq!(report["status"], 429);
+    assert!(
+        report["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("--address-connections"))
+    );
+    drop((ada, held));
+}
+
+#[test]
+fn tls_that_fails_and_tokens_that_end_are_named() {
+    let server = Launch::default().tls(&Identity::shared()).start();
+    let mut socket = TcpStream::connect(server.address()).expect("a connection");
+    let query = format!("address={}", socket.local_addr().expect("an address"));
+    // The record of a handshake, with nonsense in it.
+    let record = [0x16, 3, 1, 0, 4, 0xff, 0, 0, 0];
+    socket.write_all(&record).expect("it is read");
+    // An alert, and the end, or a reset.
+    let _ = socket.read_to_end(&mut Vec::new());
+    drop(socket);
+    let report = ended(&server, &query);
+    assert_ended(&report, "tls_failed", "server");
+    assert!(report["error"].is_string(), "{report:#}");
+
+    let issuer = Issuer::new();
+    let server = issuer.server(&[]);
+    let token = issuer.token("ada", &["--expires", "6s"]);
+    let mut ada = Chatter::connect(&server, &format!("token={token}"));
+    assert_eq!(ada.hear_close(), Some(4001));
+    drop(ada);
+    let admin = issuer.token("operator", &["--admin"]);
+    let mut report = Value::Null;
+    wait_until("the connection has ended", || {
+        let target = format!("/api/admin/why?user=ada&token={admin}");
+        report = get(server.address(), &target).json()["connections"][0].clone();
+        report["cause"].is_string()
+    });
+    assert_ended(&report, "token_expired", "server");
+}
+
+#[test]
 fn http_that_has_its_answers_is_counted_and_not_kept() {
     let server = Server::start();
     let mut connection = HttpConnection::open(server.address());
@@ -369,10 +442,12 @@ fn numbers_are_sampled() {
         let columns = overview["columns"].as_array().expect("columns").clone();
         let place = |name: &str| columns.iter().position(|column| column == name);
         let (received, connections) = (place("messagesIn"), place("connections"));
+        let (canary, lag) = (place("canaryMs"), place("lagMs"));
         rows = overview["samples"].as_array().expect("samples").clone();
         rows.iter().any(|row| {
             let number = |place: Option<usize>| row[place.expect("a column")].as_f64();
-            number(received) > Some(0.0) && number(connections) >= Some(1.0)
+            let is_delay_known = number(canary) > Some(0.0) && number(lag).is_some();
+            number(received) > Some(0.0) && number(connections) >= Some(1.0) && is_delay_known
         })
     });
     let last = rows.last().expect("a sample")[0].as_u64().expect("a time");

@@ -18,7 +18,7 @@ pub(crate) struct Filter {
     /// It comes from here.
     pub(crate) address: Option<Network>,
     /// It is this one.
-    pub(crate) connection: Option<ConnName>,
+    pub(crate) connection: Option<ConnId>,
 }
 
 /// Whether a connection belongs to a capture.
@@ -34,7 +34,7 @@ impl Filter {
     /// Whether a connection belongs to the capture that follows these logs, among them its user's.
     pub(crate) fn fit(&self, conn: ConnId, ip: IpAddr, logs: &[LogName]) -> Fit {
         let is_here = self.address.as_ref().is_none_or(|network| network.has(ip));
-        let is_it = self.connection.is_none_or(|ConnName(id)| id == conn);
+        let is_it = self.connection.is_none_or(|id| id == conn);
         if !(is_here && is_it) {
             return Fit::Never;
         }
@@ -98,35 +98,6 @@ impl fmt::Display for Network {
     }
 }
 
-/// What a connection is called, in captures and where they are asked for: `c-5-12`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ConnName(pub(crate) ConnId);
-
-impl FromStr for ConnName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let pair = text
-            .strip_prefix("c-")
-            .and_then(|pair| pair.split_once('-'));
-        let number = |text: &str| text.parse().ok();
-        let id = pair.and_then(|(index, generation)| {
-            Some(ConnId {
-                index: number(index)?,
-                generation: number(generation)?,
-            })
-        });
-        id.map(Self)
-            .ok_or("is no connection: write it as a capture names it, such as c-5-12")
-    }
-}
-
-impl fmt::Display for ConnName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "c-{}-{}", self.0.index, self.0.generation)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,26 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_names_are_read_as_they_are_written() {
+    fn addresses_are_read_as_they_are_written() {
         for text in ["10.0.0.0/8", "2001:db8::/32", "10.1.2.3/32"] {
             assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
         }
         let mapped: Network = "::ffff:10.1.2.3".parse().unwrap();
         assert!(mapped.has([10, 1, 2, 3].into()));
-        assert_eq!("c-5-12".parse(), Ok(ConnName(CONN)));
-        assert_eq!(ConnName(CONN).to_string(), "c-5-12");
-        for text in [
-            "",
-            "5-12",
-            "c-",
-            "c-5",
-            "c-5-",
-            "c-5-x",
-            "c-5-12-1",
-            "c-99999999999-1",
-        ] {
-            assert!(text.parse::<ConnName>().is_err(), "{text}");
-        }
         for text in ["", "10", "10.0.0.0/33", "localhost"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }

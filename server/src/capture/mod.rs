@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tidewire_protocol::DeflateAgreement;
 
-pub(crate) use filter::{ConnName, Filter, Fit};
+pub(crate) use filter::{Filter, Fit};
 pub(crate) use scribe::Scribe;
 
 use crate::ids::ConnId;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tidewire_protocol::handshake::accept_key;
 
 use super::packets::{SEGMENT_BYTES_MAX, Stream};
-use super::{ConnName, Direction, Note, Opening, Place, Record, Upgraded, pcapng};
+use super::{Direction, Note, Opening, Place, Record, Upgraded, pcapng};
 use crate::ids::ConnId;
 
 /// The key of handshakes that are made up: 16 bytes that read "tidewire capture".
@@ -83,7 +83,7 @@ impl Scribe {
         self.end(conn, time, "what follows is missing here", out);
         self.number = self.number.wrapping_add(NUMBERS_APART);
         let mut server = place.server;
-        let mut comments = vec![format!("connection {}", ConnName(conn))];
+        let mut comments = vec![format!("connection {conn}")];
         if server.port() == TLS_PORT {
             server.set_port(HTTP_PORT);
             comments.push("TLS is removed: the port is 443, shown as 80".to_owned());

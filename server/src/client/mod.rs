@@ -5,9 +5,12 @@
 //! * [`Chat`]: a session that outlives its sockets. It reconnects with backoff and jitter, resumes each room behind what it
 //!   has seen, and sends again what was not acknowledged, under the same number.
 //! * [`Driver`]: the loop of a command that has one such session.
+//!
+//! Beside them, [`Call`] is one request over HTTP, which blocks: what an operator asks.
 
 mod address;
 mod backoff;
+mod call;
 mod chat;
 mod driver;
 mod message;
@@ -19,6 +22,7 @@ mod tls;
 
 pub use address::{Address, BadAddress};
 pub use backoff::Backoff;
+pub use call::{Answer, Call, CallError, is_pause};
 pub use chat::{Chat, Identity};
 pub use driver::{Driver, Wake};
 pub use message::{Content, Entry, Heard, Log};

@@ -2,12 +2,11 @@
 //! mistake that both made would not be seen.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use mio::net::TcpStream;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -121,13 +120,17 @@ fn roots(trust: &Trust) -> Result<RootCertStore, TrustError> {
     Ok(roots)
 }
 
-/// The TLS of one connection.
+/// The TLS of one connection, whose socket may block or not: where it does, nothing here returns `WouldBlock` before a timeout.
 #[derive(Debug)]
 pub(super) struct Session(Box<ClientConnection>);
 
 impl Session {
     /// Reads once; 0 is the end.
-    pub(super) fn read(&mut self, socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(
+        &mut self,
+        socket: &mut (impl Read + Write),
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
         loop {
             match self.0.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -147,7 +150,7 @@ impl Session {
         }
     }
 
-    fn flush_if_it_can(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+    fn flush_if_it_can(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
         match self.flush(socket) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             flushed => flushed,
@@ -155,7 +158,11 @@ impl Session {
     }
 
     /// Takes bytes, which wait inside until the handshake is done, and writes what it can.
-    pub(super) fn write(&mut self, socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(
+        &mut self,
+        socket: &mut (impl Read + Write),
+        bytes: &[u8],
+    ) -> io::Result<usize> {
         self.flush(socket)?;
         let taken = self.0.writer().write(bytes)?;
         if taken == 0 {
@@ -174,7 +181,7 @@ impl Session {
     ///
     /// # Errors
     /// `WouldBlock` if something is left.
-    pub(super) fn flush(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+    pub(super) fn flush(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
         while self.0.wants_write() {
             self.0.write_tls(socket)?;
         }

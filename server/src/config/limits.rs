@@ -15,13 +15,13 @@ use crate::transport::Proxies;
 const BYTES_PER_MESSAGE: u64 = 64 << 10;
 
 /// What all connections of a user may send, in what one may.
-const USER_FACTOR: u64 = 4;
+const USER_FACTOR: u64 = 20;
 
 /// What a sender of the relay may send, in what a chat client may: nothing of it is parsed, or goes to the disk.
 const RELAY_FACTOR: u64 = 100;
 
 /// What all connections of an address may send: a company or a provider may stand behind it.
-const ADDRESS_FACTOR: u64 = 20;
+const ADDRESS_FACTOR: u64 = 50;
 
 /// Limits, trusted proxies and the memory budget.
 #[derive(Debug, Clone, Args)]
@@ -47,10 +47,10 @@ pub struct LimitOptions {
         default_value_t = 8192
     )]
     pub user_rooms: u32,
-    /// Messages a second that a user may send, over all connections and HTTP [default: 4 times --messages-per-second]
+    /// Messages a second that a user may send, over all connections and HTTP [default: 20 times --messages-per-second]
     #[arg(long, env = "TIDEWIRE_USER_MESSAGES_PER_SECOND", value_name = "N")]
     pub user_messages_per_second: Option<u64>,
-    /// Bytes a second that a user may send [default: 4 times --bytes-per-second]
+    /// Bytes a second that a user may send [default: 20 times --bytes-per-second]
     #[arg(long, env = "TIDEWIRE_USER_BYTES_PER_SECOND", value_name = "SIZE", value_parser = size_or_zero)]
     pub user_bytes_per_second: Option<u64>,
     /// Connections that an address may have at once; addresses of loopback and of trusted proxies are not limited
@@ -69,10 +69,10 @@ pub struct LimitOptions {
         default_value_t = 200
     )]
     pub address_connections_per_second: u32,
-    /// Messages a second that may come from an address [default: 20 times --messages-per-second]
+    /// Messages a second that may come from an address [default: 50 times --messages-per-second]
     #[arg(long, env = "TIDEWIRE_ADDRESS_MESSAGES_PER_SECOND", value_name = "N")]
     pub address_messages_per_second: Option<u64>,
-    /// Bytes of messages a second that may come from an address [default: 20 times --bytes-per-second]
+    /// Bytes of messages a second that may come from an address [default: 50 times --bytes-per-second]
     #[arg(long, env = "TIDEWIRE_ADDRESS_BYTES_PER_SECOND", value_name = "SIZE", value_parser = size_or_zero)]
     pub address_bytes_per_second: Option<u64>,
     /// Memory that the process may have: above 85 % new connections are turned away, above 95 % those that hold the most are
@@ -222,8 +222,8 @@ mod tests {
         let rates =
             |allowance: Allowance| (allowance.messages.per_second, allowance.bytes.per_second);
         assert_eq!(rates(options.connection(100)), (100.0, 6_553_600.0));
-        assert_eq!(rates(options.user(100)), (400.0, 26_214_400.0));
-        assert_eq!(rates(options.address(100).sending), (2000.0, 131_072_000.0));
+        assert_eq!(rates(options.user(100)), (2000.0, 131_072_000.0));
+        assert_eq!(rates(options.address(100).sending), (5000.0, 327_680_000.0));
         // No limit for one is no limit for many, unless that is said.
         assert!(options.connection(0).is_none() && options.user(0).is_none());
         let said = LimitOptions {

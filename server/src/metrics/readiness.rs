@@ -127,12 +127,30 @@ impl Readiness {
         })
     }
 
+    fn have_all_heard(&self) -> bool {
+        let mut heard = self.workers.iter();
+        heard.all(|heard| heard.at.load(Ordering::Relaxed) > 0)
+    }
+
+    /// How long the newest canary took, where it took longest; `None` before every worker has heard one.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        let latencies = self.workers.iter();
+        let latencies = latencies.map(|heard| heard.latency.load(Ordering::Relaxed));
+        let longest = latencies.max().filter(|_| self.have_all_heard());
+        longest.map(Duration::from_nanos)
+    }
+
+    /// The same, or how long the next is overdue at this time since the start, if that is longer: a plot of the last one alone
+    /// would be calm while none comes any more.
+    pub(crate) fn delay(&self, uptime: Duration) -> Option<Duration> {
+        let age = self.ages(uptime).max().unwrap_or_default();
+        let overdue = age.saturating_sub(self.interval);
+        self.latency().map(|latency| latency.max(overdue))
+    }
+
     /// What is to be told at this time since the start.
     pub(crate) fn answer(&self, is_draining: bool, uptime: Duration) -> Answer {
-        let all_heard = self
-            .workers
-            .iter()
-            .all(|heard| heard.at.load(Ordering::Relaxed) > 0);
+        let all_heard = self.have_all_heard();
         let age = self.ages(uptime).max().unwrap_or_default();
         let failure = self.failure.load(Ordering::Relaxed);
         let is_late = age > INTERVALS_MAX * self.interval;
@@ -148,19 +166,15 @@ impl Readiness {
             () if !all_heard => Some((STARTING, "No message has come back from the log yet.")),
             () => None,
         };
-        let latencies = self.workers.iter();
-        let latency = latencies
-            .map(|heard| heard.latency.load(Ordering::Relaxed))
-            .max();
         Answer {
             status: if reason.is_none() { "ready" } else { "unready" },
             reason: reason.map(|(word, _)| word),
             message: reason.map(|(_, sentence)| sentence),
             canary: Canary {
                 age_ms: all_heard.then_some(age.as_millis() as u64),
-                latency_ms: latency
-                    .filter(|_| all_heard)
-                    .map(|latency| latency as f64 / 1e6),
+                latency_ms: self
+                    .latency()
+                    .map(|latency| latency.as_nanos() as f64 / 1e6),
                 interval_ms: self.interval.as_millis() as u64,
             },
         }
@@ -181,6 +195,7 @@ mod tests {
     fn it_is_ready_while_every_worker_hears_canaries() {
         let readiness = Readiness::new(2, 2 * SECOND);
         assert_eq!(reason(&readiness, SECOND), Some("starting"));
+        assert_eq!(readiness.delay(SECOND), None, "none has come back");
         readiness.heard(0, SECOND, Duration::from_micros(1500));
         assert_eq!(reason(&readiness, SECOND), Some("starting"));
         readiness.heard(1, SECOND, Duration::ZERO);
@@ -188,6 +203,9 @@ mod tests {
             "canary": {"age_ms": 1000, "latency_ms": 1.5, "interval_ms": 2000}});
         let answer = readiness.answer(false, 2 * SECOND);
         assert_eq!(serde_json::to_value(answer).unwrap(), expected);
+        let delay = |uptime| readiness.delay(uptime);
+        assert_eq!(delay(2 * SECOND), Some(Duration::from_micros(1500)));
+        assert_eq!(delay(7 * SECOND), Some(4 * SECOND), "the next is overdue");
         readiness.heard(1, 5 * SECOND, Duration::ZERO);
         assert_eq!(reason(&readiness, 7 * SECOND), None);
         assert_eq!(

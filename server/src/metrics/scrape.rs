@@ -58,6 +58,7 @@ impl Status {
         let help = "How many connections there can be.";
         text.one(Type::Gauge, "connections_max", help, self.connections_max);
         self.sum().describe(&mut text);
+        self.describe_ends(&mut text);
         let mut durations = self.durations;
         self.others()
             .for_each(|(_, other)| durations.merge(&other.durations()));
@@ -78,6 +79,14 @@ impl Status {
         );
         process::describe(&mut text, self.board.started.unix_ms);
         text.into_text()
+    }
+
+    /// Every cause from the start: one that appears when it first happens is a rise that nobody sees.
+    fn describe_ends(&self, text: &mut Exposition) {
+        let ends = self.ends.iter();
+        let ends = ends.map(|(cause, count)| (format!("cause=\"{}\"", cause.label()), count));
+        let help = "Connections that ended, by why: WHY.md has a line for each cause.";
+        text.many(Type::Counter, "connections_ended_total", help, ends);
     }
 
     fn describe_readiness(&self, text: &mut Exposition, now: Instant) {

@@ -68,7 +68,7 @@ causes! {
     Drain = "drain",
     /// The client's token expired, and no new one came.
     TokenExpired = "token_expired",
-    /// The client sent too much.
+    /// The client's address had too many connections, or opened them too fast.
     RateLimited = "rate_limited",
     /// The user had as many connections as it may have.
     UserFull = "user_full",
@@ -80,7 +80,7 @@ causes! {
     HandshakeTimeout = "handshake_timeout",
     /// The request was no HTTP, or asked for a WebSocket that it could not have.
     HandshakeRefused = "handshake_refused",
-    /// All connections were taken.
+    /// All connections were taken, or memory was short.
     Overload = "overload",
     /// Something failed in the server.
     ServerError = "server_error",
@@ -150,7 +150,11 @@ impl EndCause {
     pub(crate) const fn is_before_the_beginning(self) -> bool {
         matches!(
             self,
-            Self::TlsFailed | Self::HandshakeTimeout | Self::HandshakeRefused | Self::Overload
+            Self::TlsFailed
+                | Self::HandshakeTimeout
+                | Self::HandshakeRefused
+                | Self::RateLimited
+                | Self::Overload
         )
     }
 

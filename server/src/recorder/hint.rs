@@ -213,7 +213,12 @@ fn before(report: &Report) -> Option<String> {
             "if this was a browser, something between does not pass on `Upgrade` and `Connection` (see deploy/nginx.conf)"
         }
         (EndCause::HandshakeRefused, Some(401 | 403)) => "its token or its origin is not accepted",
-        (EndCause::Overload, _) => "raise `ulimit -n` or --connections-max, or add a server",
+        (EndCause::Overload, _) => {
+            "raise `ulimit -n`, --connections-max or --memory-max, whichever was reached, or add a server"
+        }
+        (EndCause::RateLimited, _) => {
+            "if that is a proxy, name it with --trusted-proxy; if many are behind one address, raise --address-connections"
+        }
         _ => return None,
     };
     Some(sentence.to_owned())

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 const SAMPLES_KEPT: usize = 600;
 
 /// The names of a sample's numbers, in their order.
-pub(crate) const COLUMNS: [&str; 8] = [
+pub(crate) const COLUMNS: [&str; 9] = [
     "time",
     "connections",
     "messagesIn",
@@ -15,6 +15,7 @@ pub(crate) const COLUMNS: [&str; 8] = [
     "behind",
     "ended",
     "canaryMs",
+    "lagMs",
 ];
 
 /// What was at a moment. Counts are since the start.
@@ -34,8 +35,10 @@ pub(crate) struct Sample {
     pub(crate) behind: u64,
     /// Connections that ended.
     pub(crate) ended: u64,
-    /// How long the canary's last message took to come back, in milliseconds.
+    /// How long the canary's last message took to come back, or how long the next is overdue, in milliseconds.
     pub(crate) canary_ms: Option<f64>,
+    /// How long the connection that is behind for the longest time has been, in milliseconds.
+    pub(crate) lag_ms: u64,
 }
 
 /// The samples, of which the first is only there to tell the second's rates.
@@ -75,6 +78,7 @@ fn row(before: &Sample, sample: &Sample) -> [serde_json::Value; COLUMNS.len()] {
         sample.behind.into(),
         rate(|sample| sample.ended),
         sample.canary_ms.into(),
+        sample.lag_ms.into(),
     ]
 }
 

@@ -7,7 +7,6 @@
 use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Read as _, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,23 +17,18 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::terminal::{Lines, visible};
+use super::operator::Operator;
 use crate::capture::pcapng::{DROPPED, ENHANCED_PACKET, INTERFACE_STATISTICS, PACKET_BYTES_MAX};
-use crate::client::Address;
+use crate::client::{Answer, is_pause};
 use crate::clock::Now;
 use crate::config::values::{size, time};
 use crate::progress::Progress;
-
-const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// How long the server may take to answer; the capture itself brings something every second.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// How soon ^C is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-const HEAD_BYTES_MAX: usize = 16 << 10;
-const PROBLEM_BYTES_MAX: u64 = 64 << 10;
 
 /// A packet, and its comments.
 const BLOCK_BYTES_MAX: usize = PACKET_BYTES_MAX as usize + (1 << 20);
@@ -48,17 +42,8 @@ pub struct Capture {
     /// The file; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// The server: http://HOST:PORT or HOST:PORT
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
-    /// A token with the right to operate the server
-    #[arg(
-        long,
-        env = "TIDEWIRE_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
-    token: Option<String>,
+    #[command(flatten)]
+    operator: Operator,
     /// Only connections that are in this room, as long as they are
     #[arg(long, value_name = "ROOM")]
     room: Option<String>,
@@ -101,13 +86,10 @@ impl Capture {
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&is_over))?;
         }
-        let address = Address::parse(&self.url)?;
-        let mut stream = connect(&address)?;
-        stream.write_all(self.request(&address).as_bytes())?;
-        let rest = read_head(&mut stream)?;
+        let mut answer = self.operator.get(&self.target(), SILENCE_MAX)?;
         let mut out = self.open()?;
-        let mut blocks = Blocks::new(rest);
-        let ended = self.pass_on(&mut stream, &mut blocks, &mut *out, &is_over);
+        let mut blocks = Blocks::default();
+        let ended = self.pass_on(&mut answer, &mut blocks, &mut *out, &is_over);
         match ended {
             // Who looked on has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
@@ -129,8 +111,9 @@ impl Capture {
         Ok(true)
     }
 
-    fn request(&self, address: &Address) -> String {
-        let mut query = format!("seconds={}&bytes={}", self.time.as_secs(), self.bytes);
+    fn target(&self) -> String {
+        let (seconds, bytes) = (self.time.as_secs(), self.bytes);
+        let mut target = format!("capture?seconds={seconds}&bytes={bytes}");
         for (name, value) in [
             ("room", &self.room),
             ("user", &self.user),
@@ -139,21 +122,10 @@ impl Capture {
         ] {
             if let Some(value) = value {
                 let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
-                query.push_str(&format!("&{name}={value}"));
+                target.push_str(&format!("&{name}={value}"));
             }
         }
-        let token = match &self.token {
-            None => String::new(),
-            // What is no token would be another header.
-            Some(token) => {
-                let token: String = token.chars().filter(char::is_ascii_graphic).collect();
-                format!("Authorization: Bearer {token}\r\n")
-            }
-        };
-        format!(
-            "GET /api/admin/capture?{query} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{token}\r\n",
-            address.host
-        )
+        target
     }
 
     /// Others than the caller are not to read what is in it.
@@ -170,12 +142,12 @@ impl Capture {
 
     fn pass_on(
         &self,
-        stream: &mut TcpStream,
+        answer: &mut Answer,
         blocks: &mut Blocks,
         out: &mut dyn Write,
         is_over: &AtomicBool,
     ) -> io::Result<()> {
-        stream.set_read_timeout(Some(LOOK_EVERY))?;
+        answer.set_silence(LOOK_EVERY)?;
         let begun = Now::read().instant;
         let mut progress = Progress::new(None);
         let mut heard_at = begun;
@@ -187,7 +159,7 @@ impl Capture {
             let now = Now::read().instant;
             let spent = now.duration_since(begun);
             progress.show(now, || self.look(&blocks.counts, spent));
-            let read = match stream.read(&mut buffer) {
+            let read = match answer.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if is_pause(&error) && now.duration_since(heard_at) > SILENCE_MAX => {
@@ -225,61 +197,6 @@ impl Capture {
     }
 }
 
-fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
-}
-
-fn connect(address: &Address) -> Result<TcpStream, Box<dyn Error>> {
-    let host = &address.host;
-    let all = address
-        .resolve_all()
-        .map_err(|error| format!("cannot find {host}: {error}"))?;
-    let mut failed = None;
-    for to in all {
-        match TcpStream::connect_timeout(&to, CONNECT_MAX) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(SILENCE_MAX))?;
-                return Ok(stream);
-            }
-            Err(error) => failed = Some(error),
-        }
-    }
-    let why = failed.map_or_else(String::new, |error| format!(": {error}"));
-    Err(format!("cannot connect to {host}{why}: is a server running there?").into())
-}
-
-/// Reads the head of the answer, and returns what came behind it.
-fn read_head(stream: &mut TcpStream) -> Result<Vec<u8>, Box<dyn Error>> {
-    const END: &[u8] = b"\r\n\r\n";
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    let end = loop {
-        let found = bytes.windows(END.len()).position(|window| window == END);
-        if let Some(position) = found {
-            break position + END.len();
-        }
-        let read = stream.read(&mut buffer)?;
-        if read == 0 || bytes.len() > HEAD_BYTES_MAX {
-            return Err("what answers there is no Tidewire".into());
-        }
-        bytes.extend_from_slice(&buffer[..read]);
-    };
-    let mut rest = bytes.split_off(end);
-    let head = String::from_utf8_lossy(&bytes);
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    if status == "200" {
-        return Ok(rest);
-    }
-    // The end of the answer may be missing: what is there says enough.
-    let _ = stream.take(PROBLEM_BYTES_MAX).read_to_end(&mut rest);
-    let problem: serde_json::Value = serde_json::from_slice(&rest).unwrap_or_default();
-    let why = problem["error"]["message"].as_str().unwrap_or_default();
-    let why = visible(why, Lines::One);
-    Err(format!("the server gives no capture (status {status}): {why}").into())
-}
-
 /// The file in pieces as they come, and in whole blocks as they leave.
 #[derive(Debug, Default)]
 struct Blocks {
@@ -295,13 +212,6 @@ struct Counts {
 }
 
 impl Blocks {
-    fn new(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            counts: Counts::default(),
-        }
-    }
-
     fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -393,7 +303,8 @@ mod tests {
     #[test]
     fn what_is_no_capture_is_told() {
         for bytes in [&b"<html><head>"[..], &[0; 12]] {
-            let mut blocks = Blocks::new(bytes.to_vec());
+            let mut blocks = Blocks::default();
+            blocks.add(bytes);
             assert!(blocks.take().is_err(), "{bytes:?}");
         }
     }

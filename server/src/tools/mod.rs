@@ -5,6 +5,7 @@ pub mod chat;
 pub mod config;
 mod link;
 pub mod log;
+pub mod operator;
 pub mod pages;
 pub mod replay;
 pub mod tail;

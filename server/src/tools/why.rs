@@ -9,8 +9,8 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Usage;
+use super::operator::Operator;
 use super::terminal::{self, Lines, LocalTime};
-use crate::client::Address;
 use crate::ids::{ConnId, UserName};
 use crate::recorder::{First, Flight, Frame, Report, Reports};
 use crate::transport::admin::parse_address;
@@ -27,22 +27,8 @@ pub struct Why {
     /// A connection as `welcome` names it (c-5-17), a user, or an address (192.0.2.7, 192.0.2.7:4711, ::1)
     #[arg(value_name = "CONNECTION|USER|ADDRESS")]
     subject: String,
-    /// The server
-    #[arg(
-        long,
-        env = "TIDEWIRE_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
-    url: String,
-    /// A token with the right `admin`, if the server asks for one
-    #[arg(
-        long,
-        env = "TIDEWIRE_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true
-    )]
-    token: Option<String>,
+    #[command(flatten)]
+    operator: Operator,
     /// Take the subject for a user, whatever it looks like
     #[arg(long)]
     user: bool,
@@ -97,33 +83,10 @@ impl Why {
     }
 
     fn ask(&self, query: &str) -> Result<String, Box<dyn Error>> {
-        let host = Address::parse(&self.url)?.host;
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_MAX))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .build()
-            .into();
-        let mut request = agent.get(format!("http://{host}/api/admin/why?{query}"));
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        let mut response = request
-            .call()
-            .map_err(|error| format!("cannot ask {host}: {error}: is a server running there?"))?;
-        let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-        let text = body
-            .read_to_string()
-            .map_err(|error| format!("the answer of {host} cannot be read: {error}"))?;
-        if status == 200 {
-            return Ok(text);
-        }
-        let told: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        let message = told["error"]["message"].as_str();
-        let message = message.map_or_else(|| format!("status {status}"), str::to_owned);
-        Err(format!("{host} refuses: {message}").into())
+        let answer = self.operator.get(&format!("why?{query}"), ANSWER_MAX)?;
+        let host = answer.host.clone();
+        let text = answer.text(ANSWER_BYTES_MAX);
+        text.map_err(|error| format!("the answer of {host} cannot be read: {error}").into())
     }
 
     fn nothing(&self, reports: &Reports) -> String {
@@ -276,8 +239,7 @@ mod tests {
     fn why(subject: &str, user: bool) -> Why {
         Why {
             subject: subject.to_owned(),
-            url: String::new(),
-            token: None,
+            operator: Operator::default(),
             user,
             json: false,
         }

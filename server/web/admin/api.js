@@ -1,31 +1,48 @@
-// What the page asks the server. A token, if one is needed, lasts as long as the tab.
+// What the page asks the server. A token, if one is needed, is typed into the form or comes in the address behind `#token=`, which
+// browsers do not send; it lasts as long as the tab, and is not the one that the chat page has there.
 
 const KEY = 'tidewire.operator';
 
-/** The server's answer was an error: `status`, and a sentence. */
+/** The server's answer was an error: `status`, a stable word, and a sentence. */
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, code, message) {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
 
 export const token = {
-  get: () => {
-    try {
-      return sessionStorage.getItem(KEY);
-    } catch {
-      return null;
-    }
-  },
+  get: () => shown,
   set: (value) => {
+    shown = value;
     try {
       sessionStorage.setItem(KEY, value);
     } catch {
-      // Storage is forbidden: it is asked for again.
+      // Storage is forbidden: after a reload it is asked for again.
     }
   },
 };
+
+let shown = '';
+shown = takenFromAddress() ?? recalled();
+
+/** Takes it out of the address before anybody copies that. */
+function takenFromAddress() {
+  const found = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (found === null) return null;
+  history.replaceState(null, '', location.pathname + location.search);
+  token.set(found);
+  return found;
+}
+
+function recalled() {
+  try {
+    return sessionStorage.getItem(KEY) ?? '';
+  } catch {
+    return '';
+  }
+}
 
 /** Asks for something below `/api/admin/`; returns the JSON of the answer. */
 export async function ask(path, query = {}, method = 'GET') {
@@ -33,6 +50,6 @@ export async function ask(path, query = {}, method = 'GET') {
   const headers = token.get() ? { Authorization: `Bearer ${token.get()}` } : {};
   const response = await fetch(`/api/admin/${path}${pairs && '?'}${pairs}`, { method, headers, cache: 'no-store' });
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(response.status, answer.error?.message ?? `status ${response.status}`);
+  if (!response.ok) throw new Refused(response.status, answer.error?.code, answer.error?.message ?? `status ${response.status}`);
   return answer;
 }

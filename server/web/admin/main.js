@@ -14,13 +14,26 @@ const REFRESH_MS = 2_000;
 /** Up to when samples are there. */
 let since = 0;
 
+/** What the form says: without keys a token is of no use, and with them one without the right is to be exchanged. */
+const REFUSALS = {
+  unauthorized: { title: 'Show a token to operate this server', takesToken: true },
+  forbidden: { title: 'Your token is none of an operator', takesToken: true },
+  not_an_operator: { title: 'You are not an operator here', takesToken: false },
+};
+
 function failed(error) {
-  if (error instanceof Refused && [401, 403].includes(error.status)) {
-    setText($('refused-why'), error.message);
-    $('refused').hidden = false;
-  } else {
-    toast(error instanceof Refused ? error.message : 'The server does not answer.');
-  }
+  const refusal = error instanceof Refused ? REFUSALS[error.code] : undefined;
+  if (refusal === undefined) return toast(error instanceof Refused ? error.message : 'The server does not answer.');
+  const { title, takesToken } = refusal;
+  setText($('refused-title'), title);
+  // Before anybody has shown one, how programs show theirs helps nobody.
+  setText($('refused-why'), takesToken && !token.get() ? 'The server asks for one.' : error.message);
+  $('refused-token').hidden = !takesToken;
+  const wasHidden = $('refused').hidden;
+  $('refused').hidden = false;
+  $('status').dataset.status = 'unknown';
+  setText($('status'), 'not let in');
+  if (takesToken && wasHidden) $('token').focus();
 }
 
 async function refresh() {
@@ -43,9 +56,9 @@ async function refresh() {
   await lists.refresh();
 }
 
-/** One round after the other; none while nobody looks. */
+/** One round after the other; none while nobody looks, or while we are refused: nothing changes that but another token. */
 async function live() {
-  if (!document.hidden) {
+  if (!document.hidden && $('refused').hidden) {
     await refresh().catch((error) => {
       $('status').dataset.status = 'unknown';
       setText($('status'), 'no answer');

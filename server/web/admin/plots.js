@@ -15,7 +15,7 @@ const PLOTS = [
   { name: 'messages', title: 'Messages a second', lines: [['messagesIn', 'in'], ['messagesOut', 'out']] },
   { name: 'appended', title: 'Log: entries a second', lines: [['appended', '']] },
   { name: 'behind', title: 'Lag: connections behind', lines: [['behind', '']] },
-  { name: 'canary', title: 'Canary: latency in ms', lines: [['canaryMs', '']] },
+  { name: 'delay', title: 'Delay in ms', lines: [['canaryMs', 'canary'], ['lagMs', 'longest lag']] },
   { name: 'ended', title: 'Connections ended a second', lines: [['ended', '']] },
 ];
 

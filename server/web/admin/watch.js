@@ -22,6 +22,9 @@ export function watch(room) {
   if (token.get()) query.set('token', token.get());
   stream = new EventSource(`/sse?${query}`);
   stream.addEventListener('open', () => line(Date.now(), 'watching', ''));
+  stream.addEventListener('error', ({ target }) => {
+    if (target.readyState === EventSource.CLOSED) line(Date.now(), '', 'the server does not let us: the token has to have the right to read this room');
+  });
   stream.addEventListener('message', ({ data }) => {
     const { from, content, time: at } = JSON.parse(data);
     line(at ?? Date.now(), from ?? '', typeof content === 'string' ? content : JSON.stringify(content));

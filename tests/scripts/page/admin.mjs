@@ -43,6 +43,7 @@ await play({
     await operator.until(() => document.querySelectorAll('[data-plot="messages"] path[d^="M"]').length >= 2);
     await operator.until(() => document.querySelector('[data-plot="messages"] path').getAttribute('d').split('L').length > 8);
     clearInterval(talk);
+    await operator.until(() => Number(document.querySelector('[data-plot="delay"] .now .a').firstChild.data) >= 0);
     await operator.page.hover('[data-plot="messages"] .area');
     await operator.page.locator('[data-plot="messages"] .reading', { hasText: 'out' }).waitFor();
     await operator.page.mouse.move(5, 300);

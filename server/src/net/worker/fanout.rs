@@ -137,7 +137,7 @@ impl Worker {
         };
         let senders = together.senders();
         let count = together.entries.len();
-        let (mut batch, mut sent) = (None, 0);
+        let (mut batch, mut is_heard, mut sent) = (None, false, 0);
         for follower in self.feeds.live(log) {
             if senders.contains(&follower) {
                 self.deliver_each(follower, together);
@@ -153,13 +153,15 @@ impl Worker {
                 }
                 continue;
             }
-            sent += count;
+            is_heard = true;
             if matches!(conn.state, State::Http(_)) || conn.is_tapped() {
+                // One by one they are counted on their way.
                 for said in &together.entries {
                     self.send_entry(follower, &said.shared);
                 }
                 continue;
             }
+            sent += count;
             let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
             let is_left = conn.send_batch(batch);
             let is_due = conn.note_sent(count, is_urgent(log));
@@ -170,7 +172,7 @@ impl Worker {
                 self.ask_for_receipt(follower);
             }
         }
-        if sent > 0 {
+        if is_heard {
             self.count_delivered(
                 sent,
                 together.entries.iter().map(|said| &*said.shared.entry),

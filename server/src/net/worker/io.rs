@@ -19,7 +19,7 @@ use crate::net::stream::Stream;
 use crate::net::table::token_of;
 use crate::net::tls::{Credentials, News, Received};
 use crate::recorder::EndCause;
-use crate::transport::{Date, Http, Response, last_response, overloaded};
+use crate::transport::{Date, Http, Response, TurnedAway, last_response, overloaded};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
 const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -104,6 +104,10 @@ impl Worker {
         let guest = match self.let_in(peer.ip()) {
             Ok(guest) => guest,
             Err(turned_away) => {
+                self.status.ends.count(match turned_away {
+                    TurnedAway::Address(_) => EndCause::RateLimited,
+                    TurnedAway::Memory => EndCause::Overload,
+                });
                 let credentials = self.credentials.as_ref();
                 return refuse(socket, credentials, &turned_away.response(), &self.date);
             }

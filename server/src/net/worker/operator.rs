@@ -113,6 +113,8 @@ impl Worker {
         self.worked = true;
         desk.sample_at = now + SAMPLE_INTERVAL;
         let sum = self.status.sum();
+        let board = &self.status.board;
+        let canary = board.readiness.delay(board.uptime(now));
         let ends = self.status.ends.iter();
         let real = ends.filter(|(cause, _)| *cause != EndCause::HttpDone);
         desk.series.push(Sample {
@@ -123,7 +125,8 @@ impl Worker {
             appended: sum.appended,
             behind: sum.behind,
             ended: real.map(|(_, count)| count).sum(),
-            canary_ms: None,
+            canary_ms: canary.map(in_ms),
+            lag_ms: Duration::from_nanos(sum.lag).as_millis() as u64,
         });
         desk.parted
             .retain(|_, parted| parted.at + PARTED_KEPT > now);
@@ -362,6 +365,11 @@ impl Worker {
         };
         self.answer(inquiry.asker, response);
     }
+}
+
+/// Milliseconds, to the microsecond.
+fn in_ms(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1000.0
 }
 
 /// Whether a peer is at an address, in which port 0 stands for any.

@@ -15,6 +15,7 @@ use crate::ids::ConnId;
 use crate::net::conn::{App, Conn, State};
 use crate::net::tcp_info::tcp_info;
 use crate::recorder::{Account, End, EndCause, Kind, TcpState};
+use crate::transport::{Gate, TurnedAway};
 
 /// Parts of a second that the opening of a connection is told in: 32 bits of them are 13 years.
 const OPENED_PER_SECOND: u64 = 10;
@@ -254,11 +255,21 @@ fn cause_of(state: &State) -> EndCause {
     let outcome = http.outcome();
     match outcome {
         _ if outcome.is_overloaded => EndCause::Overload,
+        // Not who only asked for its health, which is answered.
+        _ if outcome.status == 429 && (outcome.is_refused || is_from_full_address(&http.gate)) => {
+            EndCause::RateLimited
+        }
+        _ if outcome.status == 503 && http.gate.turned_away.is_some() => EndCause::Overload,
         _ if outcome.is_stream => EndCause::ClientEof,
         _ if outcome.is_late => EndCause::HandshakeTimeout,
         _ if outcome.is_refused => EndCause::HandshakeRefused,
         _ => EndCause::HttpDone,
     }
+}
+
+/// Whether everything that is asked over a connection is refused for its address.
+const fn is_from_full_address(gate: &Gate) -> bool {
+    matches!(gate.turned_away, Some(TurnedAway::Address(_)))
 }
 
 fn status_of(state: &State) -> u16 {

@@ -8,7 +8,7 @@ use tidewire_protocol::handshake::server::Request;
 use super::{Call, Problem, Response, Target};
 use crate::capture::Filter;
 use crate::config::values::size;
-use crate::ids::{NameError, RoomName, UserName};
+use crate::ids::{BadConnId, NameError, RoomName, UserName};
 
 /// What is captured if nothing else is said, and at the most.
 pub(super) const SECONDS_DEFAULT: u64 = 60;
@@ -16,6 +16,8 @@ pub(super) const SECONDS_MAX: u64 = 3600;
 const BYTES_DEFAULT: u64 = 64 << 20;
 const BYTES_MIN: u64 = 64 << 10;
 const BYTES_MAX: u64 = 4 << 30;
+
+const CONNECTION: &str = "is no connection: write it as a capture names it, such as c-5-12";
 
 const CONTENT_TYPE: &str = "application/x-pcapng";
 
@@ -48,7 +50,7 @@ pub(super) fn capture(target: &Target, _: &Request<'_>) -> Result<Call, Problem>
         room: room.map_err(|error| name("room", error))?,
         user: user.map_err(|error| name("user", error))?,
         address: address.map_err(|error| bad("address", error))?,
-        connection: connection.map_err(|error| bad("connection", error))?,
+        connection: connection.map_err(|BadConnId| bad("connection", CONNECTION))?,
     };
     let seconds = said("seconds").map_or(Some(SECONDS_DEFAULT), |text| {
         let seconds = text.parse().ok();
