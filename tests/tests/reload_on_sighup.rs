@@ -6,8 +6,11 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::json;
 use tidewire_tests::frame::opcode;
-use tidewire_tests::{Chatter, Client, Directory, Launch, Server, http, wait_until};
+use tidewire_tests::{
+    Chatter, Client, Directory, Issuer, Launch, Server, StreamChatter, http, wait_until,
+};
 
 /// A server with a file that can be written again.
 struct Reloading {
@@ -195,4 +198,61 @@ fn a_service_manager_is_told_of_start_reload_and_stop() {
     server.signal("TERM");
     assert_eq!(hear(), "STOPPING=1");
     assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn a_new_key_is_taken_over_and_who_is_here_stays() {
+    let (old, new) = (Issuer::new(), Issuer::new());
+    let secret = "another secret, that came into being in the next quarter\n";
+    fs::write(new.secret(), secret).expect("a file of the test's");
+    let server = old.server(&[]);
+    let address = server.address();
+    let status = |token: &str| http::get(address, &format!("/api/rooms?token={token}")).status;
+    let (by_old, by_new) = (old.token("ada", &[]), new.token("ada", &[]));
+    assert_eq!((status(&by_old), status(&by_new)), (200, 401));
+    let mut chatter = Chatter::connect(&server, &format!("room=r&token={by_old}"));
+    let mut echo = Client::open(address, &format!("/echo?token={by_old}"));
+    let query = format!("room=r&session=s&token={by_old}");
+    let mut stream = StreamChatter::connect(&server, &query);
+    let mut awaited = Client::open(address, "/ws?room=r");
+    awaited.expect_text();
+
+    fs::copy(new.secret(), old.secret()).expect("a new secret");
+    let reload = |told: &str| {
+        let before = server.log().matches(told).count();
+        server.signal("HUP");
+        wait_until("the server has read its files again", || {
+            server.log().matches(told).count() > before
+        });
+    };
+    reload(READ);
+    // Each worker takes it over by itself.
+    wait_until("the new key is accepted", || {
+        (0..20).all(|_| status(&by_new) == 200)
+    });
+    for _ in 0..20 {
+        assert_eq!(status(&by_old), 401);
+        let target = format!("/ws?token={by_old}");
+        let refused = Client::try_open(address, &target).expect_err("the old key is gone");
+        assert_eq!(refused.status, 401);
+    }
+    // Who has yet to show one shows one of the new key's.
+    awaited.send_text(&json!({"type": "hello", "token": by_new}).to_string());
+    assert_eq!(Chatter::over(awaited).welcome["user"], "ada");
+
+    // Who is here stays, with what it was granted.
+    chatter.say_acked("r", "still here", 1);
+    assert_eq!(stream.hear_of("room_msg")["content"], "still here");
+    echo.expect_alive();
+    // A fresh token has to be of the new key's, and an old one leaves all as it is.
+    let renew = |token: &str| json!({"type": "hello", "token": token}).to_string();
+    assert_eq!(chatter.provoke(&renew(&by_old))["code"], "unauthorized");
+    chatter.send(&json!({"type": "hello", "token": by_new}));
+    chatter.hear_of("welcome");
+    chatter.say_acked("r", "and on", 2);
+
+    // A file that is no key changes nothing.
+    fs::write(old.secret(), "short").expect("a file of the test's");
+    reload("shorter than 32 bytes");
+    assert_eq!((status(&by_old), status(&by_new)), (401, 200));
 }

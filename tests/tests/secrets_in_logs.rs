@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tidewire_tests::http::{HttpConnection, get, send};
 use tidewire_tests::websocket::handshake_request;
 use tidewire_tests::wire::Wire;
-use tidewire_tests::{Chatter, Client, Frame, Launch, Server, wait_until};
+use tidewire_tests::{Chatter, Client, Frame, Issuer, Launch, Server, wait_until};
 
 /// In everything that a client keeps to itself, so that one search finds all.
 const SECRET: &str = "TOPSECRET";
@@ -180,6 +180,86 @@ fn secrets_are_nowhere_in_the_log() {
     ] {
         assert!(names.contains(&event), "{event}: {names:?}");
     }
+}
+
+/// A token in each of the four ways: the header, the address, a subprotocol and a `hello`.
+fn show_everywhere(server: &Server, token: &str) {
+    let address = server.address();
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let offer = format!("Sec-WebSocket-Protocol: tidewire.v1.json, tidewire.token.{token}\r\n");
+    let query = format!("?token={token}");
+    for (query, headers) in [("", bearer.as_str()), ("", &offer), (&query, "")] {
+        for target in ["/ws", "/echo", "/relay"] {
+            let mut connection = HttpConnection::open(address);
+            let head = handshake_request(&format!("{target}{query}"), headers);
+            connection.wire.send(head.as_bytes());
+            connection.response();
+        }
+        get_with(server, &format!("/api/rooms{query}"), headers);
+    }
+    let mut later = Client::open(address, "/ws");
+    later.expect_text();
+    later.send_text(&json!({"type": "hello", "token": token}).to_string());
+    later.expect_text();
+    later.send_text(&json!({"type": "hello", "token": token}).to_string());
+    // It hears again, or is closed.
+    let _ = later.read_frame();
+}
+
+fn get_with(server: &Server, target: &str, headers: &str) {
+    let mut connection = HttpConnection::open(server.address());
+    connection.request("GET", target, headers);
+    connection.response();
+}
+
+#[test]
+fn no_token_is_in_the_log_good_or_bad() {
+    let issuer = Issuer::new();
+    let mut server = issuer.server(&["--log-format", "json", "--log-level", "debug"]);
+    let good = issuer.token("ada", &[]);
+    let expired = issuer.token("bob", &["--expires", "1s"]);
+    let tampered = format!("{}A{}", &good[..30], &good[31..]);
+    for token in [&good, &tampered, &secret("no.jwt"), &expired] {
+        show_everywhere(&server, token);
+    }
+    wait_until("it has expired", || {
+        get(server.address(), &format!("/api/rooms?token={expired}")).status == 401
+    });
+    show_everywhere(&server, &expired);
+    server.signal("TERM");
+    server.wait_for_exit();
+    wait_until("the log is whole", || {
+        server.log().contains("\"event\":\"end\"")
+    });
+    let log = server.log();
+    let events = events(&log);
+    let refused = events
+        .iter()
+        .filter(|event| event["event"] == "token_refused");
+    assert!(refused.count() >= 3 * 4 * 2, "{log}");
+    // A part of one would do who finds it: each of the three, and the signature above all.
+    for token in [&good, &tampered, &expired] {
+        for part in token.split('.') {
+            let piece = &part[..part.len().min(16)];
+            assert!(!log.contains(piece), "{piece}: {log}");
+        }
+    }
+    assert!(!log.contains(SECRET), "{log}");
+}
+
+#[test]
+fn who_shows_bad_tokens_by_the_thousand_fills_no_disk() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&["--canary", "1h"]);
+    let mut connection = HttpConnection::open(server.address());
+    let before = server.log().len();
+    for _ in 0..1000 {
+        connection.request("GET", "/api/rooms", "Authorization: Bearer a.b.c\r\n");
+        assert_eq!(connection.response().status, 401);
+    }
+    server.wait_for_count("unauthorized", 1000);
+    let told = server.log().len() - before;
+    assert!(told < 1000, "{told} bytes: {}", server.log());
 }
 
 #[test]

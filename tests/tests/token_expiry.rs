@@ -2,6 +2,8 @@
 
 use serde_json::json;
 use tidewire_tests::http::{self, assert_problem};
+use tidewire_tests::http_chat::code_and_reason;
+use tidewire_tests::wire::Wire;
 use tidewire_tests::{
     Chatter, Client, EventStream, Issuer, PollChatter, StreamChatter, wait_until,
 };
@@ -83,6 +85,49 @@ fn a_fresh_token_on_the_living_connection_moves_the_end() {
     renewed.say_acked("r", "still here", 1);
     let health = http::get(server.address(), "/health").json();
     assert_eq!(health["tokens_expired"], 1, "{health}");
+}
+
+#[test]
+fn a_capture_ends_with_its_token() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&[]);
+    let token = issuer.token("root", &["--admin", "--expires", SOON]);
+    let mut wire = Wire::open(server.address());
+    let target = format!("/api/admin/capture?seconds=3600&token={token}");
+    wire.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    // It ends by itself: who asks again is refused.
+    wait_until("the capture has ended", || wire.receive().is_err());
+    let head = String::from_utf8_lossy(&wire.take(15)).into_owned();
+    assert_eq!(head, "HTTP/1.1 200 OK");
+    let late = http::get(server.address(), &target);
+    assert_problem(&late, 401, "unauthorized");
+}
+
+#[test]
+fn a_token_of_a_poll_that_was_replaced_ends_nothing_later() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&[]);
+    let short = issuer.token("ada", &["--expires", SOON]);
+    let mut poll = PollChatter::new(&server, &format!("room=r&session=s&token={short}"));
+    poll.poll();
+    poll.ask(60);
+    wait_until("it polls", || {
+        http::get(server.address(), "/health").json()["polls"] == 1
+    });
+    let long = issuer.token("ada", &[]);
+    let _newer = StreamChatter::connect(&server, &format!("room=r&session=s&token={long}"));
+    let (code, _) = code_and_reason(poll.answer().last().expect("a message"));
+    assert_eq!(code, 4003);
+    wait_until("its token has ended", || {
+        let target = format!("/api/rooms?token={short}");
+        http::get(server.address(), &target).status == 401
+    });
+    // The connection is still there, and asks for something else.
+    let headers = format!("Authorization: Bearer {long}\r\n");
+    poll.http.request("GET", "/api/rooms", &headers);
+    assert_eq!(poll.http.response().status, 200);
+    let health = http::get(server.address(), "/health").json();
+    assert_eq!(health["tokens_expired"], 0, "{health}");
 }
 
 #[test]

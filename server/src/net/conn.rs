@@ -286,7 +286,7 @@ impl Conn {
     pub(super) fn held_bytes(&self) -> usize {
         let stash = self.rare.as_ref().map_or(0, |rare| rare.stash.capacity());
         stash
-            + self.stream.unsent_bytes()
+            + self.stream.held_bytes()
             + match &self.state {
                 State::Http(http) => http.held_bytes(),
                 State::WebSocket(web_socket) => web_socket.connection.held_bytes(),

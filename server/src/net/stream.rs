@@ -118,6 +118,11 @@ impl Stream {
         self.tls.as_ref().map_or(0, |tls| tls.unsent_bytes())
     }
 
+    /// Bytes of memory that TLS has for what waits in it, in either direction.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.held_bytes())
+    }
+
     /// Writes those; returns whether all have left.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         match &mut self.tls {

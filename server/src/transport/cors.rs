@@ -116,9 +116,11 @@ impl Cors {
 /// Whether a page of ours sent it. Behind a proxy that rewrites `Host` the browser's own word for it helps, which no page
 /// can forge (Fetch Metadata).
 fn is_ours(request: &Request<'_>, origin: &str) -> bool {
-    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    // "null" has no host, and is no server's origin, not even of one that is called so.
+    let host = origin.split_once("://").map(|(_, host)| host);
     let ours = request.single("host").ok().flatten();
-    ours.is_some_and(|ours| ours.eq_ignore_ascii_case(host))
+    ours.zip(host)
+        .is_some_and(|(ours, host)| ours.eq_ignore_ascii_case(host))
         || request.single("sec-fetch-site") == Ok(Some("same-origin"))
 }
 
@@ -230,6 +232,16 @@ mod tests {
             "Origin: https://a.example\r\n"
         ));
         assert!(may(&cors(&["*"]), "Origin: https://evil.example\r\n"));
+    }
+
+    #[test]
+    fn a_page_without_an_origin_is_nobodys() {
+        for (host, origin) in [("null", "null"), ("", ""), ("", "http://x")] {
+            let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
+            let mut storage = HeaderStorage::default();
+            let request = Request::parse(head.as_bytes(), &mut storage).unwrap();
+            assert!(!Cors::default().may_change(&request), "{host} {origin}");
+        }
     }
 
     #[test]

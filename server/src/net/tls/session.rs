@@ -125,6 +125,11 @@ impl Session {
         self.sealed.len() - self.sent
     }
 
+    /// Bytes of memory that it has for what came in part, and for what the socket has not taken.
+    pub(in crate::net) const fn held_bytes(&self) -> usize {
+        self.partial.capacity() + self.sealed.capacity()
+    }
+
     // ---- in ----
 
     /// Reads once, about `size` bytes, and decrypts what is whole to the beginning of `buffer`, whose rest it works in: it has

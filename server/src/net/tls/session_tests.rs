@@ -312,6 +312,34 @@ fn http_is_answered_in_its_own_words() {
 }
 
 #[test]
+fn what_came_in_part_or_waits_to_leave_is_counted_as_held() {
+    for version in [&TLS12, &TLS13] {
+        let mut pair = Pair::shaken(version);
+        assert_eq!(pair.session.held_bytes(), 0);
+        pair.client_says(&pattern(16 << 10));
+        while pair.client.wants_write() {
+            pair.client.write_tls(&mut pair.socket.incoming).unwrap();
+        }
+        // A record without its last byte.
+        let last = pair.socket.incoming.pop().unwrap();
+        pair.read_all();
+        let held = pair.session.held_bytes();
+        assert!(held >= 16 << 10, "{held}");
+        pair.socket.incoming.push(last);
+        pair.read_all();
+        assert_eq!(pair.session.held_bytes(), 0);
+
+        pair.socket.room = 100;
+        let taken = pair
+            .session
+            .write(&mut pair.socket, &[IoSlice::new(&pattern(1000))]);
+        assert_eq!(taken.unwrap(), 1000);
+        let (held, unsent) = (pair.session.held_bytes(), pair.session.unsent_bytes());
+        assert!(unsent > 0 && held >= unsent, "{held} {unsent}");
+    }
+}
+
+#[test]
 fn a_first_message_that_never_ends_is_not_waited_for() {
     let mut pair = Pair::new(&TLS13, usize::MAX);
     // A ClientHello of 16 MB, in records of one byte.

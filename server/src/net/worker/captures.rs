@@ -62,7 +62,7 @@ impl Worker {
         let flow = Arc::new(Flow::default());
         let sink = Sink::connection(id, self.peers.own_sender(), Arc::clone(&flow));
         let bounds = Bounds {
-            time: Some(request.time),
+            time: Some(request.time_left(self.now.unix_ms)),
             bytes: request.bytes,
         };
         let everybody = self.peers.all_senders();

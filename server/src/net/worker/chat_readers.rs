@@ -222,6 +222,8 @@ impl Worker {
         }
         self.say_to_reader(id, &close_text(code.get(), reason));
         if let Some(Reader::Chat(chat)) = self.readers.remove(&id) {
+            // Whatever is asked for next shows a token again.
+            self.expiries.forget(id);
             self.count_reader_gone(chat.poll.is_some());
             match chat.poll {
                 Some(poll) => self.respond(id, &poll.answer(&chat.progress)),

@@ -155,6 +155,7 @@ impl Worker {
             (None, None) => cause_of(&conn.state),
         };
         self.status.ends.count(cause);
+        tracing::debug!(event = "connection_closed", peer = %conn.peer, "a connection is gone");
         if !self.recording.is_on() || cause == EndCause::HttpDone {
             return;
         }

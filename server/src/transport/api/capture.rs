@@ -27,6 +27,17 @@ pub(crate) struct CaptureRequest {
     pub(crate) filter: Filter,
     pub(crate) time: Duration,
     pub(crate) bytes: u64,
+    /// When the token ends by which it is asked for, in milliseconds since 1970.
+    pub(crate) ends_ms: Option<u64>,
+}
+
+impl CaptureRequest {
+    /// How long it may go on from now: no longer than the token holds.
+    pub(crate) fn time_left(&self, unix_ms: u64) -> Duration {
+        let left = |ends_ms: u64| Duration::from_millis(ends_ms.saturating_sub(unix_ms));
+        self.ends_ms
+            .map_or(self.time, |ends_ms| self.time.min(left(ends_ms)))
+    }
 }
 
 /// The beginning of the answer; the capture follows.
@@ -64,6 +75,7 @@ pub(super) fn capture(target: &Target, _: &Request<'_>) -> Result<Call, Problem>
         filter,
         time: Duration::from_secs(seconds.ok_or_else(|| bad("seconds", "is 1 to 3600"))?),
         bytes: bytes.ok_or_else(|| bad("bytes", "is 64KiB to 4GiB"))?,
+        ends_ms: target.access.identity().map(|identity| identity.ends_ms()),
     })))
 }
 
