@@ -113,8 +113,8 @@ impl Worker {
         self.worked = true;
         desk.sample_at = now + SAMPLE_INTERVAL;
         let sum = self.status.sum();
-        let board = &self.status.board;
-        let canary = board.readiness.delay(board.uptime(now));
+        let readiness = &self.status.board.readiness;
+        let canary = readiness.delay(self.status.uptime(now));
         let ends = self.status.ends.iter();
         let real = ends.filter(|(cause, _)| *cause != EndCause::HttpDone);
         desk.series.push(Sample {
