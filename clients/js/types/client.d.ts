@@ -36,6 +36,7 @@ export type Welcome = {
     type: 'welcome';
     session: string;
     user: string;
+    connection?: string;
     msg: string;
     heartbeat: number;
     time: number;
