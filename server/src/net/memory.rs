@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
-use rustix::param::page_size;
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::inbox::Sender;
 use super::worker::{HOME, Mail};
@@ -159,7 +159,8 @@ impl Resident {
         let statm = str::from_utf8(statm.get(..len)?).ok()?;
         let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
         // 4 KiB here, up to 64 KiB on other processors.
-        Some(pages * page_size() as u64)
+        let page_bytes = sysconf(SysconfVar::PAGE_SIZE).ok()??;
+        Some(pages * u64::try_from(page_bytes).ok()?)
     }
 }
 
