@@ -19,6 +19,9 @@ const LIMIT_DEFAULT: usize = 100;
 /// ... and at most: one list is one answer.
 const LIMIT_MAX: usize = 1_000;
 
+/// The latest time that JavaScript's numbers tell exactly, in milliseconds.
+const SINCE_MAX: u64 = (1 << 53) - 1;
+
 /// The longest text that is searched for, as a name.
 const SEARCH_BYTES_MAX: usize = crate::ids::NAME_BYTES_MAX;
 
@@ -152,9 +155,12 @@ pub(crate) fn parse_address(text: &str) -> Option<SocketAddr> {
 }
 
 pub(super) fn overview(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
-    let since = target.value("since").map_or(Ok(0), str::parse);
-    let bad = |_| Problem::new(400, "bad_field", "\"since\" is a time in milliseconds.");
-    let since = since.map_err(bad)?;
+    let since = target.value("since").map_or(Some(0), |text| {
+        let since = text.parse().ok();
+        since.filter(|since| *since <= SINCE_MAX)
+    });
+    let bad = || Problem::new(400, "bad_field", "\"since\" is a time in milliseconds.");
+    let since = since.ok_or_else(bad)?;
     operation(Operation::Overview { since })
 }
 
