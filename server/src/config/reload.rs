@@ -23,90 +23,44 @@ const RULES: &[&str] = &["history-entries", "history-age", "history-bytes"];
 /// Takes over one setting from what was read.
 type TakeOver = fn(&mut Config, &Config);
 
+/// Makes a list of settings that are taken over, each with its place in [`Config`].
+macro_rules! live {
+    ($($key:literal => $($field:ident).+,)+) => {
+        &[$(($key, |config, read| config.$($field).+.clone_from(&read.$($field).+))),+]
+    };
+}
+
 /// What a server takes over while it runs; all else needs a restart. A line here, and its reader looks at the [`Config`] that
 /// workers are handed.
-const LIVE: &[(&str, TakeOver)] = &[
-    ("heartbeat", |config, read| {
-        config.heartbeat = read.heartbeat
-    }),
-    ("pong-wait", |config, read| {
-        config.pong_wait = read.pong_wait
-    }),
-    ("handshake-timeout", |config, read| {
-        config.handshake_timeout = read.handshake_timeout;
-    }),
-    ("keep-alive", |config, read| {
-        config.keep_alive = read.keep_alive
-    }),
-    ("close-timeout", |config, read| {
-        config.close_timeout = read.close_timeout;
-    }),
-    ("drain", |config, read| config.drain = read.drain),
-    ("messages-per-second", |config, read| {
-        config.messages_per_second = read.messages_per_second;
-    }),
-    ("lag-max", |config, read| config.lag_max = read.lag_max),
-    ("file-bytes-max", |config, read| {
-        config.file_bytes_max = read.file_bytes_max;
-    }),
-    ("cors-origin", |config, read| {
-        config.cors_origins.clone_from(&read.cors_origins);
-    }),
-    ("compression", |config, read| {
-        config.compression = read.compression
-    }),
-    ("auth-key", |config, read| {
-        config.auth.keys.clone_from(&read.auth.keys);
-    }),
-    ("auth-jwks", |config, read| {
-        config.auth.jwks.clone_from(&read.auth.jwks);
-    }),
-    ("auth-leeway", |config, read| {
-        config.auth.leeway = read.auth.leeway;
-    }),
-    ("auth-issuer", |config, read| {
-        config.auth.issuers.clone_from(&read.auth.issuers);
-    }),
-    ("auth-audience", |config, read| {
-        config.auth.audiences.clone_from(&read.auth.audiences);
-    }),
-    ("bytes-per-second", |config, read| {
-        config.limits.bytes_per_second = read.limits.bytes_per_second;
-    }),
-    ("user-connections", |config, read| {
-        config.limits.user_connections = read.limits.user_connections;
-    }),
-    ("user-rooms", |config, read| {
-        config.limits.user_rooms = read.limits.user_rooms;
-    }),
-    ("user-messages-per-second", |config, read| {
-        config.limits.user_messages_per_second = read.limits.user_messages_per_second;
-    }),
-    ("user-bytes-per-second", |config, read| {
-        config.limits.user_bytes_per_second = read.limits.user_bytes_per_second;
-    }),
-    ("address-connections", |config, read| {
-        config.limits.address_connections = read.limits.address_connections;
-    }),
-    ("address-connections-per-second", |config, read| {
-        config.limits.address_connections_per_second = read.limits.address_connections_per_second;
-    }),
-    ("address-messages-per-second", |config, read| {
-        config.limits.address_messages_per_second = read.limits.address_messages_per_second;
-    }),
-    ("address-bytes-per-second", |config, read| {
-        config.limits.address_bytes_per_second = read.limits.address_bytes_per_second;
-    }),
-    ("trusted-proxy", |config, read| {
-        config
-            .limits
-            .trusted_proxies
-            .clone_from(&read.limits.trusted_proxies);
-    }),
-    ("forwarded-header", |config, read| {
-        config.limits.forwarded_header = read.limits.forwarded_header;
-    }),
-];
+const LIVE: &[(&str, TakeOver)] = live! {
+    "heartbeat" => heartbeat,
+    "pong-wait" => pong_wait,
+    "handshake-timeout" => handshake_timeout,
+    "keep-alive" => keep_alive,
+    "close-timeout" => close_timeout,
+    "drain" => drain,
+    "messages-per-second" => messages_per_second,
+    "lag-max" => lag_max,
+    "file-bytes-max" => file_bytes_max,
+    "cors-origin" => cors_origins,
+    "compression" => compression,
+    "auth-key" => auth.keys,
+    "auth-jwks" => auth.jwks,
+    "auth-leeway" => auth.leeway,
+    "auth-issuer" => auth.issuers,
+    "auth-audience" => auth.audiences,
+    "bytes-per-second" => limits.bytes_per_second,
+    "user-connections" => limits.user_connections,
+    "user-rooms" => limits.user_rooms,
+    "user-messages-per-second" => limits.user_messages_per_second,
+    "user-bytes-per-second" => limits.user_bytes_per_second,
+    "address-connections" => limits.address_connections,
+    "address-connections-per-second" => limits.address_connections_per_second,
+    "address-messages-per-second" => limits.address_messages_per_second,
+    "address-bytes-per-second" => limits.address_bytes_per_second,
+    "trusted-proxy" => limits.trusted_proxies,
+    "forwarded-header" => limits.forwarded_header,
+};
 
 impl Settings {
     /// Takes over from what was read what can change while the server runs; all changes, also those that need a restart, which
