@@ -23,12 +23,6 @@ impl Now {
             unix_ms: since_1970.as_millis() as u64,
         }
     }
-
-    /// How long ago this was: to measure by, when a turn is over; nothing is decided by it.
-    #[must_use]
-    pub fn since(self) -> Duration {
-        self.instant.elapsed()
-    }
 }
 
 /// How much later than it was to go on a loop may be before it is taken for one that was stopped.
@@ -78,6 +72,12 @@ impl LoopClock {
     /// that all have, which is this one's and so much more.
     pub(crate) const fn stood_for(&self) -> Duration {
         self.stood_for
+    }
+
+    /// How long ago it was read: to measure by, when a turn is over; nothing is decided by it. What it stood still for before
+    /// is no part of the turn.
+    pub(crate) fn since_read(&self) -> Duration {
+        self.read_at.elapsed()
     }
 
     /// The time that it went since it began.

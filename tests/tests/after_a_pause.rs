@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use tidewire_tests::http::HttpConnection;
+use tidewire_tests::http::{HttpConnection, get};
 use tidewire_tests::{Client, Frame, Server, wait_until};
 
 /// So many that each worker has some.
@@ -57,4 +57,21 @@ fn every_worker_gives_its_clients_the_same_time_to_end() {
     assert_eq!(server.wait_for_exit().code(), Some(0));
     let log = server.log();
     assert!(!log.contains("did not end in time"), "{log}");
+}
+
+#[test]
+fn the_pause_is_no_part_of_the_turns_behind_it() {
+    let (server, mut askers) = stopped_for_a_while(&["--canary", "1s"]);
+    for asker in &mut askers {
+        wait_until("it is ready again", || is_ready(asker));
+    }
+    let metrics = get(server.address(), "/metrics");
+    let metrics = String::from_utf8(metrics.body).expect("text");
+    let sum = metrics.lines().find_map(|line| {
+        let sum = line.strip_prefix("tidewire_turn_seconds_sum ")?;
+        sum.parse::<f64>().ok()
+    });
+    // The turn that each worker was stopped in may have it; each answer since then took a turn of its own.
+    let sum = sum.expect("a sum of durations");
+    assert!(sum < 4.0 * STOPPED.as_secs_f64(), "{sum} s in turns");
 }

@@ -299,7 +299,7 @@ impl Worker {
         let (read, written) = traffic::take();
         own.bytes_received += read;
         own.bytes_sent += written;
-        let took = self.now.since();
+        let took = self.clock.since_read();
         own.busy += took.as_nanos() as u64;
         self.status.durations.turn.add(took);
         self.count_refusals();
