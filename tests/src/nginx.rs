@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use crate::directory::Directory;
 use crate::script::tool;
 use crate::server::target_directory;
+use crate::tls::Identity;
 use crate::wait::wait_until;
 
 /// A running nginx; dropping it ends its process.
@@ -15,6 +16,7 @@ pub struct Nginx {
     child: Child,
     address: SocketAddr,
     plain: SocketAddr,
+    identity: Identity,
     directory: Directory,
 }
 
@@ -31,11 +33,8 @@ impl Nginx {
         let directory = Directory::new();
         let path = |name: &str| directory.path().join(name).display().to_string();
         let [address, plain] = free_addresses();
-        let key = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()])
-            .expect("a certificate for this machine");
-        write(&directory.path().join("fullchain.pem"), &key.cert.pem());
-        let private = key.signing_key.serialize_pem();
-        write(&directory.path().join("privkey.pem"), &private);
+        let identity = Identity::shared();
+        let shown = |path: PathBuf| path.display().to_string();
         let ours = [
             ("user www-data;", String::new()),
             ("worker_processes auto;", "worker_processes 1;".to_owned()),
@@ -50,8 +49,11 @@ impl Nginx {
                 temporary(directory.path()),
             ),
             ("/var/log/nginx/access.log", path("access.log")),
-            ("/etc/ssl/tidewire/fullchain.pem", path("fullchain.pem")),
-            ("/etc/ssl/tidewire/privkey.pem", path("privkey.pem")),
+            (
+                "/etc/ssl/tidewire/fullchain.pem",
+                shown(identity.certificate()),
+            ),
+            ("/etc/ssl/tidewire/privkey.pem", shown(identity.key())),
             ("server 127.0.0.1:8080;", format!("server {upstream};")),
             ("listen 443 ssl;", format!("listen {address} ssl;")),
             ("listen 80;", format!("listen {plain};")),
@@ -73,6 +75,7 @@ impl Nginx {
             child,
             address,
             plain,
+            identity,
             directory,
         };
         wait_until("nginx listens", || {
@@ -98,7 +101,7 @@ impl Nginx {
     /// Its certificate, which is its own authority.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
-        self.directory.path().join("fullchain.pem")
+        self.identity.certificate()
     }
 
     /// What it has logged of requests.
