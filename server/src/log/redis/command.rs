@@ -170,6 +170,8 @@ pub enum Command {
         node: String,
         /// How long that holds.
         lease: Duration,
+        /// The processes of Redis that it has told what it has seen, by their `run_id`.
+        vouched: Vec<String>,
         /// It leaves: it is not there any more.
         leaves: bool,
     },
@@ -207,9 +209,18 @@ pub enum Answer {
     /// To [`Command::Mark`].
     Done,
     /// To [`Command::Beat`].
-    Nodes(Vec<String>),
+    Nodes(Vec<Node>),
     /// To any: it was not done.
     Failed(Failure),
+}
+
+/// A node that has said that it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What it is called.
+    pub name: String,
+    /// The processes of Redis that it has told what it has seen.
+    pub vouched: Vec<String>,
 }
 
 /// What became of a message.

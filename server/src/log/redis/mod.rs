@@ -6,5 +6,5 @@
 mod command;
 
 pub use command::{
-    Answer, Appended, Bucket, Command, Extracted, Failure, From, Run, RunState, Stored, Trust,
+    Answer, Appended, Bucket, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
 };
