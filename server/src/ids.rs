@@ -19,6 +19,11 @@ pub const CANARY_LOG: &str = "$canary";
 
 const CANARY_TEXT: ArcStr = literal!("$canary");
 
+/// The log by which nodes tell each other who is where; no client can name it.
+pub const CLUSTER_LOG: &str = "$cluster";
+
+const CLUSTER_TEXT: ArcStr = literal!("$cluster");
+
 /// A connection: its place in the table, and a number that no connection at that place had before, so that a stale
 /// event finds nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,7 +117,7 @@ pub enum NameError {
     TooLong,
     /// It has a control character.
     Control,
-    /// It begins with `@`, or is `*` or `$canary`: those are the logs of users, of the broadcast, and the server's own.
+    /// It begins with `@`, or is `*`, `$canary` or `$cluster`: those are the logs of users, of the broadcast, and the server's own.
     Reserved,
 }
 
@@ -122,9 +127,9 @@ impl fmt::Display for NameError {
             Self::Empty => f.write_str("is empty"),
             Self::TooLong => write!(f, "is longer than {NAME_BYTES_MAX} bytes"),
             Self::Control => f.write_str("has a control character"),
-            Self::Reserved => {
-                f.write_str("begins with @, or is * or $canary, which are not names of rooms")
-            }
+            Self::Reserved => f.write_str(
+                "begins with @, or is *, $canary or $cluster, which are not names of rooms",
+            ),
         }
     }
 }
@@ -231,10 +236,10 @@ impl RoomName {
     /// Checks a name.
     ///
     /// # Errors
-    /// It is empty, too long, has a control character, begins with `@`, or is `*` or `$canary`.
+    /// It is empty, too long, has a control character, begins with `@`, or is `*`, `$canary` or `$cluster`.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check_name(name)?;
-        if name.starts_with('@') || name == BROADCAST_LOG || name == CANARY_LOG {
+        if name.starts_with('@') || [BROADCAST_LOG, CANARY_LOG, CLUSTER_LOG].contains(&name) {
             return Err(NameError::Reserved);
         }
         Ok(Self(name.into()))
@@ -295,6 +300,12 @@ impl LogName {
         Self(CANARY_TEXT)
     }
 
+    /// The one that nodes tell each other by.
+    #[must_use]
+    pub fn cluster() -> Self {
+        Self(CLUSTER_TEXT)
+    }
+
     /// A name that is saved: of any log that there can be.
     ///
     /// # Errors
@@ -302,6 +313,7 @@ impl LogName {
     pub(crate) fn saved(name: &str) -> Result<Self, NameError> {
         match name {
             CANARY_LOG => Ok(Self::canary()),
+            CLUSTER_LOG => Ok(Self::cluster()),
             name => Self::new(name),
         }
     }
@@ -341,7 +353,7 @@ mod tests {
     fn a_room_is_not_called_like_a_users_log() {
         assert_eq!(RoomName::new("@alice").err(), Some(NameError::Reserved));
         assert_eq!(RoomName::new("*").err(), Some(NameError::Reserved));
-        for name in [CANARY_LOG, "@$canary "] {
+        for name in [CANARY_LOG, CLUSTER_LOG, "@$canary "] {
             assert!(RoomName::new(name).is_err(), "{name}");
         }
         assert!(LogName::new(CANARY_LOG).is_err() && LogName::saved(CANARY_LOG).is_ok());

@@ -100,6 +100,7 @@ pub fn not_kept(error: &AppendError) -> Refused {
         ),
         AppendError::Store(error @ StoreError::Full) => ("storage_full", error.to_string()),
         AppendError::Store(error @ StoreError::Failed(_)) => ("storage_failed", error.to_string()),
+        AppendError::Store(error @ StoreError::Unavailable) => ("unavailable", error.to_string()),
     };
     Refused {
         code,
@@ -110,8 +111,12 @@ pub fn not_kept(error: &AppendError) -> Refused {
 /// Why a page cannot be shown.
 #[must_use]
 pub fn not_read(error: &StoreError) -> Refused {
+    let code = match error {
+        StoreError::Unavailable => "unavailable",
+        StoreError::Full | StoreError::Failed(_) => "storage_failed",
+    };
     Refused {
-        code: "storage_failed",
+        code,
         message: format!("The history cannot be read: {error}."),
     }
 }

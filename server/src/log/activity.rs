@@ -33,7 +33,7 @@ impl Activity {
     pub(super) fn not_committed(&self, error: &StoreError) {
         let counter = match error {
             StoreError::Full => &self.full,
-            StoreError::Failed(_) => &self.failed,
+            StoreError::Failed(_) | StoreError::Unavailable => &self.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }

@@ -8,7 +8,8 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::{
-    Activity, Draft, LogsFull, Page, PageMax, Placed, Position, Rules, Since, Store, StoreError,
+    Activity, Draft, Entry, LogsFull, Page, PageMax, Placed, Position, Rules, Since, Store,
+    StoreError,
 };
 use crate::clock::Now;
 use crate::ids::LogName;
@@ -53,6 +54,11 @@ pub enum Request<C> {
     Mark(LogName, Position),
     /// Go by these rules, as [`Store::set_rules`] may.
     Rules(Arc<Rules>),
+    /// A worker's clients follow this log from now on: it is to hear of what others append there. Only where
+    /// [others append, too](crate::log::remote).
+    Watch(LogName),
+    /// They do not any more.
+    Unwatch(LogName),
 }
 
 /// Where reading begins.
@@ -69,8 +75,13 @@ pub enum ReadFrom {
 pub enum Reply<C> {
     /// The message has its place for good, or it has none.
     Appended(Result<Placed, AppendError>, C),
-    /// A page. What is appended later comes as [`Reply::Appended`] behind it.
+    /// A page. What is appended later comes as [`Reply::Appended`] or [`Reply::Announced`] behind it.
     Page(Result<Page, StoreError>, C),
+    /// Another node's client has sent this.
+    Announced(Arc<Entry>),
+    /// What was announced of this log last may not be there any more, or something behind it is missing: who follows it reads
+    /// on from where they are, and is told of the gap.
+    Broken(LogName),
 }
 
 /// Why a message was not kept.
@@ -243,6 +254,8 @@ impl<C> Run<C> {
                 }
             }
             Request::Rules(rules) => self.store.set_rules(rules),
+            // Whatever comes passes here.
+            Request::Watch(_) | Request::Unwatch(_) => {}
         }
     }
 
@@ -326,7 +339,7 @@ mod tests {
             let epoch = self.0.head(&draft.log).epoch;
             self.2.push(draft.clone());
             let position = Position { epoch, offset };
-            Ok(Placed::New(Arc::new(crate::log::Entry { position, draft })))
+            Ok(Placed::New(Arc::new(Entry { position, draft })))
         }
 
         fn commit(&mut self) -> Result<(), StoreError> {
@@ -449,7 +462,7 @@ mod tests {
                 .into_iter()
                 .map(|reply| match reply {
                     Reply::Appended(result, _) => result.map(|placed| placed.position().offset),
-                    Reply::Page(..) => panic!(),
+                    Reply::Page(..) | Reply::Announced(_) | Reply::Broken(_) => panic!(),
                 })
                 .collect::<Vec<_>>()
         };

@@ -10,6 +10,8 @@ mod entry;
 mod extent;
 mod memory;
 mod position;
+pub mod redis;
+pub mod remote;
 mod routed;
 mod rules;
 #[cfg(test)]
@@ -139,6 +141,8 @@ pub enum StoreError {
     Full,
     /// The device failed: what it said.
     Failed(String),
+    /// The logs are elsewhere, and cannot be reached at the moment.
+    Unavailable,
 }
 
 impl fmt::Display for StoreError {
@@ -146,6 +150,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Full => f.write_str("no space is left where the logs are kept"),
             Self::Failed(what) => write!(f, "the logs' storage failed: {what}"),
+            Self::Unavailable => f.write_str("the logs cannot be reached at the moment"),
         }
     }
 }

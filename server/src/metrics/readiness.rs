@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     StorageFull,
     /// The disk failed.
     StorageFailed,
+    /// The logs are elsewhere, and cannot be reached.
+    Unavailable,
 }
 
 /// What all workers know.
@@ -161,6 +163,9 @@ impl Readiness {
             }
             () if failure == Failure::StorageFailed as u8 => {
                 Some(("storage_failed", "The logs' storage fails."))
+            }
+            () if failure == Failure::Unavailable as u8 => {
+                Some(("unavailable", "The logs cannot be reached."))
             }
             () if is_late => Some(("canary_lost", "Messages do not come back from the log.")),
             () if !all_heard => Some((STARTING, "No message has come back from the log yet.")),

@@ -25,7 +25,7 @@ const PLAYERS: u32 = 8;
 
 /// A log keeps little, so that retention works all the time and what is kept is soon all there is. And a machine that is busy with
 /// others makes our clients late, for which the server is not to let them go.
-const ARGUMENTS: [&str; 8] = [
+const ARGUMENTS: [&str; 10] = [
     "--history-entries",
     "100",
     "--files-bytes-max",
@@ -33,6 +33,8 @@ const ARGUMENTS: [&str; 8] = [
     "--heartbeat",
     "600s",
     "--lag-max",
+    "600s",
+    "--keep-alive",
     "600s",
 ];
 

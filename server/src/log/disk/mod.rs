@@ -168,7 +168,7 @@ impl DiskStore {
         match self.save_staged() {
             // What is unsaved will be with the first commit that succeeds, and no new entry before.
             Ok(()) | Err(StoreError::Full) => Ok(()),
-            Err(StoreError::Failed(what)) => Err(io::Error::other(what)),
+            Err(error) => Err(io::Error::other(error)),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::ids::{ConnId, LogName};
 use crate::log::{
     AppendError, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
-use crate::transport::feeds::{Read, Shared, Step};
+use crate::transport::feeds::{Read, Shared, Step, Watch};
 use crate::transport::published;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
@@ -142,7 +142,18 @@ impl Worker {
     }
 
     pub(super) fn ask(&mut self, request: Request<Asked>) {
+        self.tell_what_is_watched();
         self.broker.send(request);
+    }
+
+    /// Tells what is followed from now on, before a page of it is asked for, and what is not any more.
+    pub(super) fn tell_what_is_watched(&mut self) {
+        for watch in self.feeds.take_watches() {
+            self.broker.send(match watch {
+                Watch::Begin(log) => Request::Watch(log),
+                Watch::End(log) => Request::Unwatch(log),
+            });
+        }
     }
 
     /// A connection waits for the log; too much of that, and it is not read.
@@ -193,6 +204,8 @@ impl Worker {
                 Context::HttpHistory(conn, part) => self.history_read(conn, part, &page),
                 Context::Append(_) | Context::Publish(..) | Context::Canary => {}
             },
+            // They came as mail of their own.
+            Reply::Announced(_) | Reply::Broken(_) => {}
         }
         self.run_effects();
     }
@@ -264,6 +277,15 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// What was announced of a log may not be there any more: its followers read on from where they are.
+    pub(super) fn broken(&mut self, log: &LogName) {
+        for id in self.feeds.break_off(log) {
+            self.serve(id);
+            self.serve_later(id);
+        }
+        self.run_effects();
     }
 
     // ---- those who are behind ----

@@ -16,7 +16,7 @@ use super::operator::Question;
 use super::stopping::Pace;
 use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};
-use crate::ids::{ConnId, Lane, RoomName, UserName};
+use crate::ids::{ConnId, Lane, LogName, RoomName, UserName};
 use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::capture::Capture;
 use crate::net::drain::Drain;
@@ -41,8 +41,10 @@ pub(in crate::net) enum Mail {
     Files(ConnId, Done),
     /// The log answers what this worker asked.
     Log(Reply<Asked>),
-    /// The log has an entry that another worker's client sent.
+    /// The log has an entry that another worker's client sent, or another node's.
     Announced(Arc<Entry>),
+    /// What was announced of this log may not be there any more.
+    Broken(LogName),
     /// Another worker's client says something that is the hub's business.
     Said(Said),
     /// Memory has become short.
@@ -287,7 +289,7 @@ impl Recipient {
 pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>) {
     if let [alone] = workers {
         let bytes = replies.iter().map(bytes_of).sum();
-        let messages = replies.into_iter().map(Mail::Log);
+        let messages = replies.into_iter().map(mail_of);
         return alone.inbox.send_when_there_is_room(messages, bytes);
     }
     let empty = |_| Delivery {
@@ -296,20 +298,28 @@ pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>
     };
     let mut deliveries: Vec<Delivery<Mail>> = workers.iter().map(empty).collect();
     for reply in replies {
-        let (Reply::Appended(_, asked) | Reply::Page(_, asked)) = &reply;
-        let asker = asked.worker;
         let bytes = bytes_of(&reply);
-        if let Reply::Appended(Ok(Placed::New(entry)), _) = &reply {
-            let log = &entry.draft.log;
-            for (number, (worker, delivery)) in workers.iter().zip(&mut deliveries).enumerate() {
-                if number != asker && worker.interest.may_be_in(log) {
-                    delivery.messages.push(Mail::Announced(Arc::clone(entry)));
-                    delivery.bytes += bytes;
+        let asker = match &reply {
+            Reply::Appended(_, asked) | Reply::Page(_, asked) => Some(asked.worker),
+            Reply::Announced(_) | Reply::Broken(_) => None,
+        };
+        let others = workers.iter().zip(&mut deliveries).enumerate();
+        let others = others.filter(|(number, _)| Some(*number) != asker);
+        for (_, (worker, delivery)) in others {
+            let mail = match &reply {
+                Reply::Appended(Ok(Placed::New(entry)), _) | Reply::Announced(entry) => {
+                    (&entry.draft.log, Mail::Announced(Arc::clone(entry)))
                 }
+                Reply::Broken(log) => (log, Mail::Broken(log.clone())),
+                Reply::Appended(..) | Reply::Page(..) => break,
+            };
+            if worker.interest.may_be_in(mail.0) {
+                delivery.messages.push(mail.1);
+                delivery.bytes += bytes;
             }
         }
-        if let Some(delivery) = deliveries.get_mut(asker) {
-            delivery.messages.push(Mail::Log(reply));
+        if let Some(delivery) = asker.and_then(|asker| deliveries.get_mut(asker)) {
+            delivery.messages.push(mail_of(reply));
             delivery.bytes += bytes;
         }
     }
@@ -317,13 +327,21 @@ pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>
     send_together(&senders, deliveries);
 }
 
+fn mail_of(reply: Reply<Asked>) -> Mail {
+    match reply {
+        Reply::Announced(entry) => Mail::Announced(entry),
+        Reply::Broken(log) => Mail::Broken(log),
+        reply @ (Reply::Appended(..) | Reply::Page(..)) => Mail::Log(reply),
+    }
+}
+
 fn bytes_of(reply: &Reply<Asked>) -> usize {
     let content = |entry: &Arc<Entry>| entry.draft.content.get().len();
     REPLY_BYTES
         + match reply {
-            Reply::Appended(Ok(Placed::New(entry)), _) => content(entry),
+            Reply::Appended(Ok(Placed::New(entry)), _) | Reply::Announced(entry) => content(entry),
             Reply::Page(Ok(page), _) => page.entries.iter().map(content).sum(),
-            Reply::Appended(..) | Reply::Page(..) => 0,
+            Reply::Appended(..) | Reply::Page(..) | Reply::Broken(_) => 0,
         }
 }
 

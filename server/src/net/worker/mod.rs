@@ -338,6 +338,7 @@ impl Worker {
             Mail::Files(id, done) => self.file_done(id, done),
             Mail::Log(reply) => self.handle_reply(reply),
             Mail::Announced(entry) => self.announce(&entry, None),
+            Mail::Broken(log) => self.broken(&log),
             Mail::Refused(id, wait) => self.refuse_publication(id, wait),
             Mail::MemoryShort => self.status.own.memory_short += 1,
             Mail::Shed(bytes) => self.shed(bytes),

@@ -144,6 +144,7 @@ impl Worker {
             Err(AppendError::Store(StoreError::Failed(_)) | AppendError::LogsFull) => {
                 Failure::StorageFailed
             }
+            Err(AppendError::Store(StoreError::Unavailable)) => Failure::Unavailable,
         };
         self.status.board.readiness.placed(failure);
         self.tell_readiness();

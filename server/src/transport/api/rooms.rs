@@ -150,10 +150,10 @@ pub(crate) fn published(log: &LogName, result: &Result<Placed, AppendError>) -> 
         ),
         Err(error) => {
             let refused = not_kept(error);
-            let status = if refused.code == "storage_full" {
-                507
-            } else {
-                500
+            let status = match refused.code {
+                "storage_full" => 507,
+                "unavailable" => 503,
+                _ => 500,
             };
             Response::problem(status, refused.code, refused.message)
         }

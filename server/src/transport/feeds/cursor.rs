@@ -39,6 +39,23 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// One that goes on behind a position, if that is known yet.
+    pub(super) const fn at(log: LogName, after: Option<Position>, ticket: u32) -> Self {
+        Self {
+            log,
+            after,
+            reading: false,
+            ticket,
+            fell_behind: None,
+            jumps: false,
+            follow: None,
+            gap: false,
+            waits: false,
+            held_back: Vec::new(),
+            own: Vec::new(),
+        }
+    }
+
     /// Takes what is in memory, up to `bytes_max` and the rest of an entry; returns how much that was.
     pub(super) fn take(
         &mut self,

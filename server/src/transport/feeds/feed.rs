@@ -38,6 +38,18 @@ impl Feed {
         }
     }
 
+    /// Nothing is known any more of what comes next: all followers are behind, as a new feed's with this number. Returns what the
+    /// head was.
+    pub(super) fn break_off(&mut self, number: u32) -> Option<Position> {
+        let live = std::mem::take(&mut self.live);
+        live.iter().for_each(|slot| {
+            self.behind.insert(slot);
+        });
+        self.ring = Ring::default();
+        self.number = number;
+        self.head.take()
+    }
+
     /// One follower that is at the head, and nothing in memory.
     pub(super) fn is_quiet(&self) -> bool {
         self.behind.is_empty() && self.live.len() == 1 && self.ring.is_empty()

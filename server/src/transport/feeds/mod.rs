@@ -17,6 +17,7 @@ mod quiet;
 mod reads;
 mod ring;
 mod step;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ use quiet::{QuietLog, QuietLogs};
 use reads::Reads;
 pub use ring::Shared;
 pub use step::{Place, Read, Reader, Step};
+pub use watch::Watch;
+use watch::Watchers;
 
 use crate::chat::Follow;
 use crate::ids::{ConnId, Lane, LogName};
@@ -42,8 +45,8 @@ pub struct Feeds {
     lane: Lane,
     /// Who joins a room waits at the head until told to go on.
     joiners_wait: bool,
-    /// Where others look for what is followed here.
-    interest: Option<Arc<Interest>>,
+    /// Who is told what is followed here.
+    watchers: Watchers,
     feeds: HashMap<LogName, Feed, foldhash::fast::RandomState>,
     /// Those that one connection follows and nobody writes to.
     quiet: QuietLogs,
@@ -71,7 +74,7 @@ impl Feeds {
             rules,
             lane,
             joiners_wait: false,
-            interest: None,
+            watchers: Watchers::default(),
             feeds: HashMap::default(),
             quiet: QuietLogs::default(),
             generations: Vec::new(),
@@ -84,7 +87,17 @@ impl Feeds {
 
     /// Counts here what is followed.
     pub fn count_in(&mut self, interest: Arc<Interest>) {
-        self.interest = Some(interest);
+        self.watchers.interest = Some(interest);
+    }
+
+    /// Notes what is followed from now on and what is not any more, for [`take_watches`](Self::take_watches).
+    pub fn note_watches(&mut self) {
+        self.watchers.told = Some(Vec::new());
+    }
+
+    /// Which logs are followed and which are not any more since the last call, in order.
+    pub fn take_watches(&mut self) -> Vec<Watch> {
+        self.watchers.take()
     }
 
     /// A connection follows a log from now on, or from another place; returns the page to read, if it is not on its way.
@@ -101,25 +114,17 @@ impl Feeds {
         self.note_generation(conn);
         self.wake(&log);
         let feed = self.feeds.entry(log.clone());
-        let interest = &self.interest;
+        let watchers = &mut self.watchers;
         let feed = feed.or_insert_with_key(|log| {
-            count(interest, log, Interest::add);
+            watchers.begin(log);
             Feed::new(reader.ticket)
         });
         feed.behind.insert(self.lane.slot(conn));
         let place = Place::new(log.clone(), from, feed, reader);
         self.cursors.entry(conn).or_default().push(Cursor {
-            log,
-            after: None,
             reading: true,
-            ticket: reader.ticket,
-            fell_behind: None,
-            jumps: false,
-            gap: false,
-            own: Vec::new(),
-            waits: false,
-            held_back: Vec::new(),
             follow: Some(follow),
+            ..Cursor::at(log, None, reader.ticket)
         });
         self.reads.want_first(place, reader)
     }
@@ -132,7 +137,7 @@ impl Feeds {
             .is_some_and(|quiet| quiet.follower == conn)
         {
             self.quiet.take(log.as_str());
-            count(&self.interest, log, Interest::remove);
+            self.watchers.end(log);
         }
         let Some(feed) = self.feeds.get_mut(log.as_str()) else {
             return;
@@ -152,7 +157,7 @@ impl Feeds {
             .is_some_and(|feed| feed.live.is_empty() && feed.behind.is_empty())
         {
             self.feeds.remove(log.as_str());
-            count(&self.interest, log, Interest::remove);
+            self.watchers.end(log);
         }
     }
 
@@ -222,20 +227,31 @@ impl Feeds {
         let slow = self.rules.of(log.as_str()).slow;
         let ticket = self.next_reader(conn).ticket;
         self.cursors.entry(conn).or_default().push(Cursor {
-            log: log.clone(),
-            after: Some(before),
-            reading: false,
-            ticket,
             // Who jumps to the newest is never too far behind.
             fell_behind: (slow != Slow::Latest).then_some(now),
             jumps: slow == Slow::Latest,
-            gap: false,
-            own: Vec::new(),
-            waits: false,
-            held_back: Vec::new(),
-            follow: None,
+            ..Cursor::at(log.clone(), Some(before), ticket)
         });
         (slow == Slow::Disconnect).then_some(before)
+    }
+
+    /// What was announced of a log may not be there any more, or there is more that was not announced: who is at the head reads on
+    /// from there, as does who is behind, and what is in memory is not what comes next. Returns who was at the head.
+    pub fn break_off(&mut self, log: &LogName) -> Vec<ConnId> {
+        self.wake(log);
+        let live = self.live(log);
+        // Who waits for a page from before gets none that others share.
+        let number = self.next_number();
+        let Some(feed) = self.feeds.get_mut(log.as_str()) else {
+            return live;
+        };
+        let head = feed.break_off(number);
+        for conn in &live {
+            let ticket = self.next_number();
+            let cursor = Cursor::at(log.clone(), head, ticket);
+            self.cursors.entry(*conn).or_default().push(cursor);
+        }
+        live
     }
 
     /// All who follow a log.
@@ -466,15 +482,13 @@ impl Feeds {
     }
 
     fn next_reader(&mut self, conn: ConnId) -> Reader {
-        self.ticket = self.ticket.wrapping_add(1);
-        let ticket = self.ticket;
+        let ticket = self.next_number();
         Reader { conn, ticket }
     }
-}
 
-fn count(interest: &Option<Arc<Interest>>, log: &LogName, how: fn(&Interest, &LogName)) {
-    if let Some(interest) = interest {
-        how(interest, log);
+    fn next_number(&mut self) -> u32 {
+        self.ticket = self.ticket.wrapping_add(1);
+        self.ticket
     }
 }
 

@@ -540,3 +540,28 @@ fn a_newer_connection_in_the_senders_slot_is_another() {
         assert_eq!(pushed.map(|(_, is_live)| is_live), Some(is_live));
     }
 }
+
+#[test]
+fn who_is_at_the_head_of_a_log_that_lost_its_end_is_told_and_goes_on() {
+    let mut reader = Follower::new(Slow::Resume);
+    reader.feeds.note_watches();
+    reader.follow(None);
+    reader.catch_up();
+    reader.say(1..=3, true);
+    // It comes back empty, in another epoch.
+    reader.store = MemoryStore::new(Epoch::new(8), Arc::default());
+    let log = LogName::new("a").unwrap();
+    assert_eq!(reader.feeds.break_off(&log), [CONN]);
+    reader.catch_up();
+    reader.say(1..=2, true);
+    assert_eq!(reader.heard(), "at 0 1 2 3 epoch_changed 3..0 1 2");
+    // Nothing was lost, but not all was announced.
+    reader.append(3);
+    assert_eq!(reader.feeds.break_off(&log), [CONN]);
+    reader.catch_up();
+    reader.say(4..=4, true);
+    assert_eq!(reader.heard(), "3 4");
+    reader.feeds.unfollow(CONN, &log);
+    let watched = reader.feeds.take_watches();
+    assert_eq!(watched, [Watch::Begin(log.clone()), Watch::End(log)]);
+}
