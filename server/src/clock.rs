@@ -1,4 +1,5 @@
-//! The time of a loop turn: read once, at its beginning, and handed to everything in it.
+//! The time of a loop turn: read once, at its beginning, and handed to everything in it. The clock that people read is asked ten
+//! times a second, and taken to go on as the other one does between.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
