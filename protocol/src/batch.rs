@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
+use crate::frame::Opcode;
 use crate::prepared::Prepared;
+use crate::recorder::Noted;
 
 /// Several [`Prepared`] messages, in order, with their frames one behind the other.
 ///
@@ -19,24 +21,31 @@ use crate::prepared::Prepared;
 pub struct Batch {
     messages: Vec<Prepared>,
     frames: Bytes,
+    noted: Noted,
 }
 
 impl Batch {
     /// Puts messages together. One alone is not copied.
     #[must_use]
     pub fn new(messages: Vec<Prepared>) -> Self {
-        let frames = match &messages[..] {
-            [message] => message.frame().clone(),
+        let (frames, noted) = match &messages[..] {
+            [message] => (message.frame().clone(), message.noted()),
             messages => {
                 let lengths = messages.iter().map(|message| message.frame().len());
                 let mut frames = Vec::with_capacity(lengths.sum());
                 for message in messages {
                     frames.extend_from_slice(message.frame());
                 }
-                frames.into()
+                let opcode = messages.first().map_or(Opcode::Text, Prepared::opcode);
+                let noted = Noted::batch(opcode, messages.len(), frames.len());
+                (frames.into(), noted)
             }
         };
-        Self { messages, frames }
+        Self {
+            messages,
+            frames,
+            noted,
+        }
     }
 
     /// The messages, in order.
@@ -49,5 +58,10 @@ impl Batch {
     #[must_use]
     pub const fn frames(&self) -> &Bytes {
         &self.frames
+    }
+
+    /// What a recorder notes of it where nothing is compressed: made once, since thousands may get it.
+    pub(crate) const fn noted(&self) -> Noted {
+        self.noted
     }
 }

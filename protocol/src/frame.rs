@@ -167,6 +167,7 @@ impl Header {
     }
 
     /// Appends the header to `out`, its length in the shortest form.
+    #[inline(always)] // Where it is known what kind of header it is, little of this is left.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let first = if self.fin { FIN } else { 0 } | self.reserved_bits | self.opcode as u8;
         // "A masked frame MUST have the field frame-masked set to 1" (§5.3). [6455-5.3-1]

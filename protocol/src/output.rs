@@ -79,6 +79,7 @@ impl Spares {
 
 impl Output {
     /// One with nothing in it.
+    #[inline(never)]
     pub(crate) fn take() -> Box<Self> {
         SPARES.with_borrow_mut(Spares::take)
     }

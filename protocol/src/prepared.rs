@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::deflate::{Compression, with_output_buffer};
 use crate::frame::{Header, Opcode};
 use crate::message::Message;
+use crate::recorder::Noted;
 
 /// A whole message as the frame that a server sends; cloning it shares the bytes.
 ///
@@ -70,6 +71,11 @@ impl Prepared {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.frame.split_at(self.header_len).1
+    }
+
+    /// What a recorder notes of it where it is not compressed.
+    pub(crate) const fn noted(&self) -> Noted {
+        Noted::plain(self.opcode, self.frame.len() - self.header_len)
     }
 
     /// The bytes for a connection that compresses: compressed if that can be shared and is worth it.

@@ -19,7 +19,7 @@ use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::owned::OwnedMessage;
 use crate::prepared::Prepared;
-use crate::recorder::Recording;
+use crate::recorder::{Noted, Recording};
 
 /// Messages that one write is offered from where they lie.
 pub(crate) const THROUGH_MAX: usize = 32;
@@ -84,9 +84,15 @@ impl Sender {
 
     /// Queues a whole message, compressed if that is agreed on and worth it.
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
-        if !self.is_worth_compressing(payload.len()) {
-            return self.frame(opcode, payload);
+        if self.is_worth_compressing(payload.len()) {
+            self.compressed(opcode, payload);
+        } else {
+            self.frame(opcode, payload);
         }
+    }
+
+    #[inline(never)] // The way of other messages is to be short.
+    fn compressed(&mut self, opcode: Opcode, payload: &[u8]) {
         // A compressed message (RFC 7692 §6.1) is one frame, so that RSV1 is never on another than the first, nor on a
         // control frame. [7692-6.1-1, 7692-6.1-2, 7692-6.1-3]
         with_output_buffer(|compressed| {
@@ -208,7 +214,18 @@ impl Sender {
 
     /// Queues a final frame as it is.
     pub(crate) fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
-        self.push(Header::unmasked(opcode, payload.len()), payload);
+        let header = Header::unmasked(opcode, payload.len());
+        match self.side {
+            Side::Server => {
+                self.recording.sent(&header);
+                // The same as below, of which the compiler leaves nothing but what such a frame has.
+                self.outbox().append(|out| {
+                    header.encode(out);
+                    out.extend_from_slice(payload);
+                });
+            }
+            Side::Client => self.push(header, payload),
+        }
     }
 
     fn push(&mut self, header: Header, payload: &[u8]) {
@@ -236,19 +253,22 @@ impl Sender {
 
     /// Queues a frame that was encoded before; a server shares its bytes.
     pub(crate) fn prepared(&mut self, prepared: &Prepared) {
-        let frame = match (self.side, &self.compression) {
-            (Side::Server, None) => prepared.frame(),
-            (Side::Server, Some(compression)) => prepared.frame_for(compression),
+        let (frame, is_plain) = match (self.side, &self.compression) {
+            (Side::Server, None) => (prepared.frame(), true),
+            (Side::Server, Some(compression)) => (prepared.frame_for(compression), false),
             (Side::Client, _) => return self.message(prepared.opcode(), prepared.payload()),
         };
-        self.recording.sent_encoded(prepared.opcode(), frame);
+        self.recording.sent_data(|| match is_plain {
+            true => prepared.noted(),
+            false => Noted::encoded(prepared.opcode(), frame),
+        });
         self.outbox().append_shared(frame);
     }
 
     /// Queues messages that were encoded before; a server that does not compress shares all their bytes as one.
     pub(crate) fn batch(&mut self, batch: &Batch) {
         if let (Side::Server, None) = (self.side, &self.compression) {
-            self.note_batch(batch);
+            self.recording.sent_data(|| batch.noted());
             self.outbox().append_shared(batch.frames());
         } else {
             for prepared in batch.messages() {
@@ -263,19 +283,12 @@ impl Sender {
         if !as_it_lies || self.unsent_bytes() > 0 {
             return self.batch(batch);
         }
-        self.note_batch(batch);
+        self.recording.sent_data(|| batch.noted());
         let frames = batch.frames();
         let taken = write(frames).min(frames.len());
         if taken < frames.len() {
             self.outbox().append_owned(frames.slice(taken..));
         }
-    }
-
-    fn note_batch(&mut self, batch: &Batch) {
-        let messages = batch.messages();
-        let opcode = messages.first().map_or(Opcode::Text, Prepared::opcode);
-        self.recording
-            .sent_batch(opcode, messages.len(), batch.frames());
     }
 
     /// Queues a whole message with its memory, which is shared with whoever else has it.
@@ -388,6 +401,7 @@ impl Sender {
         self.output = None;
     }
 
+    #[inline]
     fn outbox(&mut self) -> &mut Outbox {
         &mut self.output.get_or_insert_with(Output::take).outbox
     }

@@ -4,10 +4,10 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{CUT_OFF, Frame, Pair, Scenario, failed, pong};
-use tidewire_protocol::{CloseCode, Config, Error, Message, Side, Transport};
+use tidewire_protocol::{CloseCode, Config, Connection, Error, Message, Side, Transport};
 
 const INTERVAL: Duration = Duration::from_secs(30);
 const WAIT: Duration = Duration::from_secs(10);
@@ -204,4 +204,57 @@ fn room_in_a_full_transport_is_a_sign_of_life() {
     scenario.connection.handle_progress(scenario.now);
     assert_eq!(scenario.due_in(), Some(INTERVAL));
     assert_eq!(scenario.wait(INTERVAL), []);
+}
+
+/// Who sets a timer once and sets it anew only where it is told so is never late, whatever happens and however long waits are.
+#[test]
+fn a_time_that_came_nearer_is_told() {
+    let waits = [1, 5, 60].map(Duration::from_secs);
+    for (interval, wait, close) in waits
+        .into_iter()
+        .flat_map(|a| waits.map(|b| (a, b)))
+        .flat_map(|(a, b)| waits.map(|c| (a, b, c)))
+    {
+        let config = |ping_interval| Config {
+            ping_interval: Some(ping_interval),
+            pong_wait: wait,
+            close_timeout: close,
+            ..Config::default()
+        };
+        let mut now = Instant::now();
+        let mut connection = Connection::server(config(interval).into(), now);
+        let mut timer = None;
+        let mut check = |connection: &mut Connection| {
+            if connection.take_sooner() {
+                timer = connection.poll_timeout();
+            } else {
+                assert!(
+                    connection
+                        .poll_timeout()
+                        .is_none_or(|due| Some(due) >= timer)
+                );
+            }
+        };
+        check(&mut connection);
+        for _ in 0..2 {
+            // Silence, a ping, and its answer.
+            now += interval;
+            connection.handle_timeout(now);
+            check(&mut connection);
+            now += MOMENT;
+            let mut pong = Frame::pong("").by(Side::Client);
+            connection.handle_input(&mut &mut pong[..], now);
+            check(&mut connection);
+        }
+        connection.reconfigure(config(MOMENT).into());
+        check(&mut connection);
+        connection.close(CloseCode::NORMAL, "", now).unwrap();
+        check(&mut connection);
+        now += close;
+        connection.handle_timeout(now);
+        check(&mut connection);
+        now += close;
+        connection.handle_timeout(now);
+        check(&mut connection);
+    }
 }

@@ -405,12 +405,29 @@ impl Status {
         Self { ends, ..self }
     }
 
+    /// This worker's own numbers with those that follow from others, which are not worth counting in each turn.
+    fn counted(&self) -> Counters {
+        let own = self.own;
+        let others =
+            own.chat_sockets + own.echo_sockets + own.relay_sockets + own.streams + own.polls;
+        Counters {
+            plain: own.connections.saturating_sub(others),
+            busy: self.durations.turn.sum_nanoseconds(),
+            ..own
+        }
+    }
+
     /// Tells the other workers.
     pub(crate) fn publish(&self) {
         // Who is alone tells nobody.
-        let workers = &self.board.workers;
-        if let (true, Some(published)) = (workers.len() > 1, workers.get(self.worker)) {
-            for (published, number) in published.counters.iter().zip(self.own.to_numbers()) {
+        if self.workers() > 1 {
+            self.publish_to_others();
+        }
+    }
+
+    fn publish_to_others(&self) {
+        if let Some(published) = self.board.workers.get(self.worker) {
+            for (published, number) in published.counters.iter().zip(self.counted().to_numbers()) {
                 published.store(number, Ordering::Relaxed);
             }
             for (published, buckets) in published.durations.iter().zip(self.durations.all()) {
@@ -459,7 +476,7 @@ impl Status {
     /// What all workers count: the others as they were at the ends of their turns.
     pub(crate) fn sum(&self) -> Counters {
         let others = self.others().map(|(_, other)| other.counters());
-        Counters::sum(std::iter::once(self.own).chain(others))
+        Counters::sum(std::iter::once(self.counted()).chain(others))
     }
 
     /// Whether messages arrive, at this time.
@@ -519,7 +536,7 @@ mod tests {
         for line in [
             "tidewire_turns_total 300",
             "tidewire_connections 7",
-            "tidewire_connections_by_kind{kind=\"http\"} 0",
+            "tidewire_connections_by_kind{kind=\"http\"} 7",
             "tidewire_lag_seconds 2.000000000",
             "tidewire_turn_seconds_bucket{le=\"0.001\"} 3",
             "tidewire_canary_age_seconds{worker=\"2\"} 0.000000000",

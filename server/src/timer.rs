@@ -8,6 +8,7 @@ use crate::ids::ConnId;
 
 /// The wheel's precision: a timer fires up to this much late.
 const TICK: Duration = Duration::from_millis(50);
+const TICK_NANOS: u64 = TICK.as_nanos() as u64;
 
 /// How far ahead the wheel reaches (51 s); what is due later comes up there and is slotted again.
 const SLOTS: usize = 1024;
@@ -23,8 +24,12 @@ pub(crate) struct Wheel {
     current: u32,
     slots: Box<[Vec<Entry>]>,
     entries: usize,
+    /// When `current` comes up: most turns end before that.
+    current_at: Instant,
     /// All slots from `current` to before this tick are empty, too.
     next: u32,
+    /// When that comes up.
+    next_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +43,11 @@ impl Wheel {
         Self {
             start: now,
             current: 1,
+            current_at: now,
             slots: vec![Vec::new(); SLOTS].into(),
             entries: 0,
             next: 1,
+            next_at: now,
         }
     }
 
@@ -51,22 +58,35 @@ impl Wheel {
         let tick = Tick::new(number).unwrap_or(Tick::MIN);
         self.slots[slot(number)].push(Entry { tick, owner });
         self.entries += 1;
-        self.next = self.next.min(number);
+        if number < self.next {
+            self.next = number;
+            self.next_at = self.time_of(number);
+        }
         tick
     }
 
     /// The tick at which something due at `deadline` comes up, unless that is beyond the wheel's reach.
     pub(crate) fn tick_of(&self, deadline: Instant) -> Tick {
-        let ticks = deadline
-            .saturating_duration_since(self.start)
-            .as_nanos()
-            .div_ceil(TICK.as_nanos());
+        let ticks = self.nanos_of(deadline).div_ceil(TICK_NANOS);
         Tick::MIN.saturating_add(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
+    /// Since the start, in a number that a processor divides.
+    fn nanos_of(&self, at: Instant) -> u64 {
+        let nanos = at.saturating_duration_since(self.start).as_nanos();
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+
+    fn time_of(&self, tick: u32) -> Instant {
+        self.start + TICK * (tick - 1)
     }
 
     /// Appends to `due` everybody whose slot has come up at `now`, with its tick.
     pub(crate) fn expire(&mut self, now: Instant, due: &mut Vec<(ConnId, Tick)>) {
-        let passed = now.saturating_duration_since(self.start).as_nanos() / TICK.as_nanos();
+        if now < self.current_at {
+            return;
+        }
+        let passed = self.nanos_of(now) / TICK_NANOS;
         let passed = u32::try_from(passed + 1).unwrap_or(u32::MAX - 1);
         while self.current <= passed {
             if self.entries == 0 {
@@ -80,20 +100,25 @@ impl Wheel {
             slot.shrink_to(4);
             self.current += 1;
         }
-        self.next = self.next.max(self.current);
+        self.current_at = self.time_of(self.current);
+        if self.next < self.current {
+            (self.next, self.next_at) = (self.current, self.current_at);
+        }
     }
 
-    /// How long nothing is due.
-    pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
+    /// When the next is due.
+    pub(crate) fn next_at(&mut self) -> Option<Instant> {
         if self.entries == 0 {
             return None;
         }
         // Ends within a round, since there is an entry; over all calls, each slot is passed once a round.
-        while self.slots[slot(self.next)].is_empty() {
-            self.next += 1;
+        if self.slots[slot(self.next)].is_empty() {
+            while self.slots[slot(self.next)].is_empty() {
+                self.next += 1;
+            }
+            self.next_at = self.time_of(self.next);
         }
-        let ticks = self.next - 1;
-        Some((self.start + TICK * ticks).saturating_duration_since(now))
+        Some(self.next_at)
     }
 }
 
@@ -145,18 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_ends_when_the_next_is_due() {
+    fn it_is_known_when_the_next_is_due() {
         let start = Instant::now();
         let mut wheel = Wheel::new(start);
-        assert_eq!(wheel.wait(start), None);
+        assert_eq!(wheel.next_at(), None);
         wheel.insert(id(1), start + Duration::from_secs(3));
         wheel.insert(id(2), start + Duration::from_secs(1));
-        assert_eq!(wheel.wait(start), Some(Duration::from_secs(1)));
+        assert_eq!(wheel.next_at(), Some(start + Duration::from_secs(1)));
         assert_eq!(expired(&mut wheel, start + Duration::from_secs(1)), [2]);
-        assert_eq!(
-            wheel.wait(start + Duration::from_secs(1)),
-            Some(Duration::from_secs(2))
-        );
+        assert_eq!(wheel.next_at(), Some(start + Duration::from_secs(3)));
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Connection {
     phase: Phase,
     /// From when on we wait: for anything to come, for an answer to our ping, for the peer's Close, for its end.
     waiting_since: Instant,
+    /// That may end sooner than when somebody asked.
+    sooner: bool,
     receiver: Receiver,
     sender: Sender,
     /// The end, not told yet.
@@ -97,6 +99,7 @@ impl Connection {
             config,
             phase: Phase::Open { pinged: false },
             waiting_since: now,
+            sooner: true,
             receiver: Receiver::default(),
             sender: Sender::new(side, keys),
             closed: None,
@@ -277,6 +280,7 @@ impl Connection {
             Phase::Open { pinged } => {
                 *pinged = true;
                 self.waiting_since = now;
+                self.sooner = true;
                 self.sender.frame(Opcode::Ping, &[]);
             }
             Phase::Closing { sent, .. } => {
@@ -292,12 +296,14 @@ impl Connection {
     /// when the wait began.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         self.config = config;
+        self.sooner = true;
     }
 
     /// Takes note that a transport that was full took bytes again: the peer acknowledged some, so that it lives, even
     /// where its answers to pings wait behind what we do not read yet.
     pub const fn handle_progress(&mut self, now: Instant) {
         if let Phase::Open { pinged } = &mut self.phase {
+            self.sooner |= *pinged;
             *pinged = false;
             self.waiting_since = now;
         }
@@ -331,6 +337,26 @@ impl Connection {
         };
         // What is longer than time can count never comes.
         self.waiting_since.checked_add(wait)
+    }
+
+    /// Whether [`poll_timeout`](Self::poll_timeout) may have come nearer since this was asked last. Where it has not, a timer that
+    /// is set goes off early enough, and it is enough to ask then: with each message that comes the time only moves away.
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use tidewire_protocol::{CloseCode, Config, Connection};
+    /// # let now = Instant::now();
+    /// let mut connection = Connection::server(Config::default().into(), now);
+    /// assert!(connection.take_sooner());
+    /// let mut ping = *b"\x89\x80\0\0\0\0";
+    /// connection.handle_input(&mut &mut ping[..], now);
+    /// assert!(!connection.take_sooner());
+    /// connection.close(CloseCode::NORMAL, "", now)?;
+    /// assert!(connection.take_sooner());
+    /// # Ok::<(), tidewire_protocol::Misuse>(())
+    /// ```
+    pub const fn take_sooner(&mut self) -> bool {
+        std::mem::replace(&mut self.sooner, false)
     }
 
     /// What to do with the transport once everything is sent.
@@ -443,6 +469,7 @@ impl Connection {
             error,
         }));
         self.waiting_since = now;
+        self.sooner = true;
         self.phase = Phase::Draining {
             lingered_bytes: 0,
             eof: false,

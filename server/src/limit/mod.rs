@@ -131,6 +131,9 @@ impl Spent {
 
     /// Takes what was sent already, and returns how long its sender is to pause for that.
     pub fn overdraw(&mut self, allowance: &Allowance, bytes: f32, now: Duration) -> Duration {
+        if allowance.is_none() {
+            return Duration::ZERO;
+        }
         self.fill(allowance, now);
         self.messages_left -= 1.0;
         self.bytes_left -= bytes;
@@ -147,7 +150,12 @@ impl Spent {
 
     fn fill(&mut self, allowance: &Allowance, now: Duration) {
         let now_ms = now.as_millis() as u32;
-        let elapsed = Duration::from_millis(now_ms.wrapping_sub(self.filled_at_ms).into());
+        let elapsed_ms = now_ms.wrapping_sub(self.filled_at_ms);
+        // Messages that come together are of one moment.
+        if elapsed_ms == 0 {
+            return;
+        }
+        let elapsed = Duration::from_millis(elapsed_ms.into());
         self.messages_left = allowance.messages.filled(self.messages_left, elapsed);
         self.bytes_left = allowance.bytes.filled(self.bytes_left, elapsed);
         self.filled_at_ms = now_ms;

@@ -91,8 +91,35 @@ impl SharedBuckets {
     }
 }
 
+/// The first bucket whose bound is not exceeded. Each turn asks: what has as many bits has nearly always the same answer.
 fn place(nanoseconds: u64) -> usize {
-    BOUNDS.partition_point(|(bound, _)| *bound < nanoseconds)
+    let mut place = usize::from(PLACES[bits_of(nanoseconds)]);
+    while BOUNDS
+        .get(place)
+        .is_some_and(|(bound, _)| *bound < nanoseconds)
+    {
+        place += 1;
+    }
+    place
+}
+
+/// The bucket of the least number that has so many bits.
+const PLACES: [u8; 65] = {
+    let mut places = [0; 65];
+    let mut bits = 1;
+    while bits < places.len() {
+        let (least, mut place) = (1 << (bits - 1), 0);
+        while place < BOUNDS.len() && BOUNDS[place].0 < least {
+            place += 1;
+        }
+        places[bits] = place as u8;
+        bits += 1;
+    }
+    places
+};
+
+const fn bits_of(number: u64) -> usize {
+    (u64::BITS - number.leading_zeros()) as usize
 }
 
 fn in_nanoseconds(duration: Duration) -> u64 {
@@ -124,6 +151,17 @@ mod tests {
         let mut twice = buckets;
         twice.merge(&buckets);
         assert_eq!(twice.count(), 10);
+    }
+
+    #[test]
+    fn the_bucket_of_a_number_is_the_first_whose_bound_it_does_not_exceed() {
+        let near = |number: u64| [number.saturating_sub(1), number, number.saturating_add(1)];
+        let powers = (0..u64::BITS).map(|bits| 1 << bits);
+        let bounds = BOUNDS.iter().map(|(bound, _)| *bound);
+        for number in powers.chain(bounds).chain([0, u64::MAX]).flat_map(near) {
+            let expected = BOUNDS.partition_point(|(bound, _)| *bound < number);
+            assert_eq!(place(number), expected, "{number}");
+        }
     }
 
     #[test]

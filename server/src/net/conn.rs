@@ -172,6 +172,7 @@ impl Conn {
     }
 
     /// Whether it is to be read only once its unsent bytes have left.
+    #[inline]
     pub(super) fn is_paused(&self) -> bool {
         match &self.state {
             State::Http(http) => http.is_paused(),
@@ -272,10 +273,23 @@ impl Conn {
         }
     }
 
+    /// Whether something may be due sooner than it was when this was asked last.
+    pub(super) fn take_sooner(&mut self) -> bool {
+        match &mut self.state {
+            State::Http(_) => true,
+            State::WebSocket(web_socket) => {
+                web_socket.connection.take_sooner() || self.rare.is_some()
+            }
+        }
+    }
+
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.state.deadline(), self.wake_at()];
-        deadlines.into_iter().flatten().min()
+        let deadline = self.state.deadline();
+        match self.wake_at() {
+            None => deadline,
+            Some(at) => Some(deadline.map_or(at, |deadline| deadline.min(at))),
+        }
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {

@@ -38,6 +38,8 @@ impl Worker {
 
     pub(super) fn handle_http(&mut self, id: ConnId, bytes: &mut [u8]) {
         let mut input = bytes;
+        // It may ask for what is counted.
+        self.take_stock();
         while let Some(event) = self.http_event(id, &mut input) {
             match event {
                 Event::Upgrade(accepted) => return self.upgrade(id, accepted, input),

@@ -135,8 +135,8 @@ impl Worker {
         let Some(log) = together.log() else {
             return;
         };
-        let senders = together.senders();
-        let count = together.entries.len();
+        let (senders, count) = (together.senders(), together.entries.len());
+        let (senders, is_urgent) = (&senders[..], is_urgent(log));
         let (mut batch, mut is_heard, mut sent) = (None, false, 0);
         for follower in self.feeds.live(log) {
             if senders.contains(&follower) {
@@ -164,7 +164,7 @@ impl Worker {
             sent += count;
             let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
             let is_left = conn.send_batch(batch);
-            let is_due = conn.note_sent(count, is_urgent(log));
+            let is_due = conn.note_sent(count, is_urgent);
             if is_left || is_due {
                 self.mark_dirty(follower);
             }
@@ -261,17 +261,21 @@ impl Worker {
         }
     }
 
-    /// Sends what was said in a room of the relay.
+    /// Sends what was said in a room of the relay, if something was.
+    #[inline]
     pub(super) fn relay(&mut self) {
-        let Some(Relayed {
+        if let Some(relayed) = self.relayed.take() {
+            self.relay_together(relayed);
+        }
+    }
+
+    fn relay_together(&mut self, relayed: Relayed) {
+        let Relayed {
             room,
             messages,
             senders,
             ..
-        }) = self.relayed.take()
-        else {
-            return;
-        };
+        } = relayed;
         let batch = Batch::new(messages);
         self.relay_here(&room, &batch, &senders);
         if self.peers.others() > 0 {

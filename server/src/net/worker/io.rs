@@ -18,7 +18,9 @@ use crate::net::listener::Accepted;
 use crate::net::stream::Stream;
 use crate::net::table::token_of;
 use crate::net::tls::{Credentials, News, Received};
+use crate::net::worklist::Worklist;
 use crate::recorder::EndCause;
+use crate::timer::Wheel;
 use crate::transport::{Date, Http, Response, TurnedAway, last_response, overloaded};
 
 /// Connections accepted in a turn; the others wait in the queue while those that are here are served.
@@ -50,6 +52,7 @@ impl Worker {
         let accepted = self.accept_some();
         let is_full = accepted == ACCEPTS_PER_TURN_MAX;
         self.capacity.note_turn(accepted, is_full, self.now.instant);
+        self.status.own.accepts_per_second = self.capacity.per_second();
     }
 
     /// Takes connections from the queue until it is empty, or as many as a turn may; how many.
@@ -155,13 +158,16 @@ impl Worker {
 
     /// Reads a connection until it is drained, or its budget is spent.
     fn read(&mut self, id: ConnId, buffer: &mut [u8]) {
-        if let Some(conn) = self.table.get_mut(id) {
-            conn.in_ready = false;
-        }
+        let Some(conn) = self.table.get_mut(id) else {
+            return;
+        };
+        conn.in_ready = false;
         if matches!(self.stopping, Stopping::Answering { .. }) {
             return;
         }
-        self.take_preface(id);
+        if conn.awaits_preface {
+            self.take_preface(id);
+        }
         for _ in 0..READS_PER_TURN_MAX {
             let Some(conn) = self.table.get_mut(id) else {
                 return;
@@ -191,12 +197,21 @@ impl Worker {
                 Ok(Received::Bytes { count, is_drained }) => {
                     conn.readable = !is_drained || conn.read_closed;
                     self.worked = true;
+                    let is_over = !conn.readable;
                     // TLS has had something for itself where there is none.
                     if count > 0 {
                         if conn.is_tapped() {
                             conn.tap_read(&buffer[..count], self.now.instant);
                         }
-                        self.handle_bytes(id, &mut buffer[..count]);
+                        match &conn.state {
+                            State::Http(_) => self.handle_http(id, &mut buffer[..count]),
+                            State::WebSocket(_) => {
+                                self.handle_web_socket(id, &mut buffer[..count]);
+                            }
+                        }
+                    }
+                    if is_over {
+                        break;
                     }
                 }
                 Ok(Received::Nothing) => conn.readable = false,
@@ -206,26 +221,15 @@ impl Worker {
                 }
             }
         }
-        self.mark_dirty(id);
-        self.requeue_if_readable(id);
-    }
-
-    fn handle_bytes(&mut self, id: ConnId, bytes: &mut [u8]) {
-        let Some(conn) = self.table.get_mut(id) else {
-            return;
-        };
-        match &conn.state {
-            State::Http(_) => self.handle_http(id, bytes),
-            State::WebSocket(_) => self.handle_web_socket(id, bytes),
+        if let Some(conn) = self.table.get_mut(id) {
+            mark(&mut self.dirty, id, conn);
+            requeue(&mut self.ready, id, conn);
         }
     }
 
     pub(super) fn requeue_if_readable(&mut self, id: ConnId) {
-        let Some(conn) = self.table.get_mut(id) else {
-            return;
-        };
-        if conn.readable && !conn.is_paused() && !mem::replace(&mut conn.in_ready, true) {
-            self.ready.push(id);
+        if let Some(conn) = self.table.get_mut(id) {
+            requeue(&mut self.ready, id, conn);
         }
     }
 
@@ -233,10 +237,15 @@ impl Worker {
 
     /// Notes that a connection has something to write, or that its deadline may have moved.
     pub(super) fn mark_dirty(&mut self, id: ConnId) {
-        if let Some(conn) = self.table.get_mut(id)
-            && !mem::replace(&mut conn.in_dirty, true)
-        {
-            self.dirty.push(id);
+        if let Some(conn) = self.table.get_mut(id) {
+            mark(&mut self.dirty, id, conn);
+        }
+    }
+
+    /// Sees to it that a connection is looked at when something is due.
+    pub(super) fn schedule(&mut self, id: ConnId) {
+        if let Some(conn) = self.table.get_mut(id) {
+            schedule(&mut self.wheel, id, conn);
         }
     }
 
@@ -245,14 +254,17 @@ impl Worker {
         self.told_bytes = 0;
         let mut dirty = self.dirty.take();
         // Who keeps up does not wait for who does not.
-        dirty.retain(|&id| {
-            let is_behind = self.table.get_mut(id).is_some_and(|conn| conn.is_behind);
-            if !is_behind {
+        let mut behind = 0;
+        for place in 0..dirty.len() {
+            let id = dirty[place];
+            if self.table.get(id).is_some_and(|conn| conn.is_behind) {
+                dirty[behind] = id;
+                behind += 1;
+            } else {
                 self.flush(id);
             }
-            is_behind
-        });
-        for &id in &dirty {
+        }
+        for &id in &dirty[..behind] {
             self.flush(id);
         }
         self.dirty.give_back(dirty);
@@ -303,7 +315,10 @@ impl Worker {
                     }
                 }
                 // Nearly always there is nothing more to do.
-                Transport::Keep if conn.has_nothing_to_go_on_with() => {}
+                Transport::Keep if conn.has_nothing_to_go_on_with() => {
+                    requeue(&mut self.ready, id, conn);
+                    return schedule(&mut self.wheel, id, conn);
+                }
                 Transport::Keep => {
                     if conn.is_behind {
                         self.serve_later(id);
@@ -337,6 +352,37 @@ impl Worker {
             self.tell_slow(id);
             self.close_slow(id, "reads too slowly");
         }
+    }
+}
+
+/// Lists a connection as one with something to write, unless it is there.
+fn mark(dirty: &mut Worklist, id: ConnId, conn: &mut Conn) {
+    if !mem::replace(&mut conn.in_dirty, true) {
+        dirty.push(id);
+    }
+}
+
+/// Lists a connection that is to be read on, unless it is there.
+fn requeue(ready: &mut Worklist, id: ConnId, conn: &mut Conn) {
+    if conn.readable && !conn.is_paused() && !mem::replace(&mut conn.in_ready, true) {
+        ready.push(id);
+    }
+}
+
+/// Puts a connection's deadline into the wheel, unless an earlier slot is there that will find it.
+fn schedule(wheel: &mut Wheel, id: ConnId, conn: &mut Conn) {
+    let is_sooner = conn.take_sooner();
+    if conn.scheduled.is_some() && !is_sooner {
+        return;
+    }
+    let Some(deadline) = conn.deadline() else {
+        return;
+    };
+    if conn
+        .scheduled
+        .is_none_or(|scheduled| wheel.tick_of(deadline) < scheduled)
+    {
+        conn.scheduled = Some(wheel.insert(id, deadline));
     }
 }
 

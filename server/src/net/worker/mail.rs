@@ -254,14 +254,20 @@ impl Peers {
         }
     }
 
-    /// Sends what was added since the last call.
+    /// Sends what was added since the last call: nearly always nothing.
+    #[inline]
     pub(super) fn send(&mut self) {
         if mem::take(&mut self.has_outgoing) {
-            for (sender, outgoing) in self.senders.iter().zip(&mut self.outgoing) {
-                if !outgoing.list.is_empty() {
-                    let bytes = mem::take(&mut outgoing.bytes);
-                    sender.send_weighed(outgoing.list.drain(..), bytes);
-                }
+            self.send_outgoing();
+        }
+    }
+
+    #[inline(never)]
+    fn send_outgoing(&mut self) {
+        for (sender, outgoing) in self.senders.iter().zip(&mut self.outgoing) {
+            if !outgoing.list.is_empty() {
+                let bytes = mem::take(&mut outgoing.bytes);
+                sender.send_weighed(outgoing.list.drain(..), bytes);
             }
         }
     }

@@ -27,7 +27,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
@@ -196,9 +196,11 @@ impl Worker {
     fn turn(&mut self, events: &mut Events) -> Result<()> {
         let waits_at_most = self.wait_for_events(events)?;
         self.now = self.clock.read(waits_at_most);
-        self.tell_how_far_behind();
+        if self.clock.has_stood() {
+            self.tell_how_far_behind();
+        }
         self.date.update(self.now.unix_ms);
-        self.recording.set_time(self.now);
+        self.recording.set_time(self.clock.since_start());
         self.worked = false;
         self.note_events(events);
         self.take_inbox();
@@ -259,24 +261,17 @@ impl Worker {
         if accepting || has_work {
             return Some(Duration::ZERO);
         }
-        let retry = self.listener.as_ref().and_then(Listener::retry_at);
-        let stop = self.stop_waiting_at();
-        let chat = self.chat.wait_until();
-        let tokens = self.expiries.next();
-        let sample = self.desk.as_ref().map(|desk| desk.sample_at());
-        let fixed = retry
-            .into_iter()
-            .chain(stop)
-            .chain(chat)
-            .chain(self.canary_at())
-            .chain(tokens)
-            .chain(sample)
-            .map(|at| at.saturating_duration_since(now))
-            .min();
-        match (fixed, self.wheel.wait(now)) {
-            (Some(fixed), Some(timer)) => Some(fixed.min(timer)),
-            (fixed, timer) => fixed.or(timer),
-        }
+        let due = [
+            self.wheel.next_at(),
+            self.listener.as_ref().and_then(Listener::retry_at),
+            self.stop_waiting_at(),
+            self.chat.wait_until(),
+            self.canary_at(),
+            self.expiries.next(),
+            self.desk.as_ref().map(|desk| desk.sample_at()),
+        ];
+        let next = due.into_iter().reduce(earlier)?;
+        Some(next?.saturating_duration_since(now))
     }
 
     fn note_events(&mut self, events: &Events) {
@@ -407,22 +402,6 @@ impl Worker {
         self.sample();
     }
 
-    /// Puts the connection's deadline into the wheel, unless an earlier slot is there that will find it.
-    fn schedule(&mut self, id: ConnId) {
-        let Some(conn) = self.table.get_mut(id) else {
-            return;
-        };
-        let Some(deadline) = conn.deadline() else {
-            return;
-        };
-        if conn
-            .scheduled
-            .is_none_or(|scheduled| self.wheel.tick_of(deadline) < scheduled)
-        {
-            conn.scheduled = Some(self.wheel.insert(id, deadline));
-        }
-    }
-
     // ---- the end ----
 
     /// The socket is broken: whoever followed the connection hears that it is gone.
@@ -457,5 +436,13 @@ impl Worker {
             }
         }
         self.dead.give_back(dead);
+    }
+}
+
+/// The earlier of two moments, either of which may never come.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

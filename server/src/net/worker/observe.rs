@@ -66,6 +66,7 @@ impl Observer {
     }
 
     /// So many bytes were left when a connection was written to: nearly always none.
+    #[inline]
     pub(super) fn note_unsent(&mut self, id: ConnId, bytes: usize) {
         if bytes > 0 {
             self.unsent.insert(id, bytes);
@@ -292,19 +293,22 @@ impl Worker {
         own.turns += 1;
         own.idle_turns += u64::from(!self.worked);
         own.connections = self.table.len() as u64;
-        own.accepts_per_second = self.capacity.per_second();
-        own.plain = own.connections.saturating_sub(
-            own.chat_sockets + own.echo_sockets + own.relay_sockets + own.streams + own.polls,
-        );
+        self.status.durations.turn.add(self.clock.since_read());
+        // Who is alone counts the rest when somebody asks.
+        if self.peers.others() > 0 {
+            self.take_stock();
+            self.status.publish();
+        }
+    }
+
+    /// Takes over what is counted elsewhere: for the other workers, and before somebody is told.
+    pub(super) fn take_stock(&mut self) {
+        let own = &mut self.status.own;
         own.behind = self.feeds.behind() as u64;
         let (read, written) = traffic::take();
         own.bytes_received += read;
         own.bytes_sent += written;
-        let took = self.clock.since_read();
-        own.busy += took.as_nanos() as u64;
-        self.status.durations.turn.add(took);
         self.count_refusals();
-        self.status.publish();
     }
 
     // ---- warnings ----

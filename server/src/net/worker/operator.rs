@@ -103,14 +103,16 @@ impl Worker {
 
     /// Takes a sample, if it is time for one.
     pub(super) fn sample(&mut self) {
-        let Some(desk) = &mut self.desk else {
-            return;
-        };
         let now = self.now.instant;
-        if desk.sample_at > now {
+        let is_due = |desk: &Desk| desk.sample_at <= now;
+        if !self.desk.as_deref().is_some_and(is_due) {
             return;
         }
         self.worked = true;
+        self.take_stock();
+        let Some(desk) = &mut self.desk else {
+            return;
+        };
         desk.sample_at = now + SAMPLE_INTERVAL;
         let sum = self.status.sum();
         let readiness = &self.status.board.readiness;

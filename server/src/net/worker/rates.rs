@@ -7,7 +7,8 @@ use super::Worker;
 use super::chat::{Chat, weight};
 use super::mail::{Mail, Said};
 use crate::ids::ConnId;
-use crate::net::conn::{App, State, WebSocket};
+use crate::limit::Addresses;
+use crate::net::conn::{App, Conn, State, WebSocket};
 use crate::transport::{Response, too_many};
 
 /// How long a sender of the relay is held back at once: less than any heartbeat, since its pongs wait, too.
@@ -16,13 +17,10 @@ const HELD_MAX: Duration = Duration::from_secs(1);
 impl Worker {
     /// Counts a message against the address of its connection.
     pub(super) fn spend_of_address(&mut self, id: ConnId, bytes: usize) -> Result<(), Duration> {
-        let (Some(conn), Some(addresses)) = (self.table.get_mut(id), &self.http.addresses) else {
+        let Some(conn) = self.table.get(id) else {
             return Ok(());
         };
-        let Some(pass) = &conn.pass else {
-            return Ok(());
-        };
-        let spent = addresses.take(pass, bytes, self.now.instant);
+        let spent = take_of_address(self.http.addresses.as_ref(), conn, bytes, self.now.instant);
         self.status.own.address_limited += u64::from(spent.is_err());
         spent
     }
@@ -48,12 +46,12 @@ impl Worker {
     /// A connection of the relay has said something: if that was too much, it is not heard for a moment. It cannot be told,
     /// and nothing is lost: TCP holds it.
     pub(super) fn hold_back(&mut self, id: ConnId, bytes: usize) {
-        let pause_of_address = self.spend_of_address(id, bytes).err();
-        let (limit, since_start) = (self.relay_limit, self.clock.since_start());
         let now = self.now.instant;
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
+        let spent = take_of_address(self.http.addresses.as_ref(), conn, bytes, now);
+        self.status.own.address_limited += u64::from(spent.is_err());
         let State::WebSocket(WebSocket {
             app: App::Relay(place),
             ..
@@ -61,8 +59,10 @@ impl Worker {
         else {
             return;
         };
-        let pause = place.spent.overdraw(&limit, bytes as f32, since_start);
-        let pause = pause.max(pause_of_address.unwrap_or_default());
+        let pause = place
+            .spent
+            .overdraw(&self.relay_limit, bytes as f32, self.clock.since_start());
+        let pause = pause.max(spent.err().unwrap_or_default());
         if pause.is_zero() {
             return;
         }
@@ -93,7 +93,7 @@ impl Worker {
     // ---- counting ----
 
     /// Takes over what the hub has counted.
-    pub(super) fn count_refusals(&mut self) {
+    pub(super) const fn count_refusals(&mut self) {
         if let Chat::Here(hub) = &self.chat {
             let (tally, own) = (hub.tally(), &mut self.status.own);
             own.connection_limited = tally.connection_limited;
@@ -101,6 +101,19 @@ impl Worker {
             own.user_full = tally.connections_refused;
             own.rooms_refused = tally.rooms_refused;
         }
+    }
+}
+
+/// Counts a message against the address of a connection, where that is limited.
+fn take_of_address(
+    addresses: Option<&Addresses>,
+    conn: &Conn,
+    bytes: usize,
+    now: Instant,
+) -> Result<(), Duration> {
+    match (addresses, &conn.pass) {
+        (Some(addresses), Some(pass)) => addresses.take(pass, bytes, now),
+        _ => Ok(()),
     }
 }
 

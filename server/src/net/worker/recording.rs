@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidewire_protocol::{Closed, Connection, RecorderClock};
 
@@ -54,10 +54,10 @@ impl Recording {
         self.clock.is_some()
     }
 
-    /// Tells the recorders the turn's time.
-    pub(super) fn set_time(&self, now: Now) {
+    /// Tells the recorders the turn's time: what the loop's clock went, which began with this.
+    pub(super) fn set_time(&self, since_start: Duration) {
         if let Some(clock) = &self.clock {
-            clock.set(now.instant.saturating_duration_since(self.start));
+            clock.set(since_start);
         }
     }
 

@@ -76,7 +76,7 @@ impl Worker {
             peers,
             broker,
             files,
-            status,
+            mut status,
             addresses,
             memory,
             captures,
@@ -96,6 +96,8 @@ impl Worker {
             feeds.let_joiners_wait();
             Chat::There(HashMap::default())
         };
+        let capacity = Capacity::new();
+        status.own.accepts_per_second = capacity.per_second();
         let now = Now::read();
         let follower = Table::own_place(lane);
         let observer = Observer::new(peers.number(), follower, config.observe.canary, now);
@@ -108,7 +110,7 @@ impl Worker {
             signalled: false,
             one_failed: false,
             asked_to_stop: None,
-            capacity: Capacity::new(),
+            capacity,
             drain_time: config.drain.time,
             stopping: Stopping::No,
             table: Table::new(lane),
