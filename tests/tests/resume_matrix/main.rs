@@ -5,7 +5,6 @@ mod cell;
 mod chat_reader;
 mod reader;
 
-use std::thread;
 use std::time::Duration;
 
 use cell::{Cell, WINDOW, each};
@@ -36,12 +35,17 @@ fn after_a_reset() {
 
 #[test]
 fn after_a_half_open_connection() {
-    each_cell(|cell| {
-        // It neither reads nor closes, and the server goes on writing to it.
-        let abandoned = cell.reader();
-        // A poll's last request is on its way still. Of two requests of a session the newer is the one that home hears later,
-        // and that of another worker's client may overtake it.
-        thread::sleep(Duration::from_millis(300));
+    let server = start(&[]);
+    // They neither read nor close, and the server goes on writing to them.
+    let abandoned = each(Cell::all(server.address()), |mut cell| {
+        let reader = cell.reader();
+        (cell, reader)
+    });
+    // Of two requests of a session the one that is read later is the newer, and a poll's last may be on its way still.
+    let is_poll = |cell: &Cell| !cell.transport.can_be_slow();
+    let polls = abandoned.iter().filter(|(cell, _)| is_poll(cell)).count();
+    server.wait_for_count("polls", polls as u64);
+    each(abandoned, |(mut cell, abandoned)| {
         cell.says_missed();
         cell.resumes();
         drop(abandoned);
