@@ -196,6 +196,70 @@ export type Waiting = Resolvers & {
     sentAt?: number;
     gap?: object;
 };
+/** @typedef {'connecting' | 'live' | 'reconnecting' | 'replaced' | 'closed'} State */
+/** @typedef {'websocket' | 'sse' | 'poll'} Transport */
+/** `retryAt`: when the next attempt starts (Unix ms); `code`: the close code that brought us here, if one did. */
+/** @typedef {{ state: State, transport: Transport, retryAt: number | null, code: number | null }} StateDetail */
+/** What is behind position `from`, up to and with `to`, will not come; `count` is null where the log began anew. */
+/** @typedef {{ type: 'gap', roomId: string, from: string, to: string, reason: string, count: number | null }} Gap */
+/** `time`: Unix ms; `dup`: true when the server had this message already. */
+/** @typedef {{ type: 'ack', seq: Seq, roomId: string, offset: number, epoch: string | number, time: number, dup?: true }} Ack */
+/** An entry of a log; `roomId` only in rooms, `time` in Unix ms. */
+/** @typedef {{ type: string, roomId?: string, offset: number, epoch: string | number, from: string, content: any, time: number }} Entry */
+/** @typedef {{ type: 'welcome', session: string, user: string, connection?: string, msg: string, heartbeat: number, time: number }} Welcome */
+/** `recovered`: nothing was missing behind `since`; `members`: names, 1,000 at most. */
+/** @typedef {{ type: 'joined', roomId: string, position: string, recovered: boolean, members: string[] }} Joined */
+/** @typedef {{ type: 'left', roomId: string }} Left */
+/** @typedef {{ type: 'presence', roomId: string, members: string[] }} Presence */
+/** @typedef {{ type: 'system', roomId: string, event: 'join' | 'leave', user: string, content: string }} System */
+/** @typedef {{ type: 'typing', roomId: string, user: string }} Typing */
+/** A page of a log, oldest first; `gap` is what is missing before it. */
+/** @typedef {{ type: 'history', roomId: string, messages: Entry[], position: string, more: boolean, gap?: { from: string, to: string, reason: string } }} History */
+/** @typedef {{ type: 'error', code: string, message: string, roomId?: string, session?: string, seq?: Seq }} ErrorDetail */
+/** @typedef {{ unacked: number }} Backlog */
+/**
+ * The `detail` of each event.
+ *
+ * @typedef {{
+ *   state: StateDetail, latency: number, full: Backlog, drain: Backlog, restored: Kept,
+ *   welcome: Welcome, joined: Joined, left: Left, room_msg: Entry, private_msg: Entry, broadcast: Entry,
+ *   system: System, typing: Typing, presence: Presence, history: History, gap: Gap, ack: Ack, error: ErrorDetail, heartbeat: { time: number },
+ * }} Events
+ */
+/** Behind `since`, or back from `before`, or the newest; `limit` is 1 to 1,000. */
+/** @typedef {{ since?: string, before?: string, limit?: number }} Part */
+/** A number, or where the application counts by itself, a string. */
+/** @typedef {number | string} Seq */
+/** A message that an outbox keeps: what `user` said in `session` as `seq`. */
+/** @typedef {{ session: string, seq: Seq, user?: string, message: Message }} Kept */
+/**
+ * Where messages wait that are not acknowledged, so that they outlive the page; `outbox.js` has one in IndexedDB.
+ *
+ * @typedef {object} Outbox
+ * @property {() => Promise<Kept[]>} load what earlier pages left, in the order it was put
+ * @property {(kept: Kept) => Promise<void>} put
+ * @property {(kept: Kept) => Promise<void>} remove
+ */
+/**
+ * @typedef {object} Options
+ * @property {string} [user] the name to chat under; without it the server calls us `guest-…`
+ * @property {string | (() => string | Promise<string>)} [token] a JWT, or what fetches a fresh one
+ * @property {string[]} [rooms] rooms to join as soon as we are connected
+ * @property {Record<string, string>} [positions] where to go on, by room (or `*`, or `@` and our name)
+ * @property {string} [session] default a random one; two live clients must not share it
+ * @property {Transport[]} [transports] which to use, best first; default all three
+ * @property {Outbox} [outbox] keeps what is unacknowledged beyond the page
+ * @property {number} [queueMax] messages kept while unacknowledged, default 128
+ * @property {number} [queueCharsMax] their total length as JSON, default 1 Mi characters
+ * @property {typeof WebSocket} [WebSocket] default the global one; Node before 22 has none, pass that of `ws`
+ * @property {typeof fetch} [fetch] default the global one
+ */
+/** @typedef {{ type: string, [field: string]: any }} Message */
+/** @typedef {{ promise: Promise<any>, resolve: (answer: any) => void, reject: (error: Error) => void }} Resolvers */
+/** @typedef {Resolvers & { text: string, message: Message, sentAt?: number, gap?: object }} Waiting */
+/** Below the server's burst of 200 messages, so that sending all of them again is never too fast for it. */
+export declare const QUEUE_MAX = 128;
+export declare const QUEUE_CHARS_MAX: number;
 /** An error answer of the server, or our own reason not to send; `code` is a stable word. */
 export declare class TidewireError extends Error {
     code: string;
