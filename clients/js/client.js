@@ -79,13 +79,13 @@
 /** @typedef {Resolvers & { text: string, message: Message, sentAt?: number, gap?: object }} Waiting */
 
 /** Below the server's burst of 200 messages, so that sending all of them again is never too fast for it. */
-export const QUEUE_MAX = 128;
+const QUEUE_MAX = 128;
 /** What a WebSocket's address may have; servers and proxies take 8 KiB. Rooms beyond that are joined behind it. */
 const ADDRESS_CHARS_MAX = 6_000;
 /** The server closes the connection over longer ones, and would again. */
 const MESSAGE_BYTES_MAX = 64 << 10;
 const JOIN_PAUSE_MS = 1_000;
-export const QUEUE_CHARS_MAX = 1 << 20;
+const QUEUE_CHARS_MAX = 1 << 20;
 /** Messages of one log that wait until it is known which of them are ours. */
 const HELD_MAX = 1_000;
 const HISTORY_PAGE = 100;

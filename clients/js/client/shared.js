@@ -6,7 +6,7 @@
 //     import { connect } from '/client/shared.js';
 //     const client = connect('/ws', { user: 'Ada', group: 'main' });
 
-import { Client, Emitter, QUEUE_CHARS_MAX, QUEUE_MAX, Room, TidewireError } from '../client.js';
+import { Client, Emitter, Room, TidewireError } from '../client.js';
 
 /** @import { Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
 
@@ -20,6 +20,8 @@ import { Client, Emitter, QUEUE_CHARS_MAX, QUEUE_MAX, Room, TidewireError } from
 const GATHER_MS = 200;
 /** What a tab keeps unanswered: where no tab has the connection, nobody else says that it is too much. */
 const CALLS_MAX = 1_024;
+/** Messages and characters that are unacknowledged when a client keeps as much as it may; `queueMax` and `queueCharsMax` change that. */
+const FULL = { messages: 128, chars: 1 << 20 };
 /** How long a tab waits for what is missing in a log before it reads it there. */
 const FILL_MS = 1_000;
 /** @type {(keyof Events)[]} what all tabs hear; an `ack` is only for who has sent */
@@ -471,7 +473,7 @@ class Leader {
    * not refused when they did.
    */
   #goOn() {
-    const { queueMax = QUEUE_MAX, queueCharsMax = QUEUE_CHARS_MAX } = this.#options;
+    const { queueMax = FULL.messages, queueCharsMax = FULL.chars } = this.#options;
     for (let next; this.#client !== null && (next = this.#waiting[0]) !== undefined; this.#start(next)) {
       const hasRoom = this.#running < queueMax / 2 && this.#runningChars + charsOf(next) <= queueCharsMax / 2;
       if (this.#running > 0 && !hasRoom) return;
