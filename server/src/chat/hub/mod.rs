@@ -396,7 +396,8 @@ impl Hub {
             Some(loser) if loser == conn => None,
             Some(older) => {
                 self.effects.push(Effect::Close(older, Parting::Replaced));
-                self.people.get(older).map(Member::places)
+                let older = self.people.get(older);
+                Some(older.map_or_else(Vec::new, Member::places))
             }
             None => {
                 let Member { user, session, .. } = self.people.get(conn)?;
