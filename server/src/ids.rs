@@ -40,6 +40,19 @@ impl fmt::Display for ConnId {
     }
 }
 
+/// When the server read what names a session, as a number that counts over all workers: of two that name the same, the one that
+/// was read later is the newer, whichever the hub hears of first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival(u64);
+
+impl Arrival {
+    /// The one with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// A text that names no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadConnId;

@@ -15,7 +15,7 @@ use tidewire::chat::{
     gap_text, history,
 };
 use tidewire::clock::Now;
-use tidewire::ids::{ConnId, Lane, LogName, RoomName, Session, UserName};
+use tidewire::ids::{Arrival, ConnId, Lane, LogName, RoomName, Session, UserName};
 use tidewire::limit::Rate;
 use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Since, Store as _};
 use tidewire::transport::feeds::{Feeds, Read, Step};
@@ -37,6 +37,7 @@ struct Chat {
     log: MemoryStore,
     feeds: Feeds,
     now: Now,
+    arrivals: u64,
 }
 
 impl Chat {
@@ -54,7 +55,14 @@ impl Chat {
             log: MemoryStore::new(Epoch::new(0xe), Arc::default()),
             feeds: Feeds::new(Arc::default(), Lane::ONLY),
             now,
+            arrivals: 0,
         }
+    }
+
+    /// When what comes now was read.
+    fn arrives(&mut self) -> Arrival {
+        self.arrivals += 1;
+        Arrival::new(self.arrivals)
     }
 
     /// Alice is connection 1 and bob is connection 2; both are in the room.
@@ -70,6 +78,19 @@ impl Chat {
     }
 
     fn connect_as(&mut self, conn: u32, user: &str, session: &str, rooms: &[&str]) -> Vec<String> {
+        let arrived = self.arrives();
+        self.hears_of(conn, user, session, rooms, arrived)
+    }
+
+    /// The hub hears of a connection whose request was read then.
+    fn hears_of(
+        &mut self,
+        conn: u32,
+        user: &str,
+        session: &str,
+        rooms: &[&str],
+        arrived: Arrival,
+    ) -> Vec<String> {
         let joiner = Joiner {
             user: Some(UserName::new(user).unwrap()),
             session: Some(Session::new(session).unwrap()),
@@ -79,13 +100,20 @@ impl Chat {
                 .collect(),
             since: None,
             access: Access::Open,
+            arrived,
         };
         self.hub.connect(id(conn), joiner, self.now);
         self.transcript()
     }
 
     fn says(&mut self, conn: u32, text: &str) -> Vec<String> {
-        self.hub.handle_text(id(conn), text, self.now);
+        let arrived = self.arrives();
+        self.hears(conn, text, arrived)
+    }
+
+    /// The hub hears what was read then.
+    fn hears(&mut self, conn: u32, text: &str, arrived: Arrival) -> Vec<String> {
+        self.hub.handle_text(id(conn), text, &|| arrived, self.now);
         self.transcript()
     }
 
@@ -552,6 +580,44 @@ fn a_newer_connection_takes_the_session_over() {
         chat.connect_as(5, "bob", "s1", &[])[0].contains("welcome"),
         "the same word is another user's session"
     );
+}
+
+#[test]
+fn an_older_connection_that_is_heard_of_later_does_not_take_the_session() {
+    let mut chat = Chat::with_alice_and_bob();
+    let early = chat.arrives();
+    chat.connect_as(3, "alice", "s", &["room"]);
+    let lines = chat.hears_of(4, "alice", "s", &["room", "den"], early);
+    assert!(lines[0].starts_with(r#"4 < {"type":"welcome","session":"s""#));
+    assert_eq!(lines[1..], [format!("4 closed: {:?}", Parting::Replaced)]);
+    assert_eq!(chat.hub.rooms(9), [("room", 2)], "it entered no room");
+    chat.disconnect(1);
+    assert_eq!(chat.disconnect(4), Vec::<String>::new());
+    let told = chat.says(2, r#"{"type":"room_msg","roomId":"room","content":1}"#);
+    assert!(told[0].starts_with("3 < "), "alice is there: {told:?}");
+    let newer = chat.connect_as(5, "alice", "s", &[]);
+    assert_eq!(newer[0], format!("3 closed: {:?}", Parting::Replaced));
+}
+
+#[test]
+fn of_a_hello_and_a_connection_the_one_that_was_read_later_has_the_session() {
+    let mut chat = Chat::with_alice_and_bob();
+    let hello = r#"{"type":"hello","session":"s"}"#;
+    let (first, second) = (chat.arrives(), chat.arrives());
+    chat.hears_of(3, "alice", "s", &[], second);
+    let late = chat.hears(1, hello, first);
+    assert!(late[0].starts_with(r#"1 < {"type":"welcome","session":"s""#));
+    assert_eq!(late[1..], [format!("1 closed: {:?}", Parting::Replaced)]);
+    chat.disconnect(1);
+    chat.connect(4, "alice", &[]);
+    // Its connection is older than the other, but not what it says.
+    let before = chat.arrives();
+    assert_eq!(
+        chat.says(4, hello)[0],
+        format!("3 closed: {:?}", Parting::Replaced)
+    );
+    let lines = chat.hears_of(5, "alice", "s", &[], before);
+    assert_eq!(lines[1..], [format!("5 closed: {:?}", Parting::Replaced)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // The JavaScript client in Node, in a conversation that is disturbed.
 // Usage: node client_in_node.mjs kill|cut TRANSPORT TIMES http://HOST:PORT/
-//        node client_in_node.mjs block - - http://HOST:PORT/
+//        node client_in_node.mjs block|overtaken - - http://HOST:PORT/
 
 import assert from 'node:assert/strict';
 import WebSocket from 'ws';
@@ -22,6 +22,8 @@ async function begin(address, options = {}) {
     counts: async () => conversation.counts,
     reconnect: async () => conversation.talkers.forEach(({ client }) => client.reconnect()),
     end: () => conversation.end(),
+    talkers: conversation.talkers,
+    rest: () => conversation.rest(),
     transports: async () => conversation.talkers.map(({ client }) => client.transport),
   };
 }
@@ -43,6 +45,20 @@ if (what === 'kill') {
     await until(`both chat by ${left}`, async () => (await talk.transports()).every((now) => now === left));
     await progress(talk);
   }
+} else if (what === 'overtaken') {
+  // One is told that what it said is kept before it hears what somebody else said before that: its polls are held up.
+  talk = await begin(proxied, { transports: ['poll'] });
+  await talk.rest();
+  const [ada, ben] = talk.talkers;
+  proxy.holdUpPollsOf('Ben');
+  const said = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ from: 'Eve', content: 'not heard by Ben yet' }) };
+  const { offset } = await (await fetch(new URL('/api/rooms/harbour/messages', url), said)).json();
+  await ben.say(1_002, 'Ada');
+  await until('Ada has heard both', async () => ada.heard.at(-1)?.text === 'Ben 1002');
+  assert.deepEqual([ada.heard.at(-1).offset, ben.acked.at(-1).offset], [offset + 1, offset + 1]);
+  assert.ok(!ben.heard.some((entry) => entry.offset === offset && entry.log === 'harbour'), 'it was not held up');
+  // Whoever judges before that does so too early.
+  setTimeout(() => proxy.holdUpPollsOf(''), 500);
 } else {
   throw new Error(`nothing is called ${what}`);
 }

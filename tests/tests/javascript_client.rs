@@ -39,6 +39,12 @@ fn where_web_socket_is_blocked_it_chats_by_event_stream_and_then_by_long_poll() 
     script("block", "-", "-", &server).finish();
 }
 
+#[test]
+fn an_ack_that_overtakes_what_others_said_leaves_no_hole() {
+    let server = Launch::default().start();
+    script("overtaken", "-", "-", &server).finish();
+}
+
 #[track_caller]
 fn killed(transport: &str, times: u32) {
     let data = Directory::new();

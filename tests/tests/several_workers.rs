@@ -2,8 +2,12 @@
 
 use serde_json::{Value, json};
 use tidewire_tests::chat::members;
+use tidewire_tests::deflated::{OFFER, bomb};
 use tidewire_tests::frame::Frame;
-use tidewire_tests::{Chatter, Client, Server, http};
+use tidewire_tests::http::HttpConnection;
+use tidewire_tests::websocket::handshake_request;
+use tidewire_tests::wire::Wire;
+use tidewire_tests::{Chatter, Client, PollChatter, Server, http};
 
 /// So many that each of three workers has some.
 const CLIENTS: usize = 24;
@@ -134,6 +138,54 @@ fn a_session_has_one_connection_wherever_the_newer_one_is() {
         assert_eq!(older.hear_close(), Some(4003));
         older = newer;
     }
+}
+
+#[test]
+fn of_two_connections_of_a_session_the_newer_stays_though_home_hears_of_the_older_last() {
+    const BUSY_BYTES: usize = 8 << 20;
+    const HOME: u64 = 0;
+    const AWAY: u64 = 1;
+    let server = Server::start_with(&["--workers", "2"]);
+    for round in 0..5 {
+        let chat = handshake_request(&format!("/ws?userId=ada&session=s{round}"), "");
+        let (beginning, rest) = chat.split_at(chat.len() / 2);
+        let mut busy = upgraded(wire_at(&server, HOME), &handshake_request("/echo", OFFER));
+        let (mut newer, older) = (wire_at(&server, HOME), wire_at(&server, AWAY));
+        // Home has both in one turn: a message that takes it long, and the newer connection, whose request becomes whole meanwhile.
+        server.signal("STOP");
+        busy.send(&bomb(BUSY_BYTES));
+        newer.send(beginning.as_bytes());
+        server.signal("CONT");
+        // It is answered before the newer one has asked. What its worker tells home waits there for that turn to end.
+        let older = upgraded(older, &chat);
+        let mut newer = Chatter::over(upgraded(newer, rest));
+        let mut older = Chatter::over(older);
+        newer.send(&json!({"type": "heartbeat"}));
+        newer.hear_of("heartbeat");
+        assert_eq!(older.hear_close(), Some(4003));
+    }
+}
+
+/// A connection at this worker, over which the chat was asked once: its name there tells.
+fn wire_at(server: &Server, worker: u64) -> Wire {
+    loop {
+        let mut poll = PollChatter::new(server, "session=asks");
+        let welcome = poll.poll().swap_remove(0);
+        let name = welcome["connection"].as_str().expect("a name");
+        let place = name.split('-').nth(1).and_then(|place| place.parse().ok());
+        let place: u64 = place.unwrap_or_else(|| panic!("{name} has no place"));
+        if place % 2 == worker {
+            return poll.http.wire;
+        }
+    }
+}
+
+/// A WebSocket over a connection, for which this, or the rest of it, is asked.
+fn upgraded(wire: Wire, request: &str) -> Client {
+    let mut connection = HttpConnection { wire };
+    connection.wire.send(request.as_bytes());
+    assert_eq!(connection.response().status, 101);
+    Client::upgraded(connection.wire)
 }
 
 #[test]

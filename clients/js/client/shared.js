@@ -10,12 +10,18 @@ import { Client, Emitter, Room, TidewireError } from '../client.js';
 
 /** @import { Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
 
+/** What a tab asks of the one that has the connection; `isAgain`: it asked another that had it before. */
+/** @typedef {{ call: number, tab: string, method: string, args: any[], isAgain?: boolean }} Asked */
 /** @typedef {{ method: string, args: any[], promise: Promise<any>, resolve: (value: any) => void, reject: (error: Error) => void }} Call */
 /** What the tab that holds the connection wants to know of the others. */
 /** @typedef {{ rooms: string[], positions: [string, string][] }} Place */
 
 /** How long a tab that takes over waits for the others to say where they are. */
 const GATHER_MS = 200;
+/** What a tab keeps unanswered: where no tab has the connection, nobody else says that it is too much. */
+const CALLS_MAX = 1_024;
+/** Messages and characters that are unacknowledged when a client keeps as much as it may; `queueMax` and `queueCharsMax` change that. */
+const FULL = { messages: 128, chars: 1 << 20 };
 /** How long a tab waits for what is missing in a log before it reads it there. */
 const FILL_MS = 1_000;
 /** @type {(keyof Events)[]} what all tabs hear; an `ack` is only for who has sent */
@@ -211,6 +217,7 @@ export class SharedClient extends Emitter {
     } catch (error) {
       return Promise.reject(error);
     }
+    if (this.#calls.size >= CALLS_MAX) return Promise.reject(new TidewireError('queue_full', 'Too much is unanswered; try again later.'));
     const number = (this.#lastCall += 1);
     const call = /** @type {Call} */ ({ method, args });
     call.promise = new Promise((resolve, reject) => Object.assign(call, { resolve, reject }));
@@ -219,10 +226,10 @@ export class SharedClient extends Emitter {
     return call.promise;
   }
 
-  #ask(/** @type {number} */ number) {
+  #ask(/** @type {number} */ number, isAgain = false) {
     if (!this.#isHere) return;
     const { method, args } = /** @type {Call} */ (this.#calls.get(number));
-    const call = { call: number, tab: this.#tab, method, args };
+    const call = { call: number, tab: this.#tab, method, args, isAgain };
     if (this.#leader !== null) this.#leader.do(call);
     else this.#post(call);
   }
@@ -254,7 +261,7 @@ export class SharedClient extends Emitter {
     if (session !== '') this.session = session;
     if (!this.#isHere) return;
     this.#post({ place: this.#place(), tab: this.#tab });
-    for (const number of this.#calls.keys()) this.#ask(number);
+    for (const number of this.#calls.keys()) this.#ask(number, true);
   }
 
   /** @returns {Place} */
@@ -362,7 +369,7 @@ export class SharedClient extends Emitter {
     this.#leader = leader;
     leader.place(this.#tab, this.#place());
     this.#post({ who: this.session });
-    for (const number of this.#calls.keys()) this.#ask(number);
+    for (const number of this.#calls.keys()) this.#ask(number, true);
     setTimeout(() => leader.open(), GATHER_MS);
   }
 }
@@ -382,12 +389,15 @@ class Leader {
   /** @type {Tabs} */ #tabs;
   /** @type {Client | null} */ #client = null;
   #isClosed = false;
-  /** @type {any[]} what is asked before the connection is opened */ #early = [];
+  /** @type {Asked[]} what was asked before the connection was opened, of us or of another, and what came behind it */ #waiting = [];
+  /** Calls that are being done, and their characters. */
+  #running = 0;
+  #runningChars = 0;
   /** @type {Map<string, Set<string>>} which tabs are in a room */ #rooms = new Map();
   /** @type {Map<string, Promise<any>>} rooms that are being left */ #leaving = new Map();
   /** @type {Set<string>} */ #watched = new Set();
   /** @type {Map<string, string>} the earliest position of any tab in each log */ #positions = new Map();
-  /** @type {Set<string>} calls that are being done: who asks again because we are new asks once */ #doing = new Set();
+  /** @type {Set<string>} calls that are being done or wait: who asks again because we are new asks once */ #doing = new Set();
 
   constructor(/** @type {string | URL} */ url, /** @type {Options} */ options, /** @type {Tabs} */ tabs) {
     this.#url = url;
@@ -416,7 +426,7 @@ class Leader {
     const [rooms, positions] = [[...this.#rooms.keys()], Object.fromEntries(this.#positions)];
     const client = (this.#client = new Client(this.#url, { ...this.#options, rooms, positions }));
     for (const type of TOLD) client.on(type, (/** @type {any} */ detail) => this.#isClosed || this.#tabs.tell(type, detail));
-    for (const call of this.#early.splice(0)) this.do(call);
+    this.#goOn();
   }
 
   close() {
@@ -444,20 +454,51 @@ class Leader {
     this.#tabs.isGone(tab).then(forget, () => {});
   }
 
-  async do(/** @type {{ call: number, tab: string, method: string, args: any[] }} */ { call, tab, method, args }) {
-    const key = `${tab}.${call}`;
-    if (this.#client === null) return this.#early.push({ call, tab, method, args });
+  do(/** @type {Asked} */ asked) {
+    const key = keyOf(asked);
     if (this.#doing.has(key)) return;
     this.#doing.add(key);
+    const { method, isAgain } = asked;
+    const isForNow = method === 'typing' || method === 'reconnect';
+    const waits = this.#client === null || (!isForNow && (isAgain || this.#waiting.length > 0));
+    if (!waits) return void this.#start(asked);
+    // A tab may say something new before it hears that it has to ask again for what is older.
+    const later = this.#waiting.findIndex((other) => other.tab === asked.tab && other.call > asked.call);
+    this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, asked);
+    this.#goOn();
+  }
+
+  /**
+   * Does what waits, as much at once as is half of what a client keeps: all tabs together may have asked for more than that, and were
+   * not refused when they did.
+   */
+  #goOn() {
+    const { queueMax = FULL.messages, queueCharsMax = FULL.chars } = this.#options;
+    for (let next; this.#client !== null && (next = this.#waiting[0]) !== undefined; this.#start(next)) {
+      const hasRoom = this.#running < queueMax / 2 && this.#runningChars + charsOf(next) <= queueCharsMax / 2;
+      if (this.#running > 0 && !hasRoom) return;
+      this.#waiting.shift();
+    }
+  }
+
+  async #start(/** @type {Asked} */ asked) {
+    const { call, tab, method, args } = asked;
+    const chars = charsOf(asked);
+    this.#running += 1;
+    this.#runningChars += chars;
     let answer;
     try {
       answer = { answer: call, value: await this.#act(tab, method, args) };
     } catch (error) {
       answer = { answer: call, error: plain(error) };
     }
-    this.#doing.delete(key);
+    this.#running -= 1;
+    this.#runningChars -= chars;
+    this.#doing.delete(keyOf(asked));
     // What we could not finish is asked of the next.
-    if (!this.#isClosed) this.#tabs.answer(tab, answer);
+    if (this.#isClosed) return;
+    this.#tabs.answer(tab, answer);
+    this.#goOn();
   }
 
   /** @returns {Promise<any>} */
@@ -597,6 +638,14 @@ class Reader {
 /** The lock that a tab holds while it is there. */
 function lockOf(/** @type {string} */ name, /** @type {string} */ tab) {
   return `${name} ${tab}`;
+}
+
+function keyOf(/** @type {Asked} */ { tab, call }) {
+  return `${tab}.${call}`;
+}
+
+function charsOf(/** @type {Asked} */ { args }) {
+  return JSON.stringify(args).length;
 }
 
 function offsetOf(/** @type {string} */ position) {

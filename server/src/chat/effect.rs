@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use crate::auth::{Access, Identity};
-use crate::ids::{ConnId, LogName, RoomName, Session, UserName};
+use crate::ids::{Arrival, ConnId, LogName, RoomName, Session, UserName};
 use crate::log::{BadPosition, Draft, Page, Position, Positions, ReadFrom, Since};
 
 /// What a connection says of itself in its address.
@@ -22,6 +22,8 @@ pub struct Joiner {
     pub since: Option<String>,
     /// By what token it comes, if it has shown one.
     pub access: Access,
+    /// When its request was read.
+    pub arrived: Arrival,
 }
 
 impl Joiner {

@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use super::parked::Place;
-use crate::ids::{ConnId, RoomName, Session, UserName};
+use crate::ids::{Arrival, ConnId, RoomName, Session, UserName};
 use crate::limit::Spent;
 use crate::log::{Epoch, Position};
 
@@ -14,6 +14,8 @@ pub(super) struct Member {
     pub(super) conn: ConnId,
     pub(super) user: UserName,
     pub(super) session: KeptSession,
+    /// When its connection came, or the `hello` that named the session.
+    pub(super) arrived: Arrival,
     /// The room of the address.
     pub(super) home: Option<RoomName>,
     pub(super) rooms: SmallVec<[Joined; 1]>,
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_member_is_small() {
-        assert_eq!(size_of::<Option<Member>>(), 96);
+        assert_eq!(size_of::<Option<Member>>(), 104);
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl People {
 
     // ---- users and sessions ----
 
-    /// Makes a member one of its user's connections, and its session's only one; returns the one that had the session.
+    /// Makes a member one of its user's connections, and its session's only one if no other came with it later. Returns which of
+    /// two has to go: the one that had the session, or the member itself.
     pub(super) fn add_identity(&mut self, conn: ConnId) -> Option<ConnId> {
         let index = conn.index;
         let user = self.get(conn)?.user.clone();
@@ -114,6 +115,7 @@ impl People {
         let hash = |index: &u32| hasher.hash_one(key_of(members, *index));
         let has_key = |other: &u32| key_of(members, *other) == key;
         match self.sessions.find_mut(hash(&index), has_key) {
+            Some(holder) if came_later(members, *holder, index) => Some(conn),
             Some(holder) => {
                 let older = std::mem::replace(holder, index);
                 self.at(older).map(|older| older.conn)
@@ -232,6 +234,11 @@ fn user_of(members: &[Option<Member>], index: u32) -> Option<&UserName> {
 fn key_of(members: &[Option<Member>], index: u32) -> Option<(&UserName, SessionKey<'_>)> {
     let member = members.get(index as usize)?.as_ref()?;
     Some((&member.user, member.session.key()))
+}
+
+fn came_later(members: &[Option<Member>], one: u32, other: u32) -> bool {
+    let arrived = |index: u32| Some(members.get(index as usize)?.as_ref()?.arrived);
+    arrived(one) > arrived(other)
 }
 
 fn is_user<'a>(members: &'a [Option<Member>], user: &'a UserName) -> impl Fn(&u32) -> bool + 'a {

@@ -1,5 +1,6 @@
 //! The only place with sockets, readiness and signals.
 
+mod arrivals;
 mod capacity;
 mod capture;
 mod conn;

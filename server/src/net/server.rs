@@ -143,6 +143,7 @@ impl Server {
         let ends = EndCounts::default();
         let captures = Captures::default();
         let capture = start_capture(&config.capture, &captures, senders.clone())?;
+        let arrivals = Arc::default();
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -153,7 +154,7 @@ impl Server {
                 listener,
                 credentials: credentials.clone(),
                 inbox,
-                peers: Peers::new(number, senders.clone()),
+                peers: Peers::new(number, senders.clone(), Arc::clone(&arrivals)),
                 broker: Arc::clone(&broker),
                 files: Arc::clone(&files),
                 status: Status::up(connections_max, number, Arc::clone(&board))

@@ -13,10 +13,13 @@ export class RudeProxy {
   eventStream = 'pass';
   /** `swallow`: what the server says does not arrive; `refuse`: nobody gets through. */
   answers = 'pass';
+  /** Whose polls have to wait for their answers, by the name in their address; what waits comes when that changes. */
+  #heldUp = '';
   /** WebSocket handshakes so far. */
   webSockets = 0;
   cuts = 0;
-  #pairs = new Set();
+  /** How each connection is cut, and what goes on with it. */
+  #pairs = new Map();
   #server = createServer((client) => this.#accept(client));
 
   constructor(port) {
@@ -30,9 +33,15 @@ export class RudeProxy {
     return `http://127.0.0.1:${this.#server.address().port}`;
   }
 
+  /** Holds up the answers to somebody's polls, those that are asked for already, too; '' lets all come. */
+  holdUpPollsOf(user) {
+    this.#heldUp = user;
+    for (const [, goOn] of this.#pairs) goOn();
+  }
+
   /** Cuts every connection that is open. */
   cutAll() {
-    for (const cut of this.#pairs) cut();
+    for (const cut of this.#pairs.keys()) cut();
   }
 
   close() {
@@ -48,8 +57,14 @@ export class RudeProxy {
       client.destroy();
       server.destroy();
     };
-    this.#pairs.add(cut);
     let isSwallowing = false;
+    let asked = '';
+    const waiting = [];
+    const isHeldUp = () => this.#heldUp !== '' && asked.startsWith('GET /poll?') && asked.includes(`userId=${this.#heldUp}&`);
+    const goOn = () => {
+      while (waiting.length > 0 && !isHeldUp()) client.write(waiting.shift());
+    };
+    this.#pairs.set(cut, goOn);
     client.on('data', (chunk) => {
       const head = chunk.toString('latin1');
       const isHandshake = /^upgrade: *websocket/im.test(head);
@@ -60,8 +75,12 @@ export class RudeProxy {
       }
       isSwallowing ||= this.eventStream === 'swallow' && head.startsWith('GET /sse');
       if (!isSwallowing) server.write(chunk);
+      [asked] = head.split('\r\n', 1);
     });
-    server.on('data', (chunk) => this.answers === 'pass' && client.write(chunk));
+    server.on('data', (chunk) => {
+      if (this.answers === 'pass') waiting.push(chunk);
+      goOn();
+    });
     if (this.cutAfter > 0) {
       let budget = Math.ceil(Math.random() * 2 * this.cutAfter);
       const spend = (chunk) => {

@@ -128,7 +128,12 @@ impl Transport {
     /// Whether it is sent to for as long as it is there, so that it can be too slow for what comes. A poll is sent one answer,
     /// of a page at most, and then nothing until it asks again.
     pub(crate) fn can_be_slow(self) -> bool {
-        !matches!(self, Self::LongPoll | Self::ChatPoll)
+        !self.is_poll()
+    }
+
+    /// Whether it asks again for each answer.
+    pub(crate) fn is_poll(self) -> bool {
+        matches!(self, Self::LongPoll | Self::ChatPoll)
     }
 
     /// Whether it is told why it is lost. A poll of the chat is, too, if it waits for an answer just then.

@@ -1,5 +1,12 @@
 import { Client, Emitter, Room } from '../client.js';
 import type { Options, Part, Seq, State, Transport } from '../client.js';
+export type Asked = {
+    call: number;
+    tab: string;
+    method: string;
+    args: any[];
+    isAgain?: boolean;
+};
 export type Call = {
     method: string;
     args: any[];

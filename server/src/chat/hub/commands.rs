@@ -9,7 +9,7 @@ use crate::chat::event::Event;
 use crate::chat::member::{Joined, KeptSession};
 use crate::chat::parked::Place;
 use crate::clock::Now;
-use crate::ids::{ConnId, LogName, NameError, RoomName, Session, UserName};
+use crate::ids::{Arrival, ConnId, LogName, NameError, RoomName, Session, UserName};
 use crate::log::BadPosition;
 
 /// Messages in an answer to `history` that says no number.
@@ -23,6 +23,7 @@ impl Hub {
         &mut self,
         conn: ConnId,
         request: &Request<'_>,
+        arrived: &dyn Fn() -> Arrival,
         now: Now,
     ) -> Result<(), Refused> {
         let id = request.id;
@@ -38,7 +39,7 @@ impl Hub {
                 if let Some(identity) = fresh {
                     self.renew(conn, identity);
                 }
-                self.hello(conn, names, id, now)
+                self.hello(conn, names, arrived, id, now)
             }
             Command::JoinRoom { room, since } => self.join(conn, room, since.as_deref(), id),
             Command::LeaveRoom { room } => self.leave(conn, room, id),
@@ -92,6 +93,7 @@ impl Hub {
         &mut self,
         conn: ConnId,
         (user, session): (Option<UserName>, Option<Session>),
+        arrived: &dyn Fn() -> Arrival,
         id: Option<&RawValue>,
         now: Now,
     ) -> Result<(), Refused> {
@@ -109,6 +111,9 @@ impl Hub {
         let mut places = Vec::new();
         if says_who {
             places = self.earlier.remove(&conn).unwrap_or_default();
+            if let Some(member) = self.people.get_mut(conn) {
+                member.arrived = arrived();
+            }
         }
         if (&user, &session) != (&old_user, &old_session) {
             if user != old_user {
@@ -118,7 +123,11 @@ impl Hub {
             if let Some(member) = self.people.get_mut(conn) {
                 (member.user, member.session) = (user.clone(), KeptSession::new(session));
             }
-            places = self.take_identity(conn, now);
+            let Some(earlier) = self.take_identity(conn, now) else {
+                self.be_replaced(conn, id, now);
+                return Ok(());
+            };
+            places = earlier;
         }
         self.welcome(conn, id, now);
         if user != old_user {

@@ -33,7 +33,7 @@ use super::people::People;
 use super::room::Rooms;
 use crate::auth::{Keys, Right};
 use crate::clock::Now;
-use crate::ids::{BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
+use crate::ids::{Arrival, BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
 use crate::limit::{Allowance, Rate, Spent};
 use crate::log::Positions;
 
@@ -222,11 +222,14 @@ impl Hub {
             conn,
             user: user.clone(),
             session: KeptSession::new(session),
+            arrived: joiner.arrived,
             home: joiner.rooms.first().map(|home| self.rooms.known(home)),
             rooms: SmallVec::new(),
             spent: Spent::nothing(&self.config.connection(), since_start),
         });
-        let earlier = self.take_identity(conn, now);
+        let Some(earlier) = self.take_identity(conn, now) else {
+            return self.be_replaced(conn, None, now);
+        };
         if !earlier.is_empty() {
             self.earlier.insert(conn, earlier);
         }
@@ -254,12 +257,18 @@ impl Hub {
         now.instant.saturating_duration_since(start)
     }
 
-    /// A connection says something.
-    pub fn handle_text(&mut self, conn: ConnId, text: &str, now: Now) {
+    /// A connection says something. If that is a `hello`, `arrived` tells when it was read.
+    pub fn handle_text(
+        &mut self,
+        conn: ConnId,
+        text: &str,
+        arrived: &dyn Fn() -> Arrival,
+        now: Now,
+    ) {
         let since_start = self.since_start(now);
         if self.people.get(conn).is_none() {
             if self.tokens.is_awaited(conn) {
-                self.let_in(conn, text, now);
+                self.let_in(conn, text, arrived, now);
             }
             return;
         }
@@ -271,7 +280,7 @@ impl Hub {
         if let Err(wait) = self.spend(conn, &request, text.len(), since_start) {
             return self.refuse_for_now(conn, &request, wait);
         }
-        if let Err(refused) = self.handle(conn, &request, now) {
+        if let Err(refused) = self.handle(conn, &request, arrived, now) {
             self.refuse(conn, &request, &refused);
         }
     }
@@ -380,17 +389,27 @@ impl Hub {
         self.rooms.members(room, self.config.members_told_max)
     }
 
-    /// Makes the connection one of its user's, and its session's only one. Returns where the session was.
-    fn take_identity(&mut self, conn: ConnId, now: Now) -> Vec<Place> {
-        if let Some(older) = self.people.add_identity(conn) {
-            self.effects.push(Effect::Close(older, Parting::Replaced));
-            let older = self.people.get(older);
-            return older.map_or_else(Vec::new, Member::places);
+    /// Makes the connection one of its user's, and its session's only one. Returns where the session was; `None` if the session has
+    /// a newer one, which was only heard of before: then this one has to [go](Self::be_replaced).
+    fn take_identity(&mut self, conn: ConnId, now: Now) -> Option<Vec<Place>> {
+        match self.people.add_identity(conn) {
+            Some(loser) if loser == conn => None,
+            Some(older) => {
+                self.effects.push(Effect::Close(older, Parting::Replaced));
+                let older = self.people.get(older);
+                Some(older.map_or_else(Vec::new, Member::places))
+            }
+            None => {
+                let Member { user, session, .. } = self.people.get(conn)?;
+                Some(self.parked.take(user, &session.get(), now.instant))
+            }
         }
-        let member = self.people.get(conn);
-        member.map_or_else(Vec::new, |Member { user, session, .. }| {
-            self.parked.take(user, &session.get(), now.instant)
-        })
+    }
+
+    /// Ends a connection as if it had been heard of before the newer one: it is welcomed, and then its session is taken over.
+    fn be_replaced(&mut self, conn: ConnId, id: Option<&RawValue>, now: Now) {
+        self.welcome(conn, id, now);
+        self.effects.push(Effect::Close(conn, Parting::Replaced));
     }
 
     // ---- answers ----

@@ -8,7 +8,7 @@ use crate::chat::command::{Command, Refused, Request};
 use crate::chat::effect::{Effect, Parting};
 use crate::chat::event::Event;
 use crate::clock::Now;
-use crate::ids::{ConnId, RoomName, UserName};
+use crate::ids::{Arrival, ConnId, RoomName, UserName};
 
 impl Hub {
     /// Rooms that somebody is in and that `access` may know of, as [`rooms`](Self::rooms) lists them.
@@ -24,7 +24,13 @@ impl Hub {
     }
 
     /// Who has shown no token says something: it can only be a `hello` with one.
-    pub(super) fn let_in(&mut self, conn: ConnId, text: &str, now: Now) {
+    pub(super) fn let_in(
+        &mut self,
+        conn: ConnId,
+        text: &str,
+        arrived: &dyn Fn() -> Arrival,
+        now: Now,
+    ) {
         let request = match Request::parse(text) {
             Ok(request) => request,
             Err(bad) => return self.bad_message(conn, &bad),
@@ -38,7 +44,8 @@ impl Hub {
             self.refuse(conn, &request, &no_token());
             return self.count_bad_message(conn);
         };
-        let entered = self.enter_with(conn, user.as_deref(), session.as_deref(), token, now);
+        let names = (user.as_deref(), session.as_deref());
+        let entered = self.enter_with(conn, names, token, arrived, now);
         if let Err(refused) = entered {
             self.refuse(conn, &request, &refused);
             let parting = Parting::Unauthorized;
@@ -49,9 +56,9 @@ impl Hub {
     fn enter_with(
         &mut self,
         conn: ConnId,
-        user: Option<&str>,
-        session: Option<&str>,
+        (user, session): (Option<&str>, Option<&str>),
         token: &str,
+        arrived: &dyn Fn() -> Arrival,
         now: Now,
     ) -> Result<(), Refused> {
         let Some(identity) = self.tokens.verify(token, now)? else {
@@ -66,7 +73,9 @@ impl Hub {
         };
         access.person(joiner.user)?;
         (joiner.user, joiner.access) = (user, access);
-        joiner.session = session.or(joiner.session);
+        if session.is_some() {
+            (joiner.session, joiner.arrived) = (session, arrived());
+        }
         self.bad_messages.remove(&conn);
         self.effects.push(Effect::Authorized(conn, identity));
         self.connect(conn, joiner, now);

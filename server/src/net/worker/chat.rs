@@ -10,7 +10,7 @@ use super::mail::{Mail, Said};
 use crate::auth::Access;
 use crate::chat::{Follow, Hub, Joiner, asks_for_much};
 use crate::clock::Now;
-use crate::ids::{ConnId, LogName, RoomName, UserName};
+use crate::ids::{Arrival, ConnId, LogName, RoomName, UserName};
 use crate::log::Position;
 use crate::net::receipt::Progress;
 use crate::transport::{Publish, done, members, rooms};
@@ -47,8 +47,9 @@ impl Chat {
 impl Worker {
     // ---- what a client does ----
 
-    /// A connection chats from now on.
-    pub(super) fn begin_chat(&mut self, id: ConnId, joiner: Joiner) {
+    /// A connection, whose request was just read, chats from now on.
+    pub(super) fn begin_chat(&mut self, id: ConnId, mut joiner: Joiner) {
+        joiner.arrived = self.peers.arrivals().next();
         match &mut self.chat {
             Chat::Here(hub) => {
                 hub.connect(id, joiner, self.now);
@@ -65,17 +66,20 @@ impl Worker {
     pub(super) fn hear(&mut self, id: ConnId, text: &str) {
         match &mut self.chat {
             Chat::Here(hub) => {
-                hub.handle_text(id, text, self.now);
+                let arrivals = self.peers.arrivals();
+                hub.handle_text(id, text, &|| arrivals.next(), self.now);
                 self.run_effects();
             }
             Chat::There(_) => {
-                let answer = if asks_for_much(text) {
-                    LONG_ANSWER_BYTES
+                // A `hello` is among those.
+                let (answer, arrived) = if asks_for_much(text) {
+                    (LONG_ANSWER_BYTES, self.peers.arrivals().next())
                 } else {
-                    ANSWER_BYTES
+                    (ANSWER_BYTES, Arrival::default())
                 };
                 let bytes = weight(text.len()) + answer;
-                self.peers.tell_home(Said::Text(id, text.into(), bytes));
+                let said = Said::Text(id, text.into(), bytes, arrived);
+                self.peers.tell_home(said);
                 self.wait_more(id, bytes);
             }
         }
@@ -224,9 +228,17 @@ impl Worker {
     /// Does for another worker's client what is done for one of ours.
     pub(super) fn hear_from_afar(&mut self, said: Said) {
         match said {
-            Said::Connected(conn, joiner) => self.begin_chat(conn, joiner),
-            Said::Text(conn, text, bytes) => {
-                self.hear(conn, &text);
+            Said::Connected(conn, joiner) => {
+                if let Chat::Here(hub) = &mut self.chat {
+                    hub.connect(conn, joiner, self.now);
+                }
+                self.run_effects();
+            }
+            Said::Text(conn, text, bytes, arrived) => {
+                if let Chat::Here(hub) = &mut self.chat {
+                    hub.handle_text(conn, &text, &|| arrived, self.now);
+                }
+                self.run_effects();
                 // Behind what follows from it, so that who waits for the one waits for the other.
                 self.peers.taken(conn, bytes);
             }

@@ -16,8 +16,9 @@ use super::operator::Question;
 use super::stopping::Pace;
 use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};
-use crate::ids::{ConnId, Lane, LogName, RoomName, UserName};
+use crate::ids::{Arrival, ConnId, Lane, LogName, RoomName, UserName};
 use crate::log::{Entry, Placed, Position, Reply};
+use crate::net::arrivals::Arrivals;
 use crate::net::capture::Capture;
 use crate::net::drain::Drain;
 use crate::net::files::Done;
@@ -100,8 +101,8 @@ pub(in crate::net) enum Mail {
 pub(in crate::net) enum Said {
     /// A connection that chats has come.
     Connected(ConnId, Joiner),
-    /// It says something, which weighs so much until it is dealt with.
-    Text(ConnId, Box<str>, u32),
+    /// It says something, which weighs so much until it is dealt with; and when it was read, if it may be a `hello`.
+    Text(ConnId, Box<str>, u32, Arrival),
     /// The same, but its address has sent too much, and may again after this time.
     TooMuch(ConnId, Box<str>, u32, Duration),
     /// It is gone.
@@ -137,6 +138,7 @@ struct Outgoing {
 pub(in crate::net) struct Peers {
     lane: Lane,
     number: usize,
+    arrivals: Arc<Arrivals>,
     senders: Vec<Sender<Mail>>,
     /// To be sent at the end of the turn, by worker.
     outgoing: Vec<Outgoing>,
@@ -147,12 +149,17 @@ pub(in crate::net) struct Peers {
 }
 
 impl Peers {
-    pub(in crate::net) fn new(number: usize, senders: Vec<Sender<Mail>>) -> Self {
+    pub(in crate::net) fn new(
+        number: usize,
+        senders: Vec<Sender<Mail>>,
+        arrivals: Arc<Arrivals>,
+    ) -> Self {
         let workers = senders.len();
         Self {
             // There are 64 at most.
             lane: Lane::new(number as u32, workers as u32),
             number,
+            arrivals,
             has_outgoing: false,
             outgoing: senders.iter().map(|_| Outgoing::default()).collect(),
             senders,
@@ -163,6 +170,11 @@ impl Peers {
     /// Which worker this is.
     pub(super) const fn number(&self) -> usize {
         self.number
+    }
+
+    /// Counts what may name a session, with all others.
+    pub(super) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
     }
 
     /// Whose places this worker deals out.

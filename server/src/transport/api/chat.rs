@@ -10,7 +10,7 @@ use super::readers::{check_count_of_rooms, raw};
 use super::rooms::{bad_name, fields, room};
 use super::{Call, Problem, Response, Target};
 use crate::chat::Joiner;
-use crate::ids::{BROADCAST_LOG, RoomName, Session, UserName};
+use crate::ids::{Arrival, BROADCAST_LOG, RoomName, Session, UserName};
 
 /// Who is to chat, as `/sse` and `/poll` are asked; `None` without a session: who names none only reads.
 pub(super) fn joiner(target: &Target) -> Result<Option<Joiner>, Problem> {
@@ -38,6 +38,8 @@ pub(super) fn joiner(target: &Target) -> Result<Option<Joiner>, Problem> {
         rooms,
         since: target.value("since").map(str::to_owned),
         access: target.access.clone(),
+        // Who carries the call out knows that.
+        arrived: Arrival::default(),
     }))
 }
 
