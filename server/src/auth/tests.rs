@@ -462,6 +462,40 @@ fn a_set_of_keys_is_used_by_kid() {
     assert_eq!(by_secret("r"), Err(BadToken::NoKey));
 }
 
+/// The set of a provider that rotates often and has one key from before it gave them names.
+#[test]
+fn a_token_without_a_kid_finds_the_key_without_one_among_many() {
+    let pairs: Vec<Pair> = (0..5).map(|_| Pair::of(Algorithm::ES256)).collect();
+    let mut set: Vec<Value> = pairs
+        .iter()
+        .zip(["a", "b", "c", "d", "e"])
+        .map(|(pair, kid)| pair.jwk(kid))
+        .collect();
+    // The last in the file.
+    set[4].as_object_mut().unwrap().remove("kid");
+    let keys = keys_of(keys_from_jwks(json!({ "keys": set }).to_string().as_bytes()).unwrap());
+    assert_eq!(keys.count(), 5);
+    let found: Vec<_> = pairs
+        .iter()
+        .map(|pair| verdict(&keys, &pair.sign(None)))
+        .collect();
+    let ada = || Ok("ada".to_owned());
+    // It is tried first; of the others three.
+    assert_eq!(found, [ada(), ada(), ada(), Err(BadToken::NoKid), ada()]);
+    assert!(BadToken::NoKid.to_string().contains("\"kid\""));
+    assert_eq!(verdict(&keys, &pairs[3].sign(Some("d"))), ada());
+    assert_eq!(
+        verdict(&keys, &pairs[4].sign(Some("of another time"))),
+        ada()
+    );
+    assert_eq!(
+        verdict(&keys, &pairs[0].sign(Some("of another time"))),
+        Err(BadToken::Signature)
+    );
+    let stranger = Pair::of(Algorithm::ES256);
+    assert_eq!(verdict(&keys, &stranger.sign(None)), Err(BadToken::NoKid));
+}
+
 #[test]
 fn the_key_that_is_named_is_the_one_that_is_used() {
     let (old, new) = (Pair::of(Algorithm::ES256), Pair::of(Algorithm::ES256));
