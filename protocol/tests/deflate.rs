@@ -322,6 +322,80 @@ fn a_bomb_fails_at_the_limit() {
     assert_eq!(failed, Some(Error::Limit(LimitError::MessageBytes { max })));
 }
 
+/// What a limit of 64 MiB allows.
+fn large() -> Config {
+    Config {
+        frame_bytes_max: 64 << 20,
+        message_bytes_max: 64 << 20,
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_large_bomb_fails_once_it_is_no_honest_message_wherever_the_reads_end() {
+    let mut source = server(ALONE, Config::default());
+    source
+        .send(&Message::binary(&vec![b'0'; 16 << 20]))
+        .unwrap();
+    let bytes = sent(&mut source);
+    let bomb = Some(Error::Limit(LimitError::InflateRatio { max: 200 }));
+    assert_eq!(failure(&mut client(ALONE, large()), &bytes), bomb);
+    for size in [1, 7, 1000] {
+        let mut connection = client(ALONE, large());
+        let failed = bytes.chunks(size).enumerate().find_map(|(n, chunk)| {
+            let ended = events(&mut connection, chunk).pop()?;
+            Some(((n + 1) * size, ended))
+        });
+        let (came, ended) = failed.unwrap();
+        assert!(
+            matches!(&ended, Event::Closed(closed) if closed.error == bomb),
+            "{ended:?}"
+        );
+        // A thousandth of 1 MiB, and not much more.
+        assert!((900..2100).contains(&came), "{came}");
+    }
+}
+
+#[test]
+fn a_bomb_without_an_end_holds_no_more_than_a_message_by_default_may_be() {
+    let mut source = server(ALONE, Config::default());
+    source.send(&Message::binary(&vec![b'0'; 1 << 20])).unwrap();
+    let mut bytes = sent(&mut source);
+    // FIN is not set: the message goes on.
+    bytes[0] &= 0x7f;
+    let mut connection = client(ALONE, large());
+    assert_eq!(events(&mut connection, &bytes), []);
+    assert!(connection.held_bytes() <= 2 << 20, "{connection:?}");
+}
+
+/// Twenty and fifty times as long as what goes over the wire: logs, tables, pages.
+#[test]
+fn what_shrinks_to_a_fiftieth_is_no_bomb_however_large() {
+    let mut number = 0_u32;
+    let lines = std::iter::repeat_with(|| {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        format!(
+            "{{\"level\":\"info\",\"message\":\"a request was answered, as all of them are, with what was asked for\",\"id\":{}}}\n",
+            number >> 20
+        )
+    });
+    let page: String = lines.take(80_000).collect();
+    let mut source = server(ALONE, Config::default());
+    source.send(&Message::text(&page)).unwrap();
+    let bytes = sent(&mut source);
+    assert!(
+        page.len() > 8 << 20 && bytes.len() < page.len() / 20,
+        "{}",
+        bytes.len()
+    );
+    let mut connection = client(ALONE, large());
+    let got: Vec<_> = bytes
+        .chunks(1000)
+        .flat_map(|chunk| events(&mut connection, chunk))
+        .collect();
+    assert_eq!(got, [Event::Message(Message::text(&page))]);
+}
+
 #[test]
 fn a_message_of_just_the_limit_passes() {
     let config = || Config {

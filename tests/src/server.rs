@@ -274,6 +274,16 @@ impl Server {
         format!("{scheme}://{}{target}", self.address)
     }
 
+    /// The origin of its own pages, in a browser that knows it as `localhost`.
+    #[must_use]
+    pub fn origin(&self) -> &'static str {
+        if self.is_tls {
+            "https://localhost"
+        } else {
+            "http://localhost"
+        }
+    }
+
     /// Sends it a signal, such as `TERM`.
     #[track_caller]
     pub fn signal(&self, name: &str) {

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use tidewire_tests::issuer::Issuer;
 use tidewire_tests::script::Script;
 use tidewire_tests::server::{binary, signal};
 use tidewire_tests::{Directory, Server, wait_until};
@@ -122,6 +123,70 @@ fn what_the_chat_refuses_is_counted_by_its_reason() {
     let figures = figures(&bench(&server, &[&arguments, &SHORT[..]].concat()));
     let refused = number(&figures, "/errors/refused: rate_limited");
     assert!(refused > 0 && number(&figures, "/missing") > 0, "{figures}");
+}
+
+#[test]
+fn speakers_of_the_chat_are_users_of_their_own() {
+    // Each may say more than that, and together they say ten times as much.
+    let limits = ["--user-messages-per-second", "20"];
+    let server = Server::start_with(&limits);
+    let arguments = ["--scenario", "fanout", "--chat", "--connections", "30"];
+    let load = ["--publishers", "20", "--rate", "200"];
+    let figures = figures(&bench(&server, &[&arguments, &load[..], &SHORT].concat()));
+    assert!(number(&figures, "/sent") > 0, "{figures}");
+    assert_eq!(figures["errors"], serde_json::json!({}), "{figures}");
+    assert_eq!(figures["missing"], 0, "{figures}");
+}
+
+#[test]
+fn with_a_token_every_scenario_is_let_in() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&[]);
+    let token = issuer.token("bench", &[]);
+    let shown = ["--token", &token];
+    for scenario in [
+        &["--rate", "200"][..],
+        &["--scenario", "fanout", "--connections", "4", "--rate", "60"],
+        &[
+            "--scenario",
+            "fanout",
+            "--connections",
+            "4",
+            "--rate",
+            "60",
+            "--chat",
+        ],
+        &["--scenario", "idle", "--connections", "4"],
+        &["--scenario", "connect", "--rate", "50"],
+    ] {
+        let figures = figures(&bench(&server, &[scenario, &SHORT, &shown].concat()));
+        assert!(number(&figures, "/connections/opened") > 0, "{figures}");
+        assert_eq!(figures["errors"], serde_json::json!({}), "{figures}");
+    }
+    expect_sentence(&bench(&server, &SHORT), "401", 1);
+}
+
+#[test]
+fn a_limit_of_the_tokens_user_is_told_with_its_name() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&["--user-connections", "3"]);
+    let token = issuer.token("bench", &[]);
+    let arguments = [
+        "--scenario",
+        "fanout",
+        "--chat",
+        "--connections",
+        "5",
+        "--token",
+        &token,
+    ];
+    let address = server.address().to_string();
+    let output = start(&address, &[&arguments[..], &SHORT].concat())
+        .wait_with_output()
+        .expect("its output");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("refused: too_many_connections"), "{output:?}");
+    assert!(text.contains("--user-connections"), "{output:?}");
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn without_a_list_no_other_page_is_let_in() {
         server.address(),
         "POST",
         "/api/files",
-        "Origin: http://localhost\r\n",
+        &format!("Origin: {}\r\n", server.origin()),
         b"x",
     );
     assert_eq!(response.status, 201, "our own page: {response:?}");

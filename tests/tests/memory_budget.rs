@@ -94,9 +94,16 @@ fn while_memory_is_short_new_connections_hear_503_and_health_is_still_told() {
     let page = get(server.address(), "/");
     assert_eq!(page.status, 503, "{page:?}");
     assert_eq!(get(server.address(), "/health").status, 200);
+    let ready = get(server.address(), "/ready");
+    assert_eq!(ready.status, 503, "{ready:?}");
+    assert_eq!(ready.json()["reason"], "memory_short", "{ready:?}");
+    assert!(server.log().contains("reason=memory_short"));
     drop(peers);
     wait_until("what they held is free", || {
         Client::try_open(server.address(), "/ws").is_ok()
+    });
+    wait_until("it is ready again", || {
+        get(server.address(), "/ready").status == 200
     });
 }
 

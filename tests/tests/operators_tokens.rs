@@ -113,12 +113,14 @@ fn the_page_asks_for_one_and_says_when_it_does_not_hold() {
     let server = issuer.server(&[]);
     let mut script = people("page/admin_token.mjs", &server);
     let admin = &["--admin", "--join", "no-such-room"][..];
+    let reader = &["--admin", "--read", "harbour"][..];
     let plain: &[&str] = &[];
     for (line, user, words) in [
         ("ada", "ada", plain),
         ("admin", "operator", admin),
         ("admin", "operator", admin),
         ("ada", "ada", plain),
+        ("reader", "operator", reader),
     ] {
         script.expect_line(&format!("token {line}"));
         script.say(&issuer.token(user, words));

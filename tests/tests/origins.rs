@@ -1,9 +1,9 @@
 //! Pages of other origins: a browser lets any page open a WebSocket or post a form to any server, and names the page's origin. Only
 //! our own pages and listed ones get through (cross-site WebSocket hijacking, CWE-1385).
 
-use tidewire_tests::Server;
 use tidewire_tests::http::{self, HttpConnection, Response};
 use tidewire_tests::websocket::handshake_request;
+use tidewire_tests::{Identity, Launch, Server};
 
 fn ask(server: &Server, target: &str, headers: &str) -> Response {
     let mut connection = HttpConnection::open(server.address());
@@ -53,11 +53,8 @@ fn a_page_of_a_stranger_opens_nothing() {
             );
         }
     }
-    for page in [
-        "",
-        "Origin: http://localhost\r\n",
-        "Origin: https://a.example\r\n",
-    ] {
+    let ours = format!("Origin: {}\r\n", server.origin());
+    for page in ["", &ours, "Origin: https://a.example\r\n"] {
         for target in WEBSOCKETS {
             assert_eq!(shake(&server, target, page), 101, "{page} {target}");
         }
@@ -65,8 +62,30 @@ fn a_page_of_a_stranger_opens_nothing() {
             assert_eq!(ask(&server, target, page).status, 200, "{page} {target}");
         }
     }
-    let two = "Origin: http://localhost\r\nOrigin: http://localhost\r\n";
-    assert_eq!(shake(&server, "/ws", two), 403, "one page has one origin");
+    let two = format!("{ours}{ours}");
+    assert_eq!(shake(&server, "/ws", &two), 403, "one page has one origin");
+}
+
+#[test]
+fn a_page_that_came_without_tls_opens_nothing_where_there_is_tls() {
+    let plain = "Origin: http://localhost\r\n";
+    let encrypted = "Origin: https://localhost\r\n";
+    let server = Launch::default().tls(&Identity::shared()).start();
+    for target in WEBSOCKETS {
+        assert_eq!(shake(&server, target, plain), 403, "{target}");
+        assert_eq!(shake(&server, target, encrypted), 101, "{target}");
+    }
+    for target in FOLLOWED {
+        assert_eq!(ask(&server, target, plain).status, 403, "{target}");
+        assert_eq!(ask(&server, target, encrypted).status, 200, "{target}");
+    }
+    // The same where a proxy has the TLS.
+    let server = Launch::default().plain().start();
+    let proxied = "X-Forwarded-Proto: https\r\n";
+    for target in WEBSOCKETS {
+        let shaken = |page: &str| shake(&server, target, &format!("{page}{proxied}"));
+        assert_eq!((shaken(plain), shaken(encrypted)), (403, 101), "{target}");
+    }
 }
 
 #[test]
@@ -83,7 +102,7 @@ fn all_pages_are_let_in_where_the_operator_says_so() {
 
 #[test]
 fn every_answer_says_what_a_browser_may_do_with_it() {
-    let server = Server::start();
+    let server = Launch::default().plain().start();
     for target in [
         "/",
         "/client.js",

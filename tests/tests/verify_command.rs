@@ -4,6 +4,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use tidewire_tests::issuer::Issuer;
 use tidewire_tests::proxy::{Fault, Proxy};
 use tidewire_tests::server::binary;
 use tidewire_tests::{Launch, Server, wait_until};
@@ -114,6 +115,61 @@ fn a_server_that_forgets_what_it_acknowledged_is_found_out() {
         "{text}"
     );
     assert!(!text.contains("gaps 0"), "who comes back is told: {text}");
+}
+
+#[test]
+fn a_server_that_asks_for_tokens_is_verified_with_one() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&[
+        "--messages-per-second",
+        "0",
+        "--user-messages-per-second",
+        "0",
+    ]);
+    let address = server.address().to_string();
+    let rights = ["join", "publish", "read"];
+    let token = issuer.token_for("verifier", &rights, "verify-*");
+    let load = [
+        "--messages",
+        "2000",
+        "--reconnect-every",
+        "300ms",
+        "--rate",
+        "2000",
+    ];
+    let text = expect_clean(&verify(
+        &address,
+        &[&load[..], &["--token", &token]].concat(),
+    ));
+    assert!(text.contains("acknowledged 2,000"), "{text}");
+    // In the environment nobody else on the machine sees it.
+    let output = Command::new(binary())
+        .args(["verify", &format!("ws://{address}"), "--messages", "100"])
+        .env("TIDEWIRE_TOKEN", &token)
+        .output()
+        .expect("the binary runs");
+    expect_clean(&output);
+}
+
+#[test]
+fn a_token_that_is_missing_or_grants_too_little_is_one_sentence_and_exit_code_1() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&[]);
+    let address = server.address().to_string();
+    let mute = issuer.token_for("verifier", &["join", "read"], "*");
+    let deaf = issuer.token_for("verifier", &["publish"], "*");
+    let patience = ["--patience", "500ms"];
+    for (shown, words) in [
+        (&["--token", mute.as_str()][..], "publish"),
+        (&["--token", &deaf], "join"),
+        (&[], "--token"),
+    ] {
+        let output = verify(&address, &[shown, &patience].concat());
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        assert!(error.contains(words), "{words}: {error}");
+    }
 }
 
 #[test]

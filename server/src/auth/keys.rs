@@ -15,7 +15,7 @@ use crate::ids::NameError;
 /// The longest token: as long as a header may be.
 const TOKEN_BYTES_MAX: usize = 8 << 10;
 
-/// Keys that a token without a `kid` is tried with, at most: each try costs what a signature costs.
+/// Keys that a token is tried with where its `kid` does not say which, at most: each try costs what a signature costs.
 const TRIES_MAX: usize = 4;
 
 /// A key and what it is for.
@@ -54,6 +54,8 @@ pub enum BadToken {
     Algorithm,
     /// No key fits its `alg` and `kid`.
     NoKey,
+    /// It names no key, and more might have signed it than are tried.
+    NoKid,
     /// The signature is wrong.
     Signature,
     /// A claim is missing or of the wrong type.
@@ -78,6 +80,9 @@ impl fmt::Display for BadToken {
             Self::Malformed => "The token is no JWT of at most 8 KiB.",
             Self::Algorithm => "The token is signed in a way that this server does not accept.",
             Self::NoKey => "This server has no key for the token's algorithm and key id.",
+            Self::NoKid => {
+                "The token does not say in \"kid\" which key it is signed with, and it is none of the first four that it may be."
+            }
             Self::Signature => "The token's signature is wrong.",
             Self::Claims => "A claim of the token is missing or of the wrong type.",
             Self::Issuer => "The token is from another issuer.",
@@ -101,6 +106,7 @@ impl BadToken {
             Self::Malformed => "malformed",
             Self::Algorithm => "algorithm",
             Self::NoKey => "no_key",
+            Self::NoKid => "no_kid",
             Self::Signature => "signature",
             Self::Claims => "claims",
             Self::Issuer => "issuer",
@@ -175,7 +181,10 @@ impl Keys {
             return Err(BadToken::Algorithm);
         }
         let mut failure = BadToken::NoKey;
-        for (key, validation) in self.candidates(&header) {
+        for (tries, (key, validation)) in self.candidates(&header).enumerate() {
+            if tries == TRIES_MAX {
+                return Err(BadToken::NoKid);
+            }
             match decode::<Claims>(token, &key.key, validation) {
                 Ok(data) => return Ok(data.claims),
                 Err(error) => failure = bad(error.kind()),
@@ -188,7 +197,8 @@ impl Keys {
         Err(failure)
     }
 
-    /// The keys that may have signed it: those by its `kid`, or if there are none, those without.
+    /// The keys that may have signed it: those by its `kid`, or if there are none, those without; and for one that names no key
+    /// behind them all others.
     fn candidates(&self, header: &Header) -> impl Iterator<Item = &(Key, Validation)> {
         let ring = if header.alg == Algorithm::HS256 {
             &self.secrets
@@ -197,15 +207,16 @@ impl Keys {
         };
         let (algorithm, kid) = (header.alg, header.kid.clone());
         let is_named = kid.is_some() && ring.iter().any(|(key, _)| key.kid == kid);
-        let fits = move |(key, _): &&(Key, Validation)| {
-            let is_meant = if is_named {
-                key.kid == kid
-            } else {
-                kid.is_none() || key.kid.is_none()
-            };
-            key.algorithm == algorithm && is_meant
-        };
-        ring.iter().filter(fits).take(TRIES_MAX)
+        let may_be_other = kid.is_none();
+        let meant = if is_named { kid } else { None };
+        let of_algorithm = ring
+            .iter()
+            .filter(move |(key, _)| key.algorithm == algorithm);
+        let others = of_algorithm.clone();
+        let others = others.filter(move |(key, _)| may_be_other && key.kid.is_some());
+        of_algorithm
+            .filter(move |(key, _)| key.kid == meant)
+            .chain(others)
     }
 }
 

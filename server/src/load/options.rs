@@ -34,6 +34,14 @@ pub struct Options {
     #[command(flatten)]
     /// Whom to trust.
     pub trust: Trust,
+    /// A token (JWT), where the server asks for one; all connections are its user then, and share that one's limits: others on this machine can see it here, but not in the environment
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TIDEWIRE_TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
     /// What is done
     #[arg(long, short, value_name = "NAME", default_value = "echo")]
     pub scenario: Scenario,

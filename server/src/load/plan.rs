@@ -17,6 +17,7 @@ const SENDERS_MAX: usize = 1 << 16;
 pub struct Plan {
     pub(super) url: String,
     pub(super) trust: Trust,
+    pub(super) token: Option<String>,
     pub(super) scenario: Scenario,
     /// How many are open all the time, or of handshakes under way at once.
     pub(super) connections: usize,
@@ -57,6 +58,8 @@ impl Plan {
         let plan = Self {
             url: options.url,
             trust: options.trust,
+            // Of a file, with the end of its line.
+            token: options.token.map(|token| token.trim().to_owned()),
             scenario,
             connections: options.connections.map_or(connections, |n| n as usize),
             size: options.size,

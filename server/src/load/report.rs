@@ -87,7 +87,7 @@ pub(super) fn text(plan: &Plan, target: &Target, tally: &Tally, figures: &Figure
     row(&mut text, "errors", tally.errors_total(), "");
     for (cause, number) in &tally.errors {
         let cause = visible(cause, Lines::One);
-        let _ = writeln!(text, "    {cause}: {}", count(*number));
+        let _ = writeln!(text, "    {cause}: {}{}", count(*number), of_whom(&cause));
     }
     let latencies = latencies(plan, tally);
     if !latencies.is_empty() {
@@ -271,6 +271,19 @@ pub(super) fn json(plan: &Plan, target: &Target, tally: &Tally, figures: &Figure
 }
 
 // ---- how things are written ----
+
+/// Whose limit a refusal is about, where it is one that the server's operator sets.
+fn of_whom(cause: &str) -> &'static str {
+    match cause {
+        "refused: rate_limited" => {
+            " (the server's --messages-per-second for a connection, or --user-messages-per-second: all of a token are one user)"
+        }
+        "refused: too_many_connections" => {
+            " (the server's --user-connections: all of a token are one user)"
+        }
+        _ => "",
+    }
+}
 
 /// A number with commas.
 pub(super) fn count(number: u64) -> String {

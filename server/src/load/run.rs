@@ -152,7 +152,7 @@ impl Clock {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, target: &Target) -> Result<Self, BenchError> {
+    fn new(plan: &'a Plan, target: &'a Target) -> Result<Self, BenchError> {
         let refused = |what| move |error| BenchError::Io(what, error);
         let poll = Poll::new().map_err(refused("wait for sockets"))?;
         let alarm = Alarm::new(poll.registry(), ALARM).map_err(refused("set a timer"))?;

@@ -12,6 +12,9 @@ use crate::client::{Address, Tls, Trust};
 /// How long one address may take to answer.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// Listeners that are one user: a few less than a user may have connections.
+const USER_CONNECTIONS: usize = 1000;
+
 /// A server's WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
@@ -77,17 +80,31 @@ impl Target {
         format!("bench-{}-{room}", self.id)
     }
 
-    /// Path and query of a connection of this room.
-    pub(super) fn path(&self, plan: &Plan, room: usize) -> String {
+    /// Path and query of a connection.
+    pub(super) fn path(&self, plan: &Plan, number: usize) -> String {
         let own = self.query.clone();
+        let room = plan.room(number);
         let room = (plan.scenario == Scenario::Fanout).then(|| format!("room={}", self.room(room)));
-        // One user with many connections: nobody has to be told of who comes and goes, which would be a load of its own.
-        let user = plan.chat.then(|| format!("userId=bench-{}", self.id));
+        let user = self.user(plan, number);
+        let user = user.map(|user| format!("userId={user}"));
         let query: Vec<_> = [own, user, room].into_iter().flatten().collect();
         match &query[..] {
             [] => self.path.clone(),
             query => format!("{}?{}", self.path, query.join("&")),
         }
+    }
+
+    /// The name of a connection in the chat; with a token it is the token's.
+    fn user(&self, plan: &Plan, number: usize) -> Option<String> {
+        let id = Some(&self.id).filter(|_| plan.chat && plan.token.is_none())?;
+        // Who speaks is somebody, since a server limits what a user says.
+        if plan.senders().contains(&number) {
+            return Some(format!("bench-{id}-{number}"));
+        }
+        // Those that listen are few users with many connections: else a room has to be told of each that comes, which would be
+        // a load of its own.
+        let (room, crowd) = (plan.room(number), number / plan.rooms / USER_CONNECTIONS);
+        Some(format!("bench-{id}-room-{room}-{crowd}"))
     }
 
     /// Finds the address that answers: `localhost` may have two, of which a server listens on one. Waits for it.
@@ -135,11 +152,31 @@ mod tests {
     fn the_scenario_has_a_path_where_the_address_has_none() {
         assert_eq!(path(&["a:1"]), "/echo");
         assert_eq!(path(&["http://a:1/", "-s", "idle"]), "/ws");
-        assert_eq!(path(&["a", "-s", "fanout"]), "/relay?room=bench-000000ab-1");
+        assert_eq!(path(&["a", "-s", "fanout"]), "/relay?room=bench-000000ab-0");
         assert_eq!(
             path(&["a", "-s", "fanout", "--chat"]),
-            "/ws?userId=bench-000000ab&room=bench-000000ab-1"
+            "/ws?userId=bench-000000ab-room-0-0&room=bench-000000ab-0"
         );
+    }
+
+    #[test]
+    fn each_speaker_is_a_user_and_listeners_are_few_of_each_room() {
+        let words = ["a", "-s", "fanout", "--chat", "-c", "4004", "--rooms", "2"];
+        let speakers = ["--publishers", "2"];
+        let plan = plan(&[&words[..], &speakers].concat());
+        let target = Target::new(&plan, 0xab).unwrap();
+        let user = |number| target.user(&plan, number).unwrap();
+        let users = [0, 1, 2, 3, 4, 1999, 2000, 4003].map(user);
+        let expected = [
+            "0", "1", "2", "3", "room-0-0", "room-1-0", "room-0-1", "room-1-2",
+        ];
+        assert_eq!(users, expected.map(|name| format!("bench-000000ab-{name}")));
+    }
+
+    #[test]
+    fn with_a_token_everybody_is_its_user() {
+        let words = ["a", "-s", "fanout", "--chat", "--token", "x.y.z"];
+        assert_eq!(path(&words), "/ws?room=bench-000000ab-0");
     }
 
     #[test]
@@ -150,7 +187,7 @@ mod tests {
         assert_eq!(path(&["ws://a/?k=1"]), "/?k=1");
         assert_eq!(
             path(&["ws://a/r?k=1", "-s", "fanout"]),
-            "/r?k=1&room=bench-000000ab-1"
+            "/r?k=1&room=bench-000000ab-0"
         );
     }
 

@@ -1,7 +1,8 @@
 //! Whether messages arrive: what is known of the canary, which the first worker sends through the log every few seconds and
-//! each worker has delivered to a follower of its own. Health says that the process runs, this that it is of use.
+//! each worker has delivered to a follower of its own; and whether there is memory for who comes. Health says that the process runs,
+//! this that it is of use.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub(crate) struct Readiness {
     interval: Duration,
     workers: Box<[Heard]>,
     failure: AtomicU8,
+    /// New connections are turned away for want of memory.
+    is_memory_short: AtomicBool,
 }
 
 /// The newest canary that a worker heard.
@@ -80,6 +83,11 @@ impl Answer {
     pub(crate) const fn reason(&self) -> Option<&'static str> {
         self.reason
     }
+
+    /// The same, as a sentence.
+    pub(crate) const fn message(&self) -> Option<&'static str> {
+        self.message
+    }
 }
 
 impl Readiness {
@@ -89,6 +97,7 @@ impl Readiness {
             interval,
             workers: (0..workers).map(|_| Heard::default()).collect(),
             failure: AtomicU8::new(Failure::None as u8),
+            is_memory_short: AtomicBool::new(false),
         }
     }
 
@@ -118,6 +127,11 @@ impl Readiness {
     /// The log took the newest canary, or did not.
     pub(crate) fn placed(&self, failure: Failure) {
         self.failure.store(failure as u8, Ordering::Relaxed);
+    }
+
+    /// New connections are turned away for want of memory from now on, or no longer.
+    pub(crate) fn memory_is_short(&self, is_short: bool) {
+        self.is_memory_short.store(is_short, Ordering::Relaxed);
     }
 
     /// For each worker, the time since it heard one, or since the start.
@@ -169,6 +183,10 @@ impl Readiness {
             }
             () if is_late => Some(("canary_lost", "Messages do not come back from the log.")),
             () if !all_heard => Some((STARTING, "No message has come back from the log yet.")),
+            () if self.is_memory_short.load(Ordering::Relaxed) => Some((
+                "memory_short",
+                "Memory is short: new connections are turned away.",
+            )),
             () => None,
         };
         Answer {
@@ -232,6 +250,26 @@ mod tests {
         assert_eq!(reason(&readiness, SECOND), Some("storage_failed"));
         assert_eq!(readiness.answer(true, SECOND).reason(), Some("draining"));
         readiness.placed(Failure::None);
+        assert_eq!(reason(&readiness, SECOND), None);
+    }
+
+    #[test]
+    fn who_comes_while_memory_is_short_is_to_go_elsewhere() {
+        let readiness = Readiness::new(1, 2 * SECOND);
+        readiness.memory_is_short(true);
+        assert_eq!(
+            reason(&readiness, SECOND),
+            Some("starting"),
+            "or it never would"
+        );
+        readiness.heard(0, SECOND, SECOND);
+        assert_eq!(reason(&readiness, SECOND), Some("memory_short"));
+        assert_eq!(
+            reason(&readiness, 9 * SECOND),
+            Some("canary_lost"),
+            "is worse"
+        );
+        readiness.memory_is_short(false);
         assert_eq!(reason(&readiness, SECOND), None);
     }
 

@@ -136,10 +136,8 @@ impl Watch {
                 );
             }
         }
-        if level > Level::Enough
-            && let Some(home) = self.workers.get(HOME)
-        {
-            home.send([Mail::MemoryShort]);
+        if let Some(home) = self.workers.get(HOME) {
+            home.send([Mail::Memory(level)]);
         }
     }
 }

@@ -119,7 +119,11 @@ impl EndCause {
             (Initiator::Local, Some(Error::PongTimeout(_))) => Self::HeartbeatLost,
             (
                 Initiator::Local,
-                Some(Error::Limit(LimitError::FrameBytes { .. } | LimitError::MessageBytes { .. })),
+                Some(Error::Limit(
+                    LimitError::FrameBytes { .. }
+                    | LimitError::MessageBytes { .. }
+                    | LimitError::InflateRatio { .. },
+                )),
             ) => Self::MessageTooBig,
             (
                 Initiator::Local,

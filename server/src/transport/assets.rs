@@ -56,6 +56,7 @@ const ASSETS: &[Asset] = assets! {
     "/admin/api.js", JS, "../../web/admin/api.js";
     "/admin/lists.js", JS, "../../web/admin/lists.js";
     "/admin/plots.js", JS, "../../web/admin/plots.js";
+    "/admin/stream.js", JS, "../../web/admin/stream.js";
     "/admin/units.js", JS, "../../web/admin/units.js";
     "/admin/watch.js", JS, "../../web/admin/watch.js";
     "/admin/why.js", JS, "../../web/admin/why.js";

@@ -95,15 +95,15 @@ impl Cors {
     }
 
     /// Whether the request may change something: it comes from no page, from one of ours, or from an allowed one. A
-    /// browser sends a plain POST of any page without asking first, and names the page's origin.
-    pub(super) fn may_change(&self, request: &Request<'_>) -> bool {
+    /// browser sends a plain POST of any page without asking first, and names the page's origin. `is_tls`: it came by TLS.
+    pub(super) fn may_change(&self, request: &Request<'_>, is_tls: bool) -> bool {
         if request.values("origin").next().is_none() {
             return true;
         }
         let Some(origin) = origin(request) else {
             return false;
         };
-        is_ours(request, origin) || self.any || self.lists(origin)
+        is_ours(request, origin, is_tls) || self.any || self.lists(origin)
     }
 
     fn lists(&self, origin: &str) -> bool {
@@ -115,13 +115,46 @@ impl Cors {
 
 /// Whether a page of ours sent it. Behind a proxy that rewrites `Host` the browser's own word for it helps, which no page
 /// can forge (Fetch Metadata).
-fn is_ours(request: &Request<'_>, origin: &str) -> bool {
+fn is_ours(request: &Request<'_>, origin: &str, is_tls: bool) -> bool {
+    request.single("sec-fetch-site") == Ok(Some("same-origin"))
+        || is_page_of_ours(request, origin, is_tls)
+}
+
+/// The same by what the page's origin says. Whoever is on the way of a plain http page can write into it: where we speak TLS it
+/// is nobody's. A page by https is ours whatever we speak, since a proxy may have the TLS and not tell.
+fn is_page_of_ours(request: &Request<'_>, origin: &str, is_tls: bool) -> bool {
     // "null" has no host, and is no server's origin, not even of one that is called so.
-    let host = origin.split_once("://").map(|(_, host)| host);
+    let Some((scheme, host)) = origin.split_once("://") else {
+        return false;
+    };
+    let is_encrypted = scheme.eq_ignore_ascii_case("https");
     let ours = request.single("host").ok().flatten();
-    ours.zip(host)
-        .is_some_and(|(ours, host)| ours.eq_ignore_ascii_case(host))
-        || request.single("sec-fetch-site") == Ok(Some("same-origin"))
+    ours.is_some_and(|ours| ours.eq_ignore_ascii_case(host))
+        && (is_encrypted || !(is_tls || came_by_tls(request)))
+}
+
+/// Whether a proxy in front says that the browser came by TLS. Anybody's word will do: it only makes us stricter, and a page
+/// cannot set headers of a WebSocket, nor those of a request without asking first. Of several hops the first is the browser's.
+fn came_by_tls(request: &Request<'_>) -> bool {
+    let first = request.values("x-forwarded-proto").next();
+    let first = first.and_then(|value| value.split(|byte| *byte == b',').next());
+    first.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
+        || said_by_forwarded(request)
+}
+
+/// The same where the proxy says so in the header of RFC 7239.
+fn said_by_forwarded(request: &Request<'_>) -> bool {
+    let first = request.values("forwarded").next();
+    let first = first.and_then(|value| value.split(|byte| *byte == b',').next());
+    let mut pairs = first
+        .into_iter()
+        .flat_map(|hop| hop.split(|byte| *byte == b';'));
+    pairs.any(|pair| {
+        let pair = pair.trim_ascii();
+        [&b"proto=https"[..], b"proto=\"https\""]
+            .iter()
+            .any(|https| pair.eq_ignore_ascii_case(https))
+    })
 }
 
 fn origin<'h>(request: &Request<'h>) -> Option<&'h str> {
@@ -202,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_page_of_a_stranger_changes_nothing() {
-        let may = |cors: &Cors, line: &str| asked(line, |request| cors.may_change(request));
+        let may = |cors: &Cors, line: &str| asked(line, |request| cors.may_change(request, false));
         let none = Cors::default();
         assert!(may(&none, ""), "no browser sends it");
         assert!(
@@ -235,12 +268,48 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_came_without_tls_is_nobodys_where_there_is_tls() {
+        let none = Cors::default();
+        let plain = "Origin: http://chat.example:8080\r\n";
+        let encrypted = "Origin: https://chat.example:8080\r\n";
+        let may = |is_tls: bool, origin: &str, proxy: &str| {
+            let headers = format!("{origin}{proxy}");
+            asked(&headers, |request| none.may_change(request, is_tls))
+        };
+        assert!(may(false, plain, "") && !may(true, plain, ""));
+        for proxy in [
+            "X-Forwarded-Proto: https\r\n",
+            "X-Forwarded-Proto: HTTPS, http\r\n",
+            "Forwarded: for=192.0.2.1;Proto=https, for=10.0.0.1;proto=http\r\n",
+            "Forwarded: proto=\"https\"\r\n",
+        ] {
+            assert!(!may(false, plain, proxy), "{proxy}");
+            assert!(may(false, encrypted, proxy), "{proxy}");
+        }
+        // A proxy that has the TLS and does not tell, or tells of the hop behind it.
+        for proxy in [
+            "",
+            "X-Forwarded-Proto: http\r\n",
+            "Forwarded: proto=http\r\n",
+        ] {
+            assert!(
+                may(false, encrypted, proxy) && may(true, encrypted, proxy),
+                "{proxy}"
+            );
+            assert!(may(false, plain, proxy), "{proxy}");
+        }
+    }
+
+    #[test]
     fn a_page_without_an_origin_is_nobodys() {
         for (host, origin) in [("null", "null"), ("", ""), ("", "http://x")] {
             let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
             let mut storage = HeaderStorage::default();
             let request = Request::parse(head.as_bytes(), &mut storage).unwrap();
-            assert!(!Cors::default().may_change(&request), "{host} {origin}");
+            assert!(
+                !Cors::default().may_change(&request, false),
+                "{host} {origin}"
+            );
         }
     }
 

@@ -79,7 +79,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         Ok(upgrade) => upgrade,
         Err(refusal) => return Route::Respond(Response::refusal(refusal)),
     };
-    if !turn.config.cors.may_change(request) {
+    if !turn.config.cors.may_change(request, turn.config.is_tls) {
         return Route::Respond(Response::sentence(403, cors::REFUSED).closing());
     }
     let access = match auth::access(request, query, turn) {

@@ -20,6 +20,14 @@ pub struct Options {
     #[command(flatten)]
     /// Whom to trust.
     pub trust: Trust,
+    /// A token (JWT), where the server asks for one, with all rights in rooms `verify-*`; all clients are its user then: others on this machine can see it here, but not in the environment
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TIDEWIRE_TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
     /// Clients that send
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub publishers: u16,

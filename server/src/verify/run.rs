@@ -104,6 +104,12 @@ struct Run<'a> {
     heard_at: Instant,
     /// The room whose history is being read, and from where on.
     reading: (usize, Option<Position>),
+    /// Who everybody is, where a token says so.
+    caller: Option<String>,
+    /// What the last socket that ended said of it.
+    lost: Option<String>,
+    /// What the server does not let us do.
+    denied: Option<String>,
 }
 
 struct Client {
@@ -147,6 +153,9 @@ impl<'a> Run<'a> {
             loaded: None,
             heard_at: now,
             reading: (0, None),
+            caller: None,
+            lost: None,
+            denied: None,
         };
         for index in 0..clients {
             let is_slow = index >= options.publishers + options.subscribers;
@@ -161,10 +170,13 @@ impl<'a> Run<'a> {
         let to = address
             .resolve_all()
             .map_err(|error| VerifyError::Io("find the server", error))?;
+        let token = self.options.token.as_deref();
         let identity = Identity {
-            user: Some(user(index)),
-            session: format!("verify-{}", self.id),
-            token: None,
+            user: token.is_none().then(|| user(index)),
+            // Messages are told apart by user, session and number, and with a token there is one user.
+            session: format!("verify-{}-{index}", self.id),
+            // Of a file, with the end of its line.
+            token: token.map(|token| token.trim().to_owned()),
             address,
             to,
             tls,
@@ -218,6 +230,10 @@ impl<'a> Run<'a> {
         if self.part == Part::Load {
             self.send();
             self.cut();
+        }
+        if let Some(message) = self.denied.take() {
+            let has_token = self.options.token.is_some();
+            return Err(VerifyError::Denied { message, has_token });
         }
         self.go_on()?;
         self.show();
@@ -275,9 +291,12 @@ impl<'a> Run<'a> {
     fn take(&mut self, index: usize, news: News) {
         let follower = index as u16;
         match news {
-            News::Opened { .. } => self.opened(follower),
+            News::Opened { user } => self.opened(follower, user),
             News::Following(room, since) => self.checker.following(follower, room as u16, since),
-            News::Lost(_) => self.counts.reconnects += 1,
+            News::Lost(end) => {
+                self.counts.reconnects += 1;
+                self.lost = Some(end.reason);
+            }
             News::Joined { room, position, .. } => {
                 self.checker.joined(follower, room as u16, position)
             }
@@ -300,6 +319,11 @@ impl<'a> Run<'a> {
                 dup,
             } => {
                 self.acknowledged(follower, seq, &room, position, dup);
+            }
+            News::Refused { code, message, .. } | News::Denied { code, message }
+                if is_for_good(&code) =>
+            {
+                self.denied = Some(message);
             }
             News::Refused { seq, .. } => {
                 self.counts.refused += 1;
@@ -336,7 +360,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn opened(&mut self, follower: u16) {
+    fn opened(&mut self, follower: u16, user: String) {
+        self.caller = self.options.token.as_ref().map(|_| user);
         if follower == self.reader() {
             return self.ask_history();
         }
@@ -367,7 +392,11 @@ impl<'a> Run<'a> {
         let Content::Text(text) = &entry.content else {
             return None;
         };
-        Stamp::read(&self.id, text).filter(|stamp| user(stamp.publisher) == entry.from)
+        let is_from = |publisher| match &self.caller {
+            None => user(publisher) == entry.from,
+            Some(caller) => *caller == entry.from,
+        };
+        Stamp::read(&self.id, text).filter(|stamp| is_from(stamp.publisher))
     }
 
     // ---- what goes ----
@@ -413,6 +442,14 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// Whether a refusal stays one, however often it is tried.
+fn is_for_good(code: &str) -> bool {
+    matches!(
+        code,
+        "forbidden" | "unauthorized" | "too_many_connections" | "too_many_rooms"
+    )
 }
 
 fn user(index: u16) -> String {

@@ -44,11 +44,13 @@ function recalled() {
   }
 }
 
+/** The header that shows the token, if there is one. */
+export const credentials = () => (token.get() ? { Authorization: `Bearer ${token.get()}` } : {});
+
 /** Asks for something below `/api/admin/`; returns the JSON of the answer. */
 export async function ask(path, query = {}, method = 'GET') {
   const pairs = new URLSearchParams(query).toString();
-  const headers = token.get() ? { Authorization: `Bearer ${token.get()}` } : {};
-  const response = await fetch(`/api/admin/${path}${pairs && '?'}${pairs}`, { method, headers, cache: 'no-store' });
+  const response = await fetch(`/api/admin/${path}${pairs && '?'}${pairs}`, { method, headers: credentials(), cache: 'no-store' });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, answer.error?.code, answer.error?.message ?? `status ${response.status}`);
   return answer;

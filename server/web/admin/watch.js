@@ -1,12 +1,14 @@
 // A room that is watched: an event stream beside its members, who do not hear of it.
 
 import { $, el, nameOf, setText } from '../dom.js';
-import { token } from './api.js';
+import { credentials } from './api.js';
+import { follow } from './stream.js';
 import { time } from './units.js';
 
 const LINES_KEPT = 200;
 
-let stream;
+/** Ends the stream of the room that is watched. */
+let unfollow = () => {};
 
 export function mount() {
   $('watched-stop').addEventListener('click', stop);
@@ -14,20 +16,18 @@ export function mount() {
 
 /** Shows what is said in a room from now on. */
 export function watch(room) {
-  stream?.close();
+  unfollow();
   setText($('watched-title'), `Watching ${room}`);
   $('watched-log').replaceChildren();
   $('watched').hidden = false;
   const query = new URLSearchParams({ room });
-  if (token.get()) query.set('token', token.get());
-  stream = new EventSource(`/sse?${query}`);
-  stream.addEventListener('open', () => line(Date.now(), 'watching', ''));
-  stream.addEventListener('error', ({ target }) => {
-    if (target.readyState === EventSource.CLOSED) line(Date.now(), '', 'the server does not let us: the token has to have the right to read this room');
-  });
-  stream.addEventListener('message', ({ data }) => {
-    const { from, content, time: at } = JSON.parse(data);
-    line(at ?? Date.now(), from ?? '', typeof content === 'string' ? content : JSON.stringify(content));
+  unfollow = follow(`/sse?${query}`, credentials(), {
+    open: () => line(Date.now(), 'watching', ''),
+    refused: (why) => line(Date.now(), '', `the server does not let us: ${why}`),
+    message: (data) => {
+      const { from, content, time: at } = JSON.parse(data);
+      line(at ?? Date.now(), from ?? '', typeof content === 'string' ? content : JSON.stringify(content));
+    },
   });
   $('watched').scrollIntoView({ block: 'nearest' });
 }
@@ -41,7 +41,6 @@ function line(at, from, text) {
 }
 
 function stop() {
-  stream?.close();
-  stream = undefined;
+  unfollow();
   $('watched').hidden = true;
 }

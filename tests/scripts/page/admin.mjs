@@ -2,24 +2,8 @@
 // the end of the server; axe finds no fault. The picture of the docs is made here.
 
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
+import { PHONE, isAccessible } from './accessible.mjs';
 import { Person, play, publish, url } from './person.mjs';
-
-const require = createRequire(import.meta.url);
-const { source: AXE } = require('axe-core');
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 1 };
-
-async function isAccessible(person, state) {
-  for (const colorScheme of ['dark', 'light']) {
-    await person.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await person.page.evaluate(AXE);
-    const faults = await person.page.evaluate(async () => {
-      const { violations } = await axe.run(document, { resultTypes: ['violations'] });
-      return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`);
-    });
-    assert.deepEqual(faults, [], `${state}, ${colorScheme}`);
-  }
-}
 
 /** The number at the top of a plot, or of its line. */
 const now = (plot, line = 'span') => operator.page.locator(`[data-plot="${plot}"] .now ${line}`).first();

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { Person, ask, play, url } from './person.mjs';
 
 const operator = await Person.arrive('operator');
+const asked = [];
+operator.page.on('request', (request) => asked.push(request.url().split('#')[0]));
 const told = (person, title, why) =>
   Promise.all([
     person.page.locator('#refused-title', { hasText: title }).waitFor(),
@@ -51,13 +53,26 @@ await play({
     await visitor.leave();
   },
 
-  async 'a right that is missing for a room is told'() {
+  async 'a right that is missing for a room is told, and who has it watches the room'() {
     const ada = await Person.arrive('ada');
     await ada.page.goto(`${url}?name=ada&room=harbour#token=${await ask('token ada')}`);
     await ada.isLive();
     await operator.page.click('[data-tab="rooms"]');
     await operator.page.locator('#rows [data-key="harbour"] .watch').click();
     await operator.page.locator('#watched-log', { hasText: 'does not let us' }).waitFor();
+    await operator.page.goto('about:blank');
+    await operator.page.goto(`${url}admin#token=${await ask('token reader')}`);
+    await operator.page.waitForSelector('#status[data-status="up"]');
+    await operator.page.click('[data-tab="rooms"]');
+    await operator.page.locator('#rows [data-key="harbour"] .watch').click();
+    await operator.page.locator('#watched-log', { hasText: 'watching' }).waitFor();
+    await ada.say('Is anybody there?');
+    await operator.page.locator('#watched-log', { hasText: 'Is anybody there?' }).waitFor();
     await ada.leave();
+  },
+
+  async 'no address that the page asked has a token'() {
+    assert.ok(asked.some((address) => address.includes('/sse?room=harbour')), asked.join('\n'));
+    assert.deepEqual(asked.filter((address) => /eyJ|token=/.test(address)), []);
   },
 });

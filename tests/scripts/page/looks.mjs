@@ -2,26 +2,10 @@
 // screen and on a phone; the keyboard gets everywhere. The pictures of the docs are made here.
 
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
+import { PHONE, isAccessible } from './accessible.mjs';
 import { Person, addressOf, play, publish, url } from './person.mjs';
 
-const require = createRequire(import.meta.url);
-const { source: AXE } = require('axe-core');
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 1 };
 const IN_THE_LOG = '#log .message';
-
-/** Looks at the page as it is, in both colours, and fails with what axe finds. */
-async function isAccessible(person, state) {
-  for (const colorScheme of ['dark', 'light']) {
-    await person.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await person.page.evaluate(AXE);
-    const faults = await person.page.evaluate(async () => {
-      const { violations } = await axe.run(document, { resultTypes: ['violations'] });
-      return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' | ')}`);
-    });
-    assert.deepEqual(faults, [], `${state}, ${colorScheme}`);
-  }
-}
 
 /** Presses Tab until the focus is on what the selector names. */
 async function tabTo(person, selector, key = 'Tab') {

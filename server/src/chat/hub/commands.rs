@@ -33,13 +33,8 @@ impl Hub {
                 session,
                 token,
             } => {
-                let fresh = self.fresh_token(conn, token.as_deref(), now)?;
-                let names = names(user.as_deref(), session.as_deref())?;
-                self.own_name(conn, names.0.clone())?;
-                if let Some(identity) = fresh {
-                    self.renew(conn, identity);
-                }
-                self.hello(conn, names, arrived, id, now)
+                let said = (user.as_deref(), session.as_deref(), token.as_deref());
+                self.introduce(conn, said, arrived, id, now)
             }
             Command::JoinRoom { room, since } => self.join(conn, room, since.as_deref(), id),
             Command::LeaveRoom { room } => self.leave(conn, room, id),
@@ -76,16 +71,29 @@ impl Hub {
             }
             Command::Presence { room } => self.presence(conn, room, id),
             Command::Heartbeat => {
-                self.send(
-                    conn,
-                    &Event::Heartbeat {
-                        time: now.unix_ms,
-                        id,
-                    },
-                );
+                let time = now.unix_ms;
+                self.send(conn, &Event::Heartbeat { time, id });
                 Ok(())
             }
         }
+    }
+
+    /// Takes what a `hello` says of user, session and token, the token first: it tells which names are one's own.
+    fn introduce(
+        &mut self,
+        conn: ConnId,
+        (user, session, token): (Option<&str>, Option<&str>, Option<&str>),
+        arrived: &dyn Fn() -> Arrival,
+        id: Option<&RawValue>,
+        now: Now,
+    ) -> Result<(), Refused> {
+        let fresh = self.fresh_token(conn, token, now)?;
+        let names = names(user, session)?;
+        self.own_name(conn, names.0.clone())?;
+        if let Some(identity) = fresh {
+            self.renew(conn, identity);
+        }
+        self.hello(conn, names, arrived, id, now)
     }
 
     /// Says who one is. Who names a session that was here before is in its rooms again, behind what had arrived.

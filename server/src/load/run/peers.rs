@@ -61,10 +61,9 @@ pub(super) struct Peers<'a> {
     plan: &'a Plan,
     to: SocketAddr,
     tls: Option<Tls>,
-    url: String,
-    host: String,
-    /// Path and query, by room.
-    paths: Vec<String>,
+    target: &'a Target,
+    /// The value of `Authorization`.
+    bearer: Option<String>,
     config: Arc<Config>,
     deflate: Option<DeflateConfig>,
     peers: Vec<Option<Peer>>,
@@ -87,17 +86,14 @@ pub(super) struct Peers<'a> {
 }
 
 impl<'a> Peers<'a> {
-    pub(super) fn new(plan: &'a Plan, target: &Target) -> Result<Self, BenchError> {
+    pub(super) fn new(plan: &'a Plan, target: &'a Target) -> Result<Self, BenchError> {
         let message_bytes_max = 64 << 20;
         Ok(Self {
             plan,
             tls: target.tls(&plan.trust)?,
             to: target.find()?,
-            url: target.url(),
-            host: target.host.clone(),
-            paths: (0..plan.rooms)
-                .map(|room| target.path(plan, room))
-                .collect(),
+            target,
+            bearer: plan.token.as_ref().map(|token| format!("Bearer {token}")),
             config: Arc::new(Config {
                 frame_bytes_max: message_bytes_max,
                 message_bytes_max,
@@ -123,8 +119,8 @@ impl<'a> Peers<'a> {
 
     // ---- who there is ----
 
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    pub(super) fn url(&self) -> String {
+        self.target.url()
     }
 
     /// How many were begun.
@@ -185,10 +181,13 @@ impl<'a> Peers<'a> {
             self.peers.push(None);
         }
         self.begun += 1;
+        let bearer = self.bearer.as_deref();
+        let bearer = bearer.map(|bearer| ("Authorization", bearer));
         let request = Request {
-            host: &self.host,
-            path: &self.paths[self.plan.room(number)],
+            host: &self.target.host,
+            path: &self.target.path(self.plan, number),
             deflate: self.deflate.as_ref(),
+            headers: bearer.as_slice(),
             ..Request::default()
         };
         let config = Arc::clone(&self.config);

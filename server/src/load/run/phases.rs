@@ -80,7 +80,7 @@ impl Run<'_> {
         match first.map(String::as_str).or(silent) {
             None => Ok(()),
             Some(why) => Err(BenchError::Refused {
-                url: self.peers.url().to_owned(),
+                url: self.peers.url(),
                 why: why.to_owned(),
             }),
         }

@@ -17,6 +17,7 @@ use super::stopping::Pace;
 use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};
 use crate::ids::{Arrival, ConnId, Lane, LogName, RoomName, UserName};
+use crate::limit::Level;
 use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::arrivals::Arrivals;
 use crate::net::capture::Capture;
@@ -48,8 +49,8 @@ pub(in crate::net) enum Mail {
     Broken(LogName),
     /// Another worker's client says something that is the hub's business.
     Said(Said),
-    /// Memory has become short.
-    MemoryShort,
+    /// Where the process stands with its memory has changed.
+    Memory(Level),
     /// It has run out: the worker closes connections that hold so many bytes together.
     Shed(u64),
     /// What the hub wants done for a connection of this worker.

@@ -335,7 +335,7 @@ impl Worker {
             Mail::Announced(entry) => self.announce(&entry, None),
             Mail::Broken(log) => self.broken(&log),
             Mail::Refused(id, wait) => self.refuse_publication(id, wait),
-            Mail::MemoryShort => self.status.own.memory_short += 1,
+            Mail::Memory(level) => self.note_memory(level),
             Mail::Shed(bytes) => self.shed(bytes),
             Mail::Said(said) => self.hear_from_afar(said),
             Mail::Effect(effect) => self.run_effect(effect),

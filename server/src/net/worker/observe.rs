@@ -19,6 +19,7 @@ use super::stopping::Stopping;
 use crate::chat::Follow;
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, Session, UserName};
+use crate::limit::Level;
 use crate::log::{AppendError, Draft, Entry, Placed, Request, StoreError};
 use crate::logging::Samples;
 use crate::metrics::{Failure, STARTING};
@@ -168,6 +169,14 @@ impl Worker {
         self.tell_readiness();
     }
 
+    /// Memory became short, or is no longer; home is told.
+    pub(super) fn note_memory(&mut self, level: Level) {
+        let is_short = level > Level::Enough;
+        self.status.own.memory_short += u64::from(is_short);
+        self.status.board.readiness.memory_is_short(is_short);
+        self.tell_readiness();
+    }
+
     /// Logs a change, at home.
     fn tell_readiness(&mut self) {
         if self.peers.number() != HOME {
@@ -185,14 +194,15 @@ impl Worker {
                 tracing::error!(
                     event = "canary_red",
                     reason,
-                    "not ready: messages do not come back from the log"
+                    "not ready: {}",
+                    answer.message().unwrap_or_default()
                 );
             }
             None => {
                 self.observer.is_red = false;
                 tracing::info!(
                     event = "canary_green",
-                    "ready: messages come back from the log"
+                    "ready: messages come back from the log, and there is room for who comes"
                 );
             }
         }

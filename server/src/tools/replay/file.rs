@@ -6,7 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use pcap_parser::traits::PcapNGPacketBlock as _;
-use pcap_parser::{Block, OptionCode, PcapBlockOwned, PcapError, create_reader};
+use pcap_parser::{
+    Block, EnhancedPacketBlock, InterfaceDescriptionBlock, LegacyPcapBlock, OptionCode,
+    PcapBlockOwned, PcapError, PcapHeader, SimplePacketBlock, create_reader,
+};
 
 /// Blocks up to this size are read; nobody's packets are larger.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
@@ -163,70 +166,96 @@ struct Raw<'a> {
     comments: Vec<String>,
 }
 
+/// The packet of a block, and where it came from; a block that tells of interfaces is noted, and has none.
 fn packet_of<'a>(
     block: &'a PcapBlockOwned<'_>,
     interfaces: &mut Vec<Interface>,
 ) -> Option<(Raw<'a>, Interface)> {
     match block {
         PcapBlockOwned::LegacyHeader(header) => {
-            let resolution = if header.is_nanosecond_precision() {
-                1_000_000_000
-            } else {
-                1_000_000
-            };
-            let link = header.network.0;
-            *interfaces = vec![Interface { link, resolution }];
+            *interfaces = vec![Interface::of_file(header)];
             None
-        }
-        PcapBlockOwned::Legacy(packet) => {
-            let interface = *interfaces.first()?;
-            let ticks = u64::from(packet.ts_sec) * interface.resolution;
-            let raw = Raw {
-                time: nanoseconds(ticks + u64::from(packet.ts_usec), interface),
-                bytes: packet.data,
-                is_cut: packet.caplen < packet.origlen,
-                comments: Vec::new(),
-            };
-            Some((raw, interface))
         }
         PcapBlockOwned::NG(Block::SectionHeader(_)) => {
             interfaces.clear();
             None
         }
         PcapBlockOwned::NG(Block::InterfaceDescription(description)) => {
-            let resolution = description.ts_resolution();
-            interfaces.push(Interface {
-                link: description.linktype.0,
-                resolution: resolution.filter(|ticks| *ticks > 0).unwrap_or(1_000_000),
-            });
+            interfaces.push(Interface::described(description));
             None
+        }
+        PcapBlockOwned::Legacy(packet) => {
+            let interface = *interfaces.first()?;
+            Some((Raw::of_file(packet, interface), interface))
         }
         PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
             let interface = *interfaces.get(packet.if_id as usize)?;
-            let comments = packet.options.iter();
-            let comments = comments.filter(|option| option.code == OptionCode::Comment);
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let comments = comments.filter_map(|option| option.as_bytes().ok().map(text));
-            let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-            let raw = Raw {
-                time: nanoseconds(ticks, interface),
-                bytes: packet.packet_data(),
-                is_cut: packet.caplen < packet.origlen,
-                comments: comments.collect(),
-            };
-            Some((raw, interface))
+            Some((Raw::enhanced(packet, interface), interface))
         }
         PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
-            let interface = *interfaces.first()?;
-            let raw = Raw {
-                time: 0,
-                bytes: packet.packet_data(),
-                is_cut: packet.data.len() < packet.origlen as usize,
-                comments: Vec::new(),
-            };
-            Some((raw, interface))
+            Some((Raw::simple(packet), *interfaces.first()?))
         }
         PcapBlockOwned::NG(_) => None,
+    }
+}
+
+impl Interface {
+    /// The one of a file of the older kind.
+    fn of_file(header: &PcapHeader) -> Self {
+        let is_nanosecond = header.is_nanosecond_precision();
+        Self {
+            link: header.network.0,
+            resolution: if is_nanosecond {
+                1_000_000_000
+            } else {
+                1_000_000
+            },
+        }
+    }
+
+    fn described(description: &InterfaceDescriptionBlock<'_>) -> Self {
+        let resolution = description.ts_resolution();
+        Self {
+            link: description.linktype.0,
+            resolution: resolution.filter(|ticks| *ticks > 0).unwrap_or(1_000_000),
+        }
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// A packet of a file of the older kind.
+    fn of_file(packet: &'a LegacyPcapBlock<'_>, interface: Interface) -> Self {
+        let ticks = u64::from(packet.ts_sec) * interface.resolution;
+        Self {
+            time: nanoseconds(ticks + u64::from(packet.ts_usec), interface),
+            bytes: packet.data,
+            is_cut: packet.caplen < packet.origlen,
+            comments: Vec::new(),
+        }
+    }
+
+    fn enhanced(packet: &'a EnhancedPacketBlock<'_>, interface: Interface) -> Self {
+        let comments = packet.options.iter();
+        let comments = comments.filter(|option| option.code == OptionCode::Comment);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let comments = comments.filter_map(|option| option.as_bytes().ok().map(text));
+        let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+        Self {
+            time: nanoseconds(ticks, interface),
+            bytes: packet.packet_data(),
+            is_cut: packet.caplen < packet.origlen,
+            comments: comments.collect(),
+        }
+    }
+
+    /// One that says no time.
+    fn simple(packet: &'a SimplePacketBlock<'_>) -> Self {
+        Self {
+            time: 0,
+            bytes: packet.packet_data(),
+            is_cut: packet.data.len() < packet.origlen as usize,
+            comments: Vec::new(),
+        }
     }
 }
 

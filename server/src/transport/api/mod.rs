@@ -310,7 +310,7 @@ fn find(
     };
     // Who follows rooms may be a member of them for others to see.
     let changes = method != "GET" || FOLLOWING.contains(&resource.path);
-    if changes && !config.cors.may_change(request) {
+    if changes && !config.cors.may_change(request, config.is_tls) {
         return Err(Response::problem(403, "origin_not_allowed", cors::REFUSED));
     }
     let access = if OPEN.contains(&resource.path) {

@@ -12,7 +12,7 @@ impl Run<'_> {
         match self.part {
             Part::Load => {
                 if is_silent && self.counts.acks == 0 {
-                    return Err(VerifyError::Silent("let anybody in", self.options.patience));
+                    return Err(self.silent("let anybody in"));
                 }
                 let publishers = self.clients.iter().take(self.publishers.len());
                 let is_acked = publishers
@@ -52,10 +52,7 @@ impl Run<'_> {
                 }
             }
             Part::Read if is_silent => {
-                return Err(VerifyError::Silent(
-                    "show its history",
-                    self.options.patience,
-                ));
+                return Err(self.silent("show its history"));
             }
             Part::Read => {
                 let rooms = 0..self.rooms.len() as u16;
@@ -67,6 +64,11 @@ impl Run<'_> {
             Part::Done => {}
         }
         Ok(())
+    }
+
+    fn silent(&self, what: &'static str) -> VerifyError {
+        let why = self.lost.clone().filter(|why| !why.is_empty());
+        VerifyError::Silent(what, self.options.patience, why)
     }
 
     /// Who comes at the end is shown everything, too.
