@@ -40,8 +40,6 @@ pub struct Connection {
     phase: Phase,
     /// From when on we wait: for anything to come, for an answer to our ping, for the peer's Close, for its end.
     waiting_since: Instant,
-    /// That may end sooner than when somebody asked.
-    sooner: bool,
     receiver: Receiver,
     sender: Sender,
     /// The end, not told yet.
@@ -53,6 +51,8 @@ enum Phase {
     Open {
         /// A ping was sent, and nothing has come since.
         pinged: bool,
+        /// The wait may end sooner than it did when somebody asked.
+        sooner: bool,
     },
     /// We sent a Close frame and wait for the peer's.
     Closing {
@@ -97,9 +97,11 @@ impl Connection {
     fn new(side: Side, keys: Keys, config: Arc<Config>, now: Instant) -> Self {
         Self {
             config,
-            phase: Phase::Open { pinged: false },
+            phase: Phase::Open {
+                pinged: false,
+                sooner: true,
+            },
             waiting_since: now,
-            sooner: true,
             receiver: Receiver::default(),
             sender: Sender::new(side, keys),
             closed: None,
@@ -274,13 +276,12 @@ impl Connection {
         }
         match &mut self.phase {
             // Nothing else closes unasked (§7.1.7). [6455-7.1.7-6, 6455-7.2.1-3, 6455-7.3-1]
-            Phase::Open { pinged: true } => {
+            Phase::Open { pinged: true, .. } => {
                 self.fail(Error::PongTimeout(self.config.pong_timeout_code), now);
             }
-            Phase::Open { pinged } => {
-                *pinged = true;
+            Phase::Open { pinged, sooner } => {
+                (*pinged, *sooner) = (true, true);
                 self.waiting_since = now;
-                self.sooner = true;
                 self.sender.frame(Opcode::Ping, &[]);
             }
             Phase::Closing { sent, .. } => {
@@ -296,14 +297,16 @@ impl Connection {
     /// when the wait began.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         self.config = config;
-        self.sooner = true;
+        if let Phase::Open { sooner, .. } = &mut self.phase {
+            *sooner = true;
+        }
     }
 
     /// Takes note that a transport that was full took bytes again: the peer acknowledged some, so that it lives, even
     /// where its answers to pings wait behind what we do not read yet.
     pub const fn handle_progress(&mut self, now: Instant) {
-        if let Phase::Open { pinged } = &mut self.phase {
-            self.sooner |= *pinged;
+        if let Phase::Open { pinged, sooner } = &mut self.phase {
+            *sooner |= *pinged;
             *pinged = false;
             self.waiting_since = now;
         }
@@ -330,8 +333,8 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let wait = match &self.phase {
-            Phase::Open { pinged: true } => self.config.pong_wait,
-            Phase::Open { pinged: false } => self.config.ping_interval?,
+            Phase::Open { pinged: true, .. } => self.config.pong_wait,
+            Phase::Open { pinged: false, .. } => self.config.ping_interval?,
             Phase::Closing { .. } | Phase::Draining { .. } => self.config.close_timeout,
             Phase::Done => return None,
         };
@@ -341,22 +344,11 @@ impl Connection {
 
     /// Whether [`poll_timeout`](Self::poll_timeout) may have come nearer since this was asked last. Where it has not, a timer that
     /// is set goes off early enough, and it is enough to ask then: with each message that comes the time only moves away.
-    ///
-    /// ```
-    /// # use std::time::Instant;
-    /// # use tidewire_protocol::{CloseCode, Config, Connection};
-    /// # let now = Instant::now();
-    /// let mut connection = Connection::server(Config::default().into(), now);
-    /// assert!(connection.take_sooner());
-    /// let mut ping = *b"\x89\x80\0\0\0\0";
-    /// connection.handle_input(&mut &mut ping[..], now);
-    /// assert!(!connection.take_sooner());
-    /// connection.close(CloseCode::NORMAL, "", now)?;
-    /// assert!(connection.take_sooner());
-    /// # Ok::<(), tidewire_protocol::Misuse>(())
-    /// ```
     pub const fn take_sooner(&mut self) -> bool {
-        std::mem::replace(&mut self.sooner, false)
+        match &mut self.phase {
+            Phase::Open { sooner, .. } => std::mem::replace(sooner, false),
+            Phase::Closing { .. } | Phase::Draining { .. } | Phase::Done => true,
+        }
     }
 
     /// What to do with the transport once everything is sent.
@@ -469,7 +461,6 @@ impl Connection {
             error,
         }));
         self.waiting_since = now;
-        self.sooner = true;
         self.phase = Phase::Draining {
             lingered_bytes: 0,
             eof: false,

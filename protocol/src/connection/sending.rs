@@ -202,7 +202,6 @@ impl Connection {
         frame.check_sendable_by(self.side())?;
         self.sender.close(&frame);
         self.waiting_since = now;
-        self.sooner = true;
         self.phase = Phase::Closing {
             sent: Box::new(frame),
         };
