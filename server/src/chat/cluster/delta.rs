@@ -78,6 +78,8 @@ pub(super) enum Delta {
     Settled(Tag, UserName),
     /// A user is typing in a room.
     Typing(RoomName, UserName),
+    /// An operator wants all connections of a user closed.
+    Kick(UserName),
     /// The node stops.
     Bye,
 }
@@ -122,7 +124,9 @@ impl Delta {
                 Self::Enter(room, user) | Self::Leave(room, user) | Self::Typing(room, user) => {
                     pair_weight(room, user)
                 }
-                Self::Here(user) | Self::Gone(user) | Self::Settled(_, user) => name_weight(user),
+                Self::Here(user) | Self::Gone(user) | Self::Settled(_, user) | Self::Kick(user) => {
+                    name_weight(user)
+                }
                 Self::State(chunk) => {
                     let places = chunk.places.iter();
                     let places = places.map(|(room, user)| pair_weight(room, user));
@@ -254,7 +258,8 @@ mod tests {
                 places: vec![(room.clone(), position); 3],
             }),
             Delta::Settled(tag, user.clone()),
-            Delta::Typing(room, user),
+            Delta::Typing(room, user.clone()),
+            Delta::Kick(user),
             Delta::Bye,
         ]
     }

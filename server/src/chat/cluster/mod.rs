@@ -239,6 +239,11 @@ impl Cluster {
         }
     }
 
+    /// An operator wants all connections of a user closed.
+    pub(super) fn kick(&mut self, user: &UserName) {
+        self.tell(Delta::Kick(user.clone()));
+    }
+
     fn tell(&mut self, delta: Delta) {
         if self.is_open && self.outbox.push(delta) {
             self.start_over();

@@ -39,6 +39,8 @@ pub(in crate::chat) enum Change {
     Settled(Tag, UserName),
     /// A user is typing in a room.
     Typing(RoomName, UserName),
+    /// All connections of a user are to be closed.
+    Kick(UserName),
 }
 
 /// What another node wants.
@@ -123,6 +125,7 @@ impl Nodes {
                 Delta::Places(_) => {}
                 Delta::Settled(tag, user) => changes.push(Change::Settled(tag, user)),
                 Delta::Typing(room, user) => changes.push(Change::Typing(room, user)),
+                Delta::Kick(user) => changes.push(Change::Kick(user)),
                 Delta::Bye => {
                     self.drop_node(&name, changes);
                     return wanted;
@@ -259,6 +262,7 @@ impl Node {
             | Delta::Places(_)
             | Delta::Settled(..)
             | Delta::Typing(..)
+            | Delta::Kick(_)
             | Delta::Bye => {}
         }
     }

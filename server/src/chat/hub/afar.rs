@@ -142,6 +142,13 @@ impl Hub {
         }
     }
 
+    /// The connections of a user on other nodes are to be closed, as an operator wants.
+    pub fn kick_elsewhere(&mut self, user: &UserName) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.kick(user);
+        }
+    }
+
     /// A connection names its session, which may be known elsewhere. `has_said` tells that it wants to be where that was.
     pub(super) fn claim(&mut self, conn: ConnId, has_said: bool, now: Now) {
         if let Some(cluster) = &mut self.cluster
@@ -184,6 +191,11 @@ impl Hub {
                 }
             }
             Change::Typing(room, user) => self.announce_typing(room, &user),
+            Change::Kick(user) => {
+                for conn in self.people.connections(&user) {
+                    self.effects.push(Effect::Close(conn, Parting::Kicked));
+                }
+            }
         }
     }
 
