@@ -54,6 +54,9 @@ impl Lingering {
 
     /// The session is back, or will not come: takes out the rooms where it was.
     pub(super) fn take(&mut self, user: &UserName, session: &Session) -> Vec<RoomName> {
+        if self.sessions.is_empty() {
+            return Vec::new();
+        }
         self.take_tagged(Tag::of(user, session))
     }
 

@@ -65,6 +65,10 @@ impl Parked {
 
     /// Takes out where a session was.
     pub(super) fn take(&mut self, user: &UserName, session: &Session, now: Instant) -> Vec<Place> {
+        if self.sessions.is_empty() {
+            // Most who come were never here: that is to cost no digest.
+            return Vec::new();
+        }
         self.take_tagged(Tag::of(user, session), now)
     }
 

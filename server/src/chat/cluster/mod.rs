@@ -129,7 +129,7 @@ impl Cluster {
         if wanted.hello {
             self.tell(Delta::Hello(Some(sender)));
         }
-        if wanted.state && !self.outbox.has_untold_state() {
+        if wanted.state && self.is_open && !self.outbox.has_untold_state() {
             let earliest = self.told_state_at.map_or(now, |at| at + STATE_EVERY);
             self.state_at.get_or_insert(earliest.max(now));
         }

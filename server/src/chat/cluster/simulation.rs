@@ -595,6 +595,31 @@ fn an_operator_disconnects_a_user_from_all_nodes() {
 }
 
 #[test]
+fn who_has_said_goodbye_waits_for_nothing() {
+    let mut cluster = Cluster::new(2);
+    cluster.connect(0, "alice", None, &["room"]);
+    cluster.pass(A_WHILE);
+    cluster.node(0).hub.leave_cluster();
+    assert!(!cluster.node(0).hub.has_told_nodes());
+    let now = cluster.time();
+    cluster.node(1).hub.begin_to_hear_nodes(now);
+    cluster.pass(A_WHILE);
+    let hub = &cluster.node(0).hub;
+    assert!(hub.has_told_nodes());
+    assert_eq!(
+        hub.poll_timeout(),
+        None,
+        "though it was asked for all it has"
+    );
+    assert_eq!(cluster.members(1, "room"), [""; 0]);
+    // What it cannot tell any more, it does not try to for ever.
+    cluster.node(1).hub.leave_cluster();
+    cluster.is_away = true;
+    cluster.pass(A_WHILE);
+    assert!(cluster.node(1).hub.has_told_nodes());
+}
+
+#[test]
 fn another_process_of_the_same_name_is_noticed() {
     let mut cluster = Cluster::new(2);
     let note = r#"{"node":"node-0","life":5,"number":3,"deltas":["beat"]}"#;
