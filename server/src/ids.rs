@@ -1,10 +1,12 @@
 //! Names and numbers that tell things apart. A value of one of these types is legal: it was checked when it was made.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use arcstr::{ArcStr, literal};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest room, user or session name, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -223,6 +225,64 @@ name! {
     LogName, behind ""
 }
 
+name! {
+    /// A node: one of several servers that share their logs.
+    NodeName, behind ""
+}
+
+/// Makes a name pass through JSON as its text, which is checked on its way back.
+macro_rules! told {
+    ($($name:ident)*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                Self::new(&text).map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+told! { UserName RoomName NodeName }
+
+/// The longest name of a node, in bytes.
+const NODE_BYTES_MAX: usize = 64;
+
+/// A text that names no node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadNodeName;
+
+impl fmt::Display for BadNodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a node's name has 1 to {NODE_BYTES_MAX} letters, digits, dots, hyphens and underscores"
+        )
+    }
+}
+
+impl std::error::Error for BadNodeName {}
+
+impl NodeName {
+    /// Checks a name. It stands before a connection's in what operators see and type: there is no `/` in it.
+    ///
+    /// # Errors
+    /// It is empty or too long, or has another character than ASCII letters, digits, `.`, `-` and `_`.
+    pub fn new(name: &str) -> Result<Self, BadNodeName> {
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if (1..=NODE_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_fine) {
+            Ok(Self(name.into()))
+        } else {
+            Err(BadNodeName)
+        }
+    }
+}
+
 impl UserName {
     /// Checks a name.
     ///
@@ -371,6 +431,20 @@ mod tests {
         }
         assert!(LogName::new(CANARY_LOG).is_err() && LogName::saved(CANARY_LOG).is_ok());
         assert_eq!(UserName::new("alice").unwrap().log().as_str(), "@alice");
+    }
+
+    #[test]
+    fn a_node_has_a_plain_name() {
+        for name in ["a", "eu-1.example_2", &"x".repeat(64)] {
+            let node = NodeName::new(name).unwrap();
+            let json = serde_json::to_string(&node).unwrap();
+            assert_eq!(json, format!("{name:?}"));
+            assert_eq!(serde_json::from_str::<NodeName>(&json).unwrap(), node);
+        }
+        for name in ["", "a/b", "a b", "ü", &"x".repeat(65)] {
+            assert_eq!(NodeName::new(name), Err(BadNodeName), "{name}");
+        }
+        assert!(serde_json::from_str::<RoomName>("\"@alice\"").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use super::cluster::Tag;
 use crate::ids::{RoomName, Session, UserName};
 
 /// How many sessions are expected back ...
@@ -15,16 +16,15 @@ const ROOMS_MAX: usize = 65_536;
 /// Sessions between two connections, the one that is to leave first at the front: all are given the same time.
 #[derive(Debug, Default)]
 pub(super) struct Lingering {
-    sessions: HashMap<Key, Entry, foldhash::fast::RandomState>,
-    order: VecDeque<(Key, u64)>,
+    sessions: HashMap<Tag, Entry, foldhash::fast::RandomState>,
+    order: VecDeque<(Tag, u64)>,
     count: u64,
     rooms: usize,
 }
 
-type Key = (UserName, Session);
-
 #[derive(Debug)]
 struct Entry {
+    user: UserName,
     rooms: Vec<RoomName>,
     until: Instant,
     number: u64,
@@ -35,15 +35,16 @@ impl Lingering {
     pub(super) fn add(
         &mut self,
         user: UserName,
-        session: Session,
+        session: &Session,
         rooms: Vec<RoomName>,
         until: Instant,
     ) {
         self.count += 1;
         self.rooms += rooms.len();
-        let (key, number) = ((user, session), self.count);
-        self.order.push_back((key.clone(), number));
+        let (key, number) = (Tag::of(&user, session), self.count);
+        self.order.push_back((key, number));
         let entry = Entry {
+            user,
             rooms,
             until,
             number,
@@ -53,9 +54,22 @@ impl Lingering {
 
     /// The session is back, or will not come: takes out the rooms where it was.
     pub(super) fn take(&mut self, user: &UserName, session: &Session) -> Vec<RoomName> {
-        let rooms = self.remove(&(user.clone(), session.clone()));
+        if self.sessions.is_empty() {
+            return Vec::new();
+        }
+        self.take_tagged(Tag::of(user, session))
+    }
+
+    /// The same of a session of which only its tag is known.
+    pub(super) fn take_tagged(&mut self, tag: Tag) -> Vec<RoomName> {
+        let entry = self.remove(&tag);
         self.forget_stale();
-        rooms
+        entry.map_or_else(Vec::new, |entry| entry.rooms)
+    }
+
+    /// Whether this session is expected back.
+    pub(super) fn has(&self, tag: Tag) -> bool {
+        self.sessions.contains_key(&tag)
     }
 
     /// Takes out one that is not expected any more, or the oldest where there are too many.
@@ -65,9 +79,9 @@ impl Lingering {
             return None;
         }
         let (key, _) = self.order.pop_front()?;
-        let rooms = self.remove(&key);
+        let entry = self.remove(&key)?;
         self.forget_stale();
-        Some((key.0, rooms))
+        Some((entry.user, entry.rooms))
     }
 
     /// When [`next_to_leave`](Self::next_to_leave) has something.
@@ -76,11 +90,10 @@ impl Lingering {
         Some(self.sessions.get(key)?.until)
     }
 
-    fn remove(&mut self, key: &Key) -> Vec<RoomName> {
-        let entry = self.sessions.remove(key);
-        let rooms = entry.map_or_else(Vec::new, |entry| entry.rooms);
-        self.rooms -= rooms.len();
-        rooms
+    fn remove(&mut self, key: &Tag) -> Option<Entry> {
+        let entry = self.sessions.remove(key)?;
+        self.rooms -= entry.rooms.len();
+        Some(entry)
     }
 
     /// Whoever is at the front is there.
@@ -98,7 +111,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn key(number: usize) -> Key {
+    fn key(number: usize) -> (UserName, Session) {
         let session = Session::new(&format!("s{number}")).unwrap();
         (UserName::new("a").unwrap(), session)
     }
@@ -115,7 +128,7 @@ mod tests {
             let (user, session) = key(number);
             // As a client that asks again at once.
             lingering.take(&user, &session);
-            lingering.add(user, session, rooms(1), until);
+            lingering.add(user, &session, rooms(1), until);
         }
         let (user, session) = key(2);
         assert_eq!(lingering.take(&user, &session), rooms(1));
@@ -138,7 +151,7 @@ mod tests {
             let mut lingering = Lingering::default();
             for number in 0..sessions {
                 let (user, session) = key(number);
-                lingering.add(user, session, rooms(each), later);
+                lingering.add(user, &session, rooms(each), later);
                 while lingering.next_to_leave(now).is_some() {}
                 assert!(lingering.order.len() <= SESSIONS_MAX && lingering.rooms <= ROOMS_MAX);
             }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod auth;
+mod cluster;
 mod command;
 mod conn_set;
 mod effect;
@@ -19,6 +20,7 @@ mod relay;
 mod room;
 
 pub use answers::{appended, history, not_kept, not_read};
+pub use cluster::{Outgoing, Remarks};
 pub use command::{BadCommand, Command, Refused, Request};
 pub use command::{asks_for_much, check_seq};
 pub use conn_set::ConnSet;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::cluster::Tag;
 use crate::ids::{RoomName, Session, UserName};
 use crate::log::Position;
 
@@ -21,8 +22,8 @@ pub(super) type Place = (RoomName, Position);
 /// Sessions without a connection, the one that ended first at the front.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    sessions: HashMap<(UserName, Session), Entry, foldhash::fast::RandomState>,
-    order: VecDeque<((UserName, Session), u64)>,
+    sessions: HashMap<Tag, Entry, foldhash::fast::RandomState>,
+    order: VecDeque<(Tag, u64)>,
     count: u64,
     places: usize,
 }
@@ -38,8 +39,8 @@ impl Parked {
     /// A connection is gone that was in these rooms.
     pub(super) fn park(
         &mut self,
-        user: UserName,
-        session: Session,
+        user: &UserName,
+        session: &Session,
         places: Vec<Place>,
         now: Instant,
     ) {
@@ -49,8 +50,8 @@ impl Parked {
         }
         self.places += places.len();
         self.count += 1;
-        let (key, number) = ((user, session), self.count);
-        self.order.push_back((key.clone(), number));
+        let (key, number) = (Tag::of(user, session), self.count);
+        self.order.push_back((key, number));
         let until = now + KEPT_FOR;
         let entry = Entry {
             places,
@@ -64,13 +65,21 @@ impl Parked {
 
     /// Takes out where a session was.
     pub(super) fn take(&mut self, user: &UserName, session: &Session, now: Instant) -> Vec<Place> {
-        let key = (user.clone(), session.clone());
-        self.remove(&key)
+        if self.sessions.is_empty() {
+            // Most who come were never here: that is to cost no digest.
+            return Vec::new();
+        }
+        self.take_tagged(Tag::of(user, session), now)
+    }
+
+    /// The same of a session of which only its tag is known.
+    pub(super) fn take_tagged(&mut self, tag: Tag, now: Instant) -> Vec<Place> {
+        self.remove(&tag)
             .filter(|entry| now < entry.until)
             .map_or_else(Vec::new, |entry| entry.places)
     }
 
-    fn remove(&mut self, key: &(UserName, Session)) -> Option<Entry> {
+    fn remove(&mut self, key: &Tag) -> Option<Entry> {
         let entry = self.sessions.remove(key)?;
         self.places -= entry.places.len();
         Some(entry)
@@ -120,10 +129,10 @@ mod tests {
     fn a_session_is_remembered_once_and_for_a_time() {
         let (mut parked, now) = (Parked::default(), Instant::now());
         let (user, session) = key(1);
-        parked.park(user.clone(), session.clone(), place(), now);
+        parked.park(&user, &session, place(), now);
         assert_eq!(parked.take(&user, &session, now), place());
         assert_eq!(parked.take(&user, &session, now), []);
-        parked.park(user.clone(), session.clone(), place(), now);
+        parked.park(&user, &session, place(), now);
         assert_eq!(parked.take(&user, &session, now + KEPT_FOR), []);
     }
 
@@ -133,13 +142,13 @@ mod tests {
         let places: Vec<Place> = std::iter::repeat_n(place(), 128).flatten().collect();
         for number in 0..1000 {
             let (user, session) = key(number);
-            parked.park(user, session, places.clone(), now);
+            parked.park(&user, &session, places.clone(), now);
             assert!(parked.places <= PLACES_MAX);
         }
         let (user, session) = key(999);
         assert_eq!(parked.take(&user, &session, now).len(), 128);
         let (user, session) = key(1);
-        parked.park(user, session, place(), now + 2 * KEPT_FOR);
+        parked.park(&user, &session, place(), now + 2 * KEPT_FOR);
         assert_eq!(parked.places, 1);
     }
 
@@ -148,7 +157,7 @@ mod tests {
         let (mut parked, now) = (Parked::default(), Instant::now());
         for number in 0..SESSIONS_MAX + 10 {
             let (user, session) = key(number);
-            parked.park(user, session, place(), now);
+            parked.park(&user, &session, place(), now);
             assert!(parked.order.len() <= SESSIONS_MAX);
         }
         let (user, session) = key(5);
@@ -157,12 +166,12 @@ mod tests {
         assert_eq!(parked.take(&user, &session, now), place());
         // Coming and going again and again leaves nothing behind.
         for _ in 0..3 * SESSIONS_MAX {
-            parked.park(user.clone(), session.clone(), place(), now);
+            parked.park(&user, &session, place(), now);
             parked.take(&user, &session, now);
         }
         assert!(parked.order.len() <= SESSIONS_MAX && parked.sessions.len() <= SESSIONS_MAX);
         let (user, session) = key(1);
-        parked.park(user, session, place(), now + 2 * KEPT_FOR);
+        parked.park(&user, &session, place(), now + 2 * KEPT_FOR);
         assert_eq!((parked.order.len(), parked.sessions.len()), (1, 1));
     }
 }

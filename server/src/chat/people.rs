@@ -135,16 +135,24 @@ impl People {
         self.get(conn).is_some() && self.sessions.find(hash, is_it).is_some()
     }
 
+    /// Takes its session from a member, which is somebody else's now.
+    pub(super) fn let_session_go(&mut self, conn: ConnId) {
+        if self.get(conn).is_none() {
+            return;
+        }
+        let hash = self.hasher.hash_one(key_of(&self.members, conn.index));
+        if let Ok(found) = self.sessions.find_entry(hash, |other| *other == conn.index) {
+            found.remove();
+        }
+    }
+
     /// Takes its identity from a member; the session stays with a newer one that has it.
     pub(super) fn remove_identity(&mut self, conn: ConnId) {
         let index = conn.index;
         let Some(user) = self.get(conn).map(|member| member.user.clone()) else {
             return;
         };
-        let hash = self.hasher.hash_one(key_of(&self.members, index));
-        if let Ok(found) = self.sessions.find_entry(hash, |other| *other == index) {
-            found.remove();
-        }
+        self.let_session_go(conn);
         let hash = self.hasher.hash_one(Some(&user));
         let is_it = is_user(&self.members, &user);
         let Ok(mut found) = self.users.find_entry(hash, is_it) else {
@@ -190,7 +198,13 @@ impl People {
         members.map(|member| member.rooms.len()).sum()
     }
 
-    fn is_connected(&self, user: &UserName) -> bool {
+    /// All users, each once.
+    pub(super) fn users(&self) -> impl Iterator<Item = &UserName> {
+        let users = self.users.iter();
+        users.filter_map(|index| user_of(&self.members, *index))
+    }
+
+    pub(super) fn is_connected(&self, user: &UserName) -> bool {
         let hash = self.hasher.hash_one(Some(user));
         self.users
             .find(hash, is_user(&self.members, user))
@@ -217,6 +231,11 @@ impl People {
             }
             number = u64::from(self.random.random::<u32>());
         }
+    }
+
+    /// A number from which no other follows.
+    pub(super) fn random_number(&mut self) -> u64 {
+        self.random.random()
     }
 
     /// A session that nobody guesses.

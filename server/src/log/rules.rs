@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Retention;
-use crate::ids::CANARY_LOG;
+use crate::ids::{CANARY_LOG, CLUSTER_LOG};
 
 /// How a log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,17 @@ const DURABLE_CANARY: Rule = Rule {
     ..CANARY
 };
 
+/// What nodes tell each other: who was away for longer, or for more, asks for everything anew.
+const CLUSTER: Rule = Rule {
+    keep: Keep::Memory,
+    retention: Retention {
+        entries_max: 16_384,
+        age_max: Duration::from_secs(600),
+        bytes_max: 64 << 20,
+    },
+    slow: Slow::Resume,
+};
+
 /// A name in which each `*` stands for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
@@ -80,8 +91,8 @@ impl Rules {
         self.patterns.push((pattern, rule));
     }
 
-    /// The rule for a log. That of the canary is not an operator's to set: it goes the way that durable messages go, if there are
-    /// any, and is not kept.
+    /// The rule for a log. Those of the server's own are not an operator's to set: the canary goes the way that durable messages go,
+    /// if there are any, and is not kept.
     #[must_use]
     pub fn of(&self, log: &str) -> &Rule {
         if log == CANARY_LOG {
@@ -90,6 +101,9 @@ impl Rules {
             } else {
                 &CANARY
             };
+        }
+        if log == CLUSTER_LOG {
+            return &CLUSTER;
         }
         self.patterns
             .iter()
@@ -268,6 +282,12 @@ mod tests {
         assert_eq!(
             (canary.keep, canary.retention.entries_max),
             (Keep::Durable, 1)
+        );
+        rules.push(Pattern::new("*".to_owned()), rule(Keep::Nothing));
+        let cluster = rules.of(CLUSTER_LOG);
+        assert_eq!(
+            (cluster.retention.entries_max, cluster.retention.age_max),
+            (16_384, Duration::from_secs(600))
         );
     }
 }

@@ -122,12 +122,15 @@ impl Hub {
             if let Some(member) = self.people.get_mut(conn) {
                 member.arrived = arrived();
             }
+            self.tell_has_said(conn);
         }
-        if (&user, &session) != (&old_user, &old_session) {
+        let is_another = (&user, &session) != (&old_user, &old_session);
+        if is_another {
             if user != old_user {
                 self.rename_in_rooms(conn, &old_user, &user);
             }
             self.people.remove_identity(conn);
+            self.tell_gone(&old_user);
             if let Some(member) = self.people.get_mut(conn) {
                 (member.user, member.session) = (user.clone(), KeptSession::new(session));
             }
@@ -144,6 +147,10 @@ impl Hub {
         }
         self.enter_again(conn, places);
         self.end_lingering(conn);
+        if is_another {
+            self.tell_here(&user);
+            self.claim(conn, true, now);
+        }
         Ok(())
     }
 
@@ -253,11 +260,13 @@ impl Hub {
         let Some(member) = self.people.get(conn) else {
             return Ok(());
         };
+        let user = member.user.clone();
         let text = Event::Typing {
             room_id: room.as_str(),
-            user: member.user.as_str(),
+            user: user.as_str(),
         }
         .to_text();
+        self.tell_typing(&room, &user);
         self.effects.push(Effect::Announce {
             to: Audience::Room(room),
             except: Except::from([conn]),

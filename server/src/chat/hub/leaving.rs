@@ -4,9 +4,9 @@ use std::mem;
 use std::time::Instant;
 
 use super::Hub;
-use crate::chat::effect::{Audience, Effect};
-use crate::chat::event::Event;
+use crate::chat::effect::Effect;
 use crate::chat::member::Joined;
+use crate::chat::room::Change;
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, RoomName, UserName};
 
@@ -26,26 +26,23 @@ impl Hub {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.lingering.until()
+        let cluster = self.cluster.as_ref();
+        let cluster = cluster.and_then(|cluster| cluster.poll_timeout());
+        self.lingering.until().into_iter().chain(cluster).min()
     }
 
-    /// Who was expected back and did not come leaves.
+    /// Who was expected back and did not come leaves; and other nodes are to hear of this one.
     pub fn handle_timeout(&mut self, now: Now) {
         self.let_leave(now.instant);
+        if let Some(cluster) = &mut self.cluster {
+            cluster.handle_timeout(now.instant);
+        }
     }
 
     /// Somebody who is heard over HTTP is typing: the others in the room are told.
     pub fn typing_in(&mut self, room: RoomName, user: &UserName) {
-        let text = Event::Typing {
-            room_id: room.as_str(),
-            user: user.as_str(),
-        }
-        .to_text();
-        self.effects.push(Effect::Announce {
-            to: Audience::Room(room),
-            except: self.people.connections(user),
-            text,
-        });
+        self.tell_typing(&room, user);
+        self.announce_typing(room, user);
     }
 
     fn remove(&mut self, conn: ConnId, is_expected: bool, now: Now) {
@@ -73,15 +70,18 @@ impl Hub {
             self.effects.push(Effect::Unfollow(conn, log));
         }
         if has_session {
-            self.parked
-                .park(user.clone(), session.clone(), places, now.instant);
+            self.parked.park(&user, &session, places, now.instant);
         }
         self.people.remove_identity(conn);
         self.people.remove(conn);
+        self.tell_gone(&user);
+        if let Some(cluster) = &mut self.cluster {
+            cluster.forget(conn);
+        }
         if is_expected && !rooms.is_empty() {
             let rooms = rooms.into_iter().map(|joined| joined.room).collect();
             let until = now.instant + self.config.linger;
-            self.lingering.add(user, session, rooms, until);
+            self.lingering.add(user, &session, rooms, until);
         }
     }
 
@@ -97,9 +97,8 @@ impl Hub {
     }
 
     pub(super) fn leave_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
-        if self.rooms.leave(room, conn, user) {
-            self.announce_system(room, Some(conn), user, "leave");
-        }
+        let change = self.rooms.leave(room, conn, user);
+        self.tell_who_left(room, Some(conn), user, change);
     }
 
     /// The session of a connection was expected back, perhaps, and is here: it has left the rooms that it has not entered again.
@@ -117,11 +116,25 @@ impl Hub {
         }
     }
 
-    fn leave_without_connection(&mut self, user: &UserName, rooms: &[RoomName]) {
+    pub(super) fn leave_without_connection(&mut self, user: &UserName, rooms: &[RoomName]) {
         for room in rooms {
-            if self.rooms.let_go(room, user) {
-                self.announce_system(room, None, user, "leave");
-            }
+            let change = self.rooms.let_go(room, user);
+            self.tell_who_left(room, None, user, change);
+        }
+    }
+
+    fn tell_who_left(
+        &mut self,
+        room: &RoomName,
+        conn: Option<ConnId>,
+        user: &UserName,
+        change: Change,
+    ) {
+        if change.here {
+            self.tell_left(room, user);
+        }
+        if change.anywhere {
+            self.announce_system(room, conn, user, "leave");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The hub: every connection that chats, every room, and what each command leads to.
 
+mod afar;
 mod commands;
 mod following;
 mod leaving;
@@ -22,6 +23,7 @@ use self::rates::Spending;
 pub use self::rates::Tally;
 use super::answers::error_text;
 use super::auth::Tokens;
+use super::cluster::Cluster;
 use super::command::{BadCommand, Refused, Request};
 use super::conn_set::ConnSet;
 use super::effect::{Audience, Effect, Follow, Joiner, Parting, named};
@@ -33,7 +35,7 @@ use super::people::People;
 use super::room::Rooms;
 use crate::auth::{Keys, Right};
 use crate::clock::Now;
-use crate::ids::{Arrival, BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
+use crate::ids::{Arrival, BROADCAST_LOG, ConnId, LogName, NodeName, RoomName, Session, UserName};
 use crate::limit::{Allowance, Rate, Spent};
 use crate::log::Positions;
 
@@ -64,6 +66,8 @@ pub struct HubConfig {
     pub linger: Duration,
     /// What tokens are checked with; `None` lets everybody do everything.
     pub keys: Option<Arc<Keys>>,
+    /// What this node is called, where logs are shared with others. It stays so while the server runs. Default none: it is alone.
+    pub node: Option<NodeName>,
 }
 
 impl Default for HubConfig {
@@ -83,6 +87,7 @@ impl Default for HubConfig {
             members_told_max: 1000,
             linger: Duration::from_secs(10),
             keys: None,
+            node: None,
         }
     }
 }
@@ -121,16 +126,27 @@ pub struct Hub {
     tally: Tally,
     /// When the first connection came.
     start: Option<Instant>,
+    /// The other nodes, if there may be any.
+    cluster: Option<Box<Cluster>>,
+    /// On how many of them each user is, and how many of these are here, too.
+    elsewhere: HashMap<UserName, u32, foldhash::fast::RandomState>,
+    users_here_too: usize,
 }
 
 impl Hub {
     /// An empty chat; `seed` names guests and sessions.
     #[must_use]
     pub fn new(config: HubConfig, seed: u64) -> Self {
+        let mut people = People::new(seed);
+        let cluster = config.node.clone().map(|name| {
+            // The seed itself would give away the sessions that follow from it.
+            let life = people.random_number();
+            Box::new(Cluster::new(name, life))
+        });
         Self {
             tokens: Tokens::new(config.keys.clone()),
             config,
-            people: People::new(seed),
+            people,
             rooms: Rooms::default(),
             parked: Parked::default(),
             lingering: Lingering::default(),
@@ -140,6 +156,9 @@ impl Hub {
             spending: Spending::default(),
             tally: Tally::default(),
             start: None,
+            cluster,
+            elsewhere: HashMap::default(),
+            users_here_too: 0,
         }
     }
 
@@ -170,10 +189,10 @@ impl Hub {
         self.rooms.len()
     }
 
-    /// How many users there are.
+    /// How many users there are, on all nodes.
     #[must_use]
     pub fn users_len(&self) -> usize {
-        self.people.users_len()
+        self.people.users_len() + self.elsewhere.len() - self.users_here_too
     }
 
     /// The rooms that somebody is in and how many users each has: the `max` with the most, largest first.
@@ -209,6 +228,7 @@ impl Hub {
         let Some(joiner) = self.tokens.admit(conn, joiner) else {
             return self.ask_for_token(conn);
         };
+        let names_session = joiner.session.is_some();
         let session = joiner
             .session
             .unwrap_or_else(|| self.people.random_session());
@@ -249,6 +269,10 @@ impl Hub {
             self.send_error(conn, &too_many_rooms(&self.config), None, None);
         }
         self.end_lingering(conn);
+        self.tell_here(&user);
+        if names_session {
+            self.claim(conn, false, now);
+        }
     }
 
     /// The time since the first connection came.
@@ -356,7 +380,11 @@ impl Hub {
     }
 
     fn enter_room_as(&mut self, conn: ConnId, room: &RoomName, user: &UserName) {
-        if self.rooms.enter(room, conn, user) {
+        let change = self.rooms.enter(room, conn, user);
+        if change.here {
+            self.tell_entered(room, user);
+        }
+        if change.anywhere {
             self.announce_system(room, Some(conn), user, "join");
         }
     }

@@ -81,6 +81,7 @@ impl Hub {
         self.connect(conn, joiner, now);
         if says_who {
             let places = self.earlier.remove(&conn).unwrap_or_default();
+            self.tell_has_said(conn);
             self.enter_again(conn, places);
         }
         Ok(())

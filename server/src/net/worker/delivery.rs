@@ -46,6 +46,8 @@ pub(super) enum Context {
     HttpHistory(ConnId, Part),
     /// The server's own message.
     Canary,
+    /// What it tells other nodes.
+    Note,
 }
 
 /// The same, and which worker that is.
@@ -191,6 +193,7 @@ impl Worker {
                     self.respond(conn, &published(&log, &result));
                 }
                 Context::Canary => self.canary_placed(&result),
+                Context::Note => self.note_placed(&result),
                 Context::Page(_) | Context::History(_) | Context::HttpHistory(..) => {}
             },
             Reply::Page(page, asked) => match asked.context {
@@ -202,7 +205,7 @@ impl Worker {
                     }
                 }
                 Context::HttpHistory(conn, part) => self.history_read(conn, part, &page),
-                Context::Append(_) | Context::Publish(..) | Context::Canary => {}
+                Context::Append(_) | Context::Publish(..) | Context::Canary | Context::Note => {}
             },
             // They came as mail of their own.
             Reply::Announced(_) | Reply::Broken(_) => {}
@@ -271,6 +274,7 @@ impl Worker {
                     self.note_behind(id);
                     self.serve_later(id);
                 }
+                Err(_) if self.is_own_follower(id) => self.nodes_not_read(&read.place.log),
                 Err(error) => {
                     self.close(id, CloseCode::INTERNAL_ERROR, &error.to_string());
                     self.end_stream(id);
@@ -355,8 +359,9 @@ impl Worker {
     /// Bytes that a connection that is behind may get now.
     fn room_of(&mut self, id: ConnId) -> usize {
         let Some(conn) = self.table.get_mut(id) else {
+            // Nobody would serve the worker itself later.
             return if self.is_own_follower(id) {
-                OUTBOX_BYTES_LOW
+                usize::MAX
             } else {
                 0
             };
@@ -371,9 +376,10 @@ impl Worker {
         for step in steps {
             match step {
                 Step::Entry(shared) if self.is_own_follower(id) => {
-                    self.canary_came(id, &shared.entry);
+                    self.hear_own_log(&shared.entry);
                 }
                 Step::Entry(shared) => self.send_entry(id, &shared),
+                Step::Gap { log, .. } if self.is_own_follower(id) => self.nodes_followed(&log),
                 Step::Gap { log, from, gap } => {
                     let text = gap_text(&log, from.as_deref(), &gap, None);
                     if self.web_socket(id).is_some() {
@@ -387,6 +393,9 @@ impl Worker {
                     position,
                     whole,
                 } => {
+                    if self.is_own_follower(id) {
+                        self.nodes_followed(&follow.log);
+                    }
                     self.give_head(id, &follow, position);
                     self.note_at_head(follow, position, whole);
                 }

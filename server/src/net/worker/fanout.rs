@@ -144,7 +144,7 @@ impl Worker {
                 continue;
             }
             let Some(conn) = self.table.get_mut(follower) else {
-                self.hear_canary(follower, together.entries.last());
+                self.hear_own_logs(follower, &together.entries);
                 continue;
             };
             if conn.unsent_bytes() + held_bytes(&self.readers, follower, conn) > OUTBOX_BYTES_HIGH {
@@ -181,9 +181,11 @@ impl Worker {
     }
 
     /// A follower that has no connection is the worker itself, or has just gone.
-    fn hear_canary(&mut self, follower: ConnId, newest: Option<&Said>) {
-        if let Some(said) = newest {
-            self.canary_came(follower, &said.shared.entry);
+    fn hear_own_logs(&mut self, follower: ConnId, entries: &[Said]) {
+        if self.is_own_follower(follower) {
+            for said in entries {
+                self.hear_own_log(&said.shared.entry);
+            }
         }
     }
 

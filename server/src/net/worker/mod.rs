@@ -5,6 +5,7 @@ mod calls;
 mod captures;
 mod chat;
 mod chat_readers;
+mod cluster;
 mod delivery;
 mod dispatch;
 mod fanout;
@@ -181,6 +182,7 @@ impl Worker {
     pub(super) fn run(mut self) -> Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         self.follow_canary();
+        self.follow_nodes();
         while !self.is_done() {
             self.turn(&mut events)?;
         }
@@ -209,6 +211,7 @@ impl Worker {
         self.stop_if_asked();
         self.expire_timers();
         self.serve_laggards();
+        self.tell_nodes();
         self.peers.send();
         self.flush_dirty();
         self.free_dead();

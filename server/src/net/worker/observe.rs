@@ -33,8 +33,12 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 /// What a worker keeps for that.
 #[derive(Debug)]
 pub(super) struct Observer {
-    /// The follower of the canary's log.
+    /// The follower of the canary's log, and of the nodes'.
     follower: ConnId,
+    /// The nodes' log could not be read.
+    pub(super) is_deaf: bool,
+    /// Another node goes by our name.
+    pub(super) namesakes: Samples,
     interval: Duration,
     /// When home sends the next; the others only hear them.
     next_at: Option<Instant>,
@@ -54,6 +58,8 @@ impl Observer {
     pub(super) fn new(worker: usize, follower: ConnId, interval: Duration, now: Now) -> Self {
         Self {
             follower,
+            is_deaf: false,
+            namesakes: Samples::new(now),
             interval,
             next_at: (worker == HOME).then_some(now.instant),
             is_asked: false,
@@ -64,6 +70,11 @@ impl Observer {
             not_proxied: Samples::new(now),
             unsent: HashMap::default(),
         }
+    }
+
+    /// The place of the worker's own follower.
+    pub(super) const fn follower(&self) -> ConnId {
+        self.follower
     }
 
     /// So many bytes were left when a connection was written to: nearly always none.
@@ -116,6 +127,7 @@ impl Worker {
         self.observer.next_at = Some(now.instant + pause);
         self.tell_readiness();
         self.note_gauges();
+        self.follow_nodes_again();
         if !std::mem::replace(&mut self.observer.is_asked, true) {
             let sent_at = self.status.uptime(now.instant).as_nanos() as u64;
             let draft = Draft {
@@ -152,11 +164,16 @@ impl Worker {
         self.tell_readiness();
     }
 
-    /// An entry came for a follower that has no connection; if that is the worker, the canary has arrived.
-    pub(super) fn canary_came(&mut self, follower: ConnId, entry: &Entry) {
-        if !self.is_own_follower(follower) {
-            return;
+    /// An entry came for the worker itself: a canary, or what nodes tell each other.
+    pub(super) fn hear_own_log(&mut self, entry: &Entry) {
+        if entry.draft.log == LogName::canary() {
+            self.canary_came(entry);
+        } else {
+            self.hear_node(entry);
         }
+    }
+
+    fn canary_came(&mut self, entry: &Entry) {
         let at = self.status.uptime(self.now.instant);
         let sent_at = entry.draft.content.get().parse().map(Duration::from_nanos);
         let latency = at.saturating_sub(sent_at.unwrap_or(at));

@@ -32,6 +32,9 @@ const INQUIRIES_MAX: usize = 32;
 /// Connections that one answer to why tells of.
 const WHY_MAX: usize = 50;
 
+/// Why connections are closed then.
+pub(super) const KICKED: &str = "disconnected by the operator";
+
 /// What home keeps for an operator.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -201,11 +204,12 @@ impl Worker {
         self.answer(asker, response);
     }
 
-    /// Disconnects all connections of a user.
+    /// Disconnects all connections of a user, on other nodes, too; those of this one are counted.
     fn disconnect(&mut self, asker: ConnId, user: &UserName) {
-        let Chat::Here(hub) = &self.chat else {
+        let Chat::Here(hub) = &mut self.chat else {
             return;
         };
+        hub.kick_elsewhere(user);
         let connections = hub.connections_of(user);
         tracing::info!(
             event = "operator_disconnect",
@@ -225,8 +229,7 @@ impl Worker {
 
     pub(super) fn kick(&mut self, id: ConnId) {
         self.blame_if_open(id, EndCause::Kicked);
-        let reason = "disconnected by the operator";
-        self.close(id, CloseCode::POLICY_VIOLATION, reason);
+        self.close(id, CloseCode::POLICY_VIOLATION, KICKED);
         self.run_effects();
     }
 

@@ -306,6 +306,7 @@ impl Worker {
         }
         self.stopping = Stopping::Closing { drain, until, pace };
         if is_first {
+            self.leave_cluster();
             for id in self.table.ids() {
                 self.close_for_stop(id, drain);
                 // It may have waited to be read.
@@ -378,7 +379,7 @@ impl Worker {
 
     /// Whether this worker can end.
     pub(super) fn is_done(&self) -> bool {
-        let all_ended = self.table.len() == 0 && self.peers.running() == 0;
+        let all_ended = self.table.len() == 0 && self.peers.running() == 0 && self.has_told_nodes();
         match self.stopping {
             Stopping::Closing { until, .. } => all_ended || until <= self.now.instant,
             Stopping::No | Stopping::Pacing { .. } | Stopping::Answering { .. } => false,
