@@ -5,6 +5,7 @@
 
 mod command;
 mod options;
+pub mod wire;
 
 pub use command::{
     Answer, Appended, Bucket, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
