@@ -170,7 +170,7 @@ local function append(l, from, to)
       redis.call('PEXPIRE', old_keys, ttl + more)
     end
     local oldest = trim(stream, offset, tonumber(entries_max), tonumber(age_max), tonumber(bytes_max))
-    if keyed == '1' and tonumber(turned) <= oldest then
+    if keyed == '1' and tonumber(turned) <= oldest and offset - turned >= 64 then
       -- No entry is left of those that have the old keys.
       redis.call('UNLINK', old_keys)
       redis.call('RENAME', keys, old_keys)
