@@ -2,6 +2,7 @@
 //! process. That `redis-server` is missing is a failure.
 
 mod appends;
+mod cluster;
 mod pages;
 mod runs;
 mod server;

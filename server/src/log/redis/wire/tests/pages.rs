@@ -79,7 +79,7 @@ fn a_mark_goes_forward_only_and_pages_begin_behind_it() {
     let mut link = server.link();
     filled(&mut link, 10);
     let bucket = Bucket::of(&log("a"));
-    let mut mark = |position, link: &mut Link| {
+    let mark = |position, link: &mut Link| {
         let marks = vec![(log("a"), position), (log("nothing"), position)];
         let answer = link.ask(&Command::Mark { bucket, marks });
         assert!(matches!(answer, Answer::Done), "{answer:?}");

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One with a directory of its own.
 pub(super) struct RedisServer {
     folder: PathBuf,
-    args: Vec<&'static str>,
+    args: Vec<String>,
     process: Option<Child>,
 }
 
@@ -44,7 +44,7 @@ impl RedisServer {
         ])
     }
 
-    pub(super) fn start_with(args: &[&'static str]) -> Self {
+    pub(super) fn start_with(args: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidewire-redis-{}-{number}", std::process::id());
@@ -52,7 +52,7 @@ impl RedisServer {
         std::fs::create_dir(&folder).unwrap();
         let mut server = Self {
             folder,
-            args: args.to_vec(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             process: None,
         };
         server.begin();
@@ -140,6 +140,73 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Three primaries, each with a third of the slots.
+pub(super) struct RedisCluster {
+    pub(super) nodes: Vec<RedisServer>,
+    pub(super) ports: Vec<String>,
+}
+
+impl RedisCluster {
+    pub(super) fn start() -> Self {
+        // Free now; if another takes one first, its redis-server does not come up.
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listeners = [free(), free(), free(), free(), free(), free()];
+        let ports = listeners.map(|listener| {
+            let port = listener.local_addr().unwrap().port();
+            port.to_string()
+        });
+        let [a, b, c, buses @ ..] = ports;
+        let ports = vec![a, b, c];
+        let start = |(port, bus): (&String, &String)| {
+            let args = [
+                "--cluster-enabled",
+                "yes",
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--port",
+                port,
+                "--cluster-port",
+                bus,
+            ];
+            RedisServer::start_with(&args)
+        };
+        let nodes: Vec<RedisServer> = ports.iter().zip(&buses).map(start).collect();
+        let parts = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
+        for (node, (first, last)) in nodes.iter().zip(parts) {
+            let mut link = node.link();
+            let added = link.call(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+            assert_eq!(added, Value::Okay);
+            for (port, bus) in ports.iter().zip(&buses) {
+                let met = link.call(&["CLUSTER", "MEET", "127.0.0.1", port, bus]);
+                assert_eq!(met, Value::Okay);
+            }
+        }
+        Self { nodes, ports }
+    }
+
+    /// A link to each, once all know of each other.
+    pub(super) fn links(&self) -> Vec<Link> {
+        let begun = Instant::now();
+        let ready = |node: &RedisServer| loop {
+            assert!(begun.elapsed() < PATIENCE, "the cluster does not come up");
+            let mut link = node.link();
+            link.naming.sharded = true;
+            let slots = setup::slots(&link.errand(&Errand::ClusterSlots)).unwrap();
+            let info = link.call(&["CLUSTER", "INFO"]);
+            let is_ok = super::super::answer::text(&info)
+                .unwrap()
+                .contains("cluster_state:ok");
+            if slots.len() == 3 && is_ok {
+                return link;
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
+        self.nodes.iter().map(ready).collect()
     }
 }
 
