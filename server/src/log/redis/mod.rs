@@ -4,6 +4,7 @@
 //! `wire`, by scripts that run in Redis. The engine behind the workers' requests is in `engine`.
 
 mod command;
+mod engine;
 mod options;
 
 pub use command::{
