@@ -24,8 +24,8 @@ use crate::log::redis::{Ack, Answer, Bucket, Command, RedisOptions};
 use crate::log::remote::{Action, Link, Target};
 use crate::log::{Epoch, Position, Reply, Request, Rules};
 
-/// What a link of commands is to ask, or one of announcements.
-#[derive(Debug)]
+/// What a link of commands is to ask.
+#[derive(Debug, Clone)]
 pub(super) enum Ask {
     /// A command.
     Command(Command),

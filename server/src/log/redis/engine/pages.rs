@@ -45,10 +45,11 @@ impl Wanted {
         let eras: Vec<Era> = eras.map(|&(first, epoch)| Era { first, epoch }).collect();
         let extent = Extent {
             eras: &eras,
-            oldest: extracted.oldest,
+            // What was not announced yet is not missed.
+            oldest: extracted.oldest.min(until.offset + 1),
             head: extracted.head,
         };
-        let oldest = extracted.oldest.min(until.offset + 1);
+        let oldest = extent.oldest;
         let since = match self {
             Self::Back(_) => {
                 let entries = shown(extracted.entries, 0, until.offset);
@@ -100,15 +101,6 @@ pub(super) fn head(extracted: &Extracted) -> Position {
         // There is always one.
         epoch: epoch.unwrap_or(crate::log::Epoch::new(0)),
         offset: extracted.head,
-    }
-}
-
-/// The same for a log that keeps nothing for who comes later.
-pub(super) fn emptied(extracted: Extracted, until: Position) -> Extracted {
-    Extracted {
-        oldest: until.offset + 1,
-        entries: Vec::new(),
-        ..extracted
     }
 }
 
@@ -202,10 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_nothing_shows_nothing() {
-        let wanted = after(at(2, 7));
-        let cut = wanted.cut(emptied(extracted(7), at(2, 8)), From::Behind(7), at(2, 8));
+    fn what_is_not_kept_for_who_comes_later_is_expired_up_to_what_was_announced() {
+        let kept = Extracted {
+            oldest: 10,
+            entries: Vec::new(),
+            ..extracted(9)
+        };
+        let cut = after(at(2, 7)).cut(kept.clone(), From::Behind(7), at(2, 8));
         let gap = Some(GapReason::Expired);
         assert_eq!(page(cut), (gap, vec![], at(2, 8), at(2, 8)));
+        let oldest = Wanted::On(ReadFrom::Since(Since::Oldest));
+        let cut = oldest.cut(kept, From::Oldest, at(2, 8));
+        assert_eq!(page(cut), (None, vec![], at(2, 8), at(2, 8)));
     }
 }

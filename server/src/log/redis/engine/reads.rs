@@ -1,9 +1,8 @@
 //! Pages that workers want: they wait while Redis is away, and are never newer than what was announced.
 
-use super::appends::retention;
 use super::core::{Ask, Core};
 use super::links::Purpose;
-use super::pages::{Cut, Wanted, at_least_one, emptied, head};
+use super::pages::{Cut, Wanted, at_least_one, head};
 use super::runs::Run;
 use crate::ids::LogName;
 use crate::log::redis::{Bucket, Command, Extracted, From};
@@ -104,12 +103,6 @@ impl<C> Core<C> {
         let bucket = Bucket::of(&name);
         let Some(until) = self.shown_until(bucket, &reading, head(&extracted)) else {
             return self.read_again(reading);
-        };
-        let keeps_nothing = retention(self.rules.of(name.as_str())).entries_max == 0;
-        let extracted = if keeps_nothing {
-            emptied(extracted, until)
-        } else {
-            extracted
         };
         match reading.wanted.cut(extracted, reading.asked, until) {
             Cut::Page(page) => {

@@ -113,9 +113,10 @@ impl<C> Core<C> {
             // Ahead of whatever is appended in this run.
             self.vouch(index, bucket, run.number);
         }
-        if run.state == RunState::Pending && run.number == 1 {
-            // Nothing was there before: there are no logs, and each will begin with an epoch of its own.
-            self.open(bucket, run.number, Trust::Whole);
+        let saves = self.masters[index].hello.as_ref();
+        if run.state == RunState::Pending && saves.is_some_and(|hello| !hello.saves_always) {
+            // Whatever anybody says, it may have lost something: there is nothing to wait for.
+            self.open(bucket, run.number, Trust::Doubtful);
         }
         self.run_told(bucket, run);
         self.note_vouched(index);

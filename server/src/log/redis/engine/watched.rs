@@ -588,7 +588,8 @@ impl<C> Core<C> {
             let Some(delivered) = log.delivered.or(log.shown) else {
                 continue;
             };
-            if *head == Some(delivered) {
+            let is_empty = head.is_none() && delivered.offset == 0;
+            if *head == Some(delivered) || is_empty {
                 continue;
             }
             let is_quiet = log.announced.is_none() && log.held.is_empty() && log.appending == 0;
