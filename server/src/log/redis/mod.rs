@@ -6,6 +6,7 @@
 mod command;
 mod engine;
 mod options;
+pub mod wire;
 
 pub use command::{
     Answer, Appended, Bucket, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
