@@ -379,9 +379,13 @@ impl<C> Core<C> {
             (Purpose::Page(reading), _) if ends_link => self.read_again(*reading),
             (Purpose::Page(reading), _) => self.page_refused(*reading),
             (Purpose::Fill(log, number), _) => self.fill_lost(&log, number),
-            (Purpose::Vouch(bucket) | Purpose::Open(bucket), _) if *failure == Failure::Stale => {
+            (Purpose::Vouch(bucket), _) if *failure == Failure::Stale => {
+                self.vouched_in_vain(index, bucket);
+            }
+            (Purpose::Open(bucket), _) if *failure == Failure::Stale => {
                 self.run_changed(index, bucket);
             }
+            (Purpose::Beat, _) => self.nodes_not_told(),
             (Purpose::Copies, _) => self.copies_counted(index, false),
             (_, _) => {}
         }

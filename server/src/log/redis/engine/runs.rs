@@ -10,11 +10,12 @@ use crate::ids::LogName;
 use crate::log::Position;
 use crate::log::redis::{self, Bucket, Command, Node, RunState, Trust};
 
-/// How long nodes wait for each other, and for those who they do not know yet.
-const PEERS_WAIT: Duration = Duration::from_secs(3);
-
-/// How often they look meanwhile.
+/// How often nodes look whether all have told what they have seen.
 const PEERS_EVERY: Duration = Duration::from_millis(200);
+
+/// How often they look in vain before they do without those that do not come, and before they believe that all whom they do not know
+/// yet have come: 3 s, but not of a time in which Redis does not answer, since then nobody can come.
+const LOOKS_MAX: u32 = 15;
 
 /// How often a node says that it is there.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
@@ -45,8 +46,8 @@ pub(super) struct Greeting {
     token: Option<String>,
     /// The same, once this node has told all that it has seen.
     pub(super) vouched: Option<String>,
-    /// When that was.
-    vouched_at: Option<Instant>,
+    /// How often it looked since then whether others have.
+    looks: Option<u32>,
 }
 
 /// The other nodes.
@@ -55,6 +56,8 @@ pub(super) struct Peers {
     /// Those that were there when it was asked last; `None` before the first time.
     alive: Option<HashSet<String>>,
     beat_at: Option<Instant>,
+    /// They are being asked.
+    is_asking: bool,
 }
 
 impl<C> Core<C> {
@@ -97,6 +100,9 @@ impl<C> Core<C> {
 
     pub(super) fn no_greeting(&mut self, index: usize) {
         self.masters[index].greeting = Greeting::default();
+        if self.shelves.first().and_then(|shelf| shelf.master) == Some(index) {
+            self.peers.is_asking = false;
+        }
     }
 
     pub(super) fn greeted(&mut self, index: usize, bucket: Bucket, run: redis::Run) {
@@ -168,18 +174,30 @@ impl<C> Core<C> {
         self.note_vouched(index);
     }
 
+    /// There is no such run any more that was told so.
+    pub(super) fn vouched_in_vain(&mut self, index: usize, bucket: Bucket) {
+        self.masters[index].greeting.unanswered -= 1;
+        self.run_changed(index, bucket);
+    }
+
+    /// Nobody said who is there.
+    pub(super) const fn nodes_not_told(&mut self) {
+        self.peers.is_asking = false;
+    }
+
     /// Once all that was seen is told, others are told so.
     fn note_vouched(&mut self, index: usize) {
-        let now = self.now.instant;
         let forgot_some = self.shelves.iter().any(|shelf| shelf.seen.forgot_some());
         let greeting = &mut self.masters[index].greeting;
-        if greeting.unanswered > 0 || greeting.vouched_at.is_some() {
+        if greeting.unanswered > 0 || greeting.looks.is_some() {
             return;
         }
-        greeting.vouched_at = Some(now);
+        greeting.looks = Some(0);
         // Who has forgotten some cannot say that nothing is missing.
         greeting.vouched = greeting.token.clone().filter(|_| !forgot_some);
-        self.beat();
+        // Not before the one that is on its way is answered.
+        self.peers.beat_at = Some(self.now.instant);
+        self.beat_if_due();
     }
 
     fn open(&mut self, bucket: Bucket, run: u64, trust: Trust) {
@@ -196,7 +214,8 @@ impl<C> Core<C> {
     }
 
     pub(super) fn next_beat(&self) -> Option<Instant> {
-        self.beaten().and(self.peers.beat_at)
+        let at = self.peers.beat_at.filter(|_| !self.peers.is_asking);
+        self.beaten().and(at)
     }
 
     pub(super) fn beat_if_due(&mut self) {
@@ -216,6 +235,7 @@ impl<C> Core<C> {
             leaves: self.leaves,
         };
         self.ask_master(index, Ask::Command(beat), Purpose::Beat);
+        self.peers.is_asking = true;
         let every = if self.any_pending() {
             PEERS_EVERY
         } else {
@@ -237,6 +257,7 @@ impl<C> Core<C> {
 
     /// Those that are there, and what they have told.
     pub(super) fn nodes_told(&mut self, nodes: &[Node]) {
+        self.peers.is_asking = false;
         for index in 0..self.masters.len() {
             self.open_if_told(index, nodes);
         }
@@ -252,10 +273,12 @@ impl<C> Core<C> {
 
     /// Opens what waits, if all who may have seen something of it have told that, or it is too late.
     fn open_if_told(&mut self, index: usize, nodes: &[Node]) {
-        let greeting = &self.masters[index].greeting;
-        let (Some(since), Some(token)) = (greeting.vouched_at, greeting.token.clone()) else {
+        let greeting = &mut self.masters[index].greeting;
+        let (Some(looks), Some(token)) = (&mut greeting.looks, greeting.token.clone()) else {
             return;
         };
+        *looks += 1;
+        let is_late = *looks > LOOKS_MAX;
         let is_pending = |(bucket, shelf): (Bucket, &mut Shelf<C>)| match shelf.run {
             Run::Pending(number) => Some((bucket, number)),
             Run::Unknown | Run::Open(_) => None,
@@ -269,7 +292,6 @@ impl<C> Core<C> {
             let mut nodes = nodes.iter();
             nodes.any(|node| node.name == *name && has_vouched(node))
         };
-        let is_late = since + PEERS_WAIT <= self.now.instant;
         let alive = self.peers.alive.as_ref();
         let knows_all = alive.is_some_and(|alive| alive.iter().all(told));
         // Who has just come knows nobody: all who are there come meanwhile.
