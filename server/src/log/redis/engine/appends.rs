@@ -147,10 +147,11 @@ impl<C> Core<C> {
             &self.waiting,
             &mut self.shelves[usize::from(bucket.number())].queue,
         );
-        while queue
-            .pop_front_if(|first| !waiting.contains_key(&first.number))
-            .is_some()
-        {}
+        while let Some(first) = queue.front()
+            && !waiting.contains_key(&first.number)
+        {
+            queue.pop_front();
+        }
     }
 
     /// Sends what waits for a bucket, as far as there is room on its way.

@@ -18,9 +18,9 @@ use crate::log::remote::{Action, Link, Target};
 /// How long to wait at most before the first time that a link is opened again; twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 
-/// How long at most. Nodes wait for each other for 3 s before they take a Redis that was restarted for one that has lost something:
-/// by then each must have come back.
-const RETRY_MAX: Duration = Duration::from_millis(1500);
+/// How long at most. Nodes wait for each other for 3 s before they take a Redis that was restarted for one that has lost something: by
+/// then each must have come back, also if its first try met one that was still loading, or stood still.
+const RETRY_MAX: Duration = Duration::from_millis(500);
 
 /// A link of announcements that was silent for so long is asked whether anybody is there.
 const SILENT_MAX: Duration = Duration::from_secs(3);

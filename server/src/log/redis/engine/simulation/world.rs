@@ -270,8 +270,8 @@ impl World {
                     self.settle(node);
                 }
             }
-            Event::ToRedis(node, link, ask) => self.to_redis(node, link, ask),
-            Event::HearToRedis(node, link, hear) => self.hear_to_redis(node, link, hear),
+            Event::ToRedis(node, link, ask) => self.redis_takes(node, link, ask),
+            Event::HearToRedis(node, link, hear) => self.redis_hears(node, link, hear),
             Event::FromRedis(node, link, said) => {
                 if self.nodes[node].wires.contains_key(&link) {
                     self.nodes[node].core.said(link, said, now);
@@ -310,7 +310,7 @@ impl World {
         }
     }
 
-    fn to_redis(&mut self, node: usize, link: Link, ask: Ask) {
+    fn redis_takes(&mut self, node: usize, link: Link, ask: Ask) {
         if self.weather.is_down {
             return;
         }
@@ -394,7 +394,7 @@ impl World {
         }
     }
 
-    fn hear_to_redis(&mut self, node: usize, link: Link, hear: Hear) {
+    fn redis_hears(&mut self, node: usize, link: Link, hear: Hear) {
         if self.weather.is_down {
             return;
         }
