@@ -16,10 +16,12 @@ local LOGS_MAX = 4096
 
 -- The first offset from `low` on whose entry is not older than that: times are about in order.
 local function first_since(stream, low, high, time)
+  -- Mostly it is the first.
+  local middle = low
   while low < high do
-    local middle = math.floor((low + high) / 2)
     local entry = redis.call('XRANGE', stream, middle, middle, 'COUNT', 1)[1]
     if entry and tonumber(string.match(entry[2][2], '^%d+')) < time then low = middle + 1 else high = middle end
+    middle = math.floor((low + high) / 2)
   end
   return low
 end
@@ -120,8 +122,11 @@ local function append(l, from, to)
   end
   if keyed ~= '0' and #wanted > 0 then
     local new = redis.call('HMGET', keys, unpack(wanted))
-    local old = redis.call('HMGET', old_keys, unpack(wanted))
-    for i = 1, #wanted do first[wanted[i]] = new[i] or old[i] or nil end
+    local old = turned == '1' and {} or redis.call('HMGET', old_keys, unpack(wanted))
+    for i = 1, #wanted do
+      local id = new[i] or old[i]
+      if id then first[wanted[i]] = id end
+    end
   end
 
   local before, run_from, id, suffix, fields = offset, nil, nil, '-' .. epoch, {}
@@ -135,7 +140,7 @@ local function append(l, from, to)
       run_from = nil
       replies[#replies + 1] = '=' .. same[1] .. ' ' .. string.match(same[2][2], '^%d+')
     else
-      if tonumber(wrote) < doubt then
+      if wrote ~= number and tonumber(wrote) < doubt then
         epoch, eras = begin_era(eras, epoch, offset, ARGV[2])
         wrote, begun, suffix = number, number, '-' .. epoch
       end
@@ -170,7 +175,7 @@ local function append(l, from, to)
       redis.call('PEXPIRE', old_keys, ttl + more)
     end
     local oldest = trim(stream, offset, tonumber(entries_max), tonumber(age_max), tonumber(bytes_max))
-    if keyed == '1' and tonumber(turned) <= oldest then
+    if keyed == '1' and tonumber(turned) <= oldest and offset - turned >= 64 then
       -- No entry is left of those that have the old keys.
       redis.call('UNLINK', old_keys)
       redis.call('RENAME', keys, old_keys)

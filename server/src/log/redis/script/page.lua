@@ -61,7 +61,8 @@ while taken < limit and room >= 0 and at >= oldest and at <= head do
   local before = room
   for i = 1, #entries do
     local fields = entries[i][2]
-    room = room - #fields[2]
+    -- Behind its time.
+    room = room - #fields[2] + string.find(fields[2], ' ', 1, true)
     if taken > 0 and room < 0 then break end
     local n = #page
     page[n + 1], page[n + 2], page[n + 3] = entries[i][1], fields[1], fields[2]

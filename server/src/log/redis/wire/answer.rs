@@ -1,5 +1,10 @@
 //! Replies read as answers to their commands. What Redis answers is not believed blindly: what no script says is a refusal.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's values are of many kinds, of which few are an answer"
+)]
+
 use std::str::FromStr;
 
 use redis::{ServerError, Value};

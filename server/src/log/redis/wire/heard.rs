@@ -1,5 +1,10 @@
 //! What a subscription brings.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's values are of many kinds, of which few are an answer"
+)]
+
 use redis::{PushKind, Value};
 
 use super::answer::{failure, text};

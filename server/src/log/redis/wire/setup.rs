@@ -1,5 +1,10 @@
 //! What the answers to [errands](super::Errand) say: which process of Redis this is, how it saves, where others are.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's values are of many kinds, of which few are an answer"
+)]
+
 use redis::Value;
 
 use super::answer::{failure, list, not_understood, number, text};

@@ -1,0 +1,340 @@
+//! Appending: offsets, keys, announcements, retention.
+
+use redis::Value;
+
+use super::*;
+use crate::log::redis::Failure;
+use crate::log::redis::wire::{Errand, Heard};
+
+#[test]
+fn messages_of_a_batch_get_dense_offsets_in_their_own_logs() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    // Another log of the same bucket.
+    let bucket = Bucket::of(&log("a"));
+    let numbers = 0..;
+    let mut names = numbers.map(|number: u32| format!("b{number}"));
+    let other = names.find(|name| Bucket::of(&log(name)) == bucket).unwrap();
+    let run = link.opened("a", Trust::Whole);
+    let batch = [
+        ("a", "1"),
+        (&other, "1"),
+        ("a", "2"),
+        ("a", ""),
+        (&other, ""),
+    ];
+    let batch = batch.map(|(name, seq)| message(name, seq, "1"));
+    let places = link.append(run, EPOCH, batch.to_vec());
+    let expected = [1, 1, 2, 3, 2].map(|offset| Appended::At(at(EPOCH, offset)));
+    assert_eq!(places, expected);
+    // The epoch is for the first of a log.
+    let places = link.append(run, Epoch::new(5), vec![message("a", "", "1")]);
+    assert_eq!(places, [Appended::At(at(EPOCH, 4))]);
+    assert_eq!(link.head("a"), Some(at(EPOCH, 4)));
+    assert_eq!(link.head(&other), Some(at(EPOCH, 2)));
+    assert_eq!(link.head("nothing"), None);
+}
+
+#[test]
+fn an_entry_is_what_was_sent() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    let mut sent = Vec::new();
+    for (seq, content) in [
+        ("\"ü \\u0000\"", "{\"text\": \"hi\\n\", \"n\": 1e400}"),
+        ("", "null"),
+        ("-0", "\"\u{1f30a} \u{2028}\""),
+    ] {
+        let mut stored = message("a", seq, content);
+        stored.draft.from = UserName::new("$server").unwrap();
+        stored.draft.session = Session::new("ä b").unwrap();
+        sent.push(stored.draft.clone());
+        link.append(run, EPOCH, vec![stored]);
+    }
+    let page = link.page("a", From::Oldest, PAGE);
+    let drafts = sent
+        .into_iter()
+        .zip(1..)
+        .map(|(draft, offset)| crate::log::Entry {
+            position: at(EPOCH, offset),
+            draft,
+        });
+    assert_eq!(page.entries, drafts.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_key_is_appended_once_in_a_batch_and_later() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    let first = message("a", "1", "1");
+    let time = first.draft.time;
+    let batch = vec![
+        first,
+        message("a", "2", "2"),
+        message("a", "1", "3"),
+        message("a", "3", "4"),
+    ];
+    let before = |offset| Appended::Before {
+        position: at(EPOCH, offset),
+        time,
+    };
+    let placed = |offset| Appended::At(at(EPOCH, offset));
+    let places = link.append(run, EPOCH, batch);
+    assert_eq!(places, [placed(1), placed(2), before(1), placed(3)]);
+    let mut other_session = message("a", "1", "5");
+    other_session.draft.session = Session::new("t").unwrap();
+    let batch = vec![message("a", "1", "1"), other_session, message("a", "", "6")];
+    let places = link.append(run, EPOCH, batch);
+    assert_eq!(places, [before(1), placed(4), placed(5)]);
+    // A log that nothing came to is not announced, and its head stays.
+    assert_eq!(
+        link.append(run, EPOCH, vec![message("a", "1", "1")]),
+        [before(1)]
+    );
+    assert_eq!(link.head("a"), Some(at(EPOCH, 5)));
+}
+
+#[test]
+fn keys_last_as_long_as_their_entries_and_go_some_time_after_them() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    let retention = keeps(300, Duration::from_secs(3600), 1 << 30);
+    let batch = |numbers: std::ops::Range<u32>| {
+        let of = |number: u32| Stored {
+            retention,
+            ..message("a", &number.to_string(), "1")
+        };
+        numbers.map(of).collect::<Vec<_>>()
+    };
+    for begin in (0..2000).step_by(100) {
+        let places = link.append(run, EPOCH, batch(begin..begin + 100));
+        assert!(places.iter().all(|place| matches!(place, Appended::At(_))));
+        // The newest 300 are found each.
+        let from = (begin + 100_u32).saturating_sub(300);
+        let again = link.append(run, EPOCH, batch(from..begin + 100));
+        let offsets = again.iter().map(|place| match place {
+            Appended::Before { position, .. } => position.offset,
+            other => panic!("{other:?}"),
+        });
+        assert!(offsets.eq(u64::from(from) + 1..=u64::from(begin) + 100));
+    }
+    // Of an entry that is gone, nothing is known.
+    let places = link.append(run, EPOCH, batch(0..1));
+    assert_eq!(places, [Appended::At(at(EPOCH, 2001))]);
+    let mut count = 0;
+    for keys in link.naming.keys(&log("a")) {
+        match link.call(&["HLEN", &keys]) {
+            Value::Int(length) => count += length,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((300..=1100).contains(&count), "{count}");
+}
+
+#[test]
+fn each_log_is_announced_once_for_a_batch_with_its_head() {
+    let server = RedisServer::start();
+    let (mut link, mut ear) = (server.link(), server.link());
+    let run = link.opened("a", Trust::Whole);
+    let logs = [log("a"), LogName::canary()];
+    assert_eq!(
+        heard_first(&mut ear, &Errand::Subscribe(&logs)),
+        Heard::Subscribed(log("a"))
+    );
+    assert_eq!(ear.heard(), Heard::Subscribed(LogName::canary()));
+    let batch = (0..5).map(|_| message("a", "", "1")).collect();
+    link.append(run, EPOCH, batch);
+    let announced = Heard::Announced {
+        log: log("a"),
+        head: at(EPOCH, 5),
+    };
+    assert_eq!(ear.heard(), announced);
+    assert_eq!(heard_first(&mut ear, &Errand::Ping), Heard::Pong);
+    let unsubscribed = Heard::Unsubscribed(log("a"));
+    assert_eq!(
+        heard_first(&mut ear, &Errand::Unsubscribe(&logs)),
+        unsubscribed
+    );
+}
+
+fn heard_first(ear: &mut Link, errand: &Errand<'_>) -> Heard {
+    let reply = ear.errand(errand);
+    crate::log::redis::wire::heard(&reply, &ear.naming)
+}
+
+#[test]
+fn nodes_have_canaries_of_their_own_that_go_soon() {
+    let server = RedisServer::start();
+    let (mut one, mut two) = (server.link_of("n1"), server.link_of("n2"));
+    let bucket = Bucket::of(&LogName::canary());
+    let run = one.greet(bucket, true).number;
+    one.open(bucket, run, Trust::Whole);
+    for link in [&mut one, &mut two] {
+        let mut canary = message("a", "1", "1");
+        canary.draft.log = LogName::canary();
+        let places = link.append(run, EPOCH, vec![canary]);
+        assert_eq!(places, [Appended::At(at(EPOCH, 1))]);
+        let stream = link.naming.log(&LogName::canary());
+        match link.call(&["PTTL", &stream]) {
+            Value::Int(ttl) => assert!((1..=63_750).contains(&ttl), "{ttl}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn history_has_no_more_entries_than_are_kept_and_delivery_somewhat_more() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    for entries_max in [10, 0] {
+        let of = |_| Stored {
+            retention: keeps(entries_max, Duration::from_secs(3600), 1 << 30),
+            ..message("a", "", "1")
+        };
+        for _ in 0..20 {
+            link.append(run, EPOCH, (0..50).map(of).collect());
+        }
+        let head = link.head("a").unwrap().offset;
+        let shown: Vec<u64> = (head - entries_max + 1..=head).collect();
+        let page = link.page("a", From::Oldest, PAGE);
+        assert_eq!(
+            (offsets(&page), page.oldest),
+            (shown.clone(), head - entries_max + 1)
+        );
+        let page = link.page("a", From::Before(None), PAGE);
+        assert_eq!((offsets(&page), page.more), (shown, false));
+        let page = link.page("a", From::Behind(head - 200), PAGE);
+        assert_eq!(offsets(&page).len(), 200);
+        assert!(
+            (head - 500..head - 200).contains(&page.oldest),
+            "{}",
+            page.oldest
+        );
+    }
+}
+
+#[test]
+fn old_entries_and_too_many_bytes_go() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    let hour = Duration::from_secs(3600);
+    let of_age = |hours: u64| {
+        let mut stored = message("a", "", "1");
+        stored.draft.time -= hours * 3_600_000;
+        stored.retention = keeps(1000, 2 * hour, 1 << 30);
+        stored
+    };
+    let ages = (0..64).map(|nth| of_age(if nth < 40 { 3 } else { 1 }));
+    link.append(run, EPOCH, ages.collect());
+    let page = link.page("a", From::Oldest, PAGE);
+    assert_eq!((page.oldest, offsets(&page).len()), (41, 24));
+
+    let content = format!("\"{}\"", "x".repeat(1000));
+    for _ in 0..20 {
+        let of = |_| Stored {
+            retention: keeps(10_000, hour, 200_000),
+            ..message("a", "", &content)
+        };
+        link.append(run, EPOCH, (0..50).map(of).collect());
+    }
+    let kept = offsets(&link.page("a", From::Oldest, PAGE)).len();
+    assert!((100..=300).contains(&kept), "{kept}");
+}
+
+#[test]
+fn a_silent_log_goes_by_itself_and_its_offsets_go_on() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    link.append(
+        run,
+        EPOCH,
+        vec![message("a", "1", "1"), message("a", "2", "2")],
+    );
+    let [keys, _] = link.naming.keys(&log("a"));
+    let stream = link.naming.log(&log("a"));
+    for key in [&stream, &keys] {
+        match link.call(&["PTTL", key]) {
+            Value::Int(ttl) => assert!((7 * 86_400_000..8 * 86_400_000).contains(&ttl), "{ttl}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(link.call(&["PEXPIRE", key, "0"]), Value::Int(1));
+    }
+    let page = link.page("a", From::Oldest, PAGE);
+    assert_eq!((page.oldest, page.head, page.entries.len()), (3, 2, 0));
+    let places = link.append(run, Epoch::new(5), vec![message("a", "1", "3")]);
+    assert_eq!(places, [Appended::At(at(EPOCH, 3))]);
+    assert_eq!(offsets(&link.page("a", From::Behind(0), PAGE)), [3]);
+}
+
+#[test]
+fn too_many_logs_are_refused_until_some_have_nothing_left() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    link.append(run, EPOCH, vec![message("a", "", "1")]);
+    let bucket = Bucket::of(&log("a"));
+    let (heads, stream) = (link.naming.heads(bucket), link.naming.log(&log("a")));
+    let base = stream.strip_suffix('a').unwrap().to_owned();
+    // As many as there may be, with their streams.
+    let fill = "for i = 1, 4095 do redis.call('HSET', KEYS[1], 'f' .. i, '1 1 1 1 0 0 1 - 1 1 1') \
+        redis.call('XADD', ARGV[1] .. 'f' .. i, '1-1', 'a', '1 1') end return 'done'";
+    let done = Value::BulkString(b"done".to_vec());
+    assert_eq!(link.call(&["EVAL", fill, "1", &heads, &base]), done);
+    let numbers = 0..;
+    let mut names = numbers.map(|number: u32| format!("g{number}"));
+    let other = names.find(|name| Bucket::of(&log(name)) == bucket).unwrap();
+    let batch = vec![
+        message(&other, "", "1"),
+        message("a", "", "2"),
+        message(&other, "", "3"),
+    ];
+    let places = link.append(run, EPOCH, batch);
+    let full = Appended::LogsFull;
+    assert_eq!(places, [full, Appended::At(at(EPOCH, 2)), full]);
+    let empty = "for i = 1, 4095 do redis.call('DEL', ARGV[1] .. 'f' .. i) end return 'done'";
+    assert_eq!(link.call(&["EVAL", empty, "1", &heads, &base]), done);
+    let next = Epoch::new(78);
+    let places = link.append(run, next, vec![message(&other, "", "1")]);
+    assert_eq!(places, [Appended::At(at(next, 1))]);
+    assert_eq!(link.head("a"), Some(at(EPOCH, 2)));
+}
+
+#[test]
+fn what_redis_refuses_is_told_by_its_kind() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let bucket = Bucket::of(&log("a"));
+    let append = |run| Command::Append {
+        bucket,
+        run,
+        epoch: EPOCH,
+        messages: vec![message("a", "1", "1")],
+    };
+    let failure = |link: &mut Link, run| match link.ask(&append(run)) {
+        Answer::Failed(failure) => failure,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(failure(&mut link, 1), Failure::Stale);
+    let run = link.opened("a", Trust::Whole);
+    assert_eq!(failure(&mut link, run + 1), Failure::Stale);
+    let set = |link: &mut Link, words: &[&str]| assert_eq!(link.call(words), Value::Okay);
+    set(&mut link, &["CONFIG", "SET", "maxmemory", "1"]);
+    let unable = |failure| matches!(failure, Failure::Unable(what) if what.starts_with("OOM"));
+    assert!(unable(failure(&mut link, run)));
+    set(&mut link, &["CONFIG", "SET", "maxmemory", "0"]);
+    set(&mut link, &["REPLICAOF", "127.0.0.1", "1"]);
+    let unable = |failure| matches!(failure, Failure::Unable(what) if what.starts_with("READONLY"));
+    assert!(unable(failure(&mut link, run)));
+    set(&mut link, &["REPLICAOF", "NO", "ONE"]);
+    assert!(link.process().was_replica);
+    set(&mut link, &["SCRIPT", "FLUSH"]);
+    assert_eq!(failure(&mut link, run), Failure::NoScript);
+    // Nothing of all that is in the log.
+    assert_eq!(link.head("a"), None);
+}
