@@ -78,6 +78,9 @@ pub trait Engine<C>: Send {
     /// Moves the replies since the last call, in order, behind those in `replies`.
     fn take_replies(&mut self, replies: &mut Vec<Reply<C>>);
 
+    /// This server ends: nothing more will be asked. Others are to know, so that they do not wait for it.
+    fn leave(&mut self, now: Now);
+
     /// Whether nothing that was asked waits for an answer: then a server that stops has saved all that it was given.
     fn is_idle(&self) -> bool;
 }
