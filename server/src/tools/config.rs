@@ -83,9 +83,13 @@ fn told(config: &Config) -> String {
         1 => "one worker".to_owned(),
         workers => format!("{workers} workers"),
     };
-    let data = match &config.data {
-        Some(data) => format!("keeps messages in {}", data.display()),
-        None => "keeps messages in memory".to_owned(),
+    let data = config
+        .data
+        .as_ref()
+        .map_or_else(|| "memory".to_owned(), |data| data.display().to_string());
+    let data = match &config.logs.log {
+        Some(url) => format!("keeps messages in {url} and files in {data}"),
+        None => format!("keeps messages in {data}"),
     };
     format!("listens on http://{} with {workers}, {data}", config.listen)
 }

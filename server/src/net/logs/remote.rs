@@ -197,7 +197,7 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
                 }
                 Note::Stop => {
                     self.stops_at = Some(self.now.instant + STOP_MAX);
-                    self.engine.stop(self.now);
+                    self.engine.leave(self.now);
                 }
             }
         }
@@ -278,8 +278,7 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
             if read == 0 {
                 break;
             }
-            self.engine
-                .received(link, &self.buffer[..read], self.now);
+            self.engine.received(link, &self.buffer[..read], self.now);
             room -= read;
         }
         self.has_more |= connection.is_readable();
