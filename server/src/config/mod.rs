@@ -191,6 +191,16 @@ impl Config {
         }
     }
 
+    /// Where messages are kept, without a password.
+    #[must_use]
+    pub fn where_logs_are(&self) -> String {
+        let data = self.data.as_ref();
+        match &self.logs.log {
+            Some(url) => url.to_string(),
+            None => data.map_or_else(|| "memory".to_owned(), |data| data.display().to_string()),
+        }
+    }
+
     pub(crate) fn http(&self, keys: Option<Arc<Keys>>) -> HttpConfig {
         HttpConfig {
             request_timeout: self.handshake_timeout,
