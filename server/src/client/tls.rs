@@ -12,7 +12,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use super::address::Address;
 
@@ -250,7 +250,11 @@ fn explained(error: &rustls::Error, flag: &str) -> String {
     if error.to_string().contains("CaUsedAsEndEntity") {
         return "the server's certificate is one of an authority, not of a server: make it with CA:FALSE".to_owned();
     }
-    if let rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) = error {
+    // The signature is bad where another authority has the same name.
+    if let rustls::Error::InvalidCertificate(
+        CertificateError::UnknownIssuer | CertificateError::BadSignature,
+    ) = error
+    {
         return format!(
             "nobody who is trusted vouches for the server's certificate: name who does with {flag} FILE"
         );

@@ -20,7 +20,7 @@ pub(super) enum Logs {
     /// It has them itself, on a disk or in memory.
     Here(Broker<Asked>),
     /// Others can reach them, too, and append.
-    Elsewhere(Remote<Asked>, Arc<Activity>),
+    Elsewhere(Remote<Asked>),
 }
 
 impl Logs {
@@ -28,7 +28,7 @@ impl Logs {
     pub(super) fn send(&self, request: Request<Asked>) {
         match self {
             Self::Here(broker) => broker.send(request),
-            Self::Elsewhere(remote, _) => remote.send(request),
+            Self::Elsewhere(remote) => remote.send(request),
         }
     }
 
@@ -36,7 +36,7 @@ impl Logs {
     pub(super) fn activity(&self) -> Arc<Activity> {
         match self {
             Self::Here(broker) => broker.activity(),
-            Self::Elsewhere(_, activity) => Arc::clone(activity),
+            Self::Elsewhere(remote) => remote.activity(),
         }
     }
 

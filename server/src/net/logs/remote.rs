@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,8 @@ use super::names::{Found, Names};
 use crate::client::Authorities;
 use crate::clock::{LoopClock, Now};
 use crate::log::remote::{Action, Engine, Link, Target};
-use crate::log::{Reply, Request};
+use crate::log::{Activity, Reply, Request};
+use crate::logging::Samples;
 use crate::net::inbox::{Inbox, Sender};
 
 /// The inbox; links have their numbers.
@@ -36,6 +38,7 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub(in crate::net) struct Remote<C> {
     inbox: Sender<Note<C>>,
     thread: Option<JoinHandle<()>>,
+    activity: Arc<Activity>,
 }
 
 /// What other threads send to it.
@@ -62,8 +65,10 @@ impl<C: Send + 'static> Remote<C> {
         let poll = Poll::new()?;
         let inbox = Inbox::new(poll.registry(), INBOX)?;
         let sender = inbox.sender();
+        let activity = Arc::<Activity>::default();
+        let counted = Arc::clone(&activity);
         let run = move || {
-            let mut run = Run::new(poll, inbox, engine, tls, outlet);
+            let mut run = Run::new(poll, inbox, engine, tls, (outlet, counted));
             if let Err(error) = run.until_stopped() {
                 tracing::error!(event = "logs_lost", %error, "The thread of the logs has ended.");
             }
@@ -72,11 +77,17 @@ impl<C: Send + 'static> Remote<C> {
         Ok(Self {
             inbox: sender,
             thread: Some(thread),
+            activity,
         })
     }
 }
 
 impl<C> Remote<C> {
+    /// What the thread counts.
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.activity)
+    }
+
     /// Hands over a request. Should the thread be gone, it is never answered.
     pub(in crate::net) fn send(&self, request: Request<C>) {
         self.inbox.send([Note::Request(request)]);
@@ -100,6 +111,8 @@ struct Run<C, E, O> {
     engine: E,
     tls: Option<Authorities>,
     outlet: O,
+    activity: Arc<Activity>,
+    lost: Samples,
     clock: LoopClock,
     now: Now,
     links: BTreeMap<Link, Connection>,
@@ -118,7 +131,7 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
         inbox: Inbox<Note<C>>,
         engine: E,
         tls: Option<Authorities>,
-        outlet: O,
+        (outlet, activity): (O, Arc<Activity>),
     ) -> Self {
         let now = Now::read();
         Self {
@@ -127,6 +140,8 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
             engine,
             tls,
             outlet,
+            activity,
+            lost: Samples::new(now),
             clock: LoopClock::new(now),
             now,
             links: BTreeMap::new(),
@@ -168,8 +183,13 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
         self.write();
         self.engine.take_replies(&mut self.replies);
         if !self.replies.is_empty() {
+            self.replies
+                .iter()
+                .for_each(|reply| self.activity.replied(reply));
             (self.outlet)(std::mem::take(&mut self.replies));
         }
+        let open = self.links.values().filter(|link| link.is_open());
+        self.activity.links_open(open.count());
         Ok(())
     }
 
@@ -222,7 +242,7 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
         let tls = self.tls.as_ref().map(|tls| tls.with(&target.host));
         let tls = match tls.transpose() {
             Ok(tls) => tls,
-            Err(error) => return self.engine.closed(link, &error.to_string(), self.now),
+            Err(error) => return self.close(link, &error.to_string()),
         };
         let address = Names::address(&target);
         let connection = Connection::new(target.clone(), tls, self.now.instant);
@@ -251,6 +271,15 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
     /// A link has ended.
     fn close(&mut self, link: Link, why: &str) {
         self.links.remove(&link);
+        self.activity.link_lost();
+        if let Some(suppressed) = self.lost.take(self.now) {
+            tracing::warn!(
+                event = "link_lost",
+                why,
+                suppressed,
+                "A connection to the logs is lost."
+            );
+        }
         self.engine.closed(link, why, self.now);
     }
 

@@ -577,7 +577,7 @@ fn who_waits_for_a_page_that_cannot_be_read_goes_on_waiting_and_is_not_slow() {
     for number in 0..100 {
         let placed = follower
             .store
-            .append(draft("a", &format!("{number}{text}")));
+            .append(draft("a", &format!("\"{number}{text}\"")));
         follower.store.commit().unwrap();
         let Placed::New(entry) = placed.unwrap() else {
             panic!()
