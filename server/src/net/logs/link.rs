@@ -167,11 +167,7 @@ impl Connection {
     ) -> Result<bool, String> {
         loop {
             if !self.is_open() && now >= self.deadline {
-                return Err(format!(
-                    "{} did not answer for {} s",
-                    self.target,
-                    OPEN_MAX.as_secs()
-                ));
+                return Err(self.too_late());
             }
             match std::mem::replace(&mut self.phase, Phase::Named) {
                 Phase::Connecting {
@@ -202,6 +198,16 @@ impl Connection {
                     self.phase = phase;
                     return Ok(false);
                 }
+            }
+        }
+    }
+
+    fn too_late(&self) -> String {
+        let (target, seconds) = (&self.target, OPEN_MAX.as_secs());
+        match self.phase {
+            Phase::Named => format!("{} was not found for {seconds} s", target.host),
+            Phase::Connecting { .. } | Phase::Shaking(_) | Phase::Open(_) => {
+                format!("{target} did not answer for {seconds} s")
             }
         }
     }
