@@ -46,7 +46,7 @@ impl Bucket {
 /// What a bucket knows of the process of Redis that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Counts the processes that had it: 1 is the first, before which there were no logs.
+    /// Larger with each process that had it.
     pub number: u64,
     /// Whether it takes messages.
     pub state: RunState,

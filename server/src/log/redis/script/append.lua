@@ -105,7 +105,7 @@ local function append(l, from, to)
       replies[#replies + 1] = '!' .. ARGV[from - 1]
       return
     end
-    offset, wrote, begun, touch, keyed, turned, eras = 0, number, '0', 0, '0', 1, '-'
+    offset, wrote, begun, touch, keyed, turned, eras = 0, number, number, 0, '0', 1, '-'
     -- Left behind if the heads alone were deleted.
     redis.call('UNLINK', stream, keys, old_keys)
   end

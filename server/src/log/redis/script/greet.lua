@@ -6,10 +6,8 @@ if not run or run.id ~= ARGV[1] then
   local kept = before.saves
   -- Nothing was written in a run that was never opened: what holds is what held for the one before.
   if before.state == 'p' then kept = before.kept end
-  -- Larger than any before, also of those that an old snapshot has forgotten: a node that is late does not take this for its own.
-  local number = math.max(before.number + 1, now_ms())
   run = {
-    number = number, state = 'p', doubt = before.doubt, fresh = before.fresh,
+    number = before.number + 1, state = 'p', doubt = before.doubt, fresh = before.fresh,
     saves = tonumber(ARGV[2]), kept = kept, id = ARGV[1],
   }
   write_run(KEYS[1], run)

@@ -7,7 +7,7 @@
 -- it answers; `kept`: so did all before it that were written to since one was opened.
 -- Each other field is a log:
 --     epoch offset run begun touch keys turned eras entries_max age_max bytes_max
--- the position of its head; the run in which it was last written, and the one in which its era began (0: before all); when its
+-- the position of its head; the run in which it was last written, and the one in which its era began; when its
 -- streams' and keys' time to live is to be renewed; which keys there are (0 none, 1 new ones, 2 only old ones), and the offset from
 -- which on they are the new ones; its eras `first:epoch,…` with the newest last, or - if there was one only; its retention.
 -- Numbers are exact below 10^14: Lua writes larger ones with an exponent.
