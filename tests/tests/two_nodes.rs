@@ -117,8 +117,8 @@ fn all_transports_hear_the_other_node() {
     alice.send(&json!({"type": "private_msg", "toUser": "bob", "content": "to you", "seq": 2}));
     alice.hear_of("ack");
     assert_eq!(private.hear_of("private_msg")["content"], "to you");
-    alice.send(&json!({"type": "broadcast_msg", "content": "to the world", "seq": 3}));
-    assert_eq!(private.hear_of("broadcast_msg")["content"], "to the world");
+    alice.send(&json!({"type": "broadcast", "content": "to the world", "seq": 3}));
+    assert_eq!(private.hear_of("broadcast")["content"], "to the world");
 }
 
 #[test]
