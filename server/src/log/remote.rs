@@ -8,6 +8,7 @@
 //! order, as if the log's thread had appended it itself. Where that cannot be, since logs have lost something, it hears
 //! [`Reply::Broken`], and reads on by pages, which tell of the gap.
 
+use std::fmt;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -26,6 +27,16 @@ pub struct Target {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            return write!(f, "[{host}]:{port}");
+        }
+        write!(f, "{host}:{port}")
+    }
 }
 
 /// What is to be done with a link.
