@@ -41,6 +41,97 @@ class Chatter {
   }
 }
 
+/** A follower of the harbour by a WebSocket that comes back with its position. */
+function followBySocket(user) {
+  const follower = { user, heard: [], arrivals: 0, isThere: false };
+  let since = null;
+  const arrive = () => {
+    const position = since ? `&since=${since}` : '';
+    const socket = new WebSocket(`wss://${address}/ws?userId=${user}&room=harbour${position}`, { ca });
+    socket.on('message', (data) => {
+      const message = JSON.parse(data);
+      assert.notEqual(message.type, 'gap', data);
+      if (message.type === 'joined') {
+        follower.arrivals += 1;
+        follower.isThere = true;
+        since ??= `${message.epoch}-${message.offset}`;
+      }
+      if (message.type !== 'room_msg') return;
+      follower.heard.push(message.content);
+      since = `${message.epoch}-${message.offset}`;
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => setTimeout(arrive, 50));
+  };
+  arrive();
+  return follower;
+}
+
+/** A follower by an event stream, which names its position in `id`. */
+function followByEvents(user) {
+  const follower = { user, heard: [], arrivals: 0, isThere: false };
+  let last = null;
+  const arrive = () => {
+    const headers = last ? { 'last-event-id': last } : {};
+    const path = `https://${address}/sse?userId=${user}&session=${user}&room=harbour`;
+    const request = https.get(path, { ca, headers }, (events) => {
+      let text = '';
+      if (events.statusCode === 200) follower.arrivals += 1;
+      events.on('data', (chunk) => {
+        text += chunk;
+        const blocks = text.split('\n\n');
+        text = blocks.pop();
+        for (const block of blocks) {
+          const field = (name) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+          last = field('id') ?? last;
+          const message = JSON.parse(field('data') ?? 'null');
+          assert.notEqual(message?.type, 'gap', block);
+          if (message?.type === 'joined') follower.isThere = true;
+          if (message?.type === 'room_msg') follower.heard.push(message.content);
+        }
+      });
+      events.on('error', () => {});
+      events.on('close', () => setTimeout(arrive, 50));
+    });
+    request.on('error', () => setTimeout(arrive, 50));
+  };
+  arrive();
+  return follower;
+}
+
+/** A follower by polls, each of which may be answered by another node. */
+function followByPolls(user) {
+  const follower = { user, heard: [], arrivals: 0, isThere: false };
+  let since = '';
+  (async () => {
+    for (;;) {
+      const path = `/poll?userId=${user}&session=${user}&room=harbour&timeout=5${since}`;
+      const answer = await ask('GET', path).catch(() => ({ status: 0 }));
+      if (answer.status !== 200) {
+        await pause(50);
+        continue;
+      }
+      const { position, messages } = JSON.parse(answer.body);
+      since = `&since=${position}`;
+      follower.arrivals += Number(!follower.isThere);
+      follower.isThere = true;
+      for (const { type, content } of messages) {
+        assert.notEqual(type, 'gap');
+        if (type === 'room_msg') follower.heard.push(content);
+      }
+    }
+  })();
+  return follower;
+}
+
+async function untilAsync(what) {
+  for (let tries = 0; tries < 600; tries += 1) {
+    if (await what()) return;
+    await pause(50);
+  }
+  throw new Error(`waited in vain: ${what}`);
+}
+
 async function until(what) {
   for (let tries = 0; tries < 3_000; tries += 1) {
     const found = what();
@@ -109,6 +200,43 @@ const scenarios = {
     const [redirect] = await once(http.get(`http://${plain}/?room=harbour`), 'response');
     assert.equal(redirect.statusCode, 308);
     assert.match(redirect.headers.location, /^https:\/\/[^/]+\/\?room=harbour$/);
+  },
+
+  // Two nodes that share a log, without sticky sessions. One of them is killed while everybody follows.
+  async nodes() {
+    const page = await ask('GET', '/');
+    assert.equal(page.status, 200);
+    assert.match(String(page.body), /<html/i);
+
+    // With a number, so that sending it again is harmless.
+    const post = async (seq) => {
+      const headers = { 'content-type': 'application/json' };
+      const body = JSON.stringify({ content: `number ${seq}`, from: 'dan', session: 'dan', seq });
+      const path = '/api/rooms/harbour/messages';
+      await untilAsync(async () => (await ask('POST', path, { headers, body }).catch(() => ({}))).status === 200);
+    };
+    const followers = [
+      ...Array.from({ length: 6 }, (_, index) => followBySocket(`socket-${index}`)),
+      ...Array.from({ length: 6 }, (_, index) => followByEvents(`events-${index}`)),
+      ...Array.from({ length: 6 }, (_, index) => followByPolls(`polls-${index}`)),
+    ];
+    await until(() => followers.every((follower) => follower.isThere));
+    console.log('there');
+    const expected = [];
+    for (let number = 1; number <= 60; number += 1) {
+      if (number === 20) {
+        console.log('now');
+        await once(process.stdin, 'data');
+      }
+      expected.push(`number ${number}`);
+      await post(number);
+    }
+    await until(() => followers.every(({ heard }) => heard.length >= expected.length));
+    // Each once and in order, by whichever node.
+    for (const { user, heard } of followers) assert.deepEqual(heard, expected, user);
+    const moved = followers.filter(({ arrivals }) => arrivals > 1);
+    assert.ok(moved.length > 0, 'somebody was on the node that was killed');
+    process.exit(0);
   },
 
   async too_large() {

@@ -20,7 +20,13 @@ pub mod http;
 pub mod http_chat;
 pub mod issuer;
 pub mod nginx;
+pub mod nodes;
+
 pub mod proxy;
+pub mod redis;
+pub mod redis_proxy;
+
+pub mod resp;
 pub mod script;
 pub mod server;
 pub mod small_disk;
@@ -39,6 +45,10 @@ pub use example::Example;
 pub use frame::Frame;
 pub use http_chat::{PollChatter, StreamChatter};
 pub use issuer::Issuer;
+pub use nodes::Nodes;
+
+pub use redis::{Redis, RedisLaunch};
+pub use redis_proxy::RedisProxy;
 pub use server::{Launch, Server};
 pub use small_disk::SmallDisk;
 pub use tls::Identity;

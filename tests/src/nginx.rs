@@ -30,6 +30,34 @@ impl Nginx {
     #[must_use]
     #[track_caller]
     pub fn before(upstream: SocketAddr, changes: &[(&str, &str)]) -> Self {
+        let server = format!("server {upstream};");
+        let place = [("server 127.0.0.1:8080;", server)];
+        Self::with("nginx.conf", place, changes)
+    }
+
+    /// Starts one before two nodes.
+    ///
+    /// # Panics
+    ///
+    /// As [`before`](Self::before).
+    #[must_use]
+    #[track_caller]
+    pub fn before_nodes(nodes: [SocketAddr; 2], changes: &[(&str, &str)]) -> Self {
+        let [one, other] = nodes.map(|node| format!("server {node} "));
+        let places = [
+            ("server 127.0.0.1:8081 ", one),
+            ("server 127.0.0.1:8082 ", other),
+        ];
+        Self::with("cluster/nginx.conf", places, changes)
+    }
+
+    /// Starts one with a configuration of `deploy/`.
+    #[track_caller]
+    fn with<const N: usize>(
+        configuration: &str,
+        upstreams: [(&str, String); N],
+        changes: &[(&str, &str)],
+    ) -> Self {
         let directory = Directory::new();
         let path = |name: &str| directory.path().join(name).display().to_string();
         let [address, plain] = free_addresses();
@@ -54,19 +82,15 @@ impl Nginx {
                 shown(identity.certificate()),
             ),
             ("/etc/ssl/tidewire/privkey.pem", shown(identity.key())),
-            ("server 127.0.0.1:8080;", format!("server {upstream};")),
             ("listen 443 ssl;", format!("listen {address} ssl;")),
             ("listen 80;", format!("listen {plain};")),
         ];
-        let mut text = std::fs::read_to_string(deploy().join("nginx.conf"))
-            .expect("deploy/nginx.conf is there");
+        let mut text =
+            std::fs::read_to_string(deploy().join(configuration)).expect("it is in deploy/");
         let theirs = changes.iter().map(|(from, to)| (*from, (*to).to_owned()));
-        for (from, to) in ours.into_iter().chain(theirs) {
-            assert_eq!(
-                text.matches(from).count(),
-                1,
-                "{from:?} in deploy/nginx.conf"
-            );
+        for (from, to) in ours.into_iter().chain(upstreams).chain(theirs) {
+            let count = text.matches(from).count();
+            assert_eq!(count, 1, "{from:?} in deploy/{configuration}");
             text = text.replace(from, &to);
         }
         write(&directory.path().join("nginx.conf"), &text);

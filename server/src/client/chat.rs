@@ -153,6 +153,13 @@ impl Chat {
         self.takes_turns = true;
     }
 
+    /// Goes to another server with its next connection: a node that has the same rooms.
+    pub fn move_to(&mut self, address: Address, to: Vec<SocketAddr>, tls: Option<Tls>) {
+        (self.identity.address, self.identity.to) = (address, to);
+        self.identity.tls = tls;
+        self.next_to = 0;
+    }
+
     /// Misses no broadcast while it has no socket.
     pub const fn mind_broadcasts(&mut self) {
         self.broadcasts = Broadcasts::Asking;

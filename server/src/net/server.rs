@@ -15,6 +15,7 @@ use super::capture::{Bounds, Capture, Captures, Sink, StartError as CaptureError
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
+use super::logs::{Logs, Remote};
 use super::memory::Memory;
 use super::notify;
 use super::reload::{Read, Reloader};
@@ -24,12 +25,14 @@ use super::worker::{
 };
 use crate::auth::{self, AuthError};
 use crate::capture::Filter;
+use crate::client::{Authorities, TrustError};
 use crate::clock::Now;
 use crate::config::{CaptureOptions, Config, Settings};
 use crate::files::FileStore;
 use crate::ids::Lane;
 use crate::limit::Addresses;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
+use crate::log::redis::RedisEngine;
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Readiness, Status};
 use crate::recorder::EndCounts;
@@ -48,6 +51,10 @@ pub enum StartError {
     Listen(SocketAddr, Error),
     /// The logs cannot be opened.
     Log(OpenError),
+    /// The URL of the logs makes no sense.
+    LogUrl(String),
+    /// TLS cannot be spoken with where the logs are.
+    LogTls(TrustError),
     /// The directory of files cannot be used.
     Files(PathBuf, Error),
     /// The file of a capture cannot be written.
@@ -78,6 +85,8 @@ impl fmt::Display for StartError {
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Log(error) => error.fmt(f),
+            Self::LogUrl(why) => f.write_str(why),
+            Self::LogTls(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Auth(error) => error.fmt(f),
             Self::Files(directory, error) => {
@@ -133,13 +142,13 @@ impl Server {
             .iter()
             .map(|recipients| Arc::clone(&recipients.interest))
             .collect();
-        let (broker, recovery) = start_broker(config, recipients)?;
+        let (logs, recovery) = start_logs(config, recipients)?;
         let limits = config.limits.address(config.messages_per_second);
         let addresses = Addresses::new(limits, Now::read().instant);
         let memory =
             Memory::watch(config.limits.memory_max, senders.clone()).map_err(StartError::Loop)?;
         let readiness = Readiness::new(config.workers, config.observe.canary);
-        let board = Board::new(config.workers, readiness, broker.activity(), Now::read());
+        let board = Board::new(config.workers, readiness, logs.activity(), Now::read());
         let ends = EndCounts::default();
         let captures = Captures::default();
         let capture = start_capture(&config.capture, &captures, senders.clone())?;
@@ -154,7 +163,7 @@ impl Server {
                 credentials: credentials.clone(),
                 inbox,
                 peers: Peers::new(number, senders.clone()),
-                broker: Arc::clone(&broker),
+                logs: Arc::clone(&logs),
                 files: Arc::clone(&files),
                 status: Status::up(connections_max, number, Arc::clone(&board))
                     .with_ends(ends.clone()),
@@ -287,14 +296,26 @@ fn start_files(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Arc<Files>
     Ok(Arc::new(files))
 }
 
-type Log = (Arc<Broker<super::worker::Asked>>, Option<Recovery>);
-
-/// The thread that has the logs, and what was found there.
-fn start_broker(config: &Config, recipients: Vec<Recipient>) -> Result<Log, StartError> {
-    let (store, recovery) = log_store(config)?;
+/// The thread that has the logs, or links to where they are; and what was found there.
+fn start_logs(
+    config: &Config,
+    recipients: Vec<Recipient>,
+) -> Result<(Arc<Logs>, Option<Recovery>), StartError> {
     let answer = move |replies| hand_out(&recipients, replies);
+    if let Some(options) = config.logs.redis().map_err(StartError::LogUrl)? {
+        let ca = config.logs.redis_ca.as_deref();
+        let tls = options
+            .tls
+            .then(|| Authorities::new(ca, "--redis-ca", None));
+        let tls = tls.transpose().map_err(StartError::LogTls)?;
+        let rules = Arc::clone(&config.rules);
+        let engine = RedisEngine::new(options, rules, rand::random(), Now::read());
+        let remote = Remote::start(engine, tls, answer).map_err(StartError::Loop)?;
+        return Ok((Arc::new(Logs::Elsewhere(remote)), None));
+    }
+    let (store, recovery) = log_store(config)?;
     let broker = Broker::start(store, answer, Now::read).map_err(StartError::Loop)?;
-    Ok((Arc::new(broker), recovery))
+    Ok((Arc::new(Logs::Here(broker)), recovery))
 }
 
 /// Where logs are kept, and what was found there.

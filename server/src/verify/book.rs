@@ -206,7 +206,8 @@ impl Book {
         place.in_history |= witness == Witness::History;
         if witness == Witness::Ack {
             let newest = &mut self.acked[usize::from(room)];
-            if newest.is_none_or(|(of, offset)| of != epoch || offset < at.offset) {
+            // What was stored before another epoch began may be acknowledged after that.
+            if newest.is_none_or(|newest| newest < (epoch, at.offset)) {
                 *newest = Some((epoch, at.offset));
             }
         }

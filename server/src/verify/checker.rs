@@ -13,12 +13,15 @@ pub struct Checker {
     publishers: u16,
     /// As many of a room's newest entries as the server is to keep.
     kept_min: u64,
+    allow_gaps: bool,
     book: Book,
-    /// By follower, then by room.
-    cursors: Vec<Vec<Cursor>>,
+    /// By follower, then by room; none where it is not in.
+    cursors: Vec<Vec<Option<Cursor>>>,
     /// The connection on which each follower is.
     lives: Vec<u16>,
     histories: Vec<History>,
+    /// By room: epochs that somebody was told have ended, with what was missing of them.
+    ended: Vec<Vec<Epoch>>,
     found: Findings,
 }
 
@@ -34,16 +37,30 @@ impl Checker {
     /// A check of `publishers` who follow their rooms too, and of as many `followers` in all.
     #[must_use]
     pub fn new(publishers: u16, followers: u16, rooms: u16, kept_min: u64) -> Self {
-        let cursors = |_| (0..rooms).map(|_| Cursor::default()).collect();
+        let cursors = |_| (0..rooms).map(|_| None).collect();
         Self {
             publishers,
             kept_min,
+            allow_gaps: false,
             book: Book::new(publishers, rooms),
             cursors: (0..followers).map(cursors).collect(),
             lives: vec![0; usize::from(followers)],
             histories: (0..rooms).map(|_| History::default()).collect(),
+            ended: (0..rooms).map(|_| Vec::new()).collect(),
             found: Findings::default(),
         }
+    }
+
+    /// What was acknowledged may be lost at the end of an epoch, where somebody was told of that by a gap.
+    #[must_use]
+    pub const fn allow_gaps(mut self, allowed: bool) -> Self {
+        self.allow_gaps = allowed;
+        self
+    }
+
+    /// A follower is to have everything of a room by the end.
+    pub fn expects(&mut self, follower: u16, room: u16) {
+        self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
     }
 
     /// A publisher is about to send its next message. Call this before the bytes leave.
@@ -108,15 +125,19 @@ impl Checker {
                 )
             });
         }
-        let cursor = &mut self.cursors[usize::from(follower)][usize::from(room)];
+        let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
         cursor.shown(who, at, &self.book, &mut self.found);
     }
 
     /// A follower was told that something is missing: behind `from`, up to and with `to`.
     pub fn gap(&mut self, follower: u16, room: u16, from: &str, to: Position, reason: &str) {
         let who = self.follower(follower, room);
-        let cursor = &mut self.cursors[usize::from(follower)][usize::from(room)];
-        cursor.gap(who, from, to, reason, &mut self.found);
+        let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
+        let ended = cursor.gap(who, from, to, reason, &mut self.found);
+        let known = &mut self.ended[usize::from(room)];
+        if let Some(epoch) = ended.filter(|epoch| !known.contains(epoch)) {
+            known.push(epoch);
+        }
     }
 
     /// The next entry of a room's final history, read from the oldest on.
@@ -136,7 +157,11 @@ impl Checker {
     /// The final history says that some of it cannot be read.
     pub fn history_gap(&mut self, room: u16, from: &str, to: Position, reason: &str) {
         // Where another epoch begins nothing is missing, if the offsets go on.
-        if reason != "epoch_changed" {
+        if reason == "epoch_changed" {
+            if self.allow_gaps {
+                self.histories[usize::from(room)].head = Some(to);
+            }
+        } else {
             self.found.add(Kind::Lost, || {
                 format!("the history of room {room} has a gap from {from} to {to}: {reason}")
             });
@@ -153,9 +178,9 @@ impl Checker {
     #[must_use]
     pub fn has_reached(&self, follower: u16, room: u16) -> bool {
         let who = self.follower(follower, room);
-        let cursor = &self.cursors[usize::from(follower)][usize::from(room)];
-        let head = self.book.newest_acked(room);
-        head.is_none_or(|head| cursor.has_reached(who, head, &self.book))
+        let cursor = self.cursors[usize::from(follower)][usize::from(room)].as_ref();
+        let head = self.book.newest_acked(room).zip(cursor);
+        head.is_none_or(|(head, cursor)| cursor.has_reached(who, head, &self.book))
     }
 
     /// What was found so far.
@@ -187,7 +212,7 @@ impl Checker {
     }
 
     fn cursor(&mut self, follower: u16, room: u16) -> &mut Cursor {
-        &mut self.cursors[usize::from(follower)][usize::from(room)]
+        self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default()
     }
 
     fn tell(&mut self, witness: Witness, room: u16, at: Position, stamp: Option<Stamp>) {
@@ -213,9 +238,13 @@ impl Checker {
                 };
                 if sent.acked && !sent.in_history && !self.is_expired(sent.room, at) {
                     let room = sent.room;
-                    self.found.add(Kind::Lost, || {
-                        format!("{} in room {room} at {at}", called())
-                    });
+                    if self.is_told(room, at) {
+                        self.found.tell();
+                    } else {
+                        self.found.add(Kind::Lost, || {
+                            format!("{} in room {room} at {at}", called())
+                        });
+                    }
                 }
                 let before = &mut newest[usize::from(sent.room)];
                 if let Some((before, number)) = *before
@@ -257,12 +286,15 @@ impl Checker {
     /// What a follower was not shown is explained, and it is at the head.
     fn check_follower(&mut self, follower: u16, room: u16) {
         let who = self.follower(follower, room);
-        let cursor = &self.cursors[usize::from(follower)][usize::from(room)];
+        let Some(cursor) = &self.cursors[usize::from(follower)][usize::from(room)] else {
+            return;
+        };
         for skipped in cursor.skipped() {
             let unexplained = match skipped.why {
                 Why::Own if who.own.is_none() => None,
                 Why::Own => first_foreign(who, skipped, &self.book),
                 Why::Expired if self.is_expired(room, skipped.to) => None,
+                Why::Expired if self.is_gone(room, skipped.from, skipped.to) => None,
                 Why::Expired => Some(format!("{}, which is kept", skipped.to)),
                 Why::EpochChanged => {
                     let from = skipped.from.unwrap_or(skipped.to);
@@ -289,6 +321,26 @@ impl Checker {
                 format!("{who}: something up to {head}")
             });
         }
+    }
+
+    /// Whether an acknowledged place is at the lost end of an epoch, and somebody was told of that.
+    fn is_told(&self, room: u16, at: Position) -> bool {
+        self.allow_gaps
+            && self.ended[usize::from(room)].contains(&at.epoch)
+            && !self
+                .kept(room, at.epoch)
+                .any(|kept| kept.offset > at.offset)
+    }
+
+    /// Whether a store that may lose something has nothing that is newer than `from`, and not behind `to`.
+    fn is_gone(&self, room: u16, from: Option<Position>, to: Position) -> bool {
+        let from = from.map_or(0, |from| from.offset);
+        let mut lives = self.book.rooms[usize::from(room)].iter();
+        self.allow_gaps
+            && lives.all(|life| {
+                let mut kept = self.kept(room, life.epoch);
+                !kept.any(|at| from < at.offset && at.offset <= to.offset)
+            })
     }
 
     /// The places of an epoch in the final history.

@@ -35,6 +35,7 @@ impl Scenario {
         for follower in 0..3 {
             checker.opened(follower);
             for room in 0..2 {
+                checker.expects(follower, room);
                 checker.following(follower, room, None);
             }
         }
@@ -154,6 +155,60 @@ fn acknowledged_in_an_epoch_that_is_gone_is_lost() {
     });
     all.kept(2, in_epoch(2, 1))
         .expect_only(Kind::Lost, &["message 1", "00000001-1"]);
+}
+
+/// Three messages are acknowledged and shown, and the store comes back without the last two; those who follow are `told`, or not.
+fn loses_its_tail(kept: &[u32], told: bool) -> Scenario {
+    let all = Scenario::new().says(1..=3).all_shown(1..=3);
+    let all = all.sends(4..=4).acked(4, in_epoch(2, 4));
+    let all = all.then(|checker| {
+        checker.allow_gaps = true;
+        for follower in [1, 2] {
+            if told {
+                let from = at(3).to_string();
+                checker.gap(follower, ROOM, &from, in_epoch(2, 3), "epoch_changed");
+            }
+            checker.delivered(follower, ROOM, in_epoch(2, 4), Some(stamp(0, 4)));
+        }
+    });
+    let all = kept
+        .iter()
+        .fold(all, |all, n| all.kept(*n, at(u64::from(*n))));
+    let all = all.then(|checker| {
+        checker.history_gap(ROOM, "00000001-1", in_epoch(2, 3), "epoch_changed");
+    });
+    let all = all.publisher_finds_epoch_2(3, 3);
+    all.kept(4, in_epoch(2, 4))
+}
+
+#[test]
+fn a_tail_that_is_lost_is_allowed_if_it_is_told_and_only_then() {
+    let all = loses_its_tail(&[1], true);
+    let found = all.0.clone().finish();
+    assert_eq!(found.told(), 2, "{found:?}");
+    all.expect_clean();
+    let all = loses_its_tail(&[], true);
+    assert_eq!(all.0.clone().finish().told(), 3, "all of it was lost");
+    all.expect_clean();
+    let all = loses_its_tail(&[1], false);
+    all.expect_only(Kind::Hole, &["another epoch, without a gap"]);
+    let mut all = loses_its_tail(&[1], true);
+    all.0.allow_gaps = false;
+    all.expect_only(Kind::Lost, &["message 2"]);
+}
+
+#[test]
+fn a_hole_before_what_is_kept_is_not_allowed_by_a_gap_behind_it() {
+    let found = loses_its_tail(&[1, 3], true).0.finish();
+    assert_eq!(found.count(Kind::Lost), 1, "{found:?}");
+    assert_eq!(found.told(), 0, "{found:?}");
+}
+
+#[test]
+fn who_is_not_in_a_room_is_not_expected_to_have_its_messages() {
+    let mut all = Scenario::new().says(1..=2).all_shown(1..=2).all_kept(1..=2);
+    all.0.cursors[usize::from(FOLLOWER)][usize::from(ROOM)] = None;
+    all.expect_clean();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::book::{Book, name};
 use super::verdict::{Findings, Kind};
-use crate::log::Position;
+use crate::log::{Epoch, Position};
 
 /// How far a follower has come in a room.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +97,7 @@ impl Cursor {
         }
     }
 
-    /// The follower was told that something is missing.
+    /// The follower was told that something is missing; returns the epoch that has ended with it.
     pub(super) fn gap(
         &mut self,
         who: Follower,
@@ -105,22 +105,27 @@ impl Cursor {
         to: Position,
         reason: &str,
         found: &mut Findings,
-    ) {
+    ) -> Option<Epoch> {
         let before = self.at.replace(to);
         let wrong = |why: &str| {
             let at = before.map_or("nowhere".to_owned(), |before| before.to_string());
             format!("{who}: gap from {from:?} to {to} ({reason}) for who was at {at}: {why}")
         };
         let Some(before) = before.filter(|before| before.to_string() == from) else {
-            return found.add(Kind::WrongGap, || wrong("it begins elsewhere"));
+            found.add(Kind::WrongGap, || wrong("it begins elsewhere"));
+            return None;
         };
         let why = match reason {
             "expired" if before.epoch == to.epoch && before.offset < to.offset => Why::Expired,
             "epoch_changed" if before.epoch != to.epoch => Why::EpochChanged,
-            _ => return found.add(Kind::WrongGap, || wrong("that cannot be")),
+            _ => {
+                found.add(Kind::WrongGap, || wrong("that cannot be"));
+                return None;
+            }
         };
         let from = Some(before);
         self.skipped.push(Skipped { from, to, why });
+        (why == Why::EpochChanged).then_some(before.epoch)
     }
 
     /// What is to be explained.

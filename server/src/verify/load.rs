@@ -20,7 +20,6 @@ pub(super) struct Load {
     end: End,
     rate: Option<u32>,
     sent: u64,
-    rooms: u16,
     reconnect_every: Option<Duration>,
     /// When each connection is cut next.
     cuts: Vec<Instant>,
@@ -44,7 +43,6 @@ impl Load {
                 }),
             rate: options.rate,
             sent: 0,
-            rooms: options.rooms,
             reconnect_every: options.reconnect_every,
             cuts: Vec::new(),
         };
@@ -52,8 +50,8 @@ impl Load {
         load
     }
 
-    /// Whether another message is due; then the room that it goes to.
-    pub(super) fn next_room(&mut self, now: Instant) -> Option<u16> {
+    /// Whether another message is due; then which of so many rooms it goes to.
+    pub(super) fn next_room(&mut self, now: Instant, rooms: usize) -> Option<usize> {
         let allowed = self.rate.map_or(u64::MAX, |rate| {
             let passed = now.duration_since(self.begin).as_secs_f64();
             (passed * f64::from(rate)) as u64 + 1
@@ -62,7 +60,7 @@ impl Load {
             return None;
         }
         self.sent += 1;
-        Some(self.random.random_range(0..self.rooms))
+        Some(self.random.random_range(0..rooms))
     }
 
     /// Whether all was sent.
@@ -189,7 +187,7 @@ mod tests {
         let mut load = Load::new(&options("--rate 10 --messages 12"), 1, 0, begin);
         let mut sent_by = |ms| {
             let now = begin + Duration::from_millis(ms);
-            while load.next_room(now).is_some() {}
+            while load.next_room(now, 4).is_some() {}
             load.sent
         };
         assert_eq!([sent_by(0), sent_by(500), sent_by(5000)], [1, 6, 12]);

@@ -28,6 +28,13 @@ pub(super) fn verdict(counts: &Counts, found: &Findings) -> String {
         return "The server did not keep its promises: what is listed above should not be."
             .to_owned();
     }
+    if found.told() > 0 {
+        return format!(
+            "Nothing was lost in silence, doubled or put out of order: of {} acknowledged messages {} are lost, and a gap said so.",
+            grouped(counts.acks),
+            grouped(found.told())
+        );
+    }
     let gaps = match counts.gaps {
         0 => "nobody missed any",
         _ => "who missed some was told so by a gap",
@@ -62,6 +69,9 @@ pub(super) fn table(counts: &Counts, took: Duration, found: &Findings) -> String
     row("reconnects", counts.reconnects, "");
     row("gaps", counts.gaps, "");
     row("read from the history", counts.history, "");
+    if found.told() > 0 {
+        row("lost, and told by a gap", found.told(), "");
+    }
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
         if !counts.latencies.is_empty() {
             let latency = Duration::from_nanos(counts.latencies.quantile(share));

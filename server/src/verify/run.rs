@@ -7,6 +7,7 @@
 mod parts;
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ pub fn run(options: &Options) -> Result<bool, VerifyError> {
     let _ = writeln!(
         io::stdout(),
         "tidewire verify {}: {word} (seed {seed})\n{}{}",
-        options.url,
+        options.urls.join(" "),
         table(&run.counts, took, &found),
         verdict(&run.counts, &found)
     );
@@ -93,6 +94,7 @@ struct Run<'a> {
     /// Unlike any other run's, so that rooms and numbers are.
     id: String,
     rooms: Vec<String>,
+    servers: Vec<Server>,
     clients: Vec<Client>,
     publishers: Vec<Publisher>,
     load: Load,
@@ -106,8 +108,19 @@ struct Run<'a> {
     reading: (usize, Option<Position>),
 }
 
+/// One of those that are loaded.
+struct Server {
+    address: Address,
+    to: Vec<SocketAddr>,
+    tls: Option<Tls>,
+}
+
 struct Client {
     chat: Chat,
+    /// The rooms that it is in, by its own numbers for them.
+    rooms: Vec<u16>,
+    /// Which of the servers it is at.
+    server: usize,
     /// When it reads again, if it is a slow one.
     slow: Option<Instant>,
 }
@@ -130,6 +143,7 @@ impl<'a> Run<'a> {
             part: Part::Load,
             id,
             rooms,
+            servers: servers(options)?,
             clients: Vec::new(),
             publishers: (0..options.publishers)
                 .map(|_| Publisher::new(options.window))
@@ -140,7 +154,8 @@ impl<'a> Run<'a> {
                 clients + 1,
                 options.rooms,
                 options.history_entries,
-            ),
+            )
+            .allow_gaps(options.allow_gaps),
             counts: Counts::default(),
             progress: Progress::new(Some(LINE_EVERY)),
             begin: now,
@@ -156,18 +171,15 @@ impl<'a> Run<'a> {
     }
 
     fn add_client(&mut self, index: u16, is_slow: bool, seed: u64) -> Result<(), VerifyError> {
-        let address = Address::parse(&self.options.url).map_err(VerifyError::Address)?;
-        let tls = Tls::new(&address, &self.options.trust).map_err(VerifyError::Trust)?;
-        let to = address
-            .resolve_all()
-            .map_err(|error| VerifyError::Io("find the server", error))?;
+        let place = usize::from(index) % self.servers.len();
+        let server = &self.servers[place];
         let identity = Identity {
             user: Some(user(index)),
             session: format!("verify-{}", self.id),
             token: None,
-            address,
-            to,
-            tls,
+            address: server.address.clone(),
+            to: server.to.clone(),
+            tls: server.tls.clone(),
         };
         let config = Arc::new(Config {
             ping_interval: Some(PING_INTERVAL),
@@ -177,13 +189,27 @@ impl<'a> Run<'a> {
         let token = Token(usize::from(index));
         let seed = seed ^ u64::from(index) << 32;
         let mut chat = Chat::new(identity, token, config, RETRY_MAX, seed);
-        for room in &self.rooms {
-            chat.follow(room, Begin::Oldest);
+        // Who comes at the end is in all of them.
+        let rooms = if index < self.newcomer() {
+            self.options.rooms_of(index)
+        } else {
+            (0..self.options.rooms).collect()
+        };
+        for room in &rooms {
+            chat.follow(&self.rooms[usize::from(*room)], Begin::Oldest);
+            if index <= self.newcomer() {
+                self.checker.expects(index, *room);
+            }
         }
         chat.resume_in_turns();
         chat.read_slowly(is_slow);
         let slow = is_slow.then_some(self.now);
-        self.clients.push(Client { chat, slow });
+        self.clients.push(Client {
+            chat,
+            rooms,
+            server: place,
+            slow,
+        });
         Ok(())
     }
 
@@ -274,25 +300,26 @@ impl<'a> Run<'a> {
 
     fn take(&mut self, index: usize, news: News) {
         let follower = index as u16;
+        let global = |room: usize| self.clients[index].rooms[room];
         match news {
             News::Opened { .. } => self.opened(follower),
-            News::Following(room, since) => self.checker.following(follower, room as u16, since),
-            News::Lost(_) => self.counts.reconnects += 1,
+            News::Following(room, since) => self.checker.following(follower, global(room), since),
+            News::Lost(_) => self.lost(index),
             News::Joined { room, position, .. } => {
-                self.checker.joined(follower, room as u16, position)
+                self.checker.joined(follower, global(room), position)
             }
             News::Entry(room, entry) => {
                 self.counts.deliveries += 1;
-                let stamp = self.stamp(&entry);
+                let (room, stamp) = (global(room), self.stamp(&entry));
                 self.checker
-                    .delivered(follower, room as u16, entry.position, stamp);
+                    .delivered(follower, room, entry.position, stamp);
             }
             News::Gap {
                 room,
                 from,
                 to,
                 reason,
-            } => self.gap(follower, room as u16, &from, to, &reason),
+            } => self.gap(follower, global(room), &from, to, &reason),
             News::Ack {
                 seq,
                 room,
@@ -324,6 +351,18 @@ impl<'a> Run<'a> {
             | News::Came(..)
             | News::Left(..)
             | News::Presence(..) => {}
+        }
+    }
+
+    /// It comes back to the next server.
+    fn lost(&mut self, index: usize) {
+        self.counts.reconnects += 1;
+        if self.servers.len() > 1 {
+            let client = &mut self.clients[index];
+            client.server = (client.server + 1) % self.servers.len();
+            let server = &self.servers[client.server];
+            let (address, to) = (server.address.clone(), server.to.clone());
+            client.chat.move_to(address, to, server.tls.clone());
         }
     }
 
@@ -384,19 +423,19 @@ impl<'a> Run<'a> {
         while went {
             went = false;
             for index in 0..self.publishers.len() {
-                let chat = &mut self.clients[index].chat;
+                let Client { chat, rooms, .. } = &mut self.clients[index];
                 if !chat.is_open() || !self.publishers[index].has_room(chat.pending()) {
                     continue;
                 }
-                let Some(room) = self.load.next_room(self.now) else {
+                let Some(room) = self.load.next_room(self.now, rooms.len()) else {
                     break;
                 };
                 went = true;
                 let number = self.publishers[index].send(self.now);
                 let bytes = usize::from(self.options.bytes);
                 let (stamp, text) = Stamp::write(&self.id, index as u16, number, bytes);
-                self.checker.intent(stamp, room);
-                chat.say(usize::from(room), u64::from(number), &text);
+                self.checker.intent(stamp, rooms[room]);
+                chat.say(room, u64::from(number), &text);
                 self.counts.sent += 1;
             }
         }
@@ -413,6 +452,19 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// Finds those that are to be loaded.
+fn servers(options: &Options) -> Result<Vec<Server>, VerifyError> {
+    let find = |url: &String| {
+        let address = Address::parse(url).map_err(VerifyError::Address)?;
+        let tls = Tls::new(&address, &options.trust).map_err(VerifyError::Trust)?;
+        let to = address
+            .resolve_all()
+            .map_err(|error| VerifyError::Io("find the server", error))?;
+        Ok(Server { address, to, tls })
+    };
+    options.urls.iter().map(find).collect()
 }
 
 fn user(index: u16) -> String {

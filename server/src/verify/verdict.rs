@@ -98,6 +98,7 @@ const EXAMPLES_MAX: u64 = 5;
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     counts: [u64; Kind::ALL.len()],
+    told: u64,
     examples: Vec<Violation>,
 }
 
@@ -112,6 +113,17 @@ impl Findings {
             let what = what();
             self.examples.push(Violation { kind, what });
         }
+    }
+
+    /// Notes an acknowledged message that is lost, which somebody was told of.
+    pub const fn tell(&mut self) {
+        self.told += 1;
+    }
+
+    /// How many acknowledged messages are lost, which somebody was told of: no violations.
+    #[must_use]
+    pub const fn told(&self) -> u64 {
+        self.told
     }
 
     /// How many of a kind.

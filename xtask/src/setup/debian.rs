@@ -14,7 +14,7 @@ struct Program {
 }
 
 /// None of the packages starts a service; none that does belongs here without a way to stop it.
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program {
         command: "chromium",
         package: "chromium",
@@ -34,6 +34,11 @@ const PROGRAMS: [Program; 4] = [
         command: "valgrind",
         package: "valgrind",
         reason: "counts instructions",
+    },
+    Program {
+        command: "redis-cli",
+        package: "redis-tools",
+        reason: "brings the libraries that redis-server needs",
     },
 ];
 
@@ -55,9 +60,11 @@ pub(super) fn ensure() -> Result<()> {
     if !packages.is_empty() {
         install(&packages)?;
     }
-    // Its package would start it as a service.
+    // Their packages would start them as services.
     unpacked::unpack(&[unpacked::NGINX])?;
     present("nginx, unpacked (the server is behind it)");
+    unpacked::unpack(&unpacked::REDIS)?;
+    present("redis-server, unpacked (several nodes share what it keeps)");
     Ok(())
 }
 

@@ -20,6 +20,12 @@ pub(crate) const NCHAN: Package = (
     "usr/lib/nginx/modules/ngx_nchan_module.so",
 );
 
+/// Redis: the package of the server has only another name of a program of the tools'.
+pub(crate) const REDIS: [Package; 2] = [
+    ("redis-tools", "usr/bin/redis-check-rdb"),
+    ("redis-server", "usr/bin/redis-server"),
+];
+
 /// The NATS server.
 pub(crate) const NATS: Package = ("nats-server", "usr/sbin/nats-server");
 

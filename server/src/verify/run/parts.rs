@@ -1,6 +1,6 @@
 //! The parts of a run: what ends each, and what is shown of it.
 
-use super::{Part, Run};
+use super::{Client, Part, Run};
 use crate::client::{Cut, Entry};
 use crate::log::Position;
 use crate::verify::error::VerifyError;
@@ -35,13 +35,11 @@ impl Run<'_> {
                 }
             }
             Part::Settle => {
-                let rooms = 0..self.rooms.len() as u16;
-                let has_all = |index: u16| {
-                    rooms
-                        .clone()
-                        .all(|room| self.checker.has_reached(index, room))
+                let has_all = |(index, client): (usize, &Client)| {
+                    let mut rooms = client.rooms.iter();
+                    rooms.all(|room| self.checker.has_reached(index as u16, *room))
                 };
-                if is_silent || (0..self.clients.len() as u16).all(has_all) {
+                if is_silent || self.clients.iter().enumerate().all(has_all) {
                     self.part = Part::Read;
                     self.heard_at = self.now;
                     self.add_client(self.newcomer(), false, 0)?;
