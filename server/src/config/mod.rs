@@ -41,6 +41,7 @@ pub use tls::TlsOptions;
 
 use crate::auth::Keys;
 use crate::chat::HubConfig;
+use crate::ids::NodeName;
 use crate::log::Rules;
 pub use crate::transport::{BadOrigin, Origin};
 use crate::transport::{Cors, HttpConfig};
@@ -191,6 +192,12 @@ impl Config {
         }
     }
 
+    /// What this server is called among those that share its logs, if it shares them.
+    fn node(&self) -> Option<NodeName> {
+        let name = self.logs.log.as_ref().and(self.logs.node.as_deref());
+        name.and_then(|name| NodeName::new(name).ok())
+    }
+
     /// Where messages are kept, without a password.
     #[must_use]
     pub fn where_logs_are(&self) -> String {
@@ -227,6 +234,7 @@ impl Config {
             connections_per_user_max: self.limits.user_connections as usize,
             rooms_per_user_max: self.limits.user_rooms as usize,
             keys,
+            node: self.node(),
             ..HubConfig::default()
         }
     }
