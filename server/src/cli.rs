@@ -11,8 +11,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::config::values::{long_time, size, time};
 use crate::config::{
-    AuthOptions, CaptureOptions, Compression, Config, ConfigFile, Drain, LimitOptions, Observe,
-    Origin, RecorderOptions, Settings, TlsOptions, Unusable, list, with_defaults,
+    AuthOptions, CaptureOptions, Compression, Config, ConfigFile, Drain, LimitOptions, LogOptions,
+    Observe, Origin, RecorderOptions, Settings, TlsOptions, Unusable, list, with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -85,7 +85,7 @@ pub struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     listen: SocketAddr,
-    /// Where messages and files are kept: a directory, or `memory`, which lasts as long as the process
+    /// Where messages and files are kept: a directory, or `memory`, which lasts as long as the process; with --log, only files are
     #[arg(
         help_heading = "Server",
         long,
@@ -183,6 +183,8 @@ pub struct Serve {
         default_value = "on"
     )]
     compression: Compression,
+    #[command(flatten)]
+    logs: LogOptions,
     #[command(flatten)]
     tls: TlsOptions,
     #[command(flatten)]
@@ -330,7 +332,8 @@ fn checked(config: Config) -> Result<Config, clap::Error> {
         .auth
         .check()
         .and_then(|()| config.auth.check_listening(config.listen))
-        .and_then(|()| config.limits.check().map_err(str::to_owned));
+        .and_then(|()| config.limits.check().map_err(str::to_owned))
+        .and_then(|()| config.logs.check());
     match told {
         Ok(()) => Ok(config),
         Err(why) => Err(Cli::command().error(ErrorKind::ValueValidation, why)),
@@ -360,6 +363,7 @@ impl Serve {
             })),
             lag_max: self.lag_max,
             data: (self.data.as_os_str() != "memory").then_some(self.data),
+            logs: self.logs.with_name(),
             file_bytes_max: self.file_bytes_max,
             files_bytes_max: self.files_bytes_max,
             cors_origins: self.cors_origins,

@@ -91,6 +91,7 @@ fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
         workers = settings.config.workers,
+        logs = %settings.config.where_logs_are(),
         "tidewire begins"
     );
     let variables = std::env::vars_os().map(|(name, _)| name);

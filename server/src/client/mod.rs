@@ -6,7 +6,8 @@
 //!   has seen, and sends again what was not acknowledged, under the same number.
 //! * [`Driver`]: the loop of a command that has one such session.
 //!
-//! Beside them, [`Call`] is one request over HTTP, which blocks: what an operator asks.
+//! Beside them, [`Call`] is one request over HTTP, which blocks: what an operator asks. The server is a client, too, where its logs
+//! are elsewhere: it has our sockets and their TLS from here.
 
 mod address;
 mod backoff;
@@ -30,4 +31,5 @@ pub use news::{Cut, News};
 pub use rooms::Begin;
 pub use socket::{End, Socket};
 pub use stream::Endpoint;
-pub use tls::{Tls, Trust, TrustError};
+pub(crate) use stream::Stream;
+pub use tls::{Authorities, Tls, Trust, TrustError};

@@ -18,26 +18,34 @@ pub struct Endpoint<'a> {
 
 /// A socket that never blocks.
 #[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) socket: TcpStream,
+pub(crate) struct Stream {
+    pub(crate) socket: TcpStream,
     tls: Option<Session>,
 }
 
 impl Stream {
     /// Begins to connect.
-    pub(super) fn connect(endpoint: Endpoint<'_>) -> io::Result<Self> {
+    pub(crate) fn connect(endpoint: Endpoint<'_>) -> io::Result<Self> {
         let socket = TcpStream::connect(endpoint.to)?;
         let tls = endpoint.tls.map(Tls::session).transpose()?;
         Ok(Self { socket, tls })
     }
 
     /// Whether bytes may wait although the socket is empty.
-    pub(super) const fn is_tls(&self) -> bool {
+    pub(crate) const fn is_tls(&self) -> bool {
         self.tls.is_some()
     }
 
+    /// Agrees on TLS, where it is spoken; returns whether that is done.
+    pub(crate) fn shake(&mut self) -> io::Result<bool> {
+        match &mut self.tls {
+            None => Ok(true),
+            Some(tls) => tls.shake(&mut self.socket),
+        }
+    }
+
     /// Reads once; 0 is the end.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => self.socket.read(buffer),
             Some(tls) => tls.read(&mut self.socket, buffer),
@@ -45,7 +53,7 @@ impl Stream {
     }
 
     /// Writes once.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => self.socket.write(bytes),
             Some(tls) => tls.write(&mut self.socket, bytes),
@@ -53,7 +61,7 @@ impl Stream {
     }
 
     /// Writes once, from several slices; TLS from the first of them.
-    pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match &mut self.tls {
             None => self.socket.write_vectored(slices),
             Some(tls) => match slices.iter().find(|slice| !slice.is_empty()) {
@@ -64,7 +72,7 @@ impl Stream {
     }
 
     /// Whether TLS has something to be written.
-    pub(super) fn wants_write(&self) -> bool {
+    pub(crate) fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(Session::wants_write)
     }
 
@@ -72,7 +80,7 @@ impl Stream {
     ///
     /// # Errors
     /// `WouldBlock` if something is left.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         match &mut self.tls {
             None => Ok(()),
             Some(tls) => tls.flush(&mut self.socket),

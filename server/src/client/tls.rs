@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,7 +12,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use super::address::Address;
 
@@ -31,8 +31,8 @@ pub enum TrustError {
     Unreadable(PathBuf, io::Error),
     /// There is no certificate in it, or one that is none.
     NoCertificate(PathBuf),
-    /// The system trusts nobody.
-    Nobody,
+    /// The system trusts nobody; the flag that names who is.
+    Nobody(&'static str),
     /// No certificate can be for this name.
     Name(String),
     /// What else rustls does not like.
@@ -48,8 +48,9 @@ impl fmt::Display for TrustError {
                 "there is no certificate to trust in {}: it begins with -----BEGIN CERTIFICATE-----",
                 path.display()
             ),
-            Self::Nobody => f.write_str(
-                "the system has no certificates to trust: install them (Debian: ca-certificates), or name some with --ca FILE",
+            Self::Nobody(flag) => write!(
+                f,
+                "the system has no certificates to trust: install them (Debian: ca-certificates), or name some with {flag} FILE"
             ),
             Self::Name(name) => write!(f, "no certificate can be for {name:?}"),
             Self::Refused(error) => write!(f, "TLS cannot be spoken: {error}"),
@@ -59,10 +60,53 @@ impl fmt::Display for TrustError {
 
 impl std::error::Error for TrustError {}
 
+/// What connections have in common, whatever their servers are called.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    config: Arc<ClientConfig>,
+    /// The flag that names who is trusted, for who is told that nobody is.
+    flag: &'static str,
+}
+
+impl Authorities {
+    /// Trusts the certificates in a file that `flag` names, or those that the system trusts; `protocol` is what is spoken above
+    /// TLS, where servers may speak several (RFC 7301).
+    ///
+    /// # Errors
+    /// There is nobody to trust.
+    pub fn new(
+        file: Option<&Path>,
+        flag: &'static str,
+        protocol: Option<&[u8]>,
+    ) -> Result<Self, TrustError> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(TrustError::Refused)?
+            .with_root_certificates(roots(file, flag)?)
+            .with_no_client_auth();
+        config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
+        // Each handshake is a whole one: who measures a server means new clients.
+        config.resumption = Resumption::disabled();
+        let config = Arc::new(config);
+        Ok(Self { config, flag })
+    }
+
+    /// What connections to a server of this name or address need.
+    ///
+    /// # Errors
+    /// No certificate can be for that.
+    pub fn with(&self, name: &str) -> Result<Tls, TrustError> {
+        let name =
+            ServerName::try_from(name.to_owned()).map_err(|_| TrustError::Name(name.to_owned()))?;
+        let authorities = self.clone();
+        Ok(Tls { authorities, name })
+    }
+}
+
 /// What all connections to a server have in common.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    config: Arc<ClientConfig>,
+    authorities: Authorities,
     name: ServerName<'static>,
 }
 
@@ -75,37 +119,27 @@ impl Tls {
         if !address.is_tls {
             return Ok(None);
         }
-        let name = address.name();
-        let name =
-            ServerName::try_from(name.to_owned()).map_err(|_| TrustError::Name(name.to_owned()))?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(TrustError::Refused)?
-            .with_root_certificates(roots(trust)?)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Each handshake is a whole one: who measures a server means new clients.
-        config.resumption = Resumption::disabled();
-        let config = Arc::new(config);
-        Ok(Some(Self { config, name }))
+        let authorities = Authorities::new(trust.ca.as_deref(), "--ca", Some(b"http/1.1"))?;
+        authorities.with(address.name()).map(Some)
     }
 
     /// The beginning of a connection.
     pub(super) fn session(&self) -> io::Result<Session> {
-        ClientConnection::new(Arc::clone(&self.config), self.name.clone())
-            .map(|connection| Session(Box::new(connection)))
+        let Authorities { config, flag } = &self.authorities;
+        ClientConnection::new(Arc::clone(config), self.name.clone())
+            .map(|connection| Session(Box::new(connection), flag))
             .map_err(io::Error::other)
     }
 }
 
-fn roots(trust: &Trust) -> Result<RootCertStore, TrustError> {
+fn roots(file: Option<&Path>, flag: &'static str) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
-    let Some(path) = &trust.ca else {
+    let Some(path) = file else {
         // One that cannot be read is only one less.
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         return if roots.is_empty() {
-            Err(TrustError::Nobody)
+            Err(TrustError::Nobody(flag))
         } else {
             Ok(roots)
         };
@@ -121,8 +155,9 @@ fn roots(trust: &Trust) -> Result<RootCertStore, TrustError> {
 }
 
 /// The TLS of one connection, whose socket may block or not: where it does, nothing here returns `WouldBlock` before a timeout.
+/// Beside it, the flag that names who is trusted.
 #[derive(Debug)]
-pub(super) struct Session(Box<ClientConnection>);
+pub(super) struct Session(Box<ClientConnection>, &'static str);
 
 impl Session {
     /// Reads once; 0 is the end.
@@ -138,16 +173,37 @@ impl Session {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
                 read => return read,
             }
-            self.0.read_tls(socket)?;
-            if let Err(error) = self.0.process_new_packets() {
-                // The alert says why; nobody waits for it to be taken.
-                let _ = self.0.write_tls(socket);
-                return Err(io::Error::new(ErrorKind::InvalidData, explained(&error)));
-            }
-            if self.0.is_handshaking() || self.0.wants_write() {
-                self.flush_if_it_can(socket)?;
+            self.receive(socket)?;
+        }
+    }
+
+    /// Goes on with the handshake; returns whether it is done.
+    pub(super) fn shake(&mut self, socket: &mut (impl Read + Write)) -> io::Result<bool> {
+        self.flush_if_it_can(socket)?;
+        while self.0.is_handshaking() {
+            match self.receive(socket) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
+        Ok(true)
+    }
+
+    /// Takes what the socket has, and answers what is to be answered; returns how many bytes that was.
+    fn receive(&mut self, socket: &mut (impl Read + Write)) -> io::Result<usize> {
+        let read = self.0.read_tls(socket)?;
+        if let Err(error) = self.0.process_new_packets() {
+            // The alert says why; nobody waits for it to be taken.
+            let _ = self.0.write_tls(socket);
+            let why = explained(&error, self.1);
+            return Err(io::Error::new(ErrorKind::InvalidData, why));
+        }
+        if self.0.is_handshaking() || self.0.wants_write() {
+            self.flush_if_it_can(socket)?;
+        }
+        Ok(read)
     }
 
     fn flush_if_it_can(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
@@ -189,13 +245,19 @@ impl Session {
     }
 }
 
-fn explained(error: &rustls::Error) -> String {
+fn explained(error: &rustls::Error, flag: &str) -> String {
     // What `openssl req -x509` makes if it is not told otherwise; rustls has no variant of its own for it.
     if error.to_string().contains("CaUsedAsEndEntity") {
         return "the server's certificate is one of an authority, not of a server: make it with CA:FALSE".to_owned();
     }
-    if let rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) = error {
-        return "nobody who is trusted vouches for the server's certificate: name who does with --ca FILE".to_owned();
+    // The signature is bad where another authority has the same name.
+    if let rustls::Error::InvalidCertificate(
+        CertificateError::UnknownIssuer | CertificateError::BadSignature,
+    ) = error
+    {
+        return format!(
+            "nobody who is trusted vouches for the server's certificate: name who does with {flag} FILE"
+        );
     }
     if let rustls::Error::InvalidMessage(_) = error {
         return format!("it does not speak TLS: {error}");

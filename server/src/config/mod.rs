@@ -5,6 +5,7 @@ mod capture;
 mod drain;
 mod file;
 pub mod limits;
+mod logs;
 mod observe;
 mod recorder;
 mod reload;
@@ -28,6 +29,7 @@ pub use drain::Drain;
 pub(crate) use file::ConfigFile;
 pub use file::Problem;
 pub use limits::LimitOptions;
+pub use logs::{LogOptions, LogUrl};
 pub use observe::Observe;
 pub use recorder::{RecorderOptions, Switch};
 pub use reload::Change;
@@ -79,6 +81,8 @@ pub struct Config {
     pub lag_max: Duration,
     /// Where messages and files are kept; `None` keeps them as long as the process runs. Default `./tidewire-data`.
     pub data: Option<PathBuf>,
+    /// Where messages are kept that several nodes share; then `data` is for files. Default nowhere.
+    pub logs: LogOptions,
     /// The largest file that may be uploaded, in bytes. Default 16 MiB.
     pub file_bytes_max: u64,
     /// What all files may have together, in bytes. Default 1 GiB: strangers may upload, and the logs need the disk, too.
@@ -139,6 +143,7 @@ impl Default for Config {
             rules: Arc::default(),
             lag_max: Duration::from_secs(30),
             data: Some(PathBuf::from("./tidewire-data")),
+            logs: LogOptions::default(),
             file_bytes_max: 16 << 20,
             files_bytes_max: 1 << 30,
             cors_origins: Vec::new(),
@@ -183,6 +188,16 @@ impl Config {
             chat: of(64 << 10, 1024),
             relay: of(1 << 20, 1024),
             echo: of(64 << 20, 131_072),
+        }
+    }
+
+    /// Where messages are kept, without a password.
+    #[must_use]
+    pub fn where_logs_are(&self) -> String {
+        let data = self.data.as_ref();
+        match &self.logs.log {
+            Some(url) => url.to_string(),
+            None => data.map_or_else(|| "memory".to_owned(), |data| data.display().to_string()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! One precedence holds for all of them: defaults, then the file, then the environment, then flags; the last that says
 //! something holds.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::file::{self, ConfigFile};
+use super::logs::veiled;
 use super::{Config, Problem};
 
 /// What the names of our variables begin with.
@@ -30,7 +32,7 @@ pub struct Settings {
 }
 
 /// One setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Setting {
     /// The flag without its dashes, which is the key in the file, too.
     pub key: String,
@@ -38,7 +40,7 @@ pub struct Setting {
     pub words: Vec<String>,
     /// Whether it is a list.
     pub is_list: bool,
-    /// It is not to be shown: its flag has `hide_env_values`.
+    /// It is not to be shown as it is: its flag has `hide_env_values`, and it is no URL without a password.
     pub is_secret: bool,
     /// Where it comes from.
     pub source: Source,
@@ -110,13 +112,15 @@ pub(crate) fn list(command: &Command, matches: &ArgMatches, file: &ConfigFile) -
         let id = arg.get_id().as_str();
         let words = matches.try_get_raw(id).ok().flatten();
         let words = words.into_iter().flatten();
+        let words: Vec<_> = words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let is_open = |word: &String| word.contains("://") && veiled(word).is_none();
         Some(Setting {
             key: key.to_owned(),
-            words: words
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect(),
             is_list: matches!(arg.get_action(), ArgAction::Append),
-            is_secret: arg.is_hide_env_values_set(),
+            is_secret: arg.is_hide_env_values_set() && !words.iter().all(is_open),
+            words,
             source: source(arg, matches.value_source(id), file.line_of(key)),
         })
     };
@@ -182,10 +186,25 @@ fn add_variables(command: &Command, known: &mut Vec<String>) {
 impl Setting {
     /// What is shown of it: one text a value.
     #[must_use]
-    pub fn shown(&self) -> Vec<&str> {
-        if self.is_secret && !self.words.is_empty() {
-            return vec!["(set)"];
+    pub fn shown(&self) -> Vec<Cow<'_, str>> {
+        self.words
+            .iter()
+            .map(|word| self.shown_word(word))
+            .collect()
+    }
+
+    fn shown_word<'a>(&self, word: &'a str) -> Cow<'a, str> {
+        match word {
+            word if !self.is_secret => Cow::Borrowed(word),
+            // Where it is, if not who may.
+            url if url.contains("://") => veiled(url).unwrap_or_default().into(),
+            _ => "(set)".into(),
         }
-        self.words.iter().map(String::as_str).collect()
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {:?} ({})", self.key, self.shown(), self.source)
     }
 }

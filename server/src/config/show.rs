@@ -27,10 +27,10 @@ impl Settings {
             } else {
                 ""
             };
-            let value = match (setting.words.is_empty(), setting.is_secret) {
-                (true, _) => "(not set)".to_owned(),
-                (false, true) => "(set)".to_owned(),
-                (false, false) => value(&setting.words, setting.is_list).to_string(),
+            let value = if setting.words.is_empty() {
+                "(not set)".to_owned()
+            } else {
+                value(&setting.shown(), setting.is_list).to_string()
             };
             let (key, source) = (&setting.key, &setting.source);
             writeln(&mut text, &format!("{hidden}{key} = {value}  # {source}"));
@@ -80,10 +80,10 @@ fn plain(word: &str) -> Value {
         .unwrap_or_else(|_| Value::String(word.to_owned()))
 }
 
-fn value(words: &[String], is_list: bool) -> Value {
+fn value(words: &[impl AsRef<str>], is_list: bool) -> Value {
     match words {
-        [word] if !is_list => plain(word),
-        words => Value::Array(words.iter().map(|word| plain(word)).collect()),
+        [word] if !is_list => plain(word.as_ref()),
+        words => Value::Array(words.iter().map(|word| plain(word.as_ref())).collect()),
     }
 }
 

@@ -1,12 +1,13 @@
-//! What the log's thread counts, for others to read: it is the only one that writes here, so that nobody waits.
+//! What the log's thread counts, for others to read: it is the only one that writes here, so that nobody waits. Where logs are
+//! [elsewhere](super::remote), it counts by what it hands on: whatever the engine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{StoreError, Usage};
+use super::{AppendError, Placed, Reply, StoreError, Usage};
 use crate::metrics::{Exposition, SharedBuckets, Type};
 
-/// Numbers of the thread that has the store.
+/// Numbers of the thread that has the store, or links to it.
 #[derive(Debug, Default)]
 pub struct Activity {
     entries: AtomicU64,
@@ -14,11 +15,16 @@ pub struct Activity {
     commits: AtomicU64,
     full: AtomicU64,
     failed: AtomicU64,
+    unavailable: AtomicU64,
     commit: SharedBuckets,
     reads: AtomicU64,
     logs: AtomicU64,
     bytes: AtomicU64,
     live_bytes: AtomicU64,
+    links: AtomicU64,
+    links_lost: AtomicU64,
+    announced: AtomicU64,
+    broken: AtomicU64,
 }
 
 impl Activity {
@@ -33,7 +39,8 @@ impl Activity {
     pub(super) fn not_committed(&self, error: &StoreError) {
         let counter = match error {
             StoreError::Full => &self.full,
-            StoreError::Failed(_) | StoreError::Unavailable => &self.failed,
+            StoreError::Failed(_) => &self.failed,
+            StoreError::Unavailable => &self.unavailable,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -46,6 +53,30 @@ impl Activity {
     /// A page was read.
     pub(super) fn read(&self) {
         self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Logs elsewhere have answered this, or tell it.
+    pub(crate) fn replied<C>(&self, reply: &Reply<C>) {
+        let counter = match reply {
+            Reply::Appended(Ok(Placed::New(_)), _) => &self.entries,
+            Reply::Appended(Ok(Placed::Duplicate { .. }), _) => &self.duplicates,
+            Reply::Appended(Err(AppendError::LogsFull), _) => return,
+            Reply::Appended(Err(AppendError::Store(error)), _) => return self.not_committed(error),
+            Reply::Page(..) => &self.reads,
+            Reply::Announced(_) => &self.announced,
+            Reply::Broken(_) => &self.broken,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many links to where the logs are, are open.
+    pub(crate) fn links_open(&self, count: usize) {
+        self.links.store(count as u64, Ordering::Relaxed);
+    }
+
+    /// One has ended, or could not be opened.
+    pub(crate) fn link_lost(&self) {
+        self.links_lost.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What the store takes now.
@@ -105,13 +136,38 @@ impl Activity {
                 &self.live_bytes,
                 "Bytes of them that are still kept; the rest is freed with its segment.",
             ),
+            (
+                Type::Gauge,
+                "log_links",
+                &self.links,
+                "Connections to where the logs are, if that is elsewhere.",
+            ),
+            (
+                Type::Counter,
+                "log_links_lost_total",
+                &self.links_lost,
+                "Those that have ended, or could not be opened.",
+            ),
+            (
+                Type::Counter,
+                "log_announced_total",
+                &self.announced,
+                "Entries of other nodes in logs that are followed here.",
+            ),
+            (
+                Type::Counter,
+                "log_broken_total",
+                &self.broken,
+                "Times that a log elsewhere had lost something that was followed here.",
+            ),
         ] {
             text.one(kind, name, help, load(counter));
         }
-        let help = "Groups of entries that could not be saved.";
+        let help = "Groups of entries that could not be saved; entries, where logs are elsewhere.";
         let failures = [
             ("reason=\"full\"", load(&self.full)),
             ("reason=\"failed\"", load(&self.failed)),
+            ("reason=\"unavailable\"", load(&self.unavailable)),
         ];
         text.many(Type::Counter, "log_commit_failures_total", help, failures);
         let help = "Saving a group: writing and fdatasync, where logs are durable.";

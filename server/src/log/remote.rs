@@ -8,6 +8,7 @@
 //! order, as if the log's thread had appended it itself. Where that cannot be, since logs have lost something, it hears
 //! [`Reply::Broken`], and reads on by pages, which tell of the gap.
 
+use std::fmt;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -26,6 +27,16 @@ pub struct Target {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            return write!(f, "[{host}]:{port}");
+        }
+        write!(f, "{host}:{port}")
+    }
 }
 
 /// What is to be done with a link.
@@ -66,6 +77,9 @@ pub trait Engine<C>: Send {
 
     /// Moves the replies since the last call, in order, behind those in `replies`.
     fn take_replies(&mut self, replies: &mut Vec<Reply<C>>);
+
+    /// This server ends: nothing more will be asked. Others are to know, so that they do not wait for it.
+    fn leave(&mut self, now: Now);
 
     /// Whether nothing that was asked waits for an answer: then a server that stops has saved all that it was given.
     fn is_idle(&self) -> bool;

@@ -8,6 +8,7 @@ mod echo;
 mod files;
 mod inbox;
 mod listener;
+mod logs;
 mod memory;
 mod notify;
 mod receipt;

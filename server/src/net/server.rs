@@ -15,6 +15,7 @@ use super::capture::{Bounds, Capture, Captures, Sink, StartError as CaptureError
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
+use super::logs::Logs;
 use super::memory::Memory;
 use super::notify;
 use super::reload::{Read, Reloader};
@@ -133,13 +134,13 @@ impl Server {
             .iter()
             .map(|recipients| Arc::clone(&recipients.interest))
             .collect();
-        let (broker, recovery) = start_broker(config, recipients)?;
+        let (logs, recovery) = start_logs(config, recipients)?;
         let limits = config.limits.address(config.messages_per_second);
         let addresses = Addresses::new(limits, Now::read().instant);
         let memory =
             Memory::watch(config.limits.memory_max, senders.clone()).map_err(StartError::Loop)?;
         let readiness = Readiness::new(config.workers, config.observe.canary);
-        let board = Board::new(config.workers, readiness, broker.activity(), Now::read());
+        let board = Board::new(config.workers, readiness, logs.activity(), Now::read());
         let ends = EndCounts::default();
         let captures = Captures::default();
         let capture = start_capture(&config.capture, &captures, senders.clone())?;
@@ -154,7 +155,7 @@ impl Server {
                 credentials: credentials.clone(),
                 inbox,
                 peers: Peers::new(number, senders.clone()),
-                broker: Arc::clone(&broker),
+                logs: Arc::clone(&logs),
                 files: Arc::clone(&files),
                 status: Status::up(connections_max, number, Arc::clone(&board))
                     .with_ends(ends.clone()),
@@ -287,14 +288,15 @@ fn start_files(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Arc<Files>
     Ok(Arc::new(files))
 }
 
-type Log = (Arc<Broker<super::worker::Asked>>, Option<Recovery>);
-
-/// The thread that has the logs, and what was found there.
-fn start_broker(config: &Config, recipients: Vec<Recipient>) -> Result<Log, StartError> {
-    let (store, recovery) = log_store(config)?;
+/// The thread that has the logs, or links to where they are; and what was found there.
+fn start_logs(
+    config: &Config,
+    recipients: Vec<Recipient>,
+) -> Result<(Arc<Logs>, Option<Recovery>), StartError> {
     let answer = move |replies| hand_out(&recipients, replies);
+    let (store, recovery) = log_store(config)?;
     let broker = Broker::start(store, answer, Now::read).map_err(StartError::Loop)?;
-    Ok((Arc::new(broker), recovery))
+    Ok((Arc::new(Logs::Here(broker)), recovery))
 }
 
 /// Where logs are kept, and what was found there.

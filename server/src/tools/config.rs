@@ -83,11 +83,12 @@ fn told(config: &Config) -> String {
         1 => "one worker".to_owned(),
         workers => format!("{workers} workers"),
     };
-    let data = match &config.data {
-        Some(data) => format!("keeps messages in {}", data.display()),
-        None => "keeps messages in memory".to_owned(),
+    let (listen, logs) = (config.listen, config.where_logs_are());
+    let node = match &config.logs.node {
+        Some(node) => format!(", and is the node {node}"),
+        None => String::new(),
     };
-    format!("listens on http://{} with {workers}, {data}", config.listen)
+    format!("listens on http://{listen} with {workers}, keeps messages in {logs}{node}")
 }
 
 #[cfg(test)]
@@ -191,6 +192,33 @@ mod tests {
         assert_eq!(json["settings"]["workers"]["value"], 1);
         assert_eq!(json["settings"]["cors-origin"]["value"][0], "https://a");
         assert_eq!(json["room"][0]["match"], "a\"b");
+    }
+
+    #[test]
+    fn the_password_of_redis_is_shown_nowhere() {
+        let file = File::new("redis", "log = \"rediss://u:secret@a/1\"\nnode = \"n1\"\n");
+        let shown = run(&["show", "--config", file.path()], &[]).1;
+        let line = "# log = \"rediss://u:***@a/1\"  # file, line 1";
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+        let json = run(&["show", "--json", "--config", file.path()], &[]).1;
+        let told = run(&["check", file.path()], &[]).1;
+        let expected = "keeps messages in rediss://u:***@a/1, and is the node n1\n";
+        assert!(told.ends_with(expected), "{told}");
+        let debug = format!("{:?}", settings(&["show", "--config", file.path()]));
+        for text in [&shown, &json, &told, &debug] {
+            assert!(!text.contains("secret"), "{text}");
+        }
+        let open = ["show", "--log", "redis://a"];
+        let line = "log = \"redis://a\"  # flag";
+        let shown = run(&open, &[]).1;
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+
+        let bad = Cli::task_from(["tidewire", "--log", "redis://u:secret@a:b"]).unwrap_err();
+        let told = bad.to_string();
+        assert!(
+            told.contains("\"b\" is no port") && !told.contains("secret"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Bucket {
 /// What a bucket knows of the process of Redis that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Counts the processes that had it.
+    /// Larger with each process that had it.
     pub number: u64,
     /// Whether it takes messages.
     pub state: RunState,
@@ -61,13 +61,13 @@ pub enum RunState {
     Open(Trust),
 }
 
-/// What holds for logs that nobody has vouched for.
+/// What holds for logs that have not begun a new era in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
     /// They are taken for whole: nobody who may have seen more of them is missing, and Redis is one that saves each message before
     /// it answers (`appendfsync always`), as it was when they were written.
     Whole,
-    /// They begin a new era with their next message.
+    /// They begin a new era with their next message, those that a node has vouched for, too: another may have seen more of them.
     Doubtful,
 }
 
@@ -170,7 +170,7 @@ pub enum Command {
         node: String,
         /// How long that holds.
         lease: Duration,
-        /// The processes of Redis that it has told what it has seen, by their `run_id`.
+        /// The processes of Redis that it has told what it has seen: their `run_id` and a number.
         vouched: Vec<String>,
         /// It leaves: it is not there any more.
         leaves: bool,

@@ -4,7 +4,11 @@
 //! `wire`, by scripts that run in Redis. The engine behind the workers' requests is in `engine`.
 
 mod command;
+mod engine;
+mod options;
+pub mod wire;
 
 pub use command::{
     Answer, Appended, Bucket, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
 };
+pub use options::{Ack, RedisOptions, Secret, Topology};

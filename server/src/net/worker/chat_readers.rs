@@ -149,7 +149,7 @@ impl Worker {
     fn begin_chat_reader(&mut self, id: ConnId, joiner: Joiner, poll: Option<ChatPoll>) {
         // It sends no pong that would tell.
         if let Some((log, position)) = joiner.receipt() {
-            self.broker.send(Request::Mark(log, position));
+            self.logs.send(Request::Mark(log, position));
         }
         let reader = ChatReader {
             progress: Progress::new(Vec::new()),

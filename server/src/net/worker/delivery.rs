@@ -13,7 +13,7 @@ use crate::ids::{ConnId, LogName};
 use crate::log::{
     AppendError, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
-use crate::transport::feeds::{Read, Shared, Step, Watch};
+use crate::transport::feeds::{Read, Shared, Step};
 use crate::transport::published;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
@@ -84,7 +84,7 @@ impl Worker {
         }
     }
 
-    fn read_page(&mut self, read: Read) {
+    pub(super) fn read_page(&mut self, read: Read) {
         let entries = if read.is_short { 1 } else { PAGE_MAX.entries };
         let max = PageMax {
             entries,
@@ -143,17 +143,7 @@ impl Worker {
 
     pub(super) fn ask(&mut self, request: Request<Asked>) {
         self.tell_what_is_watched();
-        self.broker.send(request);
-    }
-
-    /// Tells what is followed from now on, before a page of it is asked for, and what is not any more.
-    pub(super) fn tell_what_is_watched(&mut self) {
-        for watch in self.feeds.take_watches() {
-            self.broker.send(match watch {
-                Watch::Begin(log) => Request::Watch(log),
-                Watch::End(log) => Request::Unwatch(log),
-            });
-        }
+        self.logs.send(request);
     }
 
     /// A connection waits for the log; too much of that, and it is not read.
@@ -194,7 +184,10 @@ impl Worker {
                 Context::Page(_) | Context::History(_) | Context::HttpHistory(..) => {}
             },
             Reply::Page(page, asked) => match asked.context {
-                Context::Page(read) => self.page(&read, page),
+                Context::Page(read) => match page {
+                    Err(StoreError::Unavailable) => self.put_off(read),
+                    page => self.page(&read, page),
+                },
                 Context::History(reading) => {
                     self.wait_less(reading.conn, HISTORY_BYTES_MAX);
                     for text in history(&reading, page.as_ref()) {
@@ -473,7 +466,7 @@ impl Worker {
         };
         for (log, position) in &progress {
             if log.as_str().starts_with('@') {
-                self.broker.send(Request::Mark(log.clone(), *position));
+                self.logs.send(Request::Mark(log.clone(), *position));
             }
         }
         self.note_arrived(id, progress);

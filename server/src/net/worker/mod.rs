@@ -7,6 +7,7 @@ mod chat;
 mod chat_readers;
 mod delivery;
 mod dispatch;
+mod elsewhere;
 mod fanout;
 mod guests;
 mod io;
@@ -39,6 +40,7 @@ pub(super) use start::Parts;
 use self::calls::Transfer;
 use self::captures::Tapping;
 use self::chat::Chat;
+use self::elsewhere::PutOff;
 use self::fanout::{Relayed, Together};
 use self::observe::Observer;
 use self::operator::Desk;
@@ -50,6 +52,7 @@ use super::drain::Drain;
 use super::files::Files;
 use super::inbox::Inbox;
 use super::listener::Listener;
+use super::logs::Logs;
 use super::memory::Memory;
 use super::shutdown::Shutdown;
 use super::table::{FIRST_RESERVED_TOKEN, Table, id_of};
@@ -61,7 +64,7 @@ use crate::clock::{LoopClock, Now};
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
 use crate::limit::Allowance;
-use crate::log::{Broker, Reply};
+use crate::log::Reply;
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
 use crate::transport::feeds::Feeds;
@@ -118,7 +121,9 @@ pub(super) struct Worker {
     feeds: Feeds,
     /// Before the threads that it is waited for: they may wait for room in it.
     inbox: Inbox<Mail>,
-    broker: Arc<Broker<Asked>>,
+    logs: Arc<Logs>,
+    /// Pages that could not be read.
+    put_off: PutOff,
     /// How long a connection may be behind.
     lag_max: Duration,
     /// What followers were told since the last flush, and is not kept.
@@ -210,6 +215,7 @@ impl Worker {
         self.peers.send();
         self.flush_dirty();
         self.free_dead();
+        self.tell_what_is_watched();
         // A broken socket is found by writing, and home is to hear of it.
         self.peers.send();
         self.count();
@@ -271,6 +277,7 @@ impl Worker {
             .chain(self.canary_at())
             .chain(tokens)
             .chain(sample)
+            .chain(self.ask_again_at())
             .map(|at| at.saturating_duration_since(now))
             .min();
         match (fixed, self.wheel.wait(now)) {
@@ -402,6 +409,7 @@ impl Worker {
         }
         self.due = due;
         self.expire_chat();
+        self.ask_again();
         self.send_canary_if_due();
         self.expire_tokens();
         self.sample();

@@ -30,7 +30,7 @@ impl Worker {
         if let Chat::Here(hub) = &mut self.chat {
             hub.reconfigure(config.hub(reloaded.keys.clone()));
             // One of the workers tells the log.
-            self.broker.send(Request::Rules(Arc::clone(&config.rules)));
+            self.logs.send(Request::Rules(Arc::clone(&config.rules)));
         }
         for id in self.table.ids() {
             if let Some(conn) = self.table.get_mut(id)

@@ -8,7 +8,7 @@ use mio::Poll;
 
 use super::captures::Tapping;
 use super::chat::Chat;
-use super::delivery::Asked;
+use super::elsewhere::PutOff;
 use super::fanout::Together;
 use super::mail::{HOME, Mail, Peers};
 use super::observe::Observer;
@@ -22,13 +22,13 @@ use crate::chat::{Hub, Relay};
 use crate::clock::{LoopClock, Now};
 use crate::config::Config;
 use crate::limit::Addresses;
-use crate::log::Broker;
 use crate::metrics::Status;
 use crate::net::capacity::Capacity;
 use crate::net::capture::{Capture, Captures};
 use crate::net::files::Files;
 use crate::net::inbox::Inbox;
 use crate::net::listener::Listener;
+use crate::net::logs::Logs;
 use crate::net::memory::Memory;
 use crate::net::shutdown::Shutdown;
 use crate::net::table::Table;
@@ -49,7 +49,7 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) credentials: Option<Credentials>,
     pub(in crate::net) inbox: Inbox<Mail>,
     pub(in crate::net) peers: Peers,
-    pub(in crate::net) broker: Arc<Broker<Asked>>,
+    pub(in crate::net) logs: Arc<Logs>,
     pub(in crate::net) files: Arc<Files>,
     pub(in crate::net) status: Status,
     pub(in crate::net) addresses: Addresses,
@@ -74,7 +74,7 @@ impl Worker {
             credentials,
             inbox,
             peers,
-            broker,
+            logs,
             files,
             status,
             addresses,
@@ -89,6 +89,9 @@ impl Worker {
         let mut feeds = Feeds::new(Arc::clone(&config.rules), lane);
         if let Some(interest) = interest {
             feeds.count_in(interest);
+        }
+        if logs.are_elsewhere() {
+            feeds.note_watches();
         }
         let chat = if is_home {
             Chat::Here(Box::new(Hub::new(config.hub(keys.clone()), rand::random())))
@@ -123,7 +126,8 @@ impl Worker {
             effects: Vec::new(),
             feeds,
             inbox,
-            broker,
+            logs,
+            put_off: PutOff::default(),
             lag_max: config.lag_max,
             told_bytes: 0,
             relay: Relay::default(),

@@ -13,6 +13,7 @@ mod feed;
 mod interest;
 mod joining;
 mod kept;
+mod putting_off;
 mod quiet;
 mod reads;
 mod ring;

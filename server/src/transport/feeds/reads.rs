@@ -51,6 +51,11 @@ impl Reads {
         Some(place)
     }
 
+    /// Who waits for a page.
+    pub(super) fn waiting(&self, read: &Read) -> &[Reader] {
+        self.waiting.get(&read.place).map_or(&[], Vec::as_slice)
+    }
+
     /// A page has come; returns who waited for it.
     pub(super) fn came(&mut self, read: &Read) -> Vec<Reader> {
         let readers = self.waiting.remove(&read.place);

@@ -565,3 +565,47 @@ fn who_is_at_the_head_of_a_log_that_lost_its_end_is_told_and_goes_on() {
     let watched = reader.feeds.take_watches();
     assert_eq!(watched, [Watch::Begin(log.clone()), Watch::End(log)]);
 }
+
+#[test]
+fn who_waits_for_a_page_that_cannot_be_read_goes_on_waiting_and_is_not_slow() {
+    let mut follower = Follower::new(Slow::Resume);
+    follower.follow(None);
+    follower.catch_up();
+    follower.heard.clear();
+    // More than memory holds, so that it needs a page.
+    let text = "x".repeat(60_000);
+    for number in 0..100 {
+        let placed = follower
+            .store
+            .append(draft("a", &format!("\"{number}{text}\"")));
+        follower.store.commit().unwrap();
+        let Placed::New(entry) = placed.unwrap() else {
+            panic!()
+        };
+        follower.announce(entry, number > 0);
+    }
+    let mut steps = Vec::new();
+    follower.feeds.go_on(CONN, ROOM, &mut steps);
+    let [Step::Read(read)] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    assert!(follower.feeds.longest_behind(CONN).is_some());
+    assert_eq!(follower.feeds.put_off(read), [CONN]);
+    assert!(follower.feeds.longest_behind(CONN).is_none());
+    assert!(follower.feeds.is_behind(CONN), "it waits");
+    assert_eq!(
+        follower.feeds.put_off(read),
+        [CONN],
+        "for as long as it takes"
+    );
+    let page = follower.page_for(read);
+    let mut steps = Vec::new();
+    follower.give(read, &page, &mut steps);
+    assert!(matches!(&steps[0], Step::Entry(shared) if shared.entry.position.offset == 1));
+
+    let mut left = Follower::new(Slow::Resume);
+    left.follow(None);
+    let read = left.asked.pop().unwrap();
+    left.feeds.unfollow(CONN, &LogName::new("a").unwrap());
+    assert_eq!(left.feeds.put_off(&read), [], "nobody waits for it");
+}

@@ -2,14 +2,14 @@
 
 /// The generator.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(in crate::log) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::log) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::log) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -18,16 +18,16 @@ impl Dice {
     }
 
     /// Less than `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(in crate::log) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
     /// True in so many of 100 cases.
-    pub(super) fn percent(&mut self, chance: u64) -> bool {
+    pub(in crate::log) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(in crate::log) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }

@@ -8,3 +8,6 @@ mod disk;
 mod model;
 
 pub use campaign::{Outcome, Violation, run};
+
+#[cfg(test)]
+pub(in crate::log) use dice::Dice;

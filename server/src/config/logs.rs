@@ -1,0 +1,472 @@
+//! Where logs are kept that several nodes share: the flags, and the URL that names a Redis. What is said there may have a password
+//! in it, so a text that is wrong is told of without what stands before its host.
+
+use std::fmt;
+use std::num::NonZeroU8;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use percent_encoding::percent_decode_str;
+
+use super::values::time;
+use crate::log::redis::{Ack, RedisOptions, Secret, Topology};
+use crate::log::remote::Target;
+
+/// The port of a Redis.
+const REDIS_PORT: u16 = 6379;
+
+/// The port of a Sentinel.
+const SENTINEL_PORT: u16 = 26379;
+
+/// The longest name of a node, in bytes.
+const NODE_BYTES_MAX: usize = 64;
+
+/// What is shown of a password.
+const HIDDEN: &str = "***";
+
+/// Flags about logs that are shared.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Many nodes")]
+pub struct LogOptions {
+    /// Keep messages in this Redis, which several servers may share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// with TLS,
+    /// redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
+    #[arg(
+        long,
+        env = "TIDEWIRE_LOG_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub log: Option<LogUrl>,
+    /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
+    #[arg(long, env = "TIDEWIRE_NODE", value_name = "NAME", value_parser = node)]
+    pub node: Option<String>,
+    /// What an ack means: `primary` has the message, `replicas=N` have it, too, or `aof[=N]`: it is on the primary's disk, and on those of N replicas
+    #[arg(long, env = "TIDEWIRE_REDIS_ACK", value_name = "WHAT", default_value = "primary", value_parser = ack)]
+    pub redis_ack: Ack,
+    /// Time in which Redis has to take a message; then its sender hears `unavailable`
+    #[arg(long, env = "TIDEWIRE_REDIS_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = time)]
+    pub redis_timeout: Duration,
+    /// Time without an answer to a command after which a connection to Redis is given up
+    #[arg(long, env = "TIDEWIRE_REDIS_COMMAND_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
+    pub redis_command_timeout: Duration,
+    /// What all keys and channels in Redis begin with
+    #[arg(long, env = "TIDEWIRE_REDIS_PREFIX", value_name = "TEXT", default_value = RedisOptions::PREFIX, value_parser = prefix)]
+    pub redis_prefix: String,
+    /// With rediss://: trust the certificates in this PEM file, and no others [default: those that the system trusts]
+    #[arg(long, env = "TIDEWIRE_REDIS_CA", value_name = "FILE")]
+    pub redis_ca: Option<PathBuf>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            log: None,
+            node: None,
+            redis_ack: Ack::default(),
+            redis_timeout: RedisOptions::TIMEOUT,
+            redis_command_timeout: RedisOptions::COMMAND_TIMEOUT,
+            redis_prefix: RedisOptions::PREFIX.to_owned(),
+            redis_ca: None,
+        }
+    }
+}
+
+impl LogOptions {
+    /// With a name for this node, if it needs one and nobody has said it.
+    #[must_use]
+    pub(crate) fn with_name(mut self) -> Self {
+        if self.log.is_some() && self.node.is_none() {
+            self.node = Some(name_of_host(rand::random()));
+        }
+        self
+    }
+
+    /// What is said of Redis; `None` where it does not keep the logs.
+    ///
+    /// # Errors
+    /// The URL makes no sense: a sentence, which does not have the password.
+    pub(crate) fn redis(&self) -> Result<Option<RedisOptions>, String> {
+        let Some(url) = &self.log else {
+            return Ok(None);
+        };
+        let place = url.parse().map_err(|why| format!("--log: {why}"))?;
+        if self.redis_ca.is_some() && !place.tls {
+            return Err(
+                "--redis-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
+            );
+        }
+        Ok(Some(RedisOptions {
+            tls: place.tls,
+            user: place.user,
+            password: place.password.map(Secret::new),
+            prefix: self.redis_prefix.clone(),
+            ack: self.redis_ack,
+            timeout: self.redis_timeout,
+            command_timeout: self.redis_command_timeout,
+            ..RedisOptions::new(place.topology, self.node.clone().unwrap_or_default())
+        }))
+    }
+
+    /// Whether what is said makes sense.
+    ///
+    /// # Errors
+    /// As [`redis`](Self::redis).
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.redis().map(drop)
+    }
+}
+
+/// The URL of a Redis as it was written. It may have a password in it, which nothing shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogUrl(String);
+
+impl From<String> for LogUrl {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for LogUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Without the password.
+impl fmt::Display for LogUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(veiled(&self.0).as_deref().unwrap_or(&self.0))
+    }
+}
+
+/// A URL without the password in it; `None` if it has none.
+pub(super) fn veiled(url: &str) -> Option<String> {
+    let (before, hosts) = url.rsplit_once('@')?;
+    let (scheme, who) = before.split_once("://").unwrap_or(("", before));
+    let slashes = if scheme.is_empty() { "" } else { "://" };
+    // What has no colon was perhaps meant for a password.
+    let user = who
+        .split_once(':')
+        .map_or_else(String::new, |(user, _)| format!("{user}:"));
+    Some(format!("{scheme}{slashes}{user}{HIDDEN}@{hosts}"))
+}
+
+/// What a URL says.
+#[derive(Debug)]
+struct Place {
+    tls: bool,
+    user: Option<String>,
+    password: Option<String>,
+    topology: Topology,
+}
+
+/// What a scheme says of who answers there.
+#[derive(Clone, Copy)]
+enum Kind {
+    Single,
+    Sentinel,
+    Cluster,
+}
+
+impl LogUrl {
+    fn parse(&self) -> Result<Place, String> {
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return Err(
+                "write redis://HOST, rediss://, redis+sentinel:// or redis+cluster://".to_owned(),
+            );
+        };
+        let (tls, kind) = match scheme {
+            "redis" => (false, Kind::Single),
+            "rediss" => (true, Kind::Single),
+            "redis+sentinel" => (false, Kind::Sentinel),
+            "rediss+sentinel" => (true, Kind::Sentinel),
+            "redis+cluster" => (false, Kind::Cluster),
+            "rediss+cluster" => (true, Kind::Cluster),
+            // What has an @ is no scheme.
+            other if other.contains('@') => {
+                return Err("there is no scheme: write redis://HOST".to_owned());
+            }
+            other => {
+                return Err(format!(
+                    "{other}:// is no place for logs: write redis://, rediss://, redis+sentinel:// or redis+cluster://"
+                ));
+            }
+        };
+        let (who, place) = match rest.rsplit_once('@') {
+            Some((who, place)) => (Some(who), place),
+            None => (None, rest),
+        };
+        let (user, password) = who.map_or(Ok((None, None)), credentials)?;
+        if place.contains(['?', '#']) {
+            return Err("leave out what begins with ? or #: there are flags for it".to_owned());
+        }
+        let (hosts, path) = match place.split_once('/') {
+            Some((hosts, path)) => (hosts, path),
+            None => (place, ""),
+        };
+        Ok(Place {
+            tls,
+            user,
+            password,
+            topology: topology(kind, hosts, path)?,
+        })
+    }
+}
+
+/// User and password, as they stand before the @.
+fn credentials(who: &str) -> Result<(Option<String>, Option<String>), String> {
+    let Some((user, password)) = who.split_once(':') else {
+        return Err("write USER:PASSWORD@ before the host, or :PASSWORD@".to_owned());
+    };
+    let decoded = |text, what| {
+        let decoded = percent_decode_str(text).decode_utf8();
+        decoded.map_err(|_| format!("the {what} is no UTF-8 where % stands for its bytes"))
+    };
+    let user = decoded(user, "user")?.into_owned();
+    let password = decoded(password, "password")?.into_owned();
+    if password.is_empty() {
+        return Err("the password is empty: leave out what stands before the @".to_owned());
+    }
+    Ok(((!user.is_empty()).then_some(user), Some(password)))
+}
+
+fn topology(kind: Kind, hosts: &str, path: &str) -> Result<Topology, String> {
+    let targets =
+        |port| -> Result<Vec<_>, _> { hosts.split(',').map(|host| target(host, port)).collect() };
+    match kind {
+        Kind::Single if hosts.contains(',') => Err(
+            "redis:// names one host: write redis+sentinel:// or redis+cluster:// for several"
+                .to_owned(),
+        ),
+        Kind::Single => Ok(Topology::Single {
+            target: target(hosts, REDIS_PORT)?,
+            database: database(path)?,
+        }),
+        Kind::Sentinel if path.is_empty() || path.contains('/') => Err(
+            "say what the Sentinels call the primary: redis+sentinel://HOST,HOST/NAME".to_owned(),
+        ),
+        Kind::Sentinel => Ok(Topology::Sentinel {
+            sentinels: targets(SENTINEL_PORT)?,
+            name: path.to_owned(),
+        }),
+        Kind::Cluster if !path.is_empty() => {
+            Err(format!("a cluster has no database: leave out /{path}"))
+        }
+        Kind::Cluster => Ok(Topology::Cluster {
+            seeds: targets(REDIS_PORT)?,
+        }),
+    }
+}
+
+fn database(path: &str) -> Result<u32, String> {
+    if path.is_empty() {
+        return Ok(0);
+    }
+    path.parse()
+        .map_err(|_| format!("{path:?} is no database: it is a number, as in redis://HOST/0"))
+}
+
+/// A host, and perhaps a port; the colons of `[::1]` separate none.
+fn target(text: &str, port: u16) -> Result<Target, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            let number = port.parse().ok().filter(|port| *port != 0);
+            (host, number.ok_or_else(|| format!("{port:?} is no port"))?)
+        }
+        Some(_) | None => (text, port),
+    };
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    if host.is_empty() {
+        return Err("a host is missing: write redis://HOST:PORT".to_owned());
+    }
+    let host = host.to_owned();
+    Ok(Target { host, port })
+}
+
+fn node(text: &str) -> Result<String, String> {
+    if text.len() > NODE_BYTES_MAX || text.is_empty() || !text.chars().all(is_in_node) {
+        return Err(format!(
+            "a node's name has 1 to {NODE_BYTES_MAX} letters, digits, dots, hyphens and underscores"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+const fn is_in_node(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+}
+
+/// The host's name and a number, so that two servers of one host are told apart.
+fn name_of_host(number: u32) -> String {
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    let host = host.to_string_lossy().replace(|c| !is_in_node(c), "-");
+    let number = format!("-{number:08x}");
+    // What is replaced above is ASCII now.
+    let host: String = host.chars().take(NODE_BYTES_MAX - number.len()).collect();
+    host + &number
+}
+
+fn ack(text: &str) -> Result<Ack, String> {
+    let (kind, number) = match text.split_once('=') {
+        Some((kind, number)) => (kind, Some(number)),
+        None => (text, None),
+    };
+    let number = number.map(str::parse::<u8>).transpose();
+    match (kind, number) {
+        ("primary", Ok(None)) => Some(Ack::Primary),
+        ("replicas", Ok(Some(count))) => NonZeroU8::new(count).map(Ack::Replicas),
+        ("aof", Ok(replicas)) => Some(Ack::Aof {
+            replicas: replicas.unwrap_or(0),
+        }),
+        _ => None,
+    }
+    .ok_or_else(|| "write primary, replicas=N, aof or aof=N".to_owned())
+}
+
+/// Braces would say where keys are in a cluster.
+fn prefix(text: &str) -> Result<String, String> {
+    if text.contains(['{', '}']) || text.chars().any(char::is_control) || text.len() > 64 {
+        return Err("a prefix has up to 64 bytes, and no braces".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(url: &str) -> Result<Place, String> {
+        LogUrl(url.to_owned()).parse()
+    }
+
+    fn at(host: &str, port: u16) -> Target {
+        let host = host.to_owned();
+        Target { host, port }
+    }
+
+    #[test]
+    fn a_url_says_where_redis_is_and_who_we_are_there() {
+        let single = |host, port, database| Topology::Single {
+            target: at(host, port),
+            database,
+        };
+        for (url, tls, topology) in [
+            ("redis://a", false, single("a", 6379, 0)),
+            ("rediss://a:1/", true, single("a", 1, 0)),
+            ("redis://[::1]:2/3", false, single("::1", 2, 3)),
+            ("redis://[::1]", false, single("::1", 6379, 0)),
+            (
+                "redis+sentinel://a,b:1/main",
+                false,
+                Topology::Sentinel {
+                    sentinels: vec![at("a", 26379), at("b", 1)],
+                    name: "main".to_owned(),
+                },
+            ),
+            (
+                "rediss+cluster://a,b:1",
+                true,
+                Topology::Cluster {
+                    seeds: vec![at("a", 6379), at("b", 1)],
+                },
+            ),
+        ] {
+            let place = place(url).unwrap();
+            assert_eq!((place.tls, place.topology), (tls, topology), "{url}");
+            assert_eq!((place.user, place.password), (None, None), "{url}");
+        }
+        for (url, user, password) in [
+            ("redis://:b@a", None, "b"),
+            ("redis://u%40:p%2F%3a@a", Some("u@"), "p/:"),
+            ("redis://u:p@/?#w@a", Some("u"), "p@/?#w"),
+        ] {
+            let place = place(url).unwrap();
+            let who = (place.user.as_deref(), place.password.as_deref());
+            assert_eq!(who, (user, Some(password)), "{url}");
+            assert_eq!(place.topology, single("a", 6379, 0), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_password() {
+        for (url, told) in [
+            ("secret", "write redis://"),
+            ("u:secret@a", "write redis://"),
+            ("http://u:secret@a", "http://"),
+            ("redis://secret@a", "USER:PASSWORD@"),
+            ("redis://u:@a", "empty"),
+            ("redis://u:secret%ff@a", "password is no UTF-8"),
+            ("redis://u:secret@", "host is missing"),
+            ("redis://u:secret@a:b", "\"b\" is no port"),
+            ("redis://u:secret@a:0", "\"0\" is no port"),
+            ("redis://u:secret@a/b", "\"b\" is no database"),
+            ("redis://u:secret@a?db=1", "leave out"),
+            ("redis://u:secret@a,b", "one host"),
+            ("redis+sentinel://u:secret@a,b", "call the primary"),
+            ("redis+cluster://u:secret@a,b/1", "no database"),
+            ("redis+cluster://u:secret@a,", "host is missing"),
+        ] {
+            let why = place(url).unwrap_err();
+            assert!(why.contains(told), "{url}: {why}");
+            assert!(!why.contains("secret"), "{url}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("redis://u:secret@a/1", "redis://u:***@a/1"),
+            ("redis://:se@cr/et@a", "redis://:***@a"),
+            ("redis://secret@a", "redis://***@a"),
+            ("u:secret@a", "u:***@a"),
+            ("redis://a,b/c", "redis://a,b/c"),
+        ] {
+            let url = LogUrl(url.to_owned());
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(format!("{url:?}"), shown);
+        }
+    }
+
+    #[test]
+    fn an_ack_is_what_is_written() {
+        let replicas = |count| NonZeroU8::new(count).map(Ack::Replicas);
+        for (text, expected) in [
+            ("primary", Some(Ack::Primary)),
+            ("replicas=2", replicas(2)),
+            ("aof", Some(Ack::Aof { replicas: 0 })),
+            ("aof=1", Some(Ack::Aof { replicas: 1 })),
+            ("replicas=0", None),
+            ("replicas", None),
+            ("primary=1", None),
+            ("aof=x", None),
+            ("", None),
+        ] {
+            assert_eq!(ack(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_node_has_a_name_of_its_own() {
+        let named = |log: Option<&str>, node: Option<&str>| {
+            let options = LogOptions {
+                log: log.map(|log| LogUrl(log.to_owned())),
+                node: node.map(str::to_owned),
+                ..LogOptions::default()
+            };
+            options.with_name().node
+        };
+        assert_eq!(named(None, None), None, "nobody would see it");
+        let some = named(Some("redis://a"), None).unwrap();
+        assert_ne!(named(Some("redis://a"), None), Some(some.clone()));
+        assert_eq!(node(&some), Ok(some));
+        let given = Some("a".to_owned());
+        assert_eq!(named(Some("redis://a"), Some("a")), given);
+        for bad in ["", "a b", "ä", &"a".repeat(65)] {
+            assert!(node(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Messages on their way into logs: bounded in number, bytes and time, in batches of a bucket, and told the truth about. What was
+//! sent to a Redis that went away is sent again only where its key keeps it from being there twice.
+
+use std::sync::Arc;
+
+use super::core::{Ask, Core};
+use super::links::Purpose;
+use super::runs::Run;
+use crate::ids::LogName;
+use crate::log::redis::{Ack, Appended, Bucket, Command, Stored};
+use crate::log::{
+    AppendError, Draft, Entry, Keep, Placed, Position, Reply, Retention, Rule, StoreError,
+};
+
+/// Messages whose senders wait: more are refused at once.
+const WAITING_MAX: usize = 65_536;
+
+/// Bytes of their contents.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// Messages in a batch.
+const BATCH_MAX: usize = 128;
+
+/// Bytes of content in a batch, beside its last message.
+const BATCH_BYTES_MAX: usize = 256 << 10;
+
+/// Batches of a bucket that are on their way: while one is answered, the next fills.
+const BATCHES_MAX: u8 = 2;
+
+/// A message that is to be sent.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) number: u64,
+    pub(super) stored: Stored,
+}
+
+/// Somebody waits for the place of a message.
+#[derive(Debug)]
+pub(super) struct Waiting<C> {
+    context: C,
+    bucket: Bucket,
+    bytes: usize,
+    /// Where it is, if that is known already.
+    placed: Option<(Position, u64)>,
+    /// It may have been taken on a link that ended.
+    is_sent_again: bool,
+}
+
+impl<C> Core<C> {
+    pub(super) fn append(&mut self, draft: Draft, context: C) {
+        let bytes = draft.content.get().len();
+        let is_full = self.waiting.len() >= WAITING_MAX
+            || (self.waiting_bytes + bytes > WAITING_BYTES_MAX && self.waiting_bytes > 0);
+        if is_full {
+            return self.refuse(context, StoreError::Unavailable);
+        }
+        let bucket = Bucket::of(&draft.log);
+        let number = self.next_number();
+        let retention = retention(self.rules.of(draft.log.as_str()));
+        let stored = Stored { draft, retention };
+        self.waiting_bytes += bytes;
+        let waiting = Waiting {
+            context,
+            bucket,
+            bytes,
+            placed: None,
+            is_sent_again: false,
+        };
+        self.waiting.insert(number, waiting);
+        let deadline = self.now.instant + self.timeout;
+        self.deadlines.push_back((deadline, number));
+        self.shelf(bucket)
+            .queue
+            .push_back(Queued { number, stored });
+        self.list(bucket);
+    }
+
+    fn refuse(&mut self, context: C, error: StoreError) {
+        self.counts.unavailable += 1;
+        let error = AppendError::Store(error);
+        self.replies.push(Reply::Appended(Err(error), context));
+    }
+
+    /// Who waits for a message is answered now.
+    pub(super) fn take_waiting(&mut self, number: u64) -> Option<C> {
+        let waiting = self.waiting.remove(&number)?;
+        self.waiting_bytes -= waiting.bytes;
+        Some(waiting.context)
+    }
+
+    fn is_awaited(&self, number: u64) -> bool {
+        self.waiting.contains_key(&number)
+    }
+
+    /// Tells a sender that its message is there; it comes to others, and to who sent it, by another way.
+    pub(super) fn tell_place(&mut self, log: &LogName, number: u64, position: Position, time: u64) {
+        if let Some(context) = self.take_waiting(number) {
+            self.counts.duplicates += 1;
+            self.saw(Bucket::of(log), log, position);
+            let placed = Placed::Duplicate { position, time };
+            self.replies.push(Reply::Appended(Ok(placed), context));
+        }
+    }
+
+    /// The place of a message is certain, and cannot be told in order yet.
+    pub(super) fn note_place(&mut self, number: u64, position: Position, time: u64) {
+        if let Some(waiting) = self.waiting.get_mut(&number) {
+            waiting.placed = Some((position, time));
+        }
+    }
+
+    /// Senders that have waited for too long are told what is known.
+    pub(super) fn give_up_late_ones(&mut self) {
+        while let Some(&(deadline, number)) = self.deadlines.front() {
+            let is_over = deadline <= self.now.instant;
+            if !is_over && self.is_awaited(number) {
+                return;
+            }
+            self.deadlines.pop_front();
+            let Some(waiting) = self.waiting.get(&number) else {
+                continue;
+            };
+            let bucket = waiting.bucket;
+            match waiting.placed {
+                Some((position, time)) => {
+                    if let Some(context) = self.take_waiting(number) {
+                        self.counts.duplicates += 1;
+                        let placed = Placed::Duplicate { position, time };
+                        self.replies.push(Reply::Appended(Ok(placed), context));
+                    }
+                }
+                None => self.give_up(number),
+            }
+            self.forget_given_up(bucket);
+        }
+    }
+
+    fn give_up(&mut self, number: u64) {
+        if let Some(context) = self.take_waiting(number) {
+            self.refuse(context, StoreError::Unavailable);
+        }
+    }
+
+    /// Nobody waits for these any more, and they were not sent.
+    fn forget_given_up(&mut self, bucket: Bucket) {
+        let (waiting, queue) = (
+            &self.waiting,
+            &mut self.shelves[usize::from(bucket.number())].queue,
+        );
+        while queue
+            .pop_front_if(|first| !waiting.contains_key(&first.number))
+            .is_some()
+        {}
+    }
+
+    /// Sends what waits for a bucket, as far as there is room on its way.
+    pub(super) fn send_appends(&mut self, bucket: Bucket) {
+        while let Run::Open(run) = self.shelf(bucket).run
+            && self.shelf(bucket).batches < BATCHES_MAX
+        {
+            let (numbers, messages) = self.next_batch(bucket);
+            if numbers.is_empty() {
+                return;
+            }
+            let epoch = self.new_epoch();
+            let append = Command::Append {
+                bucket,
+                run,
+                epoch,
+                messages,
+            };
+            let shelf = self.shelf(bucket);
+            shelf.batches += 1;
+            if let Some(index) = shelf.master {
+                self.masters[index].asks_for_copies = true;
+            }
+            let purpose = Purpose::Append(bucket, numbers);
+            self.ask(bucket, Ask::Command(append), purpose);
+        }
+    }
+
+    fn next_batch(&mut self, bucket: Bucket) -> (Vec<u64>, Vec<Stored>) {
+        let (mut numbers, mut messages, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while numbers.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX {
+            let Some(queued) = self.shelf(bucket).queue.pop_front() else {
+                break;
+            };
+            if !self.is_awaited(queued.number) {
+                continue;
+            }
+            let draft = &queued.stored.draft;
+            bytes += draft.content.get().len();
+            let log = self.shelf(bucket).logs.get_mut(draft.log.as_str());
+            if let Some(log) = log {
+                log.appending += 1;
+            }
+            numbers.push(queued.number);
+            messages.push(queued.stored);
+        }
+        (numbers, messages)
+    }
+
+    /// Behind what was appended, the question how many others have it.
+    pub(super) fn ask_for_copies(&mut self) {
+        for index in 0..self.masters.len() {
+            let asks = std::mem::take(&mut self.masters[index].asks_for_copies);
+            if asks && self.ack != Ack::Primary {
+                let ask = Ask::Wait(self.ack, self.timeout);
+                self.ask_master(index, ask, Purpose::Copies);
+            }
+        }
+    }
+
+    // ---- what became of them ----
+
+    /// A message of our own is not on its way any more.
+    fn append_over(&mut self, bucket: Bucket, log: &LogName) {
+        if let Some(log) = self.shelf(bucket).logs.get_mut(log.as_str()) {
+            log.appending = log.appending.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn batch_placed(
+        &mut self,
+        bucket: Bucket,
+        numbers: Vec<u64>,
+        command: Command,
+        appended: &[Appended],
+    ) {
+        self.shelf(bucket).batches -= 1;
+        self.list(bucket);
+        for ((number, stored), appended) in numbers.into_iter().zip(messages(command)).zip(appended)
+        {
+            let log = stored.draft.log.clone();
+            self.append_over(bucket, &log);
+            match *appended {
+                Appended::At(position) => self.message_placed(bucket, number, stored, position),
+                Appended::Before { position, time } => {
+                    self.was_there(bucket, number, &log, position, time);
+                    self.go_on(bucket, &log);
+                }
+                Appended::LogsFull => {
+                    if let Some(context) = self.take_waiting(number) {
+                        let error = AppendError::LogsFull;
+                        self.replies.push(Reply::Appended(Err(error), context));
+                    }
+                    self.go_on(bucket, &log);
+                }
+            }
+        }
+    }
+
+    fn message_placed(&mut self, bucket: Bucket, number: u64, stored: Stored, position: Position) {
+        self.counts.appended += 1;
+        let draft = stored.draft;
+        let entry = Arc::new(Entry { position, draft });
+        let is_certain = self.ack == Ack::Primary;
+        if !is_certain && let Some(index) = self.shelf(bucket).master {
+            let log = entry.draft.log.clone();
+            let uncopied = &mut self.masters[index].uncopied;
+            uncopied.push((bucket, log, position, number));
+        }
+        self.own_placed(bucket, number, entry, is_certain);
+    }
+
+    /// A message was there already.
+    fn was_there(
+        &mut self,
+        bucket: Bucket,
+        number: u64,
+        log: &LogName,
+        position: Position,
+        time: u64,
+    ) {
+        let waiting = self.waiting.get(&number);
+        // Then it is probably this one itself, and comes to its sender as such.
+        if waiting.is_some_and(|waiting| waiting.is_sent_again)
+            && self.own_found(bucket, log, number, position, time)
+        {
+            return self.note_place(number, position, time);
+        }
+        self.tell_place(log, number, position, time);
+    }
+
+    /// Redis has counted who has what was appended before.
+    pub(super) fn copies_counted(&mut self, index: usize, is_enough: bool) {
+        for (bucket, log, position, number) in std::mem::take(&mut self.masters[index].uncopied) {
+            self.copied(bucket, &log, position, number, is_enough);
+        }
+    }
+
+    /// Enough others have a message, or that is not known.
+    pub(super) fn copied(
+        &mut self,
+        bucket: Bucket,
+        log: &LogName,
+        position: Position,
+        number: u64,
+        is_enough: bool,
+    ) {
+        if !is_enough {
+            self.give_up(number);
+        }
+        self.own_certain(bucket, log, position, number);
+    }
+
+    /// Redis has not taken a batch.
+    pub(super) fn batch_refused(
+        &mut self,
+        bucket: Bucket,
+        numbers: Vec<u64>,
+        command: Command,
+        is_again: bool,
+    ) {
+        let shelf = self.shelf(bucket);
+        shelf.batches = shelf.batches.saturating_sub(1);
+        for (number, stored) in numbers.into_iter().zip(messages(command)) {
+            self.append_over(bucket, &stored.draft.log);
+            if is_again {
+                self.queue_again(bucket, number, stored);
+            } else {
+                self.give_up(number);
+            }
+        }
+        self.list(bucket);
+    }
+
+    /// The link ended before a batch was answered.
+    pub(super) fn batch_lost(
+        &mut self,
+        bucket: Bucket,
+        numbers: Vec<u64>,
+        command: Command,
+        is_sent: bool,
+    ) {
+        for (number, stored) in numbers.into_iter().zip(messages(command)) {
+            self.append_over(bucket, &stored.draft.log);
+            if is_sent && stored.draft.seq.is_none() {
+                self.give_up(number);
+                continue;
+            }
+            if let Some(waiting) = self.waiting.get_mut(&number) {
+                waiting.is_sent_again |= is_sent;
+            }
+            self.queue_again(bucket, number, stored);
+        }
+    }
+
+    /// In the order in which they came.
+    fn queue_again(&mut self, bucket: Bucket, number: u64, stored: Stored) {
+        if self.is_awaited(number) {
+            let queue = &mut self.shelf(bucket).queue;
+            let at = queue.partition_point(|queued| queued.number < number);
+            queue.insert(at, Queued { number, stored });
+        }
+    }
+
+    // ---- marks ----
+
+    pub(super) fn mark(&mut self, log: LogName, position: Position) {
+        let bucket = Bucket::of(&log);
+        self.shelf(bucket).marks.insert(log, position);
+        self.list(bucket);
+    }
+
+    pub(super) fn send_marks(&mut self, bucket: Bucket) {
+        let shelf = self.shelf(bucket);
+        if shelf.marks.is_empty() || !matches!(shelf.run, Run::Open(_)) {
+            // Those that wait for longer are of owners who will be told twice.
+            if shelf.marks.len() > MARKS_MAX {
+                shelf.marks.clear();
+            }
+            return;
+        }
+        let marks = shelf.marks.drain().collect();
+        let mark = Command::Mark { bucket, marks };
+        self.ask(bucket, Ask::Command(mark), Purpose::Mark);
+    }
+
+    /// Newer ones may have come meanwhile.
+    pub(super) fn marks_lost(&mut self, command: Command) {
+        if let Command::Mark { bucket, marks } = command {
+            for (log, position) in marks {
+                self.shelf(bucket).marks.entry(log).or_insert(position);
+            }
+        }
+    }
+}
+
+/// The messages of a batch.
+fn messages(command: Command) -> Vec<Stored> {
+    match command {
+        Command::Append { messages, .. } => messages,
+        Command::Greet { .. }
+        | Command::Vouch { .. }
+        | Command::Open { .. }
+        | Command::Page { .. }
+        | Command::Heads { .. }
+        | Command::Mark { .. }
+        | Command::Beat { .. } => Vec::new(),
+    }
+}
+
+/// Marks of a bucket that wait while Redis is away.
+const MARKS_MAX: usize = 4096;
+
+/// How long a log is kept: not at all is a length, too.
+pub(super) const fn retention(rule: &Rule) -> Retention {
+    match rule.keep {
+        Keep::Durable | Keep::Memory => rule.retention,
+        Keep::Nothing => Retention {
+            entries_max: 0,
+            ..rule.retention
+        },
+    }
+}

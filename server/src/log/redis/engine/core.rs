@@ -1,0 +1,300 @@
+//! The engine without bytes: what workers ask and what links bring, as values, becomes what links are to ask Redis, and what
+//! workers hear. It is a state machine that the simulation drives as the real links do.
+//!
+//! All that is about one log goes over one link, in order, and comes back in order: so an answer tells of everything that an
+//! earlier one told of. What is announced comes over a link of its own, and only says that there is more: what there is, and
+//! whether something is lost, only answers say.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::appends::{Queued, Waiting};
+use super::links::Master;
+use super::reads::Reading;
+use super::runs::{Peers, Run};
+use super::seen::Seen;
+use super::watched::Log;
+use crate::clock::Now;
+use crate::ids::LogName;
+use crate::log::redis::{Ack, Answer, Bucket, Command, RedisOptions};
+use crate::log::remote::{Action, Link, Target};
+use crate::log::{Epoch, Position, Reply, Request, Rules};
+
+/// What a link of commands is to ask.
+#[derive(Debug, Clone)]
+pub(super) enum Ask {
+    /// A command.
+    Command(Command),
+    /// How many others have what was appended before this; to be answered by then.
+    Wait(Ack, Duration),
+}
+
+/// What a link of announcements is to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hear {
+    /// Announcements of these, from now on.
+    Subscribe(Vec<LogName>),
+    /// None of these any more.
+    Unsubscribe(Vec<LogName>),
+    /// Whether anybody is there.
+    Ping,
+}
+
+/// What a link of commands brings.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// The answer to a command.
+    Answer(Answer),
+    /// Whether enough others have what was appended.
+    Waited(bool),
+}
+
+/// What a link of announcements brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Announcements of this log come from now on.
+    Subscribed(LogName),
+    /// This log ends here, or did.
+    Announced(LogName, Position),
+    /// This log has lost something.
+    Broken(LogName),
+    /// Somebody is there.
+    Pong,
+}
+
+/// What a process of Redis says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hello {
+    /// Its name for itself.
+    pub(super) run_id: String,
+    /// It saves each message before it answers.
+    pub(super) saves_always: bool,
+}
+
+/// What became of all that was asked, for the metrics.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) commands: u64,
+    pub(super) reconnects: u64,
+    pub(super) appended: u64,
+    pub(super) duplicates: u64,
+    pub(super) unavailable: u64,
+    pub(super) broken: u64,
+    pub(super) announcements: u64,
+    pub(super) reads: u64,
+    pub(super) fills: u64,
+    pub(super) heads_checked: u64,
+    pub(super) holes_found: u64,
+}
+
+/// A bucket's part of everything.
+#[derive(Debug)]
+pub(super) struct Shelf<C> {
+    /// Which master has it.
+    pub(super) master: Option<usize>,
+    pub(super) run: Run,
+    /// Messages that are not on their way yet, in the order in which they came.
+    pub(super) queue: VecDeque<Queued>,
+    /// Batches that are.
+    pub(super) batches: u8,
+    /// Pages that are not asked for yet.
+    pub(super) reads: VecDeque<Reading<C>>,
+    /// Logs that are watched, or whose messages wait for something.
+    pub(super) logs: HashMap<LogName, Log, foldhash::fast::RandomState>,
+    /// Pages whose readers are ahead of what was announced here: up to which offset.
+    pub(super) ahead: Vec<(u64, Reading<C>)>,
+    /// How far owners have seen their logs, not told yet.
+    pub(super) marks: HashMap<LogName, Position, foldhash::fast::RandomState>,
+    pub(super) seen: Seen,
+    /// It is in the list of those with something to send.
+    pub(super) is_listed: bool,
+}
+
+/// The state of all.
+#[derive(Debug)]
+pub(super) struct Core<C> {
+    pub(super) node: String,
+    pub(super) ack: Ack,
+    pub(super) timeout: Duration,
+    pub(super) command_timeout: Duration,
+    pub(super) rules: Arc<Rules>,
+    pub(super) random: StdRng,
+    pub(super) now: Now,
+    pub(super) masters: Vec<Master<C>>,
+    pub(super) shelves: Vec<Shelf<C>>,
+    /// Buckets with something to send.
+    pub(super) listed: Vec<Bucket>,
+    /// Messages whose senders wait, by the number of the message.
+    pub(super) waiting: HashMap<u64, Waiting<C>, foldhash::fast::RandomState>,
+    /// When their senders are told that there is no answer, in order.
+    pub(super) deadlines: VecDeque<(Instant, u64)>,
+    pub(super) waiting_bytes: usize,
+    pub(super) reading: usize,
+    /// The number of the last message, or of the last time that something was known of a log.
+    pub(super) number: u64,
+    pub(super) peers: Peers,
+    pub(super) next_check: Instant,
+    pub(super) next_checked: u8,
+    pub(super) watched: usize,
+    pub(super) replies: Vec<Reply<C>>,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) links: u32,
+    pub(super) leaves: bool,
+    pub(super) counts: Counts,
+}
+
+impl<C> Core<C> {
+    /// One that has no master yet.
+    pub(super) fn new(options: &RedisOptions, rules: Arc<Rules>, seed: u64, now: Now) -> Self {
+        Self {
+            node: options.node.clone(),
+            ack: options.ack,
+            timeout: options.timeout,
+            command_timeout: options.command_timeout,
+            rules,
+            random: StdRng::seed_from_u64(seed),
+            now,
+            masters: Vec::new(),
+            shelves: Bucket::all().map(|_| Shelf::default()).collect(),
+            listed: Vec::new(),
+            waiting: HashMap::default(),
+            deadlines: VecDeque::new(),
+            waiting_bytes: 0,
+            reading: 0,
+            number: 0,
+            peers: Peers::default(),
+            next_check: now.instant,
+            next_checked: 0,
+            watched: 0,
+            replies: Vec::new(),
+            actions: VecDeque::new(),
+            links: 0,
+            leaves: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// All buckets are there.
+    pub(super) fn use_single(&mut self, target: Target) {
+        self.masters.push(Master::new(target, self.now.instant));
+        for shelf in &mut self.shelves {
+            shelf.master = Some(0);
+        }
+        self.keep_links_up();
+    }
+
+    /// A worker asks.
+    pub(super) fn request(&mut self, request: Request<C>, now: Now) {
+        self.now = now;
+        match request {
+            Request::Append(draft, context) => self.append(draft, context),
+            Request::Read {
+                log,
+                from,
+                max,
+                context,
+            } => self.read_on(log, from, max, context),
+            Request::ReadBefore {
+                log,
+                before,
+                max,
+                context,
+            } => self.read_back(log, before, max, context),
+            Request::Mark(log, position) => self.mark(log, position),
+            Request::Rules(rules) => self.rules = rules,
+            Request::Watch(log) => self.watch(log),
+            Request::Unwatch(log) => self.unwatch(&log),
+        }
+    }
+
+    /// When there is something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadlines.front().map(|&(at, _)| at);
+        let checks = (self.watched > 0).then_some(self.next_check);
+        let masters = self
+            .masters
+            .iter()
+            .filter_map(|master| master.poll_timeout(self.command_timeout));
+        let beat = self.next_beat();
+        masters.chain(deadline).chain(checks).chain(beat).min()
+    }
+
+    /// It is as late as that.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        self.give_up_late_ones();
+        self.drop_dead_links();
+        self.keep_links_up();
+        self.beat_if_due();
+        self.check_heads_if_due();
+    }
+
+    /// Puts what came since the last call on its way, bucket by bucket.
+    pub(super) fn send_all(&mut self) {
+        for bucket in std::mem::take(&mut self.listed) {
+            self.shelf(bucket).is_listed = false;
+            self.send_reads(bucket);
+            self.send_appends(bucket);
+            self.send_marks(bucket);
+        }
+        self.ask_for_copies();
+    }
+
+    /// Moves the replies since the last call.
+    pub(super) fn take_replies(&mut self, replies: &mut Vec<Reply<C>>) {
+        replies.append(&mut self.replies);
+    }
+
+    /// Whether nobody waits for anything.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_left = !self.leaves || self.masters.iter().all(Master::is_silent);
+        self.waiting.is_empty() && self.reading == 0 && is_left
+    }
+
+    pub(super) fn shelf(&mut self, bucket: Bucket) -> &mut Shelf<C> {
+        &mut self.shelves[usize::from(bucket.number())]
+    }
+
+    /// There is something to send of a bucket.
+    pub(super) fn list(&mut self, bucket: Bucket) {
+        let shelf = self.shelf(bucket);
+        if !std::mem::replace(&mut shelf.is_listed, true) {
+            self.listed.push(bucket);
+        }
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    pub(super) fn new_epoch(&mut self) -> Epoch {
+        Epoch::new(self.random.random())
+    }
+
+    pub(super) fn next_link(&mut self) -> Link {
+        self.links += 1;
+        Link(self.links)
+    }
+}
+
+impl<C> Default for Shelf<C> {
+    fn default() -> Self {
+        Self {
+            master: None,
+            run: Run::Unknown,
+            queue: VecDeque::new(),
+            batches: 0,
+            reads: VecDeque::new(),
+            logs: HashMap::default(),
+            ahead: Vec::new(),
+            marks: HashMap::default(),
+            seen: Seen::default(),
+            is_listed: false,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! One link as bytes: what it says before it is of use, and how what it brings becomes values.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use redis::Value;
+
+use super::core::{Ask, Hear, Hello, Said};
+use crate::log::redis::wire::{self, BadReply, Errand, Naming, Replies, Script, setup};
+use crate::log::redis::{Ack, Answer, Failure, RedisOptions, Topology};
+
+/// The version from which on scripts do what they are to.
+const VERSION_MIN: (u32, u32) = (7, 0);
+
+/// A link.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) out: BytesMut,
+    replies: Replies,
+    /// What it was set up with and is not answered.
+    steps: VecDeque<Step>,
+    /// When that must be over.
+    pub(super) ready_by: Option<Instant>,
+    hello: Hello,
+}
+
+/// A step of setting up.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Done,
+    Info,
+    Config,
+    Role,
+    /// A refusal does not matter.
+    Optional,
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self {
+            out: BytesMut::new(),
+            replies: Replies::default(),
+            steps: VecDeque::new(),
+            ready_by: None,
+            hello: Hello {
+                run_id: String::new(),
+                saves_always: false,
+            },
+        }
+    }
+
+    /// Says what a link says first.
+    pub(super) fn begin(
+        &mut self,
+        options: &RedisOptions,
+        naming: &Naming,
+        is_commands: bool,
+        by: Instant,
+    ) {
+        self.ready_by = Some(by);
+        if let Some(password) = &options.password {
+            let (user, password) = (options.user.as_deref(), password.reveal());
+            self.step(Errand::Auth { user, password }, Step::Done, naming);
+        }
+        let name = format!("tidewire-{}", naming.node.replace(char::is_whitespace, "-"));
+        self.step(Errand::Name(&name), Step::Optional, naming);
+        if !is_commands {
+            return self.step(Errand::Ping, Step::Optional, naming);
+        }
+        if let Topology::Single { database, .. } = options.topology
+            && database > 0
+        {
+            self.step(Errand::Select(database), Step::Done, naming);
+        }
+        self.step(Errand::Info, Step::Info, naming);
+        self.step(Errand::Config, Step::Config, naming);
+        self.step(Errand::Role, Step::Role, naming);
+        for script in Script::ALL {
+            self.step(Errand::Load(script), Step::Done, naming);
+        }
+    }
+
+    fn step(&mut self, errand: Errand<'_>, step: Step, naming: &Naming) {
+        wire::pack_errand(&errand, naming, &mut self.out);
+        self.steps.push_back(step);
+    }
+
+    /// Takes what came.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.replies.push(bytes);
+    }
+
+    /// The next reply.
+    pub(super) fn next(&mut self) -> Result<Option<Value>, BadReply> {
+        self.replies.next()
+    }
+
+    /// Whether it is still being set up.
+    pub(super) fn is_beginning(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// Takes the answer to a step; returns who is there once it was the last.
+    ///
+    /// # Errors
+    /// Why this link is of no use, as a sentence.
+    pub(super) fn stepped(&mut self, reply: &Value) -> Result<Option<Hello>, String> {
+        match self.steps.pop_front() {
+            Some(Step::Done) => setup::done(reply).map_err(|failure| told(&failure))?,
+            Some(Step::Info) => {
+                let process = setup::process(reply).map_err(|failure| told(&failure))?;
+                if process.version < VERSION_MIN {
+                    let (major, minor) = process.version;
+                    return Err(format!(
+                        "this is Redis {major}.{minor}, and 7.0 or later is needed"
+                    ));
+                }
+                self.hello.saves_always = !process.was_replica;
+                self.hello.run_id = process.run_id;
+            }
+            Some(Step::Config) => self.hello.saves_always &= setup::saves_always(reply),
+            Some(Step::Role) => {
+                // Who may not ask finds out by what it is refused.
+                if !setup::is_primary(reply).unwrap_or(true) {
+                    return Err("this Redis is a replica now".to_owned());
+                }
+            }
+            Some(Step::Optional) | None => {}
+        }
+        if self.is_beginning() {
+            return Ok(None);
+        }
+        self.ready_by = None;
+        Ok(Some(self.hello.clone()))
+    }
+}
+
+/// Why, as a sentence.
+pub(super) fn told(failure: &Failure) -> String {
+    match failure {
+        Failure::Moved(place) => format!("its data is at {place}"),
+        Failure::Unable(what) | Failure::Refused(what) => format!("it said: {what}"),
+        Failure::NoScript => "it does not know the scripts any more".to_owned(),
+        Failure::Stale => "it was restarted".to_owned(),
+    }
+}
+
+/// Packs what a link of commands is to ask.
+pub(super) fn pack(ask: &Ask, naming: &Naming, out: &mut BytesMut) {
+    match *ask {
+        Ask::Command(ref command) => wire::pack(command, naming, out),
+        Ask::Wait(ack, timeout) => {
+            let errand = match ack {
+                // Never asked for; it is answered at once.
+                Ack::Primary => Errand::Ping,
+                Ack::Replicas(replicas) => Errand::Wait {
+                    replicas: replicas.get(),
+                    timeout,
+                },
+                Ack::Aof { replicas } => Errand::WaitAof { replicas, timeout },
+            };
+            wire::pack_errand(&errand, naming, out);
+        }
+    }
+}
+
+/// Packs what a link of announcements is to ask.
+pub(super) fn pack_hear(hear: &Hear, naming: &Naming, out: &mut BytesMut) {
+    let errand = match hear {
+        Hear::Subscribe(logs) => Errand::Subscribe(logs),
+        Hear::Unsubscribe(logs) => Errand::Unsubscribe(logs),
+        Hear::Ping => Errand::Ping,
+    };
+    wire::pack_errand(&errand, naming, out);
+}
+
+/// Reads a reply as the answer to what was asked.
+pub(super) fn read(ask: &Ask, reply: Value) -> Said {
+    match *ask {
+        Ask::Command(ref command) => Said::Answer(wire::answer(command, reply)),
+        Ask::Wait(ack, _) => match setup::saved_by(&reply) {
+            Ok((here, replicas)) => Said::Waited(match ack {
+                Ack::Primary => true,
+                Ack::Replicas(wanted) => replicas >= wanted.get().into(),
+                Ack::Aof { replicas: wanted } => here > 0 && replicas >= wanted.into(),
+            }),
+            Err(failure) => Said::Answer(Answer::Failed(failure)),
+        },
+    }
+}
+
+/// How long setting up may take.
+pub(super) fn ready_by(now: Instant, command_timeout: Duration) -> Instant {
+    now + command_timeout
+}

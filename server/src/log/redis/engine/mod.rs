@@ -1,0 +1,198 @@
+//! The engine of logs in Redis: behind the workers' requests, before the links. [`core`] decides, on values; here its links' bytes
+//! are made and read.
+
+mod appends;
+mod core;
+mod line;
+mod links;
+mod pages;
+mod reads;
+mod runs;
+mod seen;
+#[cfg(test)]
+mod simulation;
+mod watched;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use self::core::{Core, Heard};
+use self::line::Line;
+use super::wire::{self, Naming};
+use super::{RedisOptions, Topology};
+use crate::clock::Now;
+use crate::log::remote::{Action, Engine, Link};
+use crate::log::{Reply, Request, Rules};
+
+/// Keeps logs in Redis.
+#[derive(Debug)]
+pub struct RedisEngine<C> {
+    core: Core<C>,
+    options: RedisOptions,
+    naming: Naming,
+    lines: HashMap<Link, Line, foldhash::fast::RandomState>,
+}
+
+impl<C> RedisEngine<C> {
+    /// One that begins to open its links. `seed` is a random number: epochs follow from it.
+    #[must_use]
+    pub fn new(options: RedisOptions, rules: Arc<Rules>, seed: u64, now: Now) -> Self {
+        let mut core = Core::new(&options, rules, seed, now);
+        let naming = Naming {
+            prefix: options.prefix.clone(),
+            node: options.node.clone(),
+            sharded: matches!(options.topology, Topology::Cluster { .. }),
+        };
+        match &options.topology {
+            Topology::Single { target, .. } => core.use_single(target.clone()),
+            Topology::Sentinel { .. } | Topology::Cluster { .. } => {}
+        }
+        Self {
+            core,
+            options,
+            naming,
+            lines: HashMap::default(),
+        }
+    }
+
+    /// A link is of no use.
+    fn fail(&mut self, link: Link, why: &str) {
+        if let Some((index, is_commands)) = self.core.way_of(link) {
+            tracing::warn!(event = "redis_refused", why, "a link to Redis is of no use");
+            self.core.drop_link(index, is_commands);
+        }
+        self.lines.remove(&link);
+    }
+
+    /// A reply that came over a link; `Err`: the link is of no use.
+    fn reply(&mut self, link: Link, reply: ::redis::Value, now: Now) -> Result<(), String> {
+        let Some((_, is_commands)) = self.core.way_of(link) else {
+            return Ok(());
+        };
+        let Some(line) = self.lines.get_mut(&link) else {
+            return Ok(());
+        };
+        if line.is_beginning() {
+            match line.stepped(&reply)? {
+                Some(hello) if is_commands => self.core.commands_ready(link, hello, now),
+                Some(_) => self.core.announcements_ready(link, now),
+                None => {}
+            }
+            return Ok(());
+        }
+        if is_commands {
+            let ask = self.core.asked(link);
+            let ask = ask.ok_or_else(|| "it answered what nobody asked".to_owned())?;
+            let said = line::read(ask, reply);
+            self.core.said(link, said, now);
+            return Ok(());
+        }
+        match wire::heard(&reply, &self.naming) {
+            wire::Heard::Subscribed(log) => self.core.heard(link, Heard::Subscribed(log), now),
+            wire::Heard::Announced { log, head } => {
+                self.core.heard(link, Heard::Announced(log, head), now);
+            }
+            wire::Heard::Broken(log) => self.core.heard(link, Heard::Broken(log), now),
+            wire::Heard::Pong
+            | wire::Heard::Unsubscribed(_)
+            | wire::Heard::Switched { .. }
+            | wire::Heard::Other => self.core.heard(link, Heard::Pong, now),
+            wire::Heard::Failed(failure) => return Err(line::told(&failure)),
+        }
+        Ok(())
+    }
+}
+
+impl<C: Send> Engine<C> for RedisEngine<C> {
+    fn request(&mut self, request: Request<C>, now: Now) {
+        self.core.request(request, now);
+    }
+
+    fn opened(&mut self, link: Link, now: Now) {
+        let way = self.core.way_of(link);
+        if let (Some((_, is_commands)), Some(line)) = (way, self.lines.get_mut(&link)) {
+            let by = line::ready_by(now.instant, self.options.command_timeout);
+            line.begin(&self.options, &self.naming, is_commands, by);
+        }
+    }
+
+    fn received(&mut self, link: Link, bytes: &[u8], now: Now) {
+        if let Some(line) = self.lines.get_mut(&link) {
+            line.push(bytes);
+        }
+        while let Some(line) = self.lines.get_mut(&link) {
+            let result = match line.next() {
+                Ok(Some(reply)) => self.reply(link, reply, now),
+                Ok(None) => return,
+                Err(bad) => Err(bad.to_string()),
+            };
+            if let Err(why) = result {
+                self.fail(link, &why);
+            }
+            // It may have been closed by what it brought.
+            if self.core.way_of(link).is_none() {
+                self.lines.remove(&link);
+            }
+        }
+    }
+
+    fn closed(&mut self, link: Link, why: &str, now: Now) {
+        tracing::debug!(event = "redis_link_ended", why, "a link to Redis has ended");
+        self.lines.remove(&link);
+        self.core.closed(link, now);
+    }
+
+    fn output(&mut self, link: Link) -> Option<&mut BytesMut> {
+        self.core.send_all();
+        let line = self.lines.get_mut(&link)?;
+        if !line.is_beginning() {
+            while let Some(ask) = self.core.take_ask(link) {
+                line::pack(ask, &self.naming, &mut line.out);
+            }
+            while let Some(hear) = self.core.take_hear(link) {
+                line::pack_hear(&hear, &self.naming, &mut line.out);
+            }
+        }
+        Some(&mut line.out)
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        let action = self.core.actions.pop_front()?;
+        match &action {
+            Action::Open(link, _) => drop(self.lines.insert(*link, Line::new())),
+            Action::Close(link) => drop(self.lines.remove(link)),
+        }
+        Some(action)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let ready = self.lines.values().filter_map(|line| line.ready_by);
+        ready.chain(self.core.poll_timeout()).min()
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        let late = self.lines.iter();
+        let late = late.filter(|(_, line)| line.ready_by.is_some_and(|by| by <= now.instant));
+        let late: Vec<Link> = late.map(|(link, _)| *link).collect();
+        for link in late {
+            self.fail(link, "it does not answer in time");
+        }
+        self.core.handle_timeout(now);
+    }
+
+    fn take_replies(&mut self, replies: &mut Vec<Reply<C>>) {
+        self.core.take_replies(replies);
+    }
+
+    fn leave(&mut self, now: Now) {
+        self.core.now = now;
+        self.core.leave();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.core.is_idle()
+    }
+}

@@ -1,0 +1,157 @@
+//! Pages that workers want: they wait while Redis is away, and are never newer than what was announced.
+
+use super::core::{Ask, Core};
+use super::links::Purpose;
+use super::pages::{Cut, Wanted, at_least_one, head};
+use super::runs::Run;
+use crate::ids::LogName;
+use crate::log::redis::{Bucket, Command, Extracted, From};
+use crate::log::{PageMax, Position, ReadFrom, Reply, StoreError};
+
+/// Pages that wait: more are refused at once.
+const READING_MAX: usize = 65_536;
+
+/// A page that somebody waits for.
+#[derive(Debug)]
+pub(super) struct Reading<C> {
+    pub(super) log: LogName,
+    wanted: Wanted,
+    max: PageMax,
+    context: C,
+    /// What Redis was asked for.
+    asked: From,
+    /// What was known of the log when it was.
+    known: u64,
+}
+
+impl<C> Core<C> {
+    pub(super) fn read_on(&mut self, log: LogName, from: ReadFrom, max: PageMax, context: C) {
+        self.read(log, Wanted::On(from), max, context);
+    }
+
+    pub(super) fn read_back(
+        &mut self,
+        log: LogName,
+        before: Option<Position>,
+        max: PageMax,
+        context: C,
+    ) {
+        let before = before.map(|before| before.offset);
+        self.read(log, Wanted::Back(before), max, context);
+    }
+
+    fn read(&mut self, log: LogName, wanted: Wanted, max: PageMax, context: C) {
+        self.counts.reads += 1;
+        if self.reading >= READING_MAX {
+            let error = Err(StoreError::Unavailable);
+            return self.replies.push(Reply::Page(error, context));
+        }
+        self.reading += 1;
+        let reading = Reading {
+            log,
+            wanted,
+            max: at_least_one(max),
+            context,
+            asked: wanted.from(),
+            known: 0,
+        };
+        let bucket = Bucket::of(&reading.log);
+        self.shelf(bucket).reads.push_back(reading);
+        self.list(bucket);
+    }
+
+    pub(super) fn send_reads(&mut self, bucket: Bucket) {
+        while matches!(self.shelf(bucket).run, Run::Open(_))
+            && let Some(mut reading) = self.shelf(bucket).reads.pop_front()
+        {
+            let log = self.shelf(bucket).logs.get(reading.log.as_str());
+            reading.known = log.map_or(0, |log| log.number);
+            // Not those that nobody was told of yet.
+            if let (Wanted::Back(before), Some(delivered)) =
+                (reading.wanted, log.and_then(|log| log.delivered))
+            {
+                let end = delivered.offset + 1;
+                let before = before.map_or(end, |before| before.min(end));
+                reading.asked = From::Before(Some(before));
+            }
+            let page = Command::Page {
+                log: reading.log.clone(),
+                from: reading.asked,
+                max: reading.max,
+                epoch: self.new_epoch(),
+            };
+            let purpose = Purpose::Page(Box::new(reading));
+            self.ask(bucket, Ask::Command(page), purpose);
+        }
+    }
+
+    /// The same question again, before those that came later.
+    pub(super) fn read_again(&mut self, reading: Reading<C>) {
+        let bucket = Bucket::of(&reading.log);
+        self.shelf(bucket).reads.push_front(reading);
+        self.list(bucket);
+    }
+
+    pub(super) fn page_refused(&mut self, reading: Reading<C>) {
+        self.reading -= 1;
+        let error = Err(StoreError::Unavailable);
+        self.replies.push(Reply::Page(error, reading.context));
+    }
+
+    pub(super) fn page_read(&mut self, mut reading: Reading<C>, extracted: Extracted) {
+        let name = reading.log.clone();
+        let bucket = Bucket::of(&name);
+        let Some(until) = self.shown_until(bucket, &reading, head(&extracted)) else {
+            return self.read_again(reading);
+        };
+        match reading.wanted.cut(extracted, reading.asked, until) {
+            Cut::Page(page) => {
+                self.reading -= 1;
+                self.saw(bucket, &name, page.head);
+                self.replies.push(Reply::Page(Ok(page), reading.context));
+            }
+            Cut::Ahead(offset) => self.shelf(bucket).ahead.push((offset, reading)),
+            Cut::From(from) => {
+                reading.asked = from;
+                self.read_again(reading);
+            }
+        }
+        self.go_on(bucket, &name);
+    }
+
+    /// Up to where a page may show a log that ends there; `None` if it is to be read again.
+    fn shown_until(
+        &mut self,
+        bucket: Bucket,
+        reading: &Reading<C>,
+        end: Position,
+    ) -> Option<Position> {
+        let log = self.shelf(bucket).logs.get_mut(reading.log.as_str());
+        let Some(log) = log.filter(|log| log.is_watched()) else {
+            return Some(end);
+        };
+        if log.number != reading.known {
+            return None;
+        }
+        if log.is_broken_by(end) {
+            self.break_off(bucket, &reading.log);
+            return None;
+        }
+        Some(log.show(end))
+    }
+
+    /// Those who were ahead of what was announced of a log may read on.
+    pub(super) fn let_go_on(&mut self, bucket: Bucket, name: &LogName, until: Option<Position>) {
+        let shelf = self.shelf(bucket);
+        if shelf.ahead.is_empty() {
+            return;
+        }
+        let is_due = |(offset, reading): &mut (u64, Reading<C>)| {
+            reading.log == *name && until.is_none_or(|until| *offset <= until.offset)
+        };
+        let due: Vec<_> = shelf.ahead.extract_if(.., is_due).collect();
+        for (_, reading) in due {
+            self.read_again(reading);
+        }
+    }
+}

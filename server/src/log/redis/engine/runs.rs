@@ -1,0 +1,294 @@
+//! Which process of Redis has a bucket, whether it takes messages, and who else is there. A process that is new is told what this
+//! node has seen, and is opened once all who may have seen something have done so, or did not come in time.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::core::{Ask, Core, Shelf};
+use super::links::Purpose;
+use crate::ids::LogName;
+use crate::log::Position;
+use crate::log::redis::{self, Bucket, Command, Node, RunState, Trust};
+
+/// How long nodes wait for each other, and for those who they do not know yet.
+const PEERS_WAIT: Duration = Duration::from_secs(3);
+
+/// How often they look meanwhile.
+const PEERS_EVERY: Duration = Duration::from_millis(200);
+
+/// How often a node says that it is there.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
+
+/// How long that holds.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// Positions in one command: a script is not to take long.
+const VOUCHED_MAX: usize = 256;
+
+/// What is known of the process that has a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Run {
+    /// Nothing, or it was asked.
+    Unknown,
+    /// It waits until nodes have told what they have seen.
+    Pending(u64),
+    /// It takes messages.
+    Open(u64),
+}
+
+/// How far a master's process has been greeted.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    /// Greetings and vouchings that are not answered.
+    unanswered: usize,
+    /// What tells this run from others, among nodes.
+    token: Option<String>,
+    /// The same, once this node has told all that it has seen.
+    pub(super) vouched: Option<String>,
+    /// When that was.
+    vouched_at: Option<Instant>,
+}
+
+/// The other nodes.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    /// Those that were there when it was asked last; `None` before the first time.
+    alive: Option<HashSet<String>>,
+    beat_at: Option<Instant>,
+}
+
+impl<C> Core<C> {
+    /// Greets all buckets of a master.
+    pub(super) fn greet_all(&mut self, index: usize) {
+        self.masters[index].greeting = Greeting::default();
+        let buckets: Vec<Bucket> = self.shelves_of(index).map(|(bucket, _)| bucket).collect();
+        for bucket in buckets {
+            self.greet(index, bucket);
+        }
+        self.peers.beat_at = Some(self.now.instant);
+    }
+
+    fn greet(&mut self, index: usize, bucket: Bucket) {
+        let Some(hello) = self.masters[index].hello.clone() else {
+            return;
+        };
+        let greet = Command::Greet {
+            bucket,
+            run_id: hello.run_id,
+            saves_always: hello.saves_always,
+        };
+        self.masters[index].greeting.unanswered += 1;
+        self.ask_master(index, Ask::Command(greet), Purpose::Greet(bucket));
+    }
+
+    /// The run that a bucket was asked for is not the one that it has.
+    pub(super) fn run_changed(&mut self, index: usize, bucket: Bucket) {
+        if !matches!(self.shelf(bucket).run, Run::Unknown) {
+            self.shelf(bucket).run = Run::Unknown;
+            // Whoever shares it has to tell again what was seen of it.
+            let unanswered = self.masters[index].greeting.unanswered;
+            self.masters[index].greeting = Greeting {
+                unanswered,
+                ..Greeting::default()
+            };
+            self.greet(index, bucket);
+        }
+    }
+
+    pub(super) fn no_greeting(&mut self, index: usize) {
+        self.masters[index].greeting = Greeting::default();
+    }
+
+    pub(super) fn greeted(&mut self, index: usize, bucket: Bucket, run: redis::Run) {
+        let greeting = &mut self.masters[index].greeting;
+        greeting.unanswered -= 1;
+        if greeting.token.is_none()
+            && let Some(hello) = &self.masters[index].hello
+        {
+            let token = format!("{}-{}", hello.run_id, run.number);
+            self.masters[index].greeting.token = Some(token);
+        }
+        let known = self.shelf(bucket).run;
+        if !matches!(known, Run::Pending(number) | Run::Open(number) if number == run.number) {
+            // Ahead of whatever is appended in this run.
+            self.vouch(index, bucket, run.number);
+        }
+        let saves = self.masters[index].hello.as_ref();
+        if run.state == RunState::Pending && saves.is_some_and(|hello| !hello.saves_always) {
+            // Whatever anybody says, it may have lost something: there is nothing to wait for.
+            self.open(bucket, run.number, Trust::Doubtful);
+        }
+        self.run_told(bucket, run);
+        self.note_vouched(index);
+        let is_opened = matches!(known, Run::Pending(_)) && run.state != RunState::Pending;
+        if is_opened && self.masters[index].greeting.unanswered == 0 {
+            // Another has opened it, and the others with it.
+            let is_pending = |shelf: &Shelf<C>| matches!(shelf.run, Run::Pending(_));
+            let pending = self.shelves_of(index);
+            let pending = pending.filter(|(_, shelf)| is_pending(shelf));
+            let pending: Vec<Bucket> = pending.map(|(bucket, _)| bucket).collect();
+            for bucket in pending {
+                self.greet(index, bucket);
+            }
+        }
+    }
+
+    /// What a bucket's run is now.
+    pub(super) fn run_told(&mut self, bucket: Bucket, run: redis::Run) {
+        let shelf = self.shelf(bucket);
+        shelf.run = match run.state {
+            RunState::Pending => Run::Pending(run.number),
+            RunState::Open(_) => Run::Open(run.number),
+        };
+        let (Run::Open(_), Some(index)) = (shelf.run, shelf.master) else {
+            return;
+        };
+        self.masters[index].commands.works();
+        self.list(bucket);
+        self.check_heads(bucket);
+    }
+
+    fn vouch(&mut self, index: usize, bucket: Bucket, run: u64) {
+        let seen = self.shelf(bucket).seen.positions();
+        for seen in seen.chunks(VOUCHED_MAX) {
+            let epoch = self.new_epoch();
+            let vouch = Command::Vouch {
+                bucket,
+                run,
+                seen: seen.to_vec(),
+                epoch,
+            };
+            self.masters[index].greeting.unanswered += 1;
+            self.ask_master(index, Ask::Command(vouch), Purpose::Vouch(bucket));
+        }
+    }
+
+    pub(super) fn vouched(&mut self, index: usize) {
+        self.masters[index].greeting.unanswered -= 1;
+        self.note_vouched(index);
+    }
+
+    /// Once all that was seen is told, others are told so.
+    fn note_vouched(&mut self, index: usize) {
+        let now = self.now.instant;
+        let forgot_some = self.shelves.iter().any(|shelf| shelf.seen.forgot_some());
+        let greeting = &mut self.masters[index].greeting;
+        if greeting.unanswered > 0 || greeting.vouched_at.is_some() {
+            return;
+        }
+        greeting.vouched_at = Some(now);
+        // Who has forgotten some cannot say that nothing is missing.
+        greeting.vouched = greeting.token.clone().filter(|_| !forgot_some);
+        self.beat();
+    }
+
+    fn open(&mut self, bucket: Bucket, run: u64, trust: Trust) {
+        let open = Command::Open { bucket, run, trust };
+        self.ask(bucket, Ask::Command(open), Purpose::Open(bucket));
+    }
+
+    // ---- who is there ----
+
+    /// The master that is told who is there: that of the first bucket.
+    fn beaten(&self) -> Option<usize> {
+        let index = self.shelves.first()?.master?;
+        self.masters[index].hello.is_some().then_some(index)
+    }
+
+    pub(super) fn next_beat(&self) -> Option<Instant> {
+        self.beaten().and(self.peers.beat_at)
+    }
+
+    pub(super) fn beat_if_due(&mut self) {
+        if self.next_beat().is_some_and(|at| at <= self.now.instant) {
+            self.beat();
+        }
+    }
+
+    fn beat(&mut self) {
+        let Some(index) = self.beaten() else {
+            return;
+        };
+        let beat = Command::Beat {
+            node: self.node.clone(),
+            lease: LEASE,
+            vouched: self.vouched_runs(),
+            leaves: self.leaves,
+        };
+        self.ask_master(index, Ask::Command(beat), Purpose::Beat);
+        let every = if self.any_pending() {
+            PEERS_EVERY
+        } else {
+            BEAT_EVERY
+        };
+        self.peers.beat_at = (!self.leaves).then(|| self.now.instant + every);
+    }
+
+    /// This server ends.
+    pub(super) fn leave(&mut self) {
+        self.leaves = true;
+        self.beat();
+    }
+
+    fn any_pending(&self) -> bool {
+        let mut shelves = self.shelves.iter();
+        shelves.any(|shelf| matches!(shelf.run, Run::Pending(_)))
+    }
+
+    /// Those that are there, and what they have told.
+    pub(super) fn nodes_told(&mut self, nodes: &[Node]) {
+        for index in 0..self.masters.len() {
+            self.open_if_told(index, nodes);
+        }
+        if self.any_pending() {
+            let soon = self.now.instant + PEERS_EVERY;
+            self.peers.beat_at = self.peers.beat_at.map(|at| at.min(soon));
+        } else {
+            let others = nodes.iter().map(|node| &node.name);
+            let others = others.filter(|name| **name != self.node);
+            self.peers.alive = Some(others.cloned().collect());
+        }
+    }
+
+    /// Opens what waits, if all who may have seen something of it have told that, or it is too late.
+    fn open_if_told(&mut self, index: usize, nodes: &[Node]) {
+        let greeting = &self.masters[index].greeting;
+        let (Some(since), Some(token)) = (greeting.vouched_at, greeting.token.clone()) else {
+            return;
+        };
+        let is_pending = |(bucket, shelf): (Bucket, &mut Shelf<C>)| match shelf.run {
+            Run::Pending(number) => Some((bucket, number)),
+            Run::Unknown | Run::Open(_) => None,
+        };
+        let pending: Vec<_> = self.shelves_of(index).filter_map(is_pending).collect();
+        let Some(&(first, _)) = pending.first() else {
+            return;
+        };
+        let has_vouched = |node: &Node| node.vouched.contains(&token);
+        let told = |name: &String| {
+            let mut nodes = nodes.iter();
+            nodes.any(|node| node.name == *name && has_vouched(node))
+        };
+        let is_late = since + PEERS_WAIT <= self.now.instant;
+        let alive = self.peers.alive.as_ref();
+        let knows_all = alive.is_some_and(|alive| alive.iter().all(told));
+        // Who has just come knows nobody: all who are there come meanwhile.
+        let is_whole = nodes.iter().all(has_vouched) && (knows_all || (alive.is_none() && is_late));
+        if !is_whole && !is_late {
+            return self.greet(index, first);
+        }
+        let trust = if is_whole {
+            Trust::Whole
+        } else {
+            Trust::Doubtful
+        };
+        for (bucket, number) in pending {
+            self.open(bucket, number, trust);
+        }
+    }
+
+    /// A log is shown up to here.
+    pub(super) fn saw(&mut self, bucket: Bucket, log: &LogName, position: Position) {
+        self.shelf(bucket).seen.note(log, position);
+    }
+}

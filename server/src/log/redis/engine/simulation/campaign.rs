@@ -1,0 +1,153 @@
+//! The campaign: seeds decide who does what when, and what fails.
+
+use super::world::World;
+use crate::ids::LogName;
+use crate::log::{ReadFrom, Since};
+
+const MS: u64 = 1000;
+
+/// How much may be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// Nothing: what Redis has answered it has after a restart.
+    Nothing,
+    /// It comes back with what it had at some time, or empty.
+    Any,
+}
+
+/// One world from its beginning to when all is well again.
+fn live(seed: u64, loss: Loss) -> World {
+    let saves_always = loss == Loss::Nothing || seed % 3 == 0;
+    let mut world = World::new(seed, 3, saves_always, seed % 4 == 1);
+    let logs: Vec<LogName> = (0..4)
+        .map(|number| LogName::new(&format!("room-{number}")).unwrap())
+        .collect();
+    for node in 0..3 {
+        for log in &logs {
+            world.follow(node, log, ReadFrom::Since(Since::Oldest));
+        }
+    }
+    world.run_until(4_000 * MS);
+    let mut restart_at = None;
+    while world.time < 20_000 * MS {
+        let pause = world.dice.below(20 * MS);
+        world.run_until(world.time + pause);
+        if restart_at.is_some_and(|at| at <= world.time) {
+            restart_at = None;
+            let data = match (loss, world.dice.below(4)) {
+                (Loss::Nothing, _) | (Loss::Any, 0) => world.redis.clone(),
+                (Loss::Any, 1) => super::redis::Redis::new(saves_always),
+                (Loss::Any, _) => world.snapshot.clone(),
+            };
+            world.restart(data);
+            if world.dice.percent(30) {
+                world.weather.loading_until = world.time + world.dice.below(800 * MS);
+            }
+        }
+        client(&mut world, &logs);
+        if world.dice.percent(2) {
+            fail(&mut world, loss, &mut restart_at);
+        }
+    }
+    if restart_at.is_some() {
+        let data = world.redis.clone();
+        world.restart(data);
+    }
+    world.weather = super::world::Weather::default();
+    world.run_until(40_000 * MS);
+    for log in &logs {
+        for node in 0..3 {
+            world.publish(node, log.clone(), true);
+        }
+    }
+    world.run_until(45_000 * MS);
+    world.check_settled();
+    world
+}
+
+/// Somebody does something.
+fn client(world: &mut World, logs: &[LogName]) {
+    let node = world.dice.below(3) as usize;
+    let log = logs[world.dice.below(logs.len() as u64) as usize].clone();
+    match world.dice.below(100) {
+        0..80 => {
+            for _ in 0..1 + world.dice.below(4) {
+                let has_key = world.dice.percent(60);
+                world.publish(node, log.clone(), has_key);
+            }
+        }
+        80..85 => {
+            let position = world.unfollow(node, &log);
+            let other = world.dice.below(3) as usize;
+            world.follow(other, &log, World::since(position));
+        }
+        85..90 => world.follow(node, &log, ReadFrom::Since(Since::Now)),
+        90..93 => world.follow(node, &log, ReadFrom::Since(Since::Oldest)),
+        _ => world.read_history(node, &log),
+    }
+}
+
+/// Something fails.
+fn fail(world: &mut World, loss: Loss, restart_at: &mut Option<u64>) {
+    let node = world.dice.below(3) as usize;
+    let time = world.time;
+    match world.dice.below(10) {
+        0 if restart_at.is_none() => {
+            let is_short = world.dice.percent(50);
+            let down = world
+                .dice
+                .below(if is_short { 200 * MS } else { 4_000 * MS });
+            world.kill();
+            *restart_at = Some(time + down);
+        }
+        1 => world.cut(node, true),
+        2 => world.cut(node, false),
+        3 => {
+            let long = world.dice.percent(20);
+            let pause = world.dice.below(if long { 9_000 * MS } else { 1_500 * MS });
+            world.weather.frozen_until = time + pause;
+        }
+        4 => world.weather.full_until = time + world.dice.below(500 * MS),
+        5 => world.weather.lossy_until = time + world.dice.below(4_000 * MS),
+        6 => world.weather.slow_until = time + world.dice.below(2_000 * MS),
+        7 if loss == Loss::Any => world.redis.flush(),
+        8 if loss == Loss::Any => world.snapshot = world.redis.clone(),
+        9 if loss == Loss::Any => {
+            world.weather.lonely_until = time + world.dice.below(6_000 * MS);
+            world.cut(0, true);
+            world.cut(0, false);
+        }
+        _ => {}
+    }
+}
+
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let seed = std::env::var("TIDEWIRE_REDIS_SEED").ok();
+    if let Some(seed) = seed.and_then(|seed| seed.parse().ok()) {
+        return seed..seed + 1;
+    }
+    let count = std::env::var("TIDEWIRE_REDIS_SEEDS").ok();
+    0..count
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(default)
+}
+
+#[test]
+fn nothing_is_lost_and_nobody_is_told_of_a_gap_where_redis_keeps_all() {
+    for seed in seeds(8) {
+        println!("seed {seed}");
+        let mut world = live(seed, Loss::Nothing);
+        assert!(world.acked.len() > 100, "{}", world.acked.len());
+        world.check_whole();
+    }
+}
+
+#[test]
+fn whatever_redis_loses_is_told_and_no_place_has_two_messages() {
+    let mut acked = 0;
+    for seed in seeds(8) {
+        println!("seed {seed}");
+        acked += live(seed, Loss::Any).acked.len();
+    }
+    assert!(acked > 100);
+}

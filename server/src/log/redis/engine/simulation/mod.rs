@@ -1,0 +1,7 @@
+//! Nodes, their links and a Redis that fails in all ways that are known, on virtual time: what happens follows from a seed. Whoever
+//! follows a log there believes nothing, and checks each message that it gets.
+
+mod campaign;
+mod follower;
+mod redis;
+mod world;

@@ -1,0 +1,165 @@
+//! What keys and channels are called. All of a bucket have its hash tag, so that one script may use them, and a cluster keeps them
+//! together.
+
+use crate::ids::{CANARY_LOG, LogName};
+use crate::log::redis::Bucket;
+
+/// How many slots a cluster has.
+const SLOTS: u16 = 16_384;
+
+/// How this node calls things in Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Naming {
+    /// What all names begin with.
+    pub prefix: String,
+    /// This node: the canary's log is not shared.
+    pub node: String,
+    /// Announcements are sharded, as a cluster wants them (`SPUBLISH`).
+    pub sharded: bool,
+}
+
+impl Naming {
+    /// The hash of records, of a bucket's logs and its run.
+    #[must_use]
+    pub fn heads(&self, bucket: Bucket) -> String {
+        self.of_bucket(bucket, "heads")
+    }
+
+    /// The hash of up to where owners have seen their logs.
+    #[must_use]
+    pub fn marks(&self, bucket: Bucket) -> String {
+        self.of_bucket(bucket, "marks")
+    }
+
+    /// A log's stream, and the channel where it is announced: those do not get into each other's way.
+    #[must_use]
+    pub fn log(&self, log: &LogName) -> String {
+        self.of_log("log", log)
+    }
+
+    /// The keys of a log's entries, and those of older ones.
+    #[must_use]
+    pub(super) fn keys(&self, log: &LogName) -> [String; 2] {
+        [self.of_log("keys", log), self.of_log("oldkeys", log)]
+    }
+
+    /// The hash of nodes; it is with the first bucket.
+    #[must_use]
+    pub fn nodes(&self) -> String {
+        format!("{}{{tw:0}}:nodes", self.prefix)
+    }
+
+    /// How a log is called in its bucket: a node has a canary of its own. No name has a NUL, so no other log is called so.
+    #[must_use]
+    pub(super) fn field(&self, log: &LogName) -> String {
+        if log.as_str() == CANARY_LOG {
+            format!("{CANARY_LOG}\0{}", self.node)
+        } else {
+            log.as_str().to_owned()
+        }
+    }
+
+    /// The log that a channel announces.
+    #[must_use]
+    pub fn log_of(&self, channel: &[u8]) -> Option<LogName> {
+        let channel = std::str::from_utf8(channel).ok()?;
+        let rest = channel.strip_prefix(&self.prefix)?.strip_prefix("{tw:")?;
+        let (_, name) = rest.split_once("}:log:")?;
+        let own = name
+            .strip_suffix(&self.node)
+            .and_then(|name| name.strip_suffix('\0'));
+        LogName::saved(own.unwrap_or(name)).ok()
+    }
+
+    /// What announces.
+    pub(super) const fn publish(&self) -> &'static str {
+        if self.sharded { "SPUBLISH" } else { "PUBLISH" }
+    }
+
+    fn of_bucket(&self, bucket: Bucket, what: &str) -> String {
+        format!("{}{{tw:{}}}:{what}", self.prefix, bucket.number())
+    }
+
+    fn of_log(&self, what: &str, log: &LogName) -> String {
+        let name = self.field(log);
+        format!(
+            "{}{{tw:{}}}:{what}:{name}",
+            self.prefix,
+            Bucket::of(log).number()
+        )
+    }
+}
+
+/// The slot of a key in a cluster: CRC16 of what is between its first braces, or of all of it.
+#[must_use]
+pub fn slot(key: &[u8]) -> u16 {
+    let tag = || {
+        let open = key.iter().position(|byte| *byte == b'{')?;
+        let rest = key.get(open + 1..)?;
+        let close = rest.iter().position(|byte| *byte == b'}')?;
+        rest.get(..close).filter(|tag| !tag.is_empty())
+    };
+    crc16(tag().unwrap_or(key)) % SLOTS
+}
+
+/// CRC-16/XMODEM.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte) << 8, |crc: u16, _| {
+            if crc & 0x8000 == 0 {
+                crc << 1
+            } else {
+                crc << 1 ^ 0x1021
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naming() -> Naming {
+        Naming {
+            prefix: "tidewire:".to_owned(),
+            node: "n1".to_owned(),
+            sharded: false,
+        }
+    }
+
+    #[test]
+    fn a_channel_tells_its_log_and_each_node_has_its_own_canary() {
+        let naming = naming();
+        for log in [
+            LogName::new("a:b}{log:").unwrap(),
+            LogName::new("@alice").unwrap(),
+            LogName::broadcast(),
+            LogName::cluster(),
+            LogName::canary(),
+        ] {
+            assert_eq!(naming.log_of(naming.log(&log).as_bytes()), Some(log));
+        }
+        let other = Naming {
+            node: "n2".to_owned(),
+            ..naming.clone()
+        };
+        let canary = naming.log(&LogName::canary());
+        assert_eq!(other.log_of(canary.as_bytes()), None);
+        assert_eq!(naming.log_of(b"tidewire:x"), None);
+        assert_eq!(naming.log_of(b"\xff"), None);
+    }
+
+    #[test]
+    fn slots_are_those_of_the_cluster_specification() {
+        assert_eq!(slot(b"123456789"), 0x31c3);
+        assert_eq!(slot(b"foo{bar}{zap}"), slot(b"bar"));
+        assert_eq!(slot(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
+        let naming = naming();
+        let log = LogName::new("a").unwrap();
+        let bucket = Bucket::of(&log);
+        assert_eq!(
+            slot(naming.log(&log).as_bytes()),
+            slot(naming.heads(bucket).as_bytes())
+        );
+    }
+}

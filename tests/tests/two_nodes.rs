@@ -1,0 +1,221 @@
+//! Two servers on one Redis are one chat: who is at the one hears who is at the other, by any transport, goes on there without a
+//! hole, and is told when the Redis is away, without losing the connection.
+
+use serde_json::{Value, json};
+use tidewire_tests::http::{Response, assert_problem, get, send};
+use tidewire_tests::http_chat::{PollChatter, StreamChatter};
+use tidewire_tests::nodes::Nodes;
+use tidewire_tests::redis::{Redis, RedisLaunch};
+use tidewire_tests::tls::Identity;
+use tidewire_tests::{Chatter, Launch, Server, wait_until};
+
+/// Short enough that a test need not wait.
+const OPTIONS: [&str; 4] = ["--canary", "200ms", "--redis-timeout", "500ms"];
+
+fn two_nodes(redis: &Redis) -> Nodes {
+    let nodes = Nodes::on(&redis.url(), 2, &OPTIONS);
+    nodes.all().for_each(wait_until_ready);
+    nodes
+}
+
+fn reason(server: &Server) -> Value {
+    get(server.address(), "/ready").json()["reason"].clone()
+}
+
+#[track_caller]
+fn wait_until_ready(server: &Server) {
+    wait_until("the node is ready", || reason(server).is_null());
+}
+
+/// Where a message is.
+fn place(message: &Value) -> String {
+    let epoch = message["epoch"].as_str().expect("an epoch");
+    format!("{epoch}-{}", message["offset"])
+}
+
+fn publish(server: &Server, room: &str, body: &Value) -> Response {
+    let target = format!("/api/rooms/{room}/messages");
+    let body = body.to_string();
+    send(server.address(), "POST", &target, "", body.as_bytes())
+}
+
+#[test]
+fn what_is_said_at_one_node_is_heard_at_the_other_in_the_same_order() {
+    let redis = Redis::start();
+    let nodes = two_nodes(&redis);
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
+    for number in 0..20 {
+        let ack = alice.say_acked("lobby", &format!("a{number}"), number);
+        assert_eq!(ack["offset"], 2 * number + 1, "{ack}");
+        let heard = bob.hear_of("room_msg");
+        assert_eq!(heard["content"], format!("a{number}"));
+        assert_eq!(place(&heard), place(&ack));
+        bob.say_acked("lobby", &format!("b{number}"), number);
+        assert_eq!(alice.hear_of("room_msg")["content"], format!("b{number}"));
+    }
+    // Sent again at the other node under the same number, it has the place that it has.
+    let session = alice.welcome["session"].as_str().expect("a session");
+    let body = json!({"content": "again", "from": "alice", "session": session, "seq": 0});
+    let again = publish(nodes.node(1), "lobby", &body).json();
+    assert_eq!((&again["offset"], &again["dup"]), (&json!(1), &json!(true)));
+}
+
+#[test]
+fn who_resumes_at_the_other_node_misses_nothing() {
+    let redis = Redis::start();
+    let mut nodes = two_nodes(&redis);
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
+    bob.say_acked("lobby", "0", 0);
+    let seen = place(&alice.hear_of("room_msg"));
+    nodes.kill(0);
+    for number in 1..200 {
+        bob.say_acked("lobby", &number.to_string(), number);
+    }
+    let mut alice = Chatter::connect(nodes.node(1), "userId=alice");
+    alice.send(&json!({"type": "join_room", "roomId": "lobby", "since": seen}));
+    for number in 1..200 {
+        assert_eq!(alice.hear_of("room_msg")["content"], number.to_string());
+    }
+    nodes.come_back(0);
+    wait_until_ready(nodes.node(0));
+    alice.say_acked("lobby", "here", 0);
+    let page = get(nodes.node(0).address(), "/api/rooms/lobby/messages?limit=1").json();
+    assert_eq!(page["messages"][0]["content"], "here", "{page}");
+    assert_eq!(page["messages"][0]["offset"], 201);
+}
+
+#[test]
+fn all_transports_hear_the_other_node() {
+    let redis = Redis::start();
+    let nodes = two_nodes(&redis);
+    let far = nodes.node(1);
+    let mut streaming = StreamChatter::connect(far, "userId=s&session=s&room=lobby");
+    let mut polling = PollChatter::new(far, "userId=p&session=p&room=lobby");
+    streaming.hear_of("joined");
+    assert!(
+        polling
+            .poll()
+            .iter()
+            .any(|message| message["type"] == "joined")
+    );
+    let mut private = Chatter::connect(far, "userId=bob");
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    alice.say_acked("lobby", "to all", 1);
+    assert_eq!(streaming.hear_of("room_msg")["content"], "to all");
+    let of_room = |messages: Vec<Value>| {
+        let mut messages = messages.into_iter();
+        messages.find(|message| message["type"] == "room_msg")
+    };
+    let mut polled = None;
+    wait_until("the poll has it", || {
+        polled = of_room(polling.poll());
+        polled.is_some()
+    });
+    assert_eq!(polled.expect("a message")["content"], "to all");
+    alice.send(&json!({"type": "private_msg", "to": "bob", "content": "to you", "seq": 2}));
+    alice.hear_of("ack");
+    assert_eq!(private.hear_of("private_msg")["content"], "to you");
+    alice.send(&json!({"type": "broadcast_msg", "content": "to the world", "seq": 3}));
+    assert_eq!(private.hear_of("broadcast_msg")["content"], "to the world");
+}
+
+#[test]
+fn while_redis_is_away_senders_are_told_and_connections_stay() {
+    let mut redis = Redis::start();
+    let nodes = two_nodes(&redis);
+    let (near, far) = (nodes.node(0), nodes.node(1));
+    let mut alice = Chatter::enter(near, "alice", "lobby");
+    let mut bob = Chatter::enter(far, "bob", "lobby");
+    alice.say_acked("lobby", "before", 1);
+    assert_eq!(bob.hear_of("room_msg")["content"], "before");
+    redis.kill();
+    nodes.all().for_each(|node| {
+        wait_until("/ready says why", || reason(node) == "unavailable");
+    });
+    alice.send(&json!({"type": "room_msg", "roomId": "lobby", "content": "lost", "seq": 2}));
+    let error = alice.hear_of("error");
+    assert_eq!(
+        (&error["code"], &error["seq"]),
+        (&json!("unavailable"), &json!(2))
+    );
+    let refused = publish(far, "lobby", &json!({"content": "lost"}));
+    assert_problem(&refused, 503, "unavailable");
+    assert!(refused.header("retry-after").is_some());
+    // Who comes now waits for its room, and stays.
+    let mut carol = Chatter::connect(far, "userId=carol");
+    carol.send(&json!({"type": "join_room", "roomId": "lobby", "since": ""}));
+
+    redis.come_back();
+    nodes.all().for_each(wait_until_ready);
+    assert_eq!(carol.hear_of("room_msg")["content"], "before");
+    carol.hear_of("joined");
+    alice.say_acked("lobby", "after", 2);
+    for hearer in [&mut bob, &mut carol] {
+        let heard = hearer.hear_of("room_msg");
+        assert_eq!(
+            (&heard["content"], &heard["offset"]),
+            (&json!("after"), &json!(2))
+        );
+    }
+    alice.client.expect_alive();
+    bob.client.expect_alive();
+}
+
+#[test]
+fn a_redis_that_lost_its_data_makes_a_gap_and_no_silence() {
+    let mut redis = RedisLaunch::default().forgetful().start();
+    let nodes = two_nodes(&redis);
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
+    let before = alice.say_acked("lobby", "before", 1);
+    assert_eq!(bob.hear_of("room_msg")["content"], "before");
+    redis.kill_and_empty();
+    nodes.all().for_each(wait_until_ready);
+    let gap = bob.hear_of("gap");
+    assert_eq!(gap["reason"], "epoch_changed", "{gap}");
+    let mut ack = Value::Null;
+    wait_until("messages are taken again", || {
+        alice.send(&json!({"type": "room_msg", "roomId": "lobby", "content": "after", "seq": 2}));
+        ack = alice.hear_of("ack");
+        ack["epoch"].is_string()
+    });
+    assert_ne!(ack["epoch"], before["epoch"], "no place is given twice");
+    assert_eq!(bob.hear_of("room_msg")["content"], "after");
+}
+
+#[test]
+fn a_password_and_tls_are_spoken_and_told_nobody() {
+    let identity = Identity::new();
+    let launch = RedisLaunch::default().tls(&identity);
+    let redis = launch.user("tidewire", "hunter2").start();
+    let ca = identity.certificate();
+    let ca = ca.to_str().expect("a path of ours");
+    let url = redis.url();
+    let nodes = Nodes::on(&url, 2, &[&OPTIONS[..], &["--redis-ca", ca]].concat());
+    nodes.all().for_each(wait_until_ready);
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
+    alice.say_acked("lobby", "hidden", 1);
+    assert_eq!(bob.hear_of("room_msg")["content"], "hidden");
+    for node in nodes.all() {
+        let log = node.log();
+        assert!(log.contains("rediss://tidewire:***@"), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
+
+#[test]
+fn files_are_where_data_says_and_logs_are_not() {
+    let redis = Redis::start();
+    let directory = tidewire_tests::Directory::new();
+    let data = directory.path().join("data");
+    let launch = Launch::default().data(&data);
+    let server = launch.arguments(&["--log", &redis.url()]).start();
+    wait_until_ready(&server);
+    let mut alice = Chatter::enter(&server, "alice", "lobby");
+    alice.say_acked("lobby", "in Redis", 1);
+    let of = |name: &str| data.join(name).exists();
+    assert!(of("files") && !of("SYNCED") && !of("LOCK"), "{data:?}");
+}
