@@ -15,7 +15,7 @@ use super::capture::{Bounds, Capture, Captures, Sink, StartError as CaptureError
 use super::files::Files;
 use super::inbox::{Inbox, Sender};
 use super::listener::Listener;
-use super::logs::Logs;
+use super::logs::{Logs, Remote};
 use super::memory::Memory;
 use super::notify;
 use super::reload::{Read, Reloader};
@@ -25,12 +25,14 @@ use super::worker::{
 };
 use crate::auth::{self, AuthError};
 use crate::capture::Filter;
+use crate::client::{Authorities, TrustError};
 use crate::clock::Now;
 use crate::config::{CaptureOptions, Config, Settings};
 use crate::files::FileStore;
 use crate::ids::Lane;
 use crate::limit::Addresses;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
+use crate::log::redis::RedisEngine;
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Readiness, Status};
 use crate::recorder::EndCounts;
@@ -49,6 +51,10 @@ pub enum StartError {
     Listen(SocketAddr, Error),
     /// The logs cannot be opened.
     Log(OpenError),
+    /// The URL of the logs makes no sense.
+    LogUrl(String),
+    /// TLS cannot be spoken with where the logs are.
+    LogTls(TrustError),
     /// The directory of files cannot be used.
     Files(PathBuf, Error),
     /// The file of a capture cannot be written.
@@ -79,6 +85,8 @@ impl fmt::Display for StartError {
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Log(error) => error.fmt(f),
+            Self::LogUrl(why) => f.write_str(why),
+            Self::LogTls(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Auth(error) => error.fmt(f),
             Self::Files(directory, error) => {
@@ -294,6 +302,17 @@ fn start_logs(
     recipients: Vec<Recipient>,
 ) -> Result<(Arc<Logs>, Option<Recovery>), StartError> {
     let answer = move |replies| hand_out(&recipients, replies);
+    if let Some(options) = config.logs.redis().map_err(StartError::LogUrl)? {
+        let ca = config.logs.redis_ca.as_deref();
+        let tls = options
+            .tls
+            .then(|| Authorities::new(ca, "--redis-ca", None));
+        let tls = tls.transpose().map_err(StartError::LogTls)?;
+        let rules = Arc::clone(&config.rules);
+        let engine = RedisEngine::new(options, rules, rand::random(), Now::read());
+        let remote = Remote::start(engine, tls, answer).map_err(StartError::Loop)?;
+        return Ok((Arc::new(Logs::Elsewhere(remote)), None));
+    }
     let (store, recovery) = log_store(config)?;
     let broker = Broker::start(store, answer, Now::read).map_err(StartError::Loop)?;
     Ok((Arc::new(Logs::Here(broker)), recovery))

@@ -11,4 +11,5 @@ pub mod wire;
 pub use command::{
     Answer, Appended, Bucket, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
 };
+pub use engine::RedisEngine;
 pub use options::{Ack, RedisOptions, Secret, Topology};
