@@ -116,6 +116,8 @@ impl Checker {
         if let Some(stamp) = stamp
             && who.own == Some(stamp.publisher)
             && let Some(sent) = self.book.message(stamp.publisher, stamp.number)
+            // Who was refused was not told a place: the copy says that the message has one after all.
+            && !sent.refused
             && sent.life == self.lives[usize::from(follower)]
         {
             self.found.add(Kind::Echo, || {

@@ -516,6 +516,14 @@ fn a_senders_own_copy_is_found_on_the_connection_that_sent_it_only() {
 }
 
 #[test]
+fn a_sender_that_was_refused_may_be_shown_that_its_message_is_there_after_all() {
+    let all = Scenario::new().sends(1..=1);
+    let all = all.then(|checker| checker.refused(0, 1));
+    let all = all.shown_to(0, 1, at(1)).all_shown(1..=1);
+    all.acked(1, at(1)).all_kept(1..=1).expect_clean();
+}
+
+#[test]
 fn a_publisher_may_miss_its_own_messages_and_no_others() {
     let mut all = Scenario::new();
     for number in [1, 2] {
