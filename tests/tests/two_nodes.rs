@@ -114,11 +114,11 @@ fn all_transports_hear_the_other_node() {
         polled.is_some()
     });
     assert_eq!(polled.expect("a message")["content"], "to all");
-    alice.send(&json!({"type": "private_msg", "to": "bob", "content": "to you", "seq": 2}));
+    alice.send(&json!({"type": "private_msg", "toUser": "bob", "content": "to you", "seq": 2}));
     alice.hear_of("ack");
     assert_eq!(private.hear_of("private_msg")["content"], "to you");
-    alice.send(&json!({"type": "broadcast_msg", "content": "to the world", "seq": 3}));
-    assert_eq!(private.hear_of("broadcast_msg")["content"], "to the world");
+    alice.send(&json!({"type": "broadcast", "content": "to the world", "seq": 3}));
+    assert_eq!(private.hear_of("broadcast")["content"], "to the world");
 }
 
 #[test]
@@ -172,6 +172,7 @@ fn a_redis_that_lost_its_data_makes_a_gap_and_no_silence() {
     let before = alice.say_acked("lobby", "before", 1);
     assert_eq!(bob.hear_of("room_msg")["content"], "before");
     redis.kill_and_empty();
+    redis.come_back();
     nodes.all().for_each(wait_until_ready);
     let gap = bob.hear_of("gap");
     assert_eq!(gap["reason"], "epoch_changed", "{gap}");

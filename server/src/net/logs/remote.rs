@@ -18,7 +18,6 @@ use crate::client::Authorities;
 use crate::clock::{LoopClock, Now};
 use crate::log::remote::{Action, Engine, Link, Target};
 use crate::log::{Activity, Reply, Request};
-use crate::logging::Samples;
 use crate::net::inbox::{Inbox, Sender};
 
 /// The inbox; links have their numbers.
@@ -29,6 +28,9 @@ const EVENTS_MAX: usize = 256;
 
 /// What the engine wants done with links in a turn.
 const ACTIONS_MAX: usize = 1024;
+
+/// Between two lines of the log that say that links are lost.
+const LOSS_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a server that stops waits for answers.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -112,7 +114,8 @@ struct Run<C, E, O> {
     tls: Option<Authorities>,
     outlet: O,
     activity: Arc<Activity>,
-    lost: Samples,
+    /// When it was last said that a link is lost, if none has been opened since.
+    loss_told: Option<Instant>,
     clock: LoopClock,
     now: Now,
     links: BTreeMap<Link, Connection>,
@@ -141,7 +144,7 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
             tls,
             outlet,
             activity,
-            lost: Samples::new(now),
+            loss_told: None,
             clock: LoopClock::new(now),
             now,
             links: BTreeMap::new(),
@@ -272,13 +275,12 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
     fn close(&mut self, link: Link, why: &str) {
         self.links.remove(&link);
         self.activity.link_lost();
-        if let Some(suppressed) = self.lost.take(self.now) {
-            tracing::warn!(
-                event = "link_lost",
-                why,
-                suppressed,
-                "A connection to the logs is lost."
-            );
+        let is_told = self
+            .loss_told
+            .is_some_and(|told| self.now.instant.saturating_duration_since(told) < LOSS_TOLD_EVERY);
+        if !is_told {
+            self.loss_told = Some(self.now.instant);
+            tracing::warn!(event = "link_lost", why, "a connection to the logs is lost");
         }
         self.engine.closed(link, why, self.now);
     }
@@ -300,6 +302,9 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
         let registry = self.poll.registry();
         if connection.open(registry, token_of(link), self.now.instant)? {
             self.engine.opened(link, self.now);
+            if self.loss_told.take().is_some() {
+                tracing::info!(event = "link_open", "the logs can be reached again");
+            }
         }
         let mut room = READ_MAX;
         while room > 0 {

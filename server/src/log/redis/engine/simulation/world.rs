@@ -44,6 +44,7 @@ enum Event {
     ReadOn(usize, LogName, u64),
     SendAgain(u64),
     Retry(usize, Link),
+    Thaw,
 }
 
 /// A link, seen from both ends.
@@ -88,6 +89,8 @@ pub(super) struct World {
     start: Now,
     pub(super) time: u64,
     events: BTreeMap<(u64, u64), Event>,
+    /// What came to Redis while it stood still, in order.
+    backlog: Vec<Event>,
     order: u64,
     pub(super) redis: Redis,
     runs: u64,
@@ -141,6 +144,7 @@ impl World {
             start,
             time: 0,
             events: BTreeMap::new(),
+            backlog: Vec::new(),
             order: 0,
             snapshot: redis.clone(),
             redis,
@@ -298,6 +302,7 @@ impl World {
                     self.settle(node);
                 }
             }
+            Event::Thaw => self.thaw(),
             Event::SendAgain(message) => {
                 let node = self.dice.below(self.nodes.len() as u64) as usize;
                 self.send(node, message);
@@ -309,10 +314,9 @@ impl World {
         if self.weather.is_down {
             return;
         }
-        if self.weather.frozen_until > self.time {
+        if self.is_frozen() {
             // It is in the socket, and will be read, even if nobody waits any more.
-            let wait = self.weather.frozen_until;
-            return self.at(wait, Event::ToRedis(node, link, ask));
+            return self.backlog.push(Event::ToRedis(node, link, ask));
         }
         let said = match ask {
             Ask::Wait(..) => Said::Waited(!self.dice.percent(5)),
@@ -325,6 +329,23 @@ impl World {
             wire.back = wire.back.max(time + delay);
             let at = wire.back;
             self.at(at, Event::FromRedis(node, link, said));
+        }
+    }
+
+    /// Redis stands still, or did when something came that it has not read yet.
+    fn is_frozen(&mut self) -> bool {
+        if self.weather.frozen_until > self.time && self.backlog.is_empty() {
+            self.at(self.weather.frozen_until, Event::Thaw);
+        }
+        self.weather.frozen_until > self.time || !self.backlog.is_empty()
+    }
+
+    fn thaw(&mut self) {
+        if self.weather.frozen_until > self.time {
+            return self.at(self.weather.frozen_until, Event::Thaw);
+        }
+        for event in std::mem::take(&mut self.backlog) {
+            self.happen(event);
         }
     }
 
@@ -377,9 +398,8 @@ impl World {
         if self.weather.is_down {
             return;
         }
-        if self.weather.frozen_until > self.time {
-            let wait = self.weather.frozen_until;
-            return self.at(wait, Event::HearToRedis(node, link, hear));
+        if self.is_frozen() {
+            return self.backlog.push(Event::HearToRedis(node, link, hear));
         }
         let Some(wire) = self.nodes[node].wires.get_mut(&link) else {
             return;
@@ -679,6 +699,7 @@ impl World {
     pub(super) fn kill(&mut self) {
         self.weather.is_down = true;
         self.weather.frozen_until = 0;
+        self.backlog.clear();
         self.events
             .retain(|_, event| !matches!(event, Event::ToRedis(..) | Event::HearToRedis(..)));
         for node in 0..self.nodes.len() {
