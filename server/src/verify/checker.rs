@@ -135,7 +135,7 @@ impl Checker {
     pub fn gap(&mut self, follower: u16, room: u16, from: &str, to: Position, reason: &str) {
         let who = self.follower(follower, room);
         let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
-        let ended = cursor.gap(who, from, to, reason, &mut self.found);
+        let ended = cursor.gap(who, from, to, reason, &self.book, &mut self.found);
         let known = &mut self.ended[usize::from(room)];
         if let Some(epoch) = ended.filter(|epoch| !known.contains(epoch)) {
             known.push(epoch);

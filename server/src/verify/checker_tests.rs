@@ -465,6 +465,40 @@ fn a_gap_names_exactly_what_is_missing() {
 }
 
 #[test]
+fn a_gap_for_who_sends_begins_behind_its_own_messages_and_no_others() {
+    let gap = |other: bool| {
+        let all = Scenario::new().says(1..=2).all_shown(1..=2).all_kept(1..=2);
+        let all = all.then(|checker| {
+            if other {
+                checker.intent(stamp(1, 1), ROOM);
+                checker.ack(1, 1, ROOM, at(3));
+                checker.delivered(FOLLOWER, ROOM, at(3), Some(stamp(1, 1)));
+                checker.history(ROOM, at(3), Some(stamp(1, 1)));
+            }
+            let from = at(if other { 3 } else { 2 });
+            checker.following(0, ROOM, Some(at(0)));
+            for follower in [0, 1, 2] {
+                let from = from.to_string();
+                checker.gap(follower, ROOM, &from, in_epoch(2, 3), "epoch_changed");
+            }
+            checker.intent(stamp(1, if other { 2 } else { 1 }), ROOM);
+            let stamp = stamp(1, if other { 2 } else { 1 });
+            checker.ack(1, u64::from(stamp.number), ROOM, in_epoch(2, 4));
+            for follower in [0, FOLLOWER] {
+                checker.delivered(follower, ROOM, in_epoch(2, 4), Some(stamp));
+            }
+            checker.allow_gaps = true;
+            checker.history_gap(ROOM, "", in_epoch(2, 3), "epoch_changed");
+            checker.history(ROOM, in_epoch(2, 4), Some(stamp));
+        });
+        all
+    };
+    gap(false).expect_clean();
+    // What another one said was not shown to the sender.
+    gap(true).expect_only(Kind::Hole, &["follower 0", "00000001-3"]);
+}
+
+#[test]
 fn a_gap_over_what_expired_is_clean() {
     let all = Scenario::new().says(1..=5).all_shown(1..=1);
     let all = (2..=5).fold(all, |all, n| all.shown_to(1, n, at(u64::from(n))));
