@@ -181,8 +181,16 @@ impl Checker {
     pub fn has_reached(&self, follower: u16, room: u16) -> bool {
         let who = self.follower(follower, room);
         let cursor = self.cursors[usize::from(follower)][usize::from(room)].as_ref();
-        let head = self.book.newest_acked(room).zip(cursor);
-        head.is_none_or(|(head, cursor)| cursor.has_reached(who, head, &self.book))
+        let acked = self.book.newest_acked(room);
+        let ended = &self.ended[usize::from(room)];
+        let head = if acked.is_some_and(|acked| ended.contains(&acked.epoch)) {
+            // What was acknowledged last may be lost: then the end is where the history ends, once that was read.
+            self.histories[usize::from(room)].head
+        } else {
+            acked
+        };
+        head.zip(cursor)
+            .is_none_or(|(head, cursor)| cursor.has_reached(who, head, &self.book))
     }
 
     /// What was found so far.

@@ -198,6 +198,28 @@ fn a_tail_that_is_lost_is_allowed_if_it_is_told_and_only_then() {
 }
 
 #[test]
+fn who_was_told_that_the_newest_is_lost_has_everything_where_the_history_ends() {
+    let all = Scenario::new().says(1..=2).all_shown(1..=1);
+    let mut checker = all.0;
+    assert!(!checker.has_reached(FOLLOWER, ROOM), "2 is to come");
+    checker.gap(
+        FOLLOWER,
+        ROOM,
+        &at(1).to_string(),
+        in_epoch(2, 2),
+        "epoch_changed",
+    );
+    assert!(
+        checker.has_reached(FOLLOWER, ROOM),
+        "nothing is known to come"
+    );
+    checker.history(ROOM, in_epoch(2, 3), Some(stamp(0, 2)));
+    assert!(!checker.has_reached(FOLLOWER, ROOM), "3 is there");
+    checker.delivered(FOLLOWER, ROOM, in_epoch(2, 3), Some(stamp(0, 2)));
+    assert!(checker.has_reached(FOLLOWER, ROOM));
+}
+
+#[test]
 fn a_hole_before_what_is_kept_is_not_allowed_by_a_gap_behind_it() {
     let found = loses_its_tail(&[1, 3], true).0.finish();
     assert_eq!(found.count(Kind::Lost), 1, "{found:?}");

@@ -178,6 +178,7 @@ impl Campaign {
             assert!(ended.is_none(), "verify has ended: {}", self.report());
             self.bar.inc(1);
         }
+        thread::sleep(Duration::from_secs(1));
         self
     }
 
