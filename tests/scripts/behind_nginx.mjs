@@ -67,14 +67,14 @@ function followBySocket(user) {
   return follower;
 }
 
-/** A follower by an event stream, which names its position in `id`. */
+/** A follower by an event stream of the chat, which comes back with its position. */
 function followByEvents(user) {
   const follower = { user, heard: [], arrivals: 0, isThere: false };
-  let last = null;
+  let since = null;
   const arrive = () => {
-    const headers = last ? { 'last-event-id': last } : {};
-    const path = `https://${address}/sse?userId=${user}&session=${user}&room=harbour`;
-    const request = https.get(path, { ca, headers }, (events) => {
+    const position = since ? `&since=${since}` : '';
+    const path = `https://${address}/sse?userId=${user}&session=${user}&room=harbour${position}`;
+    const request = https.get(path, { ca }, (events) => {
       let text = '';
       if (events.statusCode === 200) follower.arrivals += 1;
       events.on('data', (chunk) => {
@@ -82,12 +82,17 @@ function followByEvents(user) {
         const blocks = text.split('\n\n');
         text = blocks.pop();
         for (const block of blocks) {
-          const field = (name) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-          last = field('id') ?? last;
-          const message = JSON.parse(field('data') ?? 'null');
+          const data = block.split('\n').find((line) => line.startsWith('data: '));
+          const message = JSON.parse(data?.slice('data: '.length) ?? 'null');
           assert.notEqual(message?.type, 'gap', block);
-          if (message?.type === 'joined') follower.isThere = true;
-          if (message?.type === 'room_msg') follower.heard.push(message.content);
+          if (message?.type === 'joined') {
+            follower.isThere = true;
+            since ??= `${message.epoch}-${message.offset}`;
+          }
+          if (message?.type === 'room_msg') {
+            follower.heard.push(message.content);
+            since = `${message.epoch}-${message.offset}`;
+          }
         }
       });
       events.on('error', () => {});

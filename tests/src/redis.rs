@@ -453,8 +453,9 @@ mod tests {
         assert_eq!(redis.ask(&["PING"]).text(), "PONG");
         let url = format!("rediss://ada:secret@{}", redis.address());
         assert_eq!(redis.url(), url);
-        let mut stranger = RedisClient::connect(redis.address(), Some(&identity)).unwrap();
-        let refusal = stranger.ask(&["PING"]).unwrap();
+        let mut stranger =
+            RedisClient::connect(redis.address(), Some(&identity)).expect("Redis answers");
+        let refusal = stranger.ask(&["PING"]).expect("Redis answers");
         assert!(refusal.text().starts_with("NOAUTH"), "{refusal:?}");
     }
 
@@ -478,8 +479,10 @@ mod tests {
         let mut redis = Redis::start();
         let mut client = redis.client();
         redis.pause();
-        client.send(&crate::resp::encode(&["PING"])).unwrap();
+        client
+            .send(&crate::resp::encode(&["PING"]))
+            .expect("Redis answers");
         redis.resume();
-        assert_eq!(client.hear().unwrap().text(), "PONG");
+        assert_eq!(client.hear().expect("Redis answers").text(), "PONG");
     }
 }

@@ -314,7 +314,7 @@ mod tests {
     use crate::resp::{RedisClient, encode};
 
     fn through(proxy: &RedisProxy) -> RedisClient {
-        RedisClient::connect(proxy.address(), None).unwrap()
+        RedisClient::connect(proxy.address(), None).expect("Redis answers")
     }
 
     fn count(counter: &AtomicU64) -> u64 {
@@ -327,11 +327,23 @@ mod tests {
         let proxy = RedisProxy::start(redis.address(), 1);
         let mut client = through(&proxy);
         let big = "x".repeat(300_000);
-        assert_eq!(client.ask(&["SET", "big", &big]).unwrap().text(), "OK");
-        assert_eq!(client.ask(&["GET", "big"]).unwrap().text(), big);
+        assert_eq!(
+            client
+                .ask(&["SET", "big", &big])
+                .expect("Redis answers")
+                .text(),
+            "OK"
+        );
+        assert_eq!(
+            client.ask(&["GET", "big"]).expect("Redis answers").text(),
+            big
+        );
         let commands = [encode(&["INCR", "a"]), encode(&["INCR", "a"])].concat();
-        client.send(&commands).unwrap();
-        let answers = [client.hear().unwrap(), client.hear().unwrap()];
+        client.send(&commands).expect("Redis answers");
+        let answers = [
+            client.hear().expect("Redis answers"),
+            client.hear().expect("Redis answers"),
+        ];
         assert_eq!(answers, [Value::Number(1), Value::Number(2)]);
     }
 
@@ -341,18 +353,18 @@ mod tests {
         let proxy = RedisProxy::start(redis.address(), 1);
         proxy.set(|faults| faults.lose_one_in = 4);
         let mut listener = through(&proxy);
-        listener.ask(&["SUBSCRIBE", "news"]).unwrap();
+        listener.ask(&["SUBSCRIBE", "news"]).expect("Redis answers");
         for number in 0..200 {
             redis.ask(&["PUBLISH", "news", &number.to_string()]);
         }
         // What is asked on the same link is answered behind what came.
-        listener.send(&encode(&["PING"])).unwrap();
+        listener.send(&encode(&["PING"])).expect("Redis answers");
         let mut heard = Vec::new();
         loop {
-            let said = listener.hear().unwrap();
+            let said = listener.hear().expect("Redis answers");
             match said.parts() {
                 [kind, _, number] if kind.text() == "message" => {
-                    heard.push(number.text().parse::<u32>().unwrap());
+                    heard.push(number.text().parse::<u32>().expect("Redis answers"));
                 }
                 _ => break,
             }
@@ -370,11 +382,14 @@ mod tests {
         redis.ask(&["SET", "key", "a value"]);
         proxy.set(|faults| faults.cut_one_in = 1);
         let mut client = through(&proxy);
-        let error = client.ask(&["GET", "key"]).unwrap_err();
+        let error = client.ask(&["GET", "key"]).expect_err("the answer was cut");
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
         proxy.heal();
         assert_eq!(
-            through(&proxy).ask(&["GET", "key"]).unwrap().text(),
+            through(&proxy)
+                .ask(&["GET", "key"])
+                .expect("Redis answers")
+                .text(),
             "a value"
         );
         assert_eq!(count(&proxy.done().cut), 1);
@@ -392,13 +407,17 @@ mod tests {
             script.clone(),
             encode(&["INCR", "b"]),
         ];
-        client.send(&commands.concat()).unwrap();
-        let answers = [(); 3].map(|()| client.hear().unwrap());
+        client.send(&commands.concat()).expect("Redis answers");
+        let answers = [(); 3].map(|()| client.hear().expect("Redis answers"));
         let refusal = Value::Error("OOM command not allowed".to_owned());
         assert_eq!(answers, [Value::Number(1), refusal, Value::Number(2)]);
         proxy.heal();
-        client.send(&script).unwrap();
-        assert_eq!(client.hear().unwrap(), Value::Number(1), "the first to run");
+        client.send(&script).expect("Redis answers");
+        assert_eq!(
+            client.hear().expect("Redis answers"),
+            Value::Number(1),
+            "the first to run"
+        );
     }
 
     #[test]
@@ -407,14 +426,16 @@ mod tests {
         let proxy = RedisProxy::start(redis.address(), 1);
         let mut client = through(&proxy);
         proxy.set(|faults| faults.is_partitioned = true);
-        client.send(&encode(&["SET", "key", "1"])).unwrap();
+        client
+            .send(&encode(&["SET", "key", "1"]))
+            .expect("Redis answers");
         let mut newcomer = through(&proxy);
-        newcomer.send(&encode(&["PING"])).unwrap();
+        newcomer.send(&encode(&["PING"])).expect("Redis answers");
         thread::sleep(Duration::from_millis(100));
         assert_eq!(redis.ask(&["GET", "key"]), Value::Nil);
         proxy.heal();
-        assert_eq!(client.hear().unwrap().text(), "OK");
-        assert_eq!(newcomer.hear().unwrap().text(), "PONG");
+        assert_eq!(client.hear().expect("Redis answers").text(), "OK");
+        assert_eq!(newcomer.hear().expect("Redis answers").text(), "PONG");
     }
 
     #[test]
@@ -425,9 +446,9 @@ mod tests {
         let mut client = through(&proxy);
         let began = Instant::now();
         let commands: Vec<u8> = (0..10).flat_map(|_| encode(&["INCR", "a"])).collect();
-        client.send(&commands).unwrap();
+        client.send(&commands).expect("Redis answers");
         for number in 1..=10 {
-            assert_eq!(client.hear().unwrap(), Value::Number(number));
+            assert_eq!(client.hear().expect("Redis answers"), Value::Number(number));
         }
         assert!(began.elapsed() >= Duration::from_millis(300));
     }

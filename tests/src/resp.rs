@@ -23,9 +23,9 @@ pub enum Value {
     /// Nothing.
     Nil,
     /// Several.
-    Array(Vec<Value>),
+    Array(Vec<Self>),
     /// Several that nobody asked for (RESP3).
-    Push(Vec<Value>),
+    Push(Vec<Self>),
 }
 
 impl Value {
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_command_is_an_array_of_its_words() {
         let words = ["SET", "key", ""];
-        let (value, _) = Value::decode(&encode(&words)).unwrap();
+        let (value, _) = Value::decode(&encode(&words)).expect("it is whole");
         let said: Vec<_> = value.parts().iter().map(Value::text).collect();
         assert_eq!(said, words);
     }

@@ -93,21 +93,7 @@ fn messages_that_the_server_refuses_for_their_rate_are_sent_again() {
 
 #[test]
 fn a_server_that_forgets_what_it_acknowledged_is_found_out() {
-    let mut server = Server::start_with(&["--messages-per-second", "0"]);
-    let address = server.address();
-    let child = start(&address.to_string(), &["--for", "3s", "--rate", "1000"]);
-    wait_until("the clients are there", || {
-        server.health().connections >= 16
-    });
-    thread::sleep(Duration::from_millis(500));
-    server.kill();
-    // Its rooms were in memory.
-    let again = ["--messages-per-second", "0"];
-    let _again = Launch::default()
-        .arguments(&again)
-        .on_port(address.port())
-        .start();
-    let output = child.wait_with_output().expect("its output");
+    let output = verify_one_that_forgets(&[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = text_of(&output);
     assert!(
@@ -170,6 +156,65 @@ fn a_token_that_is_missing_or_grants_too_little_is_one_sentence_and_exit_code_1(
         assert_eq!(error.trim_end().lines().count(), 1, "{error}");
         assert!(error.contains(words), "{words}: {error}");
     }
+}
+
+#[test]
+fn what_is_lost_may_be_allowed_where_it_is_told() {
+    let text = expect_clean(&verify_one_that_forgets(&["--allow-gaps"]));
+    assert!(text.contains("lost, and told by a gap"), "{text}");
+    assert!(text.contains("are lost, and a gap said so."), "{text}");
+}
+
+/// A server is killed under load and has forgotten everything, since its rooms were in memory.
+#[track_caller]
+fn verify_one_that_forgets(arguments: &[&str]) -> Output {
+    let settings = ["--messages-per-second", "0"];
+    let mut server = Server::start_with(&settings);
+    let address = server.address();
+    let arguments = [&["--for", "3s", "--rate", "1000"], arguments].concat();
+    let child = start(&address.to_string(), &arguments);
+    wait_until("the clients are there", || {
+        server.health().connections >= 16
+    });
+    thread::sleep(Duration::from_millis(500));
+    server.kill();
+    let again = Launch::default().arguments(&settings);
+    let _again = again.on_port(address.port()).start();
+    child.wait_with_output().expect("its output")
+}
+
+#[test]
+fn who_finds_nobody_at_one_of_several_servers_goes_to_the_next() {
+    let server = Server::start_with(&["--messages-per-second", "0"]);
+    let also = format!("ws://{}", server.address());
+    let arguments = [
+        &also,
+        "--messages",
+        "1500",
+        "--rooms",
+        "4",
+        "--rooms-each",
+        "1",
+    ];
+    // Every other client begins where nobody is.
+    let text = expect_clean(&verify("127.0.0.1:1", &arguments));
+    // In each room are two publishers, who get the others' messages, two who follow, and who comes at the end.
+    assert!(text.contains("deliveries 6,000"), "{text}");
+    assert!(!text.contains("reconnects 0"), "{text}");
+}
+
+#[test]
+fn it_sends_until_its_input_ends_where_that_is_asked_for() {
+    let server = Server::start_with(&["--messages-per-second", "0"]);
+    let mut command = Command::new(binary());
+    command.args(["verify", &format!("ws://{}", server.address())]);
+    command.args(["--until-eof", "--rate", "200"]);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = piped.spawn().expect("the binary runs");
+    server.wait_for_count("appended", 50);
+    drop(child.stdin.take());
+    let text = expect_clean(&child.wait_with_output().expect("its output"));
+    assert!(text.contains("gaps 0"), "{text}");
 }
 
 #[test]

@@ -116,6 +116,8 @@ impl Checker {
         if let Some(stamp) = stamp
             && who.own == Some(stamp.publisher)
             && let Some(sent) = self.book.message(stamp.publisher, stamp.number)
+            // Who was refused was not told a place: the copy says that the message has one after all.
+            && !sent.refused
             && sent.life == self.lives[usize::from(follower)]
         {
             self.found.add(Kind::Echo, || {
@@ -133,7 +135,7 @@ impl Checker {
     pub fn gap(&mut self, follower: u16, room: u16, from: &str, to: Position, reason: &str) {
         let who = self.follower(follower, room);
         let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
-        let ended = cursor.gap(who, from, to, reason, &mut self.found);
+        let ended = cursor.gap(who, from, to, reason, &self.book, &mut self.found);
         let known = &mut self.ended[usize::from(room)];
         if let Some(epoch) = ended.filter(|epoch| !known.contains(epoch)) {
             known.push(epoch);
@@ -179,8 +181,16 @@ impl Checker {
     pub fn has_reached(&self, follower: u16, room: u16) -> bool {
         let who = self.follower(follower, room);
         let cursor = self.cursors[usize::from(follower)][usize::from(room)].as_ref();
-        let head = self.book.newest_acked(room).zip(cursor);
-        head.is_none_or(|(head, cursor)| cursor.has_reached(who, head, &self.book))
+        let acked = self.book.newest_acked(room);
+        let ended = &self.ended[usize::from(room)];
+        let head = if acked.is_some_and(|acked| ended.contains(&acked.epoch)) {
+            // What was acknowledged last may be lost: then the end is where the history ends, once that was read.
+            self.histories[usize::from(room)].head
+        } else {
+            acked
+        };
+        head.zip(cursor)
+            .is_none_or(|(head, cursor)| cursor.has_reached(who, head, &self.book))
     }
 
     /// What was found so far.

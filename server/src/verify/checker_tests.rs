@@ -198,6 +198,28 @@ fn a_tail_that_is_lost_is_allowed_if_it_is_told_and_only_then() {
 }
 
 #[test]
+fn who_was_told_that_the_newest_is_lost_has_everything_where_the_history_ends() {
+    let all = Scenario::new().says(1..=2).all_shown(1..=1);
+    let mut checker = all.0;
+    assert!(!checker.has_reached(FOLLOWER, ROOM), "2 is to come");
+    checker.gap(
+        FOLLOWER,
+        ROOM,
+        &at(1).to_string(),
+        in_epoch(2, 2),
+        "epoch_changed",
+    );
+    assert!(
+        checker.has_reached(FOLLOWER, ROOM),
+        "nothing is known to come"
+    );
+    checker.history(ROOM, in_epoch(2, 3), Some(stamp(0, 2)));
+    assert!(!checker.has_reached(FOLLOWER, ROOM), "3 is there");
+    checker.delivered(FOLLOWER, ROOM, in_epoch(2, 3), Some(stamp(0, 2)));
+    assert!(checker.has_reached(FOLLOWER, ROOM));
+}
+
+#[test]
 fn a_hole_before_what_is_kept_is_not_allowed_by_a_gap_behind_it() {
     let found = loses_its_tail(&[1, 3], true).0.finish();
     assert_eq!(found.count(Kind::Lost), 1, "{found:?}");
@@ -465,6 +487,40 @@ fn a_gap_names_exactly_what_is_missing() {
 }
 
 #[test]
+fn a_gap_for_who_sends_begins_behind_its_own_messages_and_no_others() {
+    let gap = |other: bool| {
+        let all = Scenario::new().says(1..=2).all_shown(1..=2).all_kept(1..=2);
+        let all = all.then(|checker| {
+            if other {
+                checker.intent(stamp(1, 1), ROOM);
+                checker.ack(1, 1, ROOM, at(3));
+                checker.delivered(FOLLOWER, ROOM, at(3), Some(stamp(1, 1)));
+                checker.history(ROOM, at(3), Some(stamp(1, 1)));
+            }
+            let from = at(if other { 3 } else { 2 });
+            checker.following(0, ROOM, Some(at(0)));
+            for follower in [0, 1, 2] {
+                let from = from.to_string();
+                checker.gap(follower, ROOM, &from, in_epoch(2, 3), "epoch_changed");
+            }
+            checker.intent(stamp(1, if other { 2 } else { 1 }), ROOM);
+            let stamp = stamp(1, if other { 2 } else { 1 });
+            checker.ack(1, u64::from(stamp.number), ROOM, in_epoch(2, 4));
+            for follower in [0, FOLLOWER] {
+                checker.delivered(follower, ROOM, in_epoch(2, 4), Some(stamp));
+            }
+            checker.allow_gaps = true;
+            checker.history_gap(ROOM, "", in_epoch(2, 3), "epoch_changed");
+            checker.history(ROOM, in_epoch(2, 4), Some(stamp));
+        });
+        all
+    };
+    gap(false).expect_clean();
+    // What another one said was not shown to the sender.
+    gap(true).expect_only(Kind::Hole, &["follower 0", "00000001-3"]);
+}
+
+#[test]
 fn a_gap_over_what_expired_is_clean() {
     let all = Scenario::new().says(1..=5).all_shown(1..=1);
     let all = (2..=5).fold(all, |all, n| all.shown_to(1, n, at(u64::from(n))));
@@ -513,6 +569,14 @@ fn a_senders_own_copy_is_found_on_the_connection_that_sent_it_only() {
         checker.following(0, ROOM, None);
     });
     resumed.shown_to(0, 1, at(1)).expect_clean();
+}
+
+#[test]
+fn a_sender_that_was_refused_may_be_shown_that_its_message_is_there_after_all() {
+    let all = Scenario::new().sends(1..=1);
+    let all = all.then(|checker| checker.refused(0, 1));
+    let all = all.shown_to(0, 1, at(1)).all_shown(1..=1);
+    all.acked(1, at(1)).all_kept(1..=1).expect_clean();
 }
 
 #[test]

@@ -104,8 +104,10 @@ impl Cursor {
         from: &str,
         to: Position,
         reason: &str,
+        book: &Book,
         found: &mut Findings,
     ) -> Option<Epoch> {
+        self.pass_own(who, from, book);
         let before = self.at.replace(to);
         let wrong = |why: &str| {
             let at = before.map_or("nowhere".to_owned(), |before| before.to_string());
@@ -126,6 +128,25 @@ impl Cursor {
         let from = Some(before);
         self.skipped.push(Skipped { from, to, why });
         (why == Why::EpochChanged).then_some(before.epoch)
+    }
+
+    /// The server knows that who sends has its own messages, and begins a gap behind those.
+    fn pass_own(&mut self, who: Follower, from: &str, book: &Book) {
+        let (Some(at), Ok(from)) = (self.at, from.parse::<Position>()) else {
+            return;
+        };
+        if who.own.is_some() && from.epoch == at.epoch && from.offset > at.offset {
+            let (to, why) = (from, Why::Own);
+            let skipped = Skipped {
+                from: Some(at),
+                to,
+                why,
+            };
+            if first_foreign(who, &skipped, book).is_some() {
+                self.skipped.push(skipped);
+            }
+            self.at = Some(from);
+        }
     }
 
     /// What is to be explained.

@@ -1,7 +1,10 @@
 //! Who sends what and when: publishers with a window, a rate for all of them, and connections that are cut at random.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -29,6 +32,8 @@ pub(super) struct Load {
 enum End {
     Messages(u64),
     At(Instant),
+    /// Once this is set.
+    Said(Arc<AtomicBool>),
 }
 
 impl Load {
@@ -36,11 +41,11 @@ impl Load {
         let mut load = Self {
             random: StdRng::seed_from_u64(seed),
             begin: now,
-            end: options
-                .duration
-                .map_or(End::Messages(u64::from(options.messages)), |time| {
-                    End::At(now + time)
-                }),
+            end: match options.duration {
+                _ if options.until_eof => End::Said(end_of_input()),
+                Some(time) => End::At(now + time),
+                None => End::Messages(u64::from(options.messages)),
+            },
             rate: options.rate,
             sent: 0,
             reconnect_every: options.reconnect_every,
@@ -65,9 +70,10 @@ impl Load {
 
     /// Whether all was sent.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        match self.end {
-            End::Messages(count) => self.sent >= count,
-            End::At(end) => now >= end,
+        match &self.end {
+            End::Messages(count) => self.sent >= *count,
+            End::At(end) => now >= *end,
+            End::Said(said) => said.load(Ordering::Relaxed),
         }
     }
 
@@ -88,6 +94,18 @@ impl Load {
         let every = self.reconnect_every.unwrap_or_default();
         now + every.mul_f64(self.random.random_range(0.5..1.5))
     }
+}
+
+/// What is set when standard input ends.
+fn end_of_input() -> Arc<AtomicBool> {
+    let said = Arc::new(AtomicBool::new(false));
+    let to_say = Arc::clone(&said);
+    thread::spawn(move || {
+        // What it says does not matter, and what cannot be read has ended, too.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        to_say.store(true, Ordering::Relaxed);
+    });
+    said
 }
 
 /// One publisher's messages on their way.

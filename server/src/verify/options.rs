@@ -57,6 +57,9 @@ pub struct Options {
     /// Time to send messages for, however many they become
     #[arg(long = "for", value_name = "TIME", conflicts_with = "messages", value_parser = time)]
     pub duration: Option<Duration>,
+    /// Send messages until standard input ends, which is for what starts this and knows when it has seen enough
+    #[arg(long, conflicts_with_all = ["messages", "duration"])]
+    pub until_eof: bool,
     /// Bytes of a message
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=16_384))]
     pub bytes: u16,

@@ -6,6 +6,7 @@ mod drain;
 mod halfopen;
 mod join;
 mod kill;
+mod redis;
 mod soak;
 mod victim;
 
@@ -39,6 +40,8 @@ enum What {
     Halfopen(halfopen::Args),
     /// Kill the server, and let all its clients come back at once
     Reconnect(crowds::Reconnect),
+    /// Let three nodes share a Redis that is killed, forgets, stands still, is cut off, is slow and says no; and kill nodes
+    Redis(redis::Args),
     /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
     Power {
         /// How many crashes
@@ -61,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Slowloris(args) => crowds::slowloris(args),
         What::Halfopen(args) => halfopen::run(args),
         What::Reconnect(args) => crowds::reconnect(args),
+        What::Redis(args) => redis::run(args),
         What::Power { crashes, seed } => exec::run(
             exec::cargo("run --quiet --profile ci --package tidewire --features simulation")
                 .args(["--example", "power_loss", "--"])

@@ -116,6 +116,7 @@ impl Run<'_> {
             Part::Read | Part::Done => "reading the history",
         };
         let goal = match (self.options.duration, self.part) {
+            (None, Part::Load) if self.options.until_eof => String::new(),
             (None, Part::Load) => format!(" of {}", grouped(u64::from(self.options.messages))),
             (Some(time), Part::Load) => {
                 let passed = now.duration_since(self.begin);
