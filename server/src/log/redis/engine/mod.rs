@@ -11,6 +11,8 @@ mod runs;
 mod seen;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod watched;
 
 use std::collections::HashMap;

@@ -198,9 +198,7 @@ impl RedisCluster {
             link.naming.sharded = true;
             let slots = setup::slots(&link.errand(&Errand::ClusterSlots)).unwrap();
             let info = link.call(&["CLUSTER", "INFO"]);
-            let is_ok = answer::text(&info)
-                .unwrap()
-                .contains("cluster_state:ok");
+            let is_ok = answer::text(&info).unwrap().contains("cluster_state:ok");
             if slots.len() == 3 && is_ok {
                 return link;
             }
