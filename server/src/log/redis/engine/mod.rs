@@ -2,6 +2,7 @@
 //! are made and read.
 
 mod appends;
+mod checks;
 mod core;
 mod line;
 mod links;
