@@ -2,6 +2,7 @@
 //! are made and read.
 
 mod appends;
+mod checks;
 mod core;
 mod line;
 mod links;
@@ -11,6 +12,8 @@ mod runs;
 mod seen;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod watched;
 
 use std::collections::HashMap;
