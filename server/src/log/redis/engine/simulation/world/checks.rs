@@ -1,0 +1,80 @@
+//! What has to hold in the end.
+
+use super::{World, number_of};
+use crate::ids::LogName;
+use crate::log::redis::{Answer, Bucket, Command, From};
+use crate::log::{Epoch, PageMax, Position, ReadFrom, Since};
+
+impl World {
+    /// All is well, and has been for a while: everybody is where the log ends, and nobody waits.
+    pub(in super::super) fn check_settled(&mut self) {
+        assert_eq!((self.open, self.asked_history), (0, 0), "somebody waits");
+        for index in 0..self.nodes.len() {
+            assert!(self.nodes[index].core.is_idle(), "node {index} is not idle");
+            let feeds = std::mem::take(&mut self.nodes[index].feeds);
+            for (log, feed) in &feeds.0 {
+                let head = self.head(log);
+                for follower in &feed.followers {
+                    assert!(
+                        follower.reading.is_none(),
+                        "node {index} {log}: {follower:?}"
+                    );
+                    let position = follower.position.expect("it is at the head");
+                    let is_there = head.map_or(position.offset == 0, |head| head == position);
+                    assert!(
+                        is_there,
+                        "node {index} {log}: {follower:?}, and it ends at {head:?}"
+                    );
+                }
+            }
+            self.nodes[index].feeds = feeds;
+        }
+    }
+
+    fn head(&mut self, log: &LogName) -> Option<Position> {
+        let heads = Command::Heads {
+            bucket: Bucket::of(log),
+            logs: vec![log.clone()],
+        };
+        match self.redis.run(&heads, 0) {
+            Answer::Heads(heads) => heads[0],
+            _ => None,
+        }
+    }
+
+    /// Nothing was lost: each message that was acked is there, and each key once, and nobody was told of a gap.
+    pub(in super::super) fn check_whole(&mut self) {
+        for (message, places) in &self.keyed {
+            assert_eq!(places.len(), 1, "message {message} is at {places:?}");
+        }
+        for node in &self.nodes {
+            let feeds = node.feeds.0.values();
+            let gaps: u32 = feeds
+                .flat_map(|feed| &feed.followers)
+                .map(|follower| follower.gaps)
+                .sum();
+            assert_eq!(gaps, 0, "somebody was told of a gap");
+        }
+        for (log, position, message) in std::mem::take(&mut self.acked) {
+            let page = Command::Page {
+                log,
+                from: From::Behind(position.offset - 1),
+                max: PageMax {
+                    entries: 1,
+                    bytes: 1,
+                },
+                epoch: Epoch::new(0),
+            };
+            let Answer::Page(page) = self.redis.run(&page, 0) else {
+                panic!()
+            };
+            let entry = page.entries.first().expect("it is there");
+            assert_eq!((entry.position, number_of(entry)), (position, message));
+        }
+    }
+
+    /// Every log that somebody follows.
+    pub(in super::super) fn since(position: Option<Position>) -> ReadFrom {
+        ReadFrom::Since(position.map_or(Since::Oldest, Since::After))
+    }
+}

@@ -1,0 +1,215 @@
+//! Who publishes, follows and reads history on a node, and what comes back to them.
+
+use serde_json::value::RawValue;
+
+use super::{Asked, Event, MS, SLACK, Sent, World, number_of};
+use crate::ids::{LogName, Session, UserName};
+use crate::log::redis::engine::simulation::follower::{Feed, Follower};
+use crate::log::{
+    AppendError, Draft, Entry, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
+};
+
+impl World {
+    pub(in super::super) fn publish(&mut self, node: usize, log: LogName, has_key: bool) {
+        self.next += 1;
+        let message = self.next;
+        self.messages.insert(
+            message,
+            Sent {
+                log,
+                has_key,
+                tries: 0,
+            },
+        );
+        self.send(node, message);
+    }
+
+    pub(super) fn send(&mut self, node: usize, message: u64) {
+        let Some(sent) = self.messages.get_mut(&message) else {
+            return;
+        };
+        sent.tries += 1;
+        let log = sent.log.clone();
+        let number = RawValue::from_string(message.to_string()).expect("it is JSON");
+        let draft = Draft {
+            log: log.clone(),
+            from: UserName::new("alice").expect("it is a name"),
+            session: Session::new("s").expect("it is a name"),
+            seq: sent.has_key.then(|| number.clone()),
+            content: number,
+            time: self.now().unix_ms,
+        };
+        self.open += 1;
+        let asked = Asked::Append {
+            log,
+            message,
+            at: self.time,
+        };
+        let now = self.now();
+        self.nodes[node]
+            .core
+            .request(Request::Append(draft, asked), now);
+        self.settle(node);
+    }
+
+    pub(in super::super) fn follow(&mut self, node: usize, log: &LogName, from: ReadFrom) {
+        self.next += 1;
+        let number = self.next;
+        let now = self.now();
+        let node_state = &mut self.nodes[node];
+        if !node_state.feeds.0.contains_key(log) {
+            node_state.core.request(Request::Watch(log.clone()), now);
+            node_state.feeds.0.insert(log.clone(), Feed::default());
+        }
+        if let Some(feed) = node_state.feeds.0.get_mut(log) {
+            feed.followers.push(Follower::new(number, from));
+        }
+        self.ask_page(node, log, number, from);
+        self.settle(node);
+    }
+
+    /// All who follow a log on a node leave; returns where one was.
+    pub(in super::super) fn unfollow(&mut self, node: usize, log: &LogName) -> Option<Position> {
+        let feed = self.nodes[node].feeds.0.remove(log)?;
+        let now = self.now();
+        self.nodes[node]
+            .core
+            .request(Request::Unwatch(log.clone()), now);
+        self.settle(node);
+        feed.followers.iter().find_map(|follower| follower.position)
+    }
+
+    pub(in super::super) fn read_history(&mut self, node: usize, log: &LogName) {
+        self.asked_history += 1;
+        let max = PageMax {
+            entries: 20,
+            bytes: 1 << 16,
+        };
+        let now = self.now();
+        let request = Request::ReadBefore {
+            log: log.clone(),
+            before: None,
+            max,
+            context: Asked::History,
+        };
+        self.nodes[node].core.request(request, now);
+        self.settle(node);
+    }
+
+    pub(super) fn ask_page(&mut self, node: usize, log: &LogName, follower: u64, from: ReadFrom) {
+        let max = PageMax {
+            entries: 1 + self.dice.below(30) as usize,
+            bytes: 1 << 16,
+        };
+        let context = Asked::Page {
+            log: log.clone(),
+            follower,
+        };
+        let now = self.now();
+        self.nodes[node].core.request(
+            Request::Read {
+                log: log.clone(),
+                from,
+                max,
+                context,
+            },
+            now,
+        );
+    }
+
+    pub(super) fn reply(&mut self, node: usize, reply: Reply<Asked>) {
+        match reply {
+            Reply::Appended(result, Asked::Append { log, message, at }) => {
+                self.open -= 1;
+                assert!(
+                    self.time <= at + 2_000 * MS + SLACK,
+                    "it was answered after {} ms",
+                    (self.time - at) / MS
+                );
+                self.placed(node, &log, message, result);
+            }
+            Reply::Appended(..) => panic!("nobody asked"),
+            Reply::Page(page, Asked::Page { log, follower }) => {
+                let has_feed = self.nodes[node].feeds.0.contains_key(&log);
+                match page {
+                    Ok(page) => {
+                        page.entries.iter().for_each(|entry| self.note(entry));
+                        let feed = self.nodes[node].feeds.0.get_mut(&log);
+                        if let Some(from) = feed.and_then(|feed| feed.page(follower, &page)) {
+                            self.ask_page(node, &log, follower, from);
+                        }
+                    }
+                    Err(StoreError::Unavailable) if has_feed => {
+                        self.after(1_000 * MS, Event::ReadOn(node, log, follower))
+                    }
+                    Err(_) => {}
+                }
+            }
+            Reply::Page(page, Asked::History) => {
+                self.asked_history -= 1;
+                for page in page.iter() {
+                    page.entries.iter().for_each(|entry| self.note(entry));
+                }
+            }
+            Reply::Page(_, Asked::Append { .. }) => panic!("nobody asked"),
+            Reply::Announced(entry) => self.hand_on(node, &entry),
+            Reply::Broken(log) => {
+                let feed = self.nodes[node].feeds.0.get_mut(&log);
+                for (follower, from) in feed.map_or_else(Vec::new, Feed::broken) {
+                    self.ask_page(node, &log, follower, from);
+                }
+            }
+        }
+    }
+
+    fn placed(
+        &mut self,
+        node: usize,
+        log: &LogName,
+        message: u64,
+        result: Result<Placed, AppendError>,
+    ) {
+        match result {
+            Ok(Placed::New(entry)) => {
+                assert_eq!(number_of(&entry), message);
+                self.acked.push((log.clone(), entry.position, message));
+                self.hand_on(node, &entry);
+            }
+            Ok(Placed::Duplicate { position, .. }) => {
+                self.acked.push((log.clone(), position, message));
+                self.note_place(log, position, message);
+            }
+            Err(error) => {
+                assert_eq!(error, AppendError::Store(StoreError::Unavailable));
+                self.unavailable += 1;
+                let sent = &self.messages[&message];
+                if sent.has_key && sent.tries < 5 {
+                    let delay = self.dice.below(1_000 * MS);
+                    self.after(delay, Event::SendAgain(message));
+                }
+            }
+        }
+    }
+
+    fn hand_on(&mut self, node: usize, entry: &Entry) {
+        self.note(entry);
+        if let Some(feed) = self.nodes[node].feeds.0.get_mut(&entry.draft.log) {
+            feed.push(entry);
+        }
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        self.note_place(&entry.draft.log, entry.position, number_of(entry));
+    }
+
+    fn note_place(&mut self, log: &LogName, position: Position, message: u64) {
+        let there = *self
+            .places
+            .entry((log.clone(), position))
+            .or_insert(message);
+        assert_eq!(there, message, "two messages at {position} of {log}");
+        if self.messages[&message].has_key {
+            self.keyed.entry(message).or_default().insert(position);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What goes wrong: Redis is gone, and comes back with other data; links end in the middle of what they carry.
+
+use super::{Event, MS, World};
+use crate::log::redis::engine::simulation::redis::Redis;
+
+impl World {
+    /// Redis is gone with its links; some of what is on its way still arrives.
+    pub(in super::super) fn kill(&mut self) {
+        self.weather.is_down = true;
+        self.weather.frozen_until = 0;
+        self.backlog.clear();
+        self.events
+            .retain(|_, event| !matches!(event, Event::ToRedis(..) | Event::HearToRedis(..)));
+        for node in 0..self.nodes.len() {
+            self.cut(node, true);
+            self.cut(node, false);
+        }
+    }
+
+    pub(in super::super) fn restart(&mut self, data: Redis) {
+        self.runs += 1;
+        let saves_always = self.redis.saves_always;
+        self.redis = data;
+        self.redis.run_id = self.runs;
+        self.redis.saves_always = saves_always;
+        self.redis.announced.clear();
+        self.weather.is_down = false;
+    }
+
+    /// A link of a node ends; what is on its way arrives up to some moment.
+    pub(in super::super) fn cut(&mut self, node: usize, is_commands: bool) {
+        let delay = self.dice.below(3 * MS);
+        let end = self.time + delay;
+        let reaches = self.time + self.dice.below(3 * MS);
+        let mut ended = Vec::new();
+        for (link, wire) in &mut self.nodes[node].wires {
+            if wire.is_commands == is_commands && wire.ends_at.is_none() {
+                wire.ends_at = Some(reaches);
+                ended.push(*link);
+            }
+        }
+        self.events.retain(|(time, _), event| match event {
+            Event::ToRedis(of, link, _) | Event::HearToRedis(of, link, _) => {
+                *of != node || !ended.contains(link) || *time < reaches
+            }
+            _ => true,
+        });
+        for link in ended {
+            self.at(end, Event::Closed(node, link));
+        }
+    }
+}
