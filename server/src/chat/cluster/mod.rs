@@ -326,4 +326,4 @@ impl Cluster {
 }
 
 #[cfg(test)]
-mod simulation;
+mod tests;

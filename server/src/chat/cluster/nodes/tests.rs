@@ -1,3 +1,5 @@
+//! What a node hears of another, on a clock that a test moves.
+
 use super::*;
 
 fn room() -> RoomName {
