@@ -5,22 +5,23 @@
 //! ```
 
 mod parts;
+mod servers;
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use tidewire_protocol::Config;
 
+use self::servers::{Server, servers};
 use super::checker::Checker;
 use super::error::VerifyError;
 use super::load::{Load, Publisher};
 use super::options::Options;
 use super::report::{Counts, table, verdict};
 use super::stamp::Stamp;
-use crate::client::{Address, Begin, Chat, Content, Entry, Identity, News, Tls};
+use crate::client::{Begin, Chat, Content, Entry, Identity, News};
 use crate::clock::Now;
 use crate::log::Position;
 use crate::progress::Progress;
@@ -112,13 +113,6 @@ struct Run<'a> {
     lost: Option<String>,
     /// What the server does not let us do.
     denied: Option<String>,
-}
-
-/// One of those that are loaded.
-struct Server {
-    address: Address,
-    to: Vec<SocketAddr>,
-    tls: Option<Tls>,
 }
 
 struct Client {
@@ -487,19 +481,6 @@ fn is_for_good(code: &str) -> bool {
         code,
         "forbidden" | "unauthorized" | "too_many_connections" | "too_many_rooms"
     )
-}
-
-/// Finds those that are to be loaded.
-fn servers(options: &Options) -> Result<Vec<Server>, VerifyError> {
-    let find = |url: &String| {
-        let address = Address::parse(url).map_err(VerifyError::Address)?;
-        let tls = Tls::new(&address, &options.trust).map_err(VerifyError::Trust)?;
-        let to = address
-            .resolve_all()
-            .map_err(|error| VerifyError::Io("find the server", error))?;
-        Ok(Server { address, to, tls })
-    };
-    options.urls.iter().map(find).collect()
 }
 
 fn user(index: u16) -> String {
