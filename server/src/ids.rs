@@ -274,12 +274,24 @@ impl NodeName {
     /// # Errors
     /// It is empty or too long, or has another character than ASCII letters, digits, `.`, `-` and `_`.
     pub fn new(name: &str) -> Result<Self, BadNodeName> {
-        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        if (1..=NODE_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_fine) {
+        if (1..=NODE_BYTES_MAX).contains(&name.len()) && name.bytes().all(Self::is_fine) {
             Ok(Self(name.into()))
         } else {
             Err(BadNodeName)
         }
+    }
+
+    /// A name made of a text that may have other characters, and a number that tells it from others.
+    #[must_use]
+    pub(crate) fn numbered(text: &str, number: u32) -> Self {
+        let plain = text.replace(|c| !u8::try_from(c).is_ok_and(Self::is_fine), "-");
+        // All of it is ASCII now.
+        let start = plain.get(..NODE_BYTES_MAX - 9).unwrap_or(&plain);
+        Self(arcstr::format!("{start}-{number:08x}"))
+    }
+
+    const fn is_fine(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
     }
 }
 
@@ -444,6 +456,11 @@ mod tests {
         for name in ["", "a/b", "a b", "ü", &"x".repeat(65)] {
             assert_eq!(NodeName::new(name), Err(BadNodeName), "{name}");
         }
+        for (text, expected) in [("a b/ü", "a-b---0000000f"), ("", "-0000000f")] {
+            assert_eq!(NodeName::numbered(text, 15).as_str(), expected);
+        }
+        let long = NodeName::numbered(&"x".repeat(90), 15);
+        assert_eq!(NodeName::new(long.as_str()), Ok(long));
         assert!(serde_json::from_str::<RoomName>("\"@alice\"").is_err());
     }
 

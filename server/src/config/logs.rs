@@ -10,8 +10,10 @@ use clap::Args;
 use percent_encoding::percent_decode_str;
 
 use super::values::time;
+use crate::ids::NodeName;
 use crate::log::redis::{Ack, RedisOptions, Secret, Topology};
 use crate::log::remote::Target;
+use crate::logging::check_level;
 
 /// The port of a Redis.
 const REDIS_PORT: u16 = 6379;
@@ -19,8 +21,11 @@ const REDIS_PORT: u16 = 6379;
 /// The port of a Sentinel.
 const SENTINEL_PORT: u16 = 26379;
 
-/// The longest name of a node, in bytes.
-const NODE_BYTES_MAX: usize = 64;
+/// What a URL is to begin with.
+const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST";
+
+/// What is told who says in its place what is to be logged.
+const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE_LOG_LEVEL)";
 
 /// What is shown of a password.
 const HIDDEN: &str = "***";
@@ -31,16 +36,11 @@ const HIDDEN: &str = "***";
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// with TLS,
     /// redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
-    #[arg(
-        long,
-        env = "TIDEWIRE_LOG_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
-    #[arg(long, env = "TIDEWIRE_NODE", value_name = "NAME", value_parser = node)]
-    pub node: Option<String>,
+    #[arg(long, env = "TIDEWIRE_NODE", value_name = "NAME", value_parser = NodeName::new)]
+    pub node: Option<NodeName>,
     /// What an ack means: `primary` has the message, `replicas=N` have it, too, or `aof[=N]`: it is on the primary's disk, and on those of N replicas
     #[arg(long, env = "TIDEWIRE_REDIS_ACK", value_name = "WHAT", default_value = "primary", value_parser = ack)]
     pub redis_ack: Ack,
@@ -96,6 +96,7 @@ impl LogOptions {
                 "--redis-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
             );
         }
+        let node = self.node.as_ref().map_or("", NodeName::as_str).to_owned();
         Ok(Some(RedisOptions {
             tls: place.tls,
             user: place.user,
@@ -104,7 +105,7 @@ impl LogOptions {
             ack: self.redis_ack,
             timeout: self.redis_timeout,
             command_timeout: self.redis_command_timeout,
-            ..RedisOptions::new(place.topology, self.node.clone().unwrap_or_default())
+            ..RedisOptions::new(place.topology, node)
         }))
     }
 
@@ -140,9 +141,12 @@ impl fmt::Display for LogUrl {
     }
 }
 
-/// A URL without the password in it; `None` if it has none.
+/// A URL without the password in it; `None` if it has none. Of what makes no sense anything may be one.
 pub(super) fn veiled(url: &str) -> Option<String> {
-    let (before, hosts) = url.rsplit_once('@')?;
+    let Some((before, hosts)) = url.rsplit_once('@') else {
+        let is_sensible = LogUrl(url.to_owned()).parse().is_ok();
+        return (!is_sensible).then(|| HIDDEN.to_owned());
+    };
     let (scheme, who) = before.split_once("://").unwrap_or(("", before));
     let slashes = if scheme.is_empty() { "" } else { "://" };
     // What has no colon was perhaps meant for a password.
@@ -172,9 +176,9 @@ enum Kind {
 impl LogUrl {
     fn parse(&self) -> Result<Place, String> {
         let Some((scheme, rest)) = self.0.split_once("://") else {
-            return Err(
-                "write redis://HOST, rediss://, redis+sentinel:// or redis+cluster://".to_owned(),
-            );
+            let is_level = check_level(&self.0).is_ok();
+            let why = if is_level { LEVEL } else { SCHEMES };
+            return Err(why.to_owned());
         };
         let (tls, kind) = match scheme {
             "redis" => (false, Kind::Single),
@@ -183,15 +187,8 @@ impl LogUrl {
             "rediss+sentinel" => (true, Kind::Sentinel),
             "redis+cluster" => (false, Kind::Cluster),
             "rediss+cluster" => (true, Kind::Cluster),
-            // What has an @ is no scheme.
-            other if other.contains('@') => {
-                return Err("there is no scheme: write redis://HOST".to_owned());
-            }
-            other => {
-                return Err(format!(
-                    "{other}:// is no place for logs: write redis://, rediss://, redis+sentinel:// or redis+cluster://"
-                ));
-            }
+            // Perhaps a part of a password.
+            _ => return Err(SCHEMES.to_owned()),
         };
         let (who, place) = match rest.rsplit_once('@') {
             Some((who, place)) => (Some(who), place),
@@ -251,7 +248,7 @@ fn topology(kind: Kind, hosts: &str, path: &str) -> Result<Topology, String> {
             name: path.to_owned(),
         }),
         Kind::Cluster if !path.is_empty() => {
-            Err(format!("a cluster has no database: leave out /{path}"))
+            Err("a cluster has no database: leave out what stands behind the hosts".to_owned())
         }
         Kind::Cluster => Ok(Topology::Cluster {
             seeds: targets(REDIS_PORT)?,
@@ -263,8 +260,10 @@ fn database(path: &str) -> Result<u32, String> {
     if path.is_empty() {
         return Ok(0);
     }
-    path.parse()
-        .map_err(|_| format!("{path:?} is no database: it is a number, as in redis://HOST/0"))
+    path.parse().map_err(|_| {
+        "what stands behind the host is no database: it is a number, as in redis://HOST/0"
+            .to_owned()
+    })
 }
 
 /// A host, and perhaps a port; the colons of `[::1]` separate none.
@@ -272,7 +271,11 @@ fn target(text: &str, port: u16) -> Result<Target, String> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => {
             let number = port.parse().ok().filter(|port| *port != 0);
-            (host, number.ok_or_else(|| format!("{port:?} is no port"))?)
+            (
+                host,
+                number
+                    .ok_or_else(|| "what stands behind the host's colon is no port".to_owned())?,
+            )
         }
         Some(_) | None => (text, port),
     };
@@ -287,27 +290,10 @@ fn target(text: &str, port: u16) -> Result<Target, String> {
     Ok(Target { host, port })
 }
 
-fn node(text: &str) -> Result<String, String> {
-    if text.len() > NODE_BYTES_MAX || text.is_empty() || !text.chars().all(is_in_node) {
-        return Err(format!(
-            "a node's name has 1 to {NODE_BYTES_MAX} letters, digits, dots, hyphens and underscores"
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-const fn is_in_node(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
-}
-
 /// The host's name and a number, so that two servers of one host are told apart.
-fn name_of_host(number: u32) -> String {
+fn name_of_host(number: u32) -> NodeName {
     let host = nix::unistd::gethostname().unwrap_or_default();
-    let host = host.to_string_lossy().replace(|c| !is_in_node(c), "-");
-    let number = format!("-{number:08x}");
-    // What is replaced above is ASCII now.
-    let host: String = host.chars().take(NODE_BYTES_MAX - number.len()).collect();
-    host + &number
+    NodeName::numbered(&host.to_string_lossy(), number)
 }
 
 fn ack(text: &str) -> Result<Ack, String> {
@@ -396,14 +382,19 @@ mod tests {
         for (url, told) in [
             ("secret", "write redis://"),
             ("u:secret@a", "write redis://"),
-            ("http://u:secret@a", "http://"),
+            ("http://u:secret@a", "write redis://"),
             ("redis://secret@a", "USER:PASSWORD@"),
             ("redis://u:@a", "empty"),
             ("redis://u:secret%ff@a", "password is no UTF-8"),
             ("redis://u:secret@", "host is missing"),
-            ("redis://u:secret@a:b", "\"b\" is no port"),
-            ("redis://u:secret@a:0", "\"0\" is no port"),
-            ("redis://u:secret@a/b", "\"b\" is no database"),
+            ("redis://u:secret@a:b", "is no port"),
+            ("redis://u:secret@a:0", "is no port"),
+            ("redis://u:secret", "is no port"),
+            ("redis://a/secret", "is no database"),
+            ("redis+cluster://a/secret", "has no database"),
+            ("secret://a", "write redis://"),
+            ("debug,secret=info", "--log-level"),
+            ("redis://u:secret@a/b", "is no database"),
             ("redis://u:secret@a?db=1", "leave out"),
             ("redis://u:secret@a,b", "one host"),
             ("redis+sentinel://u:secret@a,b", "call the primary"),
@@ -423,7 +414,9 @@ mod tests {
             ("redis://:se@cr/et@a", "redis://:***@a"),
             ("redis://secret@a", "redis://***@a"),
             ("u:secret@a", "u:***@a"),
-            ("redis://a,b/c", "redis://a,b/c"),
+            ("redis+sentinel://a,b/c", "redis+sentinel://a,b/c"),
+            ("redis://u:secret", "***"),
+            ("secret", "***"),
         ] {
             let url = LogUrl(url.to_owned());
             assert_eq!(url.to_string(), shown);
@@ -454,19 +447,17 @@ mod tests {
         let named = |log: Option<&str>, node: Option<&str>| {
             let options = LogOptions {
                 log: log.map(|log| LogUrl(log.to_owned())),
-                node: node.map(str::to_owned),
+                node: node.map(|node| NodeName::new(node).unwrap()),
                 ..LogOptions::default()
             };
-            options.with_name().node
+            let node = options.with_name().node;
+            node.map(|node| node.as_str().to_owned())
         };
         assert_eq!(named(None, None), None, "nobody would see it");
         let some = named(Some("redis://a"), None).unwrap();
         assert_ne!(named(Some("redis://a"), None), Some(some.clone()));
-        assert_eq!(node(&some), Ok(some));
+        assert!(NodeName::new(&some).is_ok(), "{some}");
         let given = Some("a".to_owned());
         assert_eq!(named(Some("redis://a"), Some("a")), given);
-        for bad in ["", "a b", "ä", &"a".repeat(65)] {
-            assert!(node(bad).is_err(), "{bad}");
-        }
     }
 }

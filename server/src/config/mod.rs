@@ -194,8 +194,8 @@ impl Config {
 
     /// What this server is called among those that share its logs, if it shares them.
     fn node(&self) -> Option<NodeName> {
-        let name = self.logs.log.as_ref().and(self.logs.node.as_deref());
-        name.and_then(|name| NodeName::new(name).ok())
+        let name = self.logs.log.as_ref().and(self.logs.node.as_ref());
+        name.cloned()
     }
 
     /// Where messages are kept, without a password.

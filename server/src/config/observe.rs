@@ -20,7 +20,7 @@ pub struct Observe {
     )]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug or trace, for parts as `info,tidewire::net=debug`
-    #[arg(long, env = "TIDEWIRE_LOG", value_name = "LEVEL", default_value = "info", value_parser = check_level)]
+    #[arg(long, env = "TIDEWIRE_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = check_level)]
     pub log_level: String,
     /// Send a message through log and delivery this often; `/ready` answers 503 when none has come back for three times as long
     #[arg(long, env = "TIDEWIRE_CANARY", value_name = "TIME", default_value = "2s", value_parser = time)]

@@ -85,7 +85,7 @@ fn told(config: &Config) -> String {
     };
     let (listen, logs) = (config.listen, config.where_logs_are());
     let node = match &config.logs.node {
-        Some(node) => format!(", and is the node {node}"),
+        Some(node) => format!(", and is the node {}", node.as_str()),
         None => String::new(),
     };
     format!("listens on http://{listen} with {workers}, keeps messages in {logs}{node}")

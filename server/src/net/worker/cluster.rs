@@ -26,22 +26,6 @@ impl Worker {
         }
     }
 
-    /// Its first page could not be read: it is followed anew, with the next canary.
-    pub(super) fn nodes_not_read(&mut self, log: &LogName) {
-        if *log == LogName::cluster() {
-            self.observer.is_deaf = true;
-        }
-    }
-
-    /// Tries again to follow what could not be read.
-    pub(super) fn follow_nodes_again(&mut self) {
-        if std::mem::take(&mut self.observer.is_deaf) {
-            let follower = self.observer.follower();
-            self.feeds.unfollow(follower, &LogName::cluster());
-            self.follow_nodes();
-        }
-    }
-
     /// Everything that comes from here on will be heard; what was before, where there was something, was not.
     pub(super) fn nodes_followed(&mut self, log: &LogName) {
         let now = self.now;

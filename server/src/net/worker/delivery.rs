@@ -7,6 +7,7 @@ use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use super::chat::{Chat, weight};
+use super::elsewhere::is_asked_again;
 use super::fanout::Sender;
 use crate::chat::{Append, Follow, Part, Reading, appended, gap_text, history};
 use crate::ids::{ConnId, LogName};
@@ -188,7 +189,7 @@ impl Worker {
             },
             Reply::Page(page, asked) => match asked.context {
                 Context::Page(read) => match page {
-                    Err(StoreError::Unavailable) => self.put_off(read),
+                    Err(error) if is_asked_again(&read.place.log, &error) => self.put_off(read),
                     page => self.page(&read, page),
                 },
                 Context::History(reading) => {
@@ -267,7 +268,6 @@ impl Worker {
                     self.note_behind(id);
                     self.serve_later(id);
                 }
-                Err(_) if self.is_own_follower(id) => self.nodes_not_read(&read.place.log),
                 Err(error) => {
                     self.close(id, CloseCode::INTERNAL_ERROR, &error.to_string());
                     self.end_stream(id);

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::log::Request;
+use crate::ids::LogName;
+use crate::log::{Request, StoreError};
 use crate::transport::feeds::{Read, Watch};
 
 /// A page that could not be read is asked for again after this time.
@@ -14,6 +15,13 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Pages that are to be asked for again, and when: the oldest first. There are no more than followers wait for.
 #[derive(Debug, Default)]
 pub(super) struct PutOff(VecDeque<(Instant, Read)>);
+
+/// Whether a page that could not be read is asked for again. The server's own logs always are: nobody else would ask, and who has
+/// one page less hears nothing of what comes behind it.
+pub(super) fn is_asked_again(log: &LogName, error: &StoreError) -> bool {
+    let is_own = || *log == LogName::canary() || *log == LogName::cluster();
+    *error == StoreError::Unavailable || is_own()
+}
 
 impl Worker {
     /// Tells what is followed from now on, before a page of it is asked for, and what is not any more.
@@ -65,5 +73,21 @@ impl Worker {
         while let Some(next) = self.feeds.next_read() {
             self.read_page(next);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_logs_are_asked_for_until_they_can_be_read() {
+        let failed = StoreError::Failed("it is broken".to_owned());
+        let room = LogName::new("room").unwrap();
+        for own in [LogName::canary(), LogName::cluster()] {
+            assert!(is_asked_again(&own, &failed), "{own}");
+        }
+        assert!(!is_asked_again(&room, &failed), "its reader is told");
+        assert!(is_asked_again(&room, &StoreError::Unavailable));
     }
 }

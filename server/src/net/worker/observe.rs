@@ -35,8 +35,6 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) struct Observer {
     /// The follower of the canary's log, and of the nodes'.
     follower: ConnId,
-    /// The nodes' log could not be read.
-    pub(super) is_deaf: bool,
     /// Another node goes by our name.
     pub(super) namesakes: Samples,
     interval: Duration,
@@ -58,7 +56,6 @@ impl Observer {
     pub(super) fn new(worker: usize, follower: ConnId, interval: Duration, now: Now) -> Self {
         Self {
             follower,
-            is_deaf: false,
             namesakes: Samples::new(now),
             interval,
             next_at: (worker == HOME).then_some(now.instant),
@@ -127,7 +124,6 @@ impl Worker {
         self.observer.next_at = Some(now.instant + pause);
         self.tell_readiness();
         self.note_gauges();
-        self.follow_nodes_again();
         if !std::mem::replace(&mut self.observer.is_asked, true) {
             let sent_at = self.status.uptime(now.instant).as_nanos() as u64;
             let draft = Draft {
