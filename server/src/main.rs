@@ -11,7 +11,7 @@ use tidewire::client::BadAddress;
 use tidewire::clock::Now;
 use tidewire::config::{Settings, unknown_variables};
 use tidewire::load;
-use tidewire::log::disk::Recovery;
+use tidewire::log::disk::{self, Recovery};
 use tidewire::logging;
 use tidewire::net::{Server, StartError};
 use tidewire::tools::config::Configure;
@@ -103,6 +103,11 @@ fn serve(settings: Settings, words: Words) -> Result<(), Box<dyn Error>> {
     }
     if let (Some(recovery), Some(data)) = (server.recovery(), &settings.config.data) {
         tell_recovery(recovery, data);
+    }
+    if let (Some(_), Some(data)) = (&settings.config.logs.log, &settings.config.data)
+        && disk::has_logs(data)
+    {
+        tracing::warn!(event = "logs_unused", data = %data.display(), "there are logs on the disk, too, of which nobody sees anything while --log says where they are");
     }
     server.reload_by(
         settings,

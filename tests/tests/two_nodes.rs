@@ -1,7 +1,10 @@
 //! Two servers on one Redis are one chat: who is at the one hears who is at the other, by any transport, goes on there without a
 //! hole, and is told when the Redis is away, without losing the connection.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
+use tidewire_tests::server::binary;
 use tidewire_tests::http::{Response, assert_problem, get, send};
 use tidewire_tests::http_chat::{PollChatter, StreamChatter};
 use tidewire_tests::nodes::Nodes;
@@ -219,4 +222,42 @@ fn files_are_where_data_says_and_logs_are_not() {
     alice.say_acked("lobby", "in Redis", 1);
     let of = |name: &str| data.join(name).exists();
     assert!(of("files") && !of("SYNCED") && !of("LOCK"), "{data:?}");
+    assert!(!server.log().contains("logs_unused"));
+}
+
+#[test]
+fn who_moves_to_a_shared_log_is_told_that_the_one_on_the_disk_is_not_seen() {
+    let redis = Redis::start();
+    let directory = tidewire_tests::Directory::new();
+    let launch = Launch::default().data(directory.path());
+    let server = launch.start();
+    wait_until_ready(&server);
+    drop(server);
+    let server = launch.arguments(&["--log", &redis.url()]).start();
+    wait_until("it is told", || server.log().contains("event=logs_unused"));
+}
+
+#[test]
+fn a_url_that_makes_no_sense_is_not_repeated() {
+    for url in [
+        "redis://tidewire:hunter2",
+        "redis://tidewire@hunter2:x",
+        "redis:tidewire:hunter2@redis",
+        "hunter2",
+    ] {
+        for by_variable in [false, true] {
+            let mut command = Command::new(binary());
+            command.env_clear().arg("serve");
+            if by_variable {
+                command.env("TIDEWIRE_LOG", url);
+            } else {
+                command.args(["--log", url]);
+            }
+            let output = command.output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{url}: {told}");
+            assert!(told.contains("--log"), "{url}: {told}");
+            assert!(!told.contains("hunter2"), "{url}: {told}");
+        }
+    }
 }

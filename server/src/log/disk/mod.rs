@@ -39,7 +39,7 @@ pub use report::{Cut, Damage, OpenError, Recovery};
 use self::chain::ChainError;
 use self::device::{Disk, RealDisk};
 use self::files::Files;
-use self::format::Location;
+use self::format::{Location, segment_number};
 use self::index::{Log, Logs};
 use self::keys::{KeyHasher, hash_key};
 use self::meta::{Meta, MetaFile, SyncedFile};
@@ -54,6 +54,13 @@ use super::{
 };
 use crate::ids::LogName;
 use crate::log::LOGS_MAX;
+
+/// Whether there are logs in a directory, as far as it can be looked into.
+#[must_use]
+pub fn has_logs(path: &Path) -> bool {
+    let names = RealDisk::look(path).list().unwrap_or_default();
+    names.iter().any(|name| segment_number(name).is_some())
+}
 
 /// How a store is kept.
 #[derive(Debug, Clone)]
