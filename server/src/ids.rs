@@ -79,6 +79,20 @@ impl std::str::FromStr for ConnId {
     }
 }
 
+impl Serialize for ConnId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConnId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|BadConnId| D::Error::custom("no connection has such a name"))
+    }
+}
+
 /// Whose a connection is: several workers deal places out in turn, so that those of all are dense together, and a place tells
 /// its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,11 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tidewire_tests::server::binary;
 use tidewire_tests::http::{Response, assert_problem, get, send};
 use tidewire_tests::http_chat::{PollChatter, StreamChatter};
 use tidewire_tests::nodes::Nodes;
 use tidewire_tests::redis::{Redis, RedisLaunch};
+use tidewire_tests::server::binary;
 use tidewire_tests::tls::Identity;
 use tidewire_tests::{Chatter, Launch, Server, wait_until};
 

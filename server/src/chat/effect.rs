@@ -262,8 +262,6 @@ pub enum Parting {
     Replaced,
     /// It sent too many messages in a row that are no command.
     BadMessages,
-    /// An operator at another node wants it gone.
-    Kicked,
     /// Its user has too many others.
     TooMany,
     /// The token that was to let it in is not accepted.

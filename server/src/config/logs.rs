@@ -34,7 +34,7 @@ const HIDDEN: &str = "***";
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Many nodes")]
 pub struct LogOptions {
-    /// Keep messages in this Redis, which several servers may share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// with TLS,
+    /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
     /// redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,

@@ -17,12 +17,18 @@ pub(crate) struct Reports {
     pub(crate) recorder: bool,
     /// Those that are open, then those that ended, the newest first.
     pub(crate) connections: Vec<Report>,
+    /// Nodes that did not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) silent: Vec<String>,
 }
 
 /// What is told of a connection. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
+    /// The node that it is at, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) node: Option<String>,
     pub(crate) connection: String,
     pub(crate) worker: usize,
     pub(crate) kind: String,
@@ -115,12 +121,22 @@ pub(crate) struct Frame {
 }
 
 impl Report {
+    /// What the connection is called among those of all nodes.
+    pub(crate) fn name(&self) -> String {
+        let connection = &self.connection;
+        match &self.node {
+            Some(node) => format!("{node}/{connection}"),
+            None => connection.clone(),
+        }
+    }
+
     /// What an account comes to.
     pub(crate) fn new(account: &Account) -> Self {
         let end = account.end.as_ref();
         let closed = end.and_then(|end| end.closed.as_deref());
         let recorder = account.recorder.as_deref();
         let mut report = Self {
+            node: None,
             connection: account.id.to_string(),
             worker: account.worker,
             kind: account.kind.label().to_owned(),
@@ -317,6 +333,7 @@ pub(super) mod tests {
         let reports = Reports {
             recorder: true,
             connections: vec![Report::new(&ended(EndCause::Unreachable))],
+            silent: Vec::new(),
         };
         let text = serde_json::to_string(&reports).unwrap();
         assert!(text.contains(r#""cause":"unreachable""#), "{text}");

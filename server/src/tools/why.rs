@@ -11,9 +11,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Usage;
 use super::operator::Operator;
 use super::terminal::{self, Lines, LocalTime};
-use crate::ids::{ConnId, UserName};
+use crate::ids::UserName;
 use crate::recorder::{First, Flight, Frame, Report, Reports};
-use crate::transport::admin::parse_address;
+use crate::transport::admin::{parse_address, parse_connection};
 
 /// How long the server may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(40);
@@ -24,7 +24,7 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 /// Tell why a connection ended, or what is known of one that is open
 #[derive(Debug, Clone, Args)]
 pub struct Why {
-    /// A connection as `welcome` names it (c-5-17), a user, or an address (192.0.2.7, 192.0.2.7:4711, ::1)
+    /// A connection as `welcome` names it (c-5-17, or NODE/c-5-17 of another node), a user, or an address (192.0.2.7, 192.0.2.7:4711, ::1)
     #[arg(value_name = "CONNECTION|USER|ADDRESS")]
     subject: String,
     #[command(flatten)]
@@ -54,6 +54,12 @@ impl Why {
             writeln!(out, "{}", answer.trim_end())?;
             return Ok(true);
         }
+        for node in &reports.silent {
+            writeln!(
+                out,
+                "The node {node} does not answer: what it knows is missing.\n"
+            )?;
+        }
         for (index, report) in reports.connections.iter().enumerate() {
             if index > 0 {
                 writeln!(out)?;
@@ -68,7 +74,7 @@ impl Why {
         let subject = self.subject.as_str();
         let name = if self.user {
             "user"
-        } else if subject.parse::<ConnId>().is_ok() {
+        } else if parse_connection(subject).is_some() {
             "connection"
         } else if parse_address(subject).is_some() {
             "address"
@@ -110,7 +116,7 @@ fn show(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         .user
         .as_deref()
         .map_or(String::new(), |user| format!(" of {}", visible(user)));
-    let (id, kind, address) = (&report.connection, &report.kind, &report.address);
+    let (id, kind, address) = (report.name(), &report.kind, &report.address);
     writeln!(out, "{id}: {kind}{user} from {address}")?;
     let local = LocalTime::of_system();
     let opened = local.date(report.opened_at);

@@ -15,10 +15,10 @@ mod response;
 mod routes;
 
 pub(crate) use api::{
-    Call, CaptureRequest, Download, History, Operation, Progress, Publish, Subject, Subscription,
-    Upload, admin, capture_stream, chat_polled, done, event_stream, file_problem, history_page,
-    members, polled, published, rooms, server_sent_event, server_sent_position, server_sent_retry,
-    uploaded,
+    Call, CaptureRequest, Download, Found, History, Operation, Progress, Publish, Subject,
+    Subscription, Upload, WHY_MAX, admin, capture_stream, chat_polled, done, event_stream,
+    file_problem, history_page, members, of_connections, of_users, polled, published, rooms,
+    server_sent_event, server_sent_position, server_sent_retry, uploaded,
 };
 pub use client::ForwardedHeader;
 pub(crate) use client::{

@@ -2,7 +2,7 @@
 
 import { $, el, nameOf, reconcile, setText } from '../dom.js';
 import { ask } from './api.js';
-import { bytes, number, span } from './units.js';
+import { bytes, nameOfConnection, number, span } from './units.js';
 
 const LIMIT = 200;
 const SEARCH_PAUSE_MS = 250;
@@ -14,15 +14,15 @@ const count = (value) => el('td', { class: 'number' }, number(value));
 const LISTS = {
   connections: {
     columns: ['User', 'Connection', 'Address', 'Open', 'In', 'Out', ''],
-    keyOf: ({ connection }) => connection,
-    cells: ({ connection, user, kind, address, durationMs, flight }) => [
+    keyOf: nameOfConnection,
+    cells: ({ user, kind, address, durationMs, flight, ...one }) => [
       el('td', {}, user === undefined ? kind : nameOf(user)),
-      el('td', { class: 'wide' }, connection),
+      el('td', { class: 'wide' }, nameOfConnection(one)),
       el('td', { class: 'wide' }, address),
       el('td', { class: 'number' }, span(durationMs)),
       el('td', { class: 'number wide' }, flight ? bytes(flight.received.bytes) : ''),
       el('td', { class: 'number wide' }, flight ? bytes(flight.sent.bytes) : ''),
-      el('td', {}, el('div', { class: 'acts' }, button('why', `Why, of ${connection}`, 'Why?'))),
+      el('td', {}, el('div', { class: 'acts' }, button('why', `Why, of ${nameOfConnection(one)}`, 'Why?'))),
     ],
     wide: [1, 2, 4, 5],
     numbers: [3, 4, 5],
@@ -51,6 +51,9 @@ const LISTS = {
     numbers: [1],
   },
 };
+
+/** What is to be said of nodes that did not answer. */
+export const silentNodes = ({ silent = [] }) => (silent.length > 0 ? `Without ${silent.join(', ')}: no answer.` : '');
 
 let shown = 'connections';
 let asked = 0;
@@ -96,4 +99,6 @@ export async function refresh() {
   const update = (row, item) => cells(item).forEach((cell, index) => cell.querySelector('button') ?? setText(row.children[index], cell.textContent));
   reconcile($('rows'), list, (item) => `${name} ${keyOf(item)}`, create, update);
   $('nothing').hidden = list.length > 0;
+  setText($('silent'), silentNodes(answer));
+  $('silent').hidden = answer.silent === undefined;
 }

@@ -38,7 +38,7 @@ function failed(error) {
 
 async function refresh() {
   const overview = await ask('overview', { since: String(since) });
-  const { status, version, workers, startedAt, now, connectionsMax, recorder, counters, ended, columns, samples } = overview;
+  const { status, version, node, nodes, workers, startedAt, now, connectionsMax, recorder, counters, ended, columns, samples } = overview;
   since = samples.at(-1)?.[0] ?? since;
   plots.add(columns, samples);
   showCauses(ended);
@@ -46,6 +46,7 @@ async function refresh() {
   $('status').dataset.status = status;
   setText($('status'), status);
   const facts = [
+    ...(node === undefined ? [] : [`node ${node} of ${nodes}`]),
     `version ${version}`,
     `up for ${span(now - startedAt)}`,
     `${workers} ${workers === 1 ? 'worker' : 'workers'}`,
@@ -83,8 +84,9 @@ function confirmed(title, text, yes) {
 async function disconnect(user) {
   const text = 'All connections of this user are closed, with code 1008. Programs may come back by themselves.';
   if (!(await confirmed(`Disconnect ${user}?`, text, 'Disconnect'))) return;
-  const { disconnected } = await ask(`users/${encodeURIComponent(user)}/disconnect`, {}, 'POST');
-  toast(`${disconnected} ${disconnected === 1 ? 'connection' : 'connections'} of ${user} closed.`);
+  const answer = await ask(`users/${encodeURIComponent(user)}/disconnect`, {}, 'POST');
+  const { disconnected } = answer;
+  toast(`${disconnected} ${disconnected === 1 ? 'connection' : 'connections'} of ${user} closed. ${lists.silentNodes(answer)}`.trim());
   await lists.refresh();
 }
 

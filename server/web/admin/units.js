@@ -23,3 +23,6 @@ export function bytes(count) {
   if (count < 1024 ** 2) return `${number(count / 1024)} KiB`;
   return `${number(count / 1024 ** 2)} MiB`;
 }
+
+/** What a connection is called among those of all nodes: `n2/c-5-17`, or `c-5-17` where there is one. */
+export const nameOfConnection = ({ node, connection }) => (node === undefined ? connection : `${node}/${connection}`);

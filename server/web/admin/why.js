@@ -2,13 +2,13 @@
 
 import { $, el, nameOf, reconcile, setText } from '../dom.js';
 import { ask } from './api.js';
-import { bytes, moment, span } from './units.js';
+import { bytes, moment, nameOfConnection, span } from './units.js';
 
 const FIRST = { client: 'the client', server: 'the server', network: 'the network' };
 
 /** What a text names: as `tidewire why` sees it. */
 function queryOf(subject) {
-  if (/^c-\d+-\d+$/.test(subject)) return { connection: subject };
+  if (/^([\w.-]+\/)?c-\d+-\d+$/.test(subject)) return { connection: subject };
   if (/^[\d.]+(:\d+)?$/.test(subject) || /^\[?[\da-f:]*:[\da-f:.]*\]?(:\d+)?$/i.test(subject)) return { address: subject };
   return { user: subject };
 }
@@ -38,9 +38,9 @@ export function showCauses(ended) {
 }
 
 function report(one, index) {
-  const { connection, kind, user, address, cause, meaning, hint } = one;
+  const { kind, user, address, cause, meaning, hint } = one;
   const parts = [
-    el('h3', {}, `${connection}: ${kind}`, ...(user === undefined ? [] : [' of ', nameOf(user)]), ` from ${address}`),
+    el('h3', {}, `${nameOfConnection(one)}: ${kind}`, ...(user === undefined ? [] : [' of ', nameOf(user)]), ` from ${address}`),
     el('p', { class: 'cause' }, el('b', {}, cause ?? 'open'), cause === undefined ? '' : `: ${meaning}`),
   ];
   if (hint !== undefined) parts.push(el('p', { class: 'hint' }, `${hint}.`));

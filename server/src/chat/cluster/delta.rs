@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest as _, Sha256};
 
@@ -78,8 +79,10 @@ pub(super) enum Delta {
     Settled(Tag, UserName),
     /// A user is typing in a room.
     Typing(RoomName, UserName),
-    /// An operator wants all connections of a user closed.
-    Kick(UserName),
+    /// An operator asks all others for something.
+    Ask(u32, Value),
+    /// To the node that has asked: a part of the answer.
+    Found(Findings),
     /// The node stops.
     Bye,
 }
@@ -115,6 +118,17 @@ pub(in crate::chat) struct Places {
     pub(in crate::chat) places: Vec<Place>,
 }
 
+/// A part of the answer to what an operator asked at another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Findings {
+    pub(super) to: NodeName,
+    /// Which question that was.
+    pub(super) number: u32,
+    /// Nothing follows.
+    pub(super) last: bool,
+    pub(super) items: Vec<Value>,
+}
+
 impl Delta {
     /// Bytes of its JSON, at most: of what names may have, `"` and `\` take two each.
     pub(super) fn weight(&self) -> usize {
@@ -124,8 +138,11 @@ impl Delta {
                 Self::Enter(room, user) | Self::Leave(room, user) | Self::Typing(room, user) => {
                     pair_weight(room, user)
                 }
-                Self::Here(user) | Self::Gone(user) | Self::Settled(_, user) | Self::Kick(user) => {
-                    name_weight(user)
+                Self::Here(user) | Self::Gone(user) | Self::Settled(_, user) => name_weight(user),
+                Self::Ask(_, question) => json_weight(question),
+                Self::Found(findings) => {
+                    let items = findings.items.iter().map(json_weight);
+                    2 * SYNTAX_BYTES + items.sum::<usize>()
                 }
                 Self::State(chunk) => {
                     let places = chunk.places.iter();
@@ -140,6 +157,11 @@ impl Delta {
                 }
             }
     }
+}
+
+/// Bytes of any JSON, with what separates it from the next.
+pub(super) fn json_weight(value: &Value) -> usize {
+    value.to_string().len() + 1
 }
 
 /// Bytes of a user's name in JSON, with what separates it from the next.
@@ -215,6 +237,8 @@ impl Note {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::log::{Epoch, Position};
 
@@ -259,7 +283,13 @@ mod tests {
             }),
             Delta::Settled(tag, user.clone()),
             Delta::Typing(room, user.clone()),
-            Delta::Kick(user),
+            Delta::Ask(u32::MAX, json!({"why": {"user": user}})),
+            Delta::Found(Findings {
+                to: NodeName::new(&"n".repeat(64)).unwrap(),
+                number: u32::MAX,
+                last: false,
+                items: vec![json!({"user": user, "n": 1}); 3],
+            }),
             Delta::Bye,
         ]
     }

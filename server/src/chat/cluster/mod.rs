@@ -23,13 +23,15 @@ mod outbox;
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 pub(super) use delta::{Claim, Places, Tag};
 pub(super) use nodes::Change;
 pub use outbox::Outgoing;
 pub(super) use outbox::Snapshot;
 
 use self::claims::Claims;
-use self::delta::{Delta, Note};
+use self::delta::{Delta, Findings, Note, json_weight};
 use self::nodes::Nodes;
 use self::outbox::Outbox;
 use crate::ids::{ConnId, NodeName, RoomName, UserName};
@@ -43,6 +45,12 @@ const DEAF_AFTER: Duration = Duration::from_secs(10);
 /// Between two times that all is told: many may ask at once.
 const STATE_EVERY: Duration = Duration::from_secs(1);
 
+/// Bytes of what was found in one note: others need some of it, too.
+const PART_BYTES_MAX: usize = 48 << 10;
+
+/// ... and in all: the log of the nodes is for who is where.
+const ANSWER_BYTES_MAX: usize = 512 << 10;
+
 /// What has become of nodes since it was last asked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Remarks {
@@ -50,6 +58,10 @@ pub struct Remarks {
     pub dropped: Vec<NodeName>,
     /// Another process goes by this node's name.
     pub has_namesake: bool,
+    /// What operators ask at others: who asks, and the question's number.
+    pub asked: Vec<(NodeName, u32, Value)>,
+    /// What others have found: who has, for which question, and whether that is all.
+    pub found: Vec<(NodeName, u32, bool, Vec<Value>)>,
 }
 
 /// What this node has to do with the others.
@@ -90,6 +102,11 @@ impl Cluster {
         }
     }
 
+    /// What this node is called.
+    pub(super) const fn name(&self) -> &NodeName {
+        &self.name
+    }
+
     /// Which process of the node this is.
     pub(super) const fn life(&self) -> u64 {
         self.life
@@ -98,6 +115,10 @@ impl Cluster {
     /// How many others are known.
     pub(super) fn others(&self) -> usize {
         self.nodes.len()
+    }
+
+    pub(super) const fn remarks(&mut self) -> &mut Remarks {
+        &mut self.remarks
     }
 
     pub(super) fn take_remarks(&mut self) -> Remarks {
@@ -239,9 +260,43 @@ impl Cluster {
         }
     }
 
-    /// An operator wants all connections of a user closed.
-    pub(super) fn kick(&mut self, user: &UserName) {
-        self.tell(Delta::Kick(user.clone()));
+    // ---- operators ----
+
+    /// What the others are called.
+    pub(super) fn names(&self) -> impl Iterator<Item = &NodeName> {
+        self.nodes.names()
+    }
+
+    /// Asks them all.
+    pub(super) fn ask(&mut self, number: u32, question: Value) {
+        self.tell(Delta::Ask(number, question));
+    }
+
+    /// Answers the one that asked, in parts that fit into a note.
+    pub(super) fn answer(&mut self, to: &NodeName, number: u32, items: Vec<Value>) {
+        let mut items = items.into_iter().peekable();
+        let mut left = ANSWER_BYTES_MAX;
+        loop {
+            let mut part = Vec::new();
+            let mut bytes = 0;
+            while let Some(item) = items.next_if(|item| bytes + json_weight(item) <= PART_BYTES_MAX)
+            {
+                bytes += json_weight(&item);
+                part.push(item);
+            }
+            left = usize::saturating_sub(left, bytes);
+            // One that fits into no note, and what would be too much, is left out.
+            let last = part.is_empty() || items.peek().is_none() || left < PART_BYTES_MAX;
+            self.tell(Delta::Found(Findings {
+                to: to.clone(),
+                number,
+                last,
+                items: part,
+            }));
+            if last {
+                return;
+            }
+        }
     }
 
     fn tell(&mut self, delta: Delta) {

@@ -6,7 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::delta::{Chunk, Claim, Delta, Note, Places, Tag};
+use serde_json::Value;
+
+use super::delta::{Chunk, Claim, Delta, Findings, Note, Places, Tag};
 use crate::ids::{NodeName, RoomName, UserName};
 
 /// A node that was not heard for so long is gone, with all it had: four beats.
@@ -39,8 +41,10 @@ pub(in crate::chat) enum Change {
     Settled(Tag, UserName),
     /// A user is typing in a room.
     Typing(RoomName, UserName),
-    /// All connections of a user are to be closed.
-    Kick(UserName),
+    /// An operator asks something at another node.
+    Asked(NodeName, u32, Value),
+    /// Another node answers, and with this `bool` it has said all.
+    Found(NodeName, u32, bool, Vec<Value>),
 }
 
 /// What another node wants.
@@ -80,6 +84,11 @@ impl Nodes {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// What they are called.
+    pub(super) fn names(&self) -> impl Iterator<Item = &NodeName> {
+        self.0.keys()
     }
 
     /// A note of another node has come; `own` is what this one is called.
@@ -125,7 +134,19 @@ impl Nodes {
                 Delta::Places(_) => {}
                 Delta::Settled(tag, user) => changes.push(Change::Settled(tag, user)),
                 Delta::Typing(room, user) => changes.push(Change::Typing(room, user)),
-                Delta::Kick(user) => changes.push(Change::Kick(user)),
+                Delta::Ask(number, question) => {
+                    changes.push(Change::Asked(name.clone(), number, question));
+                }
+                Delta::Found(found) if found.to == *own => {
+                    let Findings {
+                        number,
+                        last,
+                        items,
+                        ..
+                    } = found;
+                    changes.push(Change::Found(name.clone(), number, last, items));
+                }
+                Delta::Found(_) => {}
                 Delta::Bye => {
                     self.drop_node(&name, changes);
                     return wanted;
@@ -262,7 +283,8 @@ impl Node {
             | Delta::Places(_)
             | Delta::Settled(..)
             | Delta::Typing(..)
-            | Delta::Kick(_)
+            | Delta::Ask(..)
+            | Delta::Found(_)
             | Delta::Bye => {}
         }
     }

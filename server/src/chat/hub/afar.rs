@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::Hub;
 use crate::chat::cluster::{Change, Claim, Cluster, Outgoing, Places, Remarks, Snapshot, Tag};
 use crate::chat::effect::{Audience, Effect, Except, Parting};
@@ -142,10 +144,29 @@ impl Hub {
         }
     }
 
-    /// The connections of a user on other nodes are to be closed, as an operator wants.
-    pub fn kick_elsewhere(&mut self, user: &UserName) {
+    /// What this node is called, if there are others or may be.
+    #[must_use]
+    pub fn node_name(&self) -> Option<&NodeName> {
+        self.cluster.as_ref().map(|cluster| cluster.name())
+    }
+
+    /// What the other nodes are called that are heard.
+    pub fn node_names(&self) -> impl Iterator<Item = &NodeName> {
+        let cluster = self.cluster.as_ref();
+        cluster.into_iter().flat_map(|cluster| cluster.names())
+    }
+
+    /// Asks all other nodes what an operator wants to know. They [are told](Remarks::asked), and [so is this one](Remarks::found).
+    pub fn ask_nodes(&mut self, number: u32, question: Value) {
         if let Some(cluster) = &mut self.cluster {
-            cluster.kick(user);
+            cluster.ask(number, question);
+        }
+    }
+
+    /// Answers a node that asked.
+    pub fn answer_node(&mut self, to: &NodeName, number: u32, items: Vec<Value>) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.answer(to, number, items);
         }
     }
 
@@ -191,9 +212,14 @@ impl Hub {
                 }
             }
             Change::Typing(room, user) => self.announce_typing(room, &user),
-            Change::Kick(user) => {
-                for conn in self.people.connections(&user) {
-                    self.effects.push(Effect::Close(conn, Parting::Kicked));
+            Change::Asked(node, number, question) => {
+                if let Some(cluster) = &mut self.cluster {
+                    cluster.remarks().asked.push((node, number, question));
+                }
+            }
+            Change::Found(node, number, is_all, items) => {
+                if let Some(cluster) = &mut self.cluster {
+                    cluster.remarks().found.push((node, number, is_all, items));
                 }
             }
         }

@@ -54,6 +54,12 @@ impl Worker {
         if remarks.has_namesake {
             self.tell_namesake();
         }
+        for (node, number, question) in remarks.asked {
+            self.inquire_for_node(node, number, question);
+        }
+        for (node, number, is_all, items) in remarks.found {
+            self.note_found_elsewhere(&node, number, is_all, items);
+        }
         self.run_effects();
     }
 

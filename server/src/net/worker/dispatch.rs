@@ -6,7 +6,6 @@ use super::Worker;
 use super::chat::Chat;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use super::mail::Mail;
-use super::operator::KICKED;
 use super::readers::held_bytes;
 use crate::chat::{Audience, Effect, Except, Parting};
 use crate::ids::{ConnId, RoomName};
@@ -244,10 +243,6 @@ impl Worker {
                     CloseCode::TRY_AGAIN_LATER,
                     "the user has too many connections",
                 );
-            }
-            Effect::Close(conn, Parting::Kicked) => {
-                self.blame_if_open(conn, EndCause::Kicked);
-                self.close(conn, CloseCode::POLICY_VIOLATION, KICKED);
             }
             Effect::Authorized(conn, identity) => self.authorized(conn, &identity),
             Effect::Close(conn, Parting::Unauthorized) => {

@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 use tidewire_protocol::{Batch, Prepared};
 
 use super::delivery::Asked;
-use super::operator::Question;
+use super::inquiries::Question;
 use super::stopping::Pace;
 use crate::auth::Access;
 use crate::chat::{Effect, Except, Follow, Joiner};

@@ -11,6 +11,7 @@ mod dispatch;
 mod elsewhere;
 mod fanout;
 mod guests;
+mod inquiries;
 mod io;
 mod mail;
 mod observe;
@@ -279,6 +280,7 @@ impl Worker {
             self.expiries.next(),
             self.desk.as_ref().map(|desk| desk.sample_at()),
             self.ask_again_at(),
+            self.inquiries_due(),
         ];
         let next = due.into_iter().reduce(earlier)?;
         Some(next?.saturating_duration_since(now))
@@ -411,6 +413,7 @@ impl Worker {
         self.send_canary_if_due();
         self.expire_tokens();
         self.sample();
+        self.conclude_old_inquiries();
     }
 
     // ---- the end ----

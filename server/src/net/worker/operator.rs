@@ -1,21 +1,19 @@
-//! What an operator asks for is found out and done here, at home: it has the hub and the archive, and asks the other workers for
-//! what only they know.
+//! What an operator asks for is found out and done here, at home: it has the hub and the archive. What only other workers or other
+//! nodes know is [asked of them](super::inquiries).
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire_protocol::CloseCode;
 
 use super::Worker;
 use super::chat::Chat;
+use super::inquiries::Inquiries;
 use super::mail::{Mail, Said};
-use super::recording::is_plain_http;
 use crate::ids::{ConnId, UserName};
 use crate::net::shutdown::Stop;
 use crate::recorder::{Account, Archive, EndCause, Sample, Series};
-use crate::transport::{Operation, Subject, admin};
+use crate::transport::{Operation, admin};
 
 /// Between two samples of what the operator's page plots.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,25 +24,18 @@ const PARTED_KEPT: Duration = Duration::from_secs(60);
 /// ... and of how many.
 const PARTED_MAX: usize = 65_536;
 
-/// Questions that wait for other workers; a further one is refused.
-const INQUIRIES_MAX: usize = 32;
-
-/// Connections that one answer to why tells of.
-const WHY_MAX: usize = 50;
-
 /// Why connections are closed then.
-pub(super) const KICKED: &str = "disconnected by the operator";
+const KICKED: &str = "disconnected by the operator";
 
 /// What home keeps for an operator.
 #[derive(Debug)]
 pub(super) struct Desk {
-    archive: Archive,
+    pub(super) archive: Archive,
     series: Series,
     sample_at: Instant,
     started_ms: u64,
     parted: HashMap<ConnId, Parted, foldhash::fast::RandomState>,
-    inquiries: HashMap<u32, Inquiry>,
-    asked: u32,
+    pub(super) inquiries: Inquiries,
 }
 
 /// Whose a connection was.
@@ -55,33 +46,6 @@ struct Parted {
     at: Instant,
 }
 
-/// A question that other workers were asked for an operator.
-#[derive(Debug)]
-struct Inquiry {
-    asker: ConnId,
-    operation: Operation,
-    found: Vec<Account>,
-    /// Workers that have not answered.
-    missing: usize,
-}
-
-/// What a worker is asked: which of its connections there are.
-#[derive(Debug)]
-pub(in crate::net) struct Question {
-    which: Which,
-    max: usize,
-}
-
-#[derive(Debug)]
-enum Which {
-    /// These.
-    These(Vec<ConnId>),
-    /// Those of an address, and if it names a port, the one of that.
-    Address(SocketAddr),
-    /// These, and those whose address or name has this in it.
-    Like(Vec<ConnId>, String),
-}
-
 impl Desk {
     pub(super) fn new(now: crate::clock::Now) -> Self {
         Self {
@@ -90,8 +54,7 @@ impl Desk {
             sample_at: now.instant,
             started_ms: now.unix_ms,
             parted: HashMap::default(),
-            inquiries: HashMap::default(),
-            asked: 0,
+            inquiries: Inquiries::default(),
         }
     }
 
@@ -175,22 +138,20 @@ impl Worker {
                 let response = admin::rooms_found(&hub.rooms_like(&list.search, list.limit));
                 self.answer(asker, response);
             }
-            Operation::Users(list) => {
-                let response = admin::users(&hub.users_like(&list.search, list.limit));
-                self.answer(asker, response);
-            }
-            Operation::Disconnect(user) => self.disconnect(asker, &user),
             Operation::Drain => {
                 tracing::info!(event = "operator_drain", "an operator stops the server");
                 self.answer(asker, admin::draining());
                 self.ask_to_stop(Stop::Terminate);
             }
-            Operation::Why(_) | Operation::Connections(_) => self.inquire(asker, operation),
+            Operation::Why(_)
+            | Operation::Connections(_)
+            | Operation::Users(_)
+            | Operation::Disconnect(_) => self.inquire(asker, operation),
         }
     }
 
     fn show_overview(&mut self, asker: ConnId, since: u64) {
-        let Some(desk) = &self.desk else {
+        let (Some(desk), Chat::Here(hub)) = (&self.desk, &self.chat) else {
             return;
         };
         let overview = admin::Overview {
@@ -198,18 +159,18 @@ impl Worker {
             started_at: desk.started_ms,
             now: self.now.unix_ms,
             recorder: self.recording.is_on(),
+            node: hub.node_name().map(|name| (name, hub.other_nodes() + 1)),
             samples: desk.series.rows(since),
         };
         let response = overview.to_response();
         self.answer(asker, response);
     }
 
-    /// Disconnects all connections of a user, on other nodes, too; those of this one are counted.
-    fn disconnect(&mut self, asker: ConnId, user: &UserName) {
+    /// Disconnects all connections of a user that are here; returns how many there are.
+    pub(super) fn disconnect(&mut self, user: &UserName) -> usize {
         let Chat::Here(hub) = &mut self.chat else {
-            return;
+            return 0;
         };
-        hub.kick_elsewhere(user);
         let connections = hub.connections_of(user);
         tracing::info!(
             event = "operator_disconnect",
@@ -224,7 +185,7 @@ impl Worker {
                 self.peers.post_to_owner(conn, Mail::Kick(conn));
             }
         }
-        self.answer(asker, admin::disconnected(connections.len()));
+        connections.len()
     }
 
     pub(super) fn kick(&mut self, id: ConnId) {
@@ -232,152 +193,9 @@ impl Worker {
         self.close(id, CloseCode::POLICY_VIOLATION, KICKED);
         self.run_effects();
     }
-
-    // ---- questions to all workers ----
-
-    fn inquire(&mut self, asker: ConnId, operation: Operation) {
-        let Some(question) = self.question(&operation) else {
-            return;
-        };
-        let found = self.find_accounts(&question);
-        let missing = self.peers.others();
-        let mut inquiry = Inquiry {
-            asker,
-            operation,
-            found,
-            missing,
-        };
-        if missing == 0 {
-            return self.conclude(inquiry);
-        }
-        let Some(desk) = &mut self.desk else {
-            return;
-        };
-        if desk.inquiries.len() >= INQUIRIES_MAX {
-            inquiry.found.clear();
-            return self.answer(asker, admin::busy());
-        }
-        desk.asked = desk.asked.wrapping_add(1);
-        let number = desk.asked;
-        desk.inquiries.insert(number, inquiry);
-        let question = Arc::new(question);
-        self.peers
-            .post_to_others(|| Mail::Ask(number, Arc::clone(&question)));
-    }
-
-    /// What workers are to be asked for an operation.
-    fn question(&self, operation: &Operation) -> Option<Question> {
-        let Chat::Here(hub) = &self.chat else {
-            return None;
-        };
-        let (which, max) = match operation {
-            Operation::Why(Subject::Connection(id)) => (Which::These(vec![*id]), WHY_MAX),
-            Operation::Why(Subject::User(user)) => {
-                (Which::These(hub.connections_of(user).to_vec()), WHY_MAX)
-            }
-            Operation::Why(Subject::Address(address)) => (Which::Address(*address), WHY_MAX),
-            Operation::Connections(list) => {
-                let users = hub.connections_like(&list.search, list.limit);
-                (Which::Like(users, list.search.clone()), list.limit)
-            }
-            Operation::Overview { .. } | Operation::Rooms(_) | Operation::Users(_) => return None,
-            Operation::Disconnect(_) | Operation::Drain => return None,
-        };
-        Some(Question { which, max })
-    }
-
-    /// Which of this worker's connections are meant.
-    fn find_accounts(&mut self, question: &Question) -> Vec<Account> {
-        let max = question.max;
-        let ours = |ids: &[ConnId]| -> Vec<ConnId> {
-            let ours = ids.iter().filter(|id| self.peers.is_ours(**id));
-            ours.copied().take(max).collect()
-        };
-        let ids = match &question.which {
-            Which::These(ids) => ours(ids),
-            Which::Address(address) => self
-                .table
-                .find(max, |_, conn| is_from(conn.peer.into(), *address)),
-            Which::Like(ids, text) => {
-                let mut found = ours(ids);
-                let more = self.table.find(max, |id, conn| {
-                    // Pages ask over a dozen connections, which nobody looks for.
-                    let is_like = text.is_empty() && !is_plain_http(conn)
-                        || !text.is_empty()
-                            && SocketAddr::from(conn.peer).to_string().contains(text)
-                        || id.to_string() == *text;
-                    is_like && !found.contains(&id)
-                });
-                found.extend(more);
-                found.truncate(max);
-                found
-            }
-        };
-        ids.into_iter().filter_map(|id| self.account(id)).collect()
-    }
-
-    /// Another worker is asked, and answers.
-    pub(super) fn answer_home(&mut self, number: u32, question: &Question) {
-        let found = self.find_accounts(question);
-        self.peers.post_home(Mail::Found(number, found));
-    }
-
-    /// At home: a worker has answered.
-    pub(super) fn note_found(&mut self, number: u32, found: Vec<Account>) {
-        let Some(desk) = &mut self.desk else {
-            return;
-        };
-        let Some(inquiry) = desk.inquiries.get_mut(&number) else {
-            return;
-        };
-        inquiry.found.extend(found);
-        inquiry.missing -= 1;
-        if inquiry.missing == 0
-            && let Some(inquiry) = desk.inquiries.remove(&number)
-        {
-            self.conclude(inquiry);
-        }
-    }
-
-    /// Tells an operator what was found.
-    fn conclude(&mut self, mut inquiry: Inquiry) {
-        let (Chat::Here(hub), Some(desk)) = (&self.chat, &self.desk) else {
-            return;
-        };
-        for account in &mut inquiry.found {
-            if let Some((user, rooms)) = hub.who(account.id) {
-                (account.user, account.rooms) = (Some(user.clone()), rooms);
-            }
-        }
-        let mut accounts: Vec<&Account> = inquiry.found.iter().collect();
-        let response = match &inquiry.operation {
-            Operation::Why(subject) => {
-                let left = WHY_MAX.saturating_sub(accounts.len());
-                let is_meant = |account: &Account| match subject {
-                    Subject::Connection(id) => account.id == *id,
-                    Subject::User(user) => account.user.as_ref() == Some(user),
-                    Subject::Address(address) => is_from(account.peer, *address),
-                };
-                accounts.extend(desk.archive.find(left, is_meant));
-                admin::reports(self.recording.is_on(), &accounts)
-            }
-            Operation::Connections(list) => {
-                accounts.truncate(list.limit);
-                admin::connections(&accounts)
-            }
-            Operation::Overview { .. } | Operation::Rooms(_) | Operation::Users(_) => return,
-            Operation::Disconnect(_) | Operation::Drain => return,
-        };
-        self.answer(inquiry.asker, response);
-    }
 }
 
 /// Milliseconds, to the microsecond.
 fn in_ms(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
-}
-
-/// Whether a peer is at an address, in which port 0 stands for any.
-fn is_from(peer: SocketAddr, address: SocketAddr) -> bool {
-    peer.ip() == address.ip() && (address.port() == 0 || address.port() == peer.port())
 }

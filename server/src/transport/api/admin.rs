@@ -2,16 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidewire_protocol::handshake::server::Request;
 
 use super::rooms::bad_name;
 use super::{Call, Problem, Response, Target};
-use crate::chat::Somebody;
-use crate::ids::{ConnId, UserName};
+use crate::ids::{ConnId, NodeName, UserName};
 use crate::metrics::Status;
-use crate::recorder::{Account, COLUMNS, Report, Reports};
+use crate::recorder::COLUMNS;
 
 /// Names and connections in a list, if the address does not say.
 const LIMIT_DEFAULT: usize = 100;
@@ -28,36 +27,42 @@ const SEARCH_BYTES_MAX: usize = crate::ids::NAME_BYTES_MAX;
 /// Headers of proxies: who comes through one is not here, whatever its address says.
 const FORWARDED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 
-/// What an operator asks for.
-#[derive(Debug)]
+/// What an operator asks for. Some of it other nodes are asked for, too.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Operation {
     /// Why connections ended, and what is known of those that are open.
     Why(Subject),
     /// Numbers, and samples behind a time.
+    #[serde(skip)]
     Overview { since: u64 },
     /// Connections that are open.
     Connections(List),
-    /// Rooms that somebody is in.
+    /// Rooms that somebody is in, on any node: each knows that.
+    #[serde(skip)]
     Rooms(List),
     /// Users that are here.
     Users(List),
     /// Close all connections of a user.
     Disconnect(UserName),
     /// Stop the server as SIGTERM does.
+    #[serde(skip)]
     Drain,
 }
 
 /// Which connections are meant.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Subject {
-    Connection(ConnId),
+    /// Of the node with this name, or of the one that is asked.
+    Connection(Option<NodeName>, ConnId),
     User(UserName),
     /// Port 0 stands for any.
     Address(SocketAddr),
 }
 
 /// Which part of a list is asked for.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct List {
     /// What names have in them.
     pub(crate) search: String,
@@ -130,11 +135,11 @@ pub(super) fn why(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
     let subject = |name| target.value(name).filter(|value| !value.is_empty());
     let bad = |message: &str| Problem::new(400, "bad_field", message);
     let subject = match (subject("connection"), subject("user"), subject("address")) {
-        (Some(connection), None, None) => Subject::Connection(
-            connection
-                .parse()
-                .map_err(|_| bad("\"connection\" looks like c-5-17."))?,
-        ),
+        (Some(connection), None, None) => {
+            let bad = || bad("\"connection\" looks like c-5-17, or node/c-5-17.");
+            let (node, id) = parse_connection(connection).ok_or_else(bad)?;
+            Subject::Connection(node, id)
+        }
         (None, Some(user), None) => {
             Subject::User(UserName::new(user).map_err(|error| bad_name("\"user\"", error))?)
         }
@@ -145,6 +150,14 @@ pub(super) fn why(target: &Target, _: &Request<'_>) -> Result<Call, Problem> {
         _ => return Err(bad("Name one of \"connection\", \"user\" and \"address\".")),
     };
     operation(Operation::Why(subject))
+}
+
+/// Reads what a connection is called, perhaps with its node.
+pub(crate) fn parse_connection(text: &str) -> Option<(Option<NodeName>, ConnId)> {
+    match text.split_once('/') {
+        Some((node, id)) => Some((Some(NodeName::new(node).ok()?), id.parse().ok()?)),
+        None => Some((None, text.parse().ok()?)),
+    }
 }
 
 /// Reads an address with or without a port.
@@ -210,6 +223,8 @@ pub(crate) struct Overview<'a> {
     pub(crate) started_at: u64,
     pub(crate) now: u64,
     pub(crate) recorder: bool,
+    /// What this server is called, and how many there are with it.
+    pub(crate) node: Option<(&'a NodeName, usize)>,
     pub(crate) samples: Vec<[serde_json::Value; COLUMNS.len()]>,
 }
 
@@ -218,7 +233,7 @@ impl Overview<'_> {
         let ended = self.status.ends.iter().map(
             |(cause, count)| json!({"cause": cause, "meaning": cause.meaning(), "count": count}),
         );
-        let answer = json!({
+        let mut answer = json!({
             "status": self.status.status,
             "version": env!("CARGO_PKG_VERSION"),
             "workers": self.status.workers(),
@@ -231,61 +246,17 @@ impl Overview<'_> {
             "columns": COLUMNS,
             "samples": self.samples,
         });
+        if let Some((name, nodes)) = self.node {
+            answer["node"] = json!(name);
+            answer["nodes"] = json!(nodes);
+        }
         Response::value(200, &answer)
     }
-}
-
-/// The answer to [`Operation::Why`].
-pub(crate) fn reports(recorder: bool, accounts: &[&Account]) -> Response {
-    let connections = accounts
-        .iter()
-        .map(|account| Report::new(account))
-        .collect();
-    let reports = Reports {
-        recorder,
-        connections,
-    };
-    Response::value(200, &reports)
-}
-
-/// The answer to [`Operation::Connections`]: the same, without frames.
-pub(crate) fn connections(accounts: &[&Account]) -> Response {
-    let mut connections: Vec<_> = accounts
-        .iter()
-        .map(|account| Report::new(account))
-        .collect();
-    for report in &mut connections {
-        if let Some(flight) = &mut report.flight {
-            flight.frames.clear();
-        }
-    }
-    Response::value(200, &json!({ "connections": connections }))
 }
 
 /// The answer to [`Operation::Rooms`].
 pub(crate) fn rooms_found(rooms: &[(&str, usize)]) -> Response {
     super::rooms(rooms.iter().copied())
-}
-
-/// The answer to [`Operation::Users`].
-pub(crate) fn users(users: &[Somebody<'_>]) -> Response {
-    #[derive(Serialize)]
-    struct User<'a> {
-        user: &'a str,
-        connections: usize,
-        rooms: usize,
-    }
-    let users = users.iter().map(|somebody| User {
-        user: somebody.user,
-        connections: somebody.connections,
-        rooms: somebody.rooms,
-    });
-    Response::value(200, &json!({"users": users.collect::<Vec<_>>()}))
-}
-
-/// The answer to [`Operation::Disconnect`].
-pub(crate) fn disconnected(connections: usize) -> Response {
-    Response::value(200, &json!({ "disconnected": connections }))
 }
 
 /// The answer to [`Operation::Drain`].
@@ -408,10 +379,12 @@ mod tests {
             why(&target, &request).is_ok()
         };
         assert!(why_of(&[("connection", "c-1-2"), ("user", "")]));
+        assert!(why_of(&[("connection", "eu-1/c-1-2")]));
         assert!(why_of(&[("user", "alice")]) && why_of(&[("address", "::1")]));
         for pairs in [
             &[][..],
             &[("connection", "1-2")],
+            &[("connection", "a b/c-1-2")],
             &[("address", "here")],
             &[("user", "a"), ("address", "::1")],
             &[("user", "\n")],

@@ -8,6 +8,7 @@ pub(crate) mod admin;
 mod capture;
 mod chat;
 mod files;
+mod found;
 mod openapi;
 mod permit;
 mod readers;
@@ -23,6 +24,7 @@ pub(crate) use admin::{Operation, Subject};
 pub(crate) use capture::{CaptureRequest, capture_stream};
 pub(crate) use chat::{chat_polled, done};
 pub(crate) use files::{Download, Upload, file_problem, uploaded};
+pub(crate) use found::{Found, WHY_MAX, of_connections, of_users};
 pub(crate) use readers::{
     History, Progress, Subscription, event_stream, history_page, polled, server_sent_event,
     server_sent_position, server_sent_retry,

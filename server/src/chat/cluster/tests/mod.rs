@@ -210,7 +210,6 @@ impl Cluster {
                     Effect::Close(conn, parting) => {
                         let why = match parting {
                             Parting::Replaced => "closed",
-                            Parting::Kicked => "kicked",
                             other => panic!("{other:?}"),
                         };
                         self.lines.push(format!("{} {why}", conn.index));

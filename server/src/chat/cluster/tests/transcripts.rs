@@ -1,7 +1,12 @@
 //! What happens on one node and is told on the others, a story a test.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
 use super::{A_WHILE, Cluster};
-use crate::ids::{NodeName, UserName};
+use crate::chat::Hub;
+use crate::ids::NodeName;
 
 #[test]
 fn who_joins_and_leaves_on_one_node_is_told_on_the_other_and_is_a_member_there() {
@@ -239,18 +244,48 @@ fn while_the_log_is_away_nobody_is_dropped() {
 }
 
 #[test]
-fn an_operator_disconnects_a_user_from_all_nodes() {
-    let mut cluster = Cluster::new(2);
-    let alice = cluster.connect(1, "alice", None, &["room"]);
-    cluster.connect(1, "bob", None, &["room"]);
+fn what_an_operator_asks_all_others_are_asked_and_answer_in_parts() {
+    let mut cluster = Cluster::new(3);
+    let names = |hub: &Hub| hub.node_names().cloned().collect::<BTreeSet<_>>();
+    let [asker, one, other] =
+        ["node-0", "node-1", "node-2"].map(|name| NodeName::new(name).unwrap());
+    let hub = &mut cluster.node(0).hub;
+    assert_eq!(names(hub), BTreeSet::from([one, other.clone()]));
+    hub.take_remarks();
+    hub.ask_nodes(7, json!({"users": "x"}));
     cluster.pass(A_WHILE);
-    cluster.lines();
-    let user = UserName::new("alice").unwrap();
-    cluster.node(0).hub.kick_elsewhere(&user);
-    cluster.pass(A_WHILE);
-    assert_eq!(cluster.lines()[0], format!("{alice} kicked"));
-    assert_eq!(cluster.members(0, "room"), ["bob"]);
-    cluster.assert_all_agree(&["room"]);
+    assert_eq!(cluster.node(0).hub.take_remarks().asked, []);
+    let heard = cluster.node(1).hub.take_remarks().asked;
+    assert_eq!(heard, [(asker.clone(), 7, json!({"users": "x"}))]);
+    let hub = &mut cluster.node(2).hub;
+    assert_eq!(hub.take_remarks().asked.len(), 1);
+    let items: Vec<_> = (0..1000)
+        .map(|number| json!({"n": number, "text": "x".repeat(100)}))
+        .collect();
+    hub.answer_node(&asker, 7, items.clone());
+    hub.answer_node(&asker, 8, vec![json!("x".repeat(70_000))]);
+    hub.answer_node(&asker, 9, vec![json!("x".repeat(40_000)); 50]);
+    cluster.pass(A_WHILE * 4);
+    assert_eq!(
+        cluster.node(1).hub.take_remarks().found,
+        [],
+        "it did not ask"
+    );
+    let mut found = cluster.node(0).hub.take_remarks().found;
+    assert!(found.iter().all(|(node, ..)| *node == other));
+    let mut all_of = |number| {
+        let parts: Vec<_> = found.extract_if(.., |part| part.1 == number).collect();
+        let (last, before) = parts.split_last().unwrap();
+        assert!(last.2 && before.iter().all(|part| !part.2), "{number}");
+        parts
+            .into_iter()
+            .flat_map(|part| part.3)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all_of(7), items);
+    assert_eq!(all_of(8).len(), 0, "it fits into no note");
+    assert_eq!(all_of(9).len(), 12, "512 KiB are enough");
+    assert!(cluster.log.iter().all(|note| note.len() <= 64 << 10));
 }
 
 #[test]

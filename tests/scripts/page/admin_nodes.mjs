@@ -1,0 +1,37 @@
+// The operator's page of one node of two: whose it is, who is at the other, why, and disconnecting there; axe finds no fault.
+
+import assert from 'node:assert/strict';
+import { isAccessible } from './accessible.mjs';
+import { Person, play, url } from './person.mjs';
+
+const operator = await Person.arrive('operator', { viewport: { width: 1280, height: 1000 } });
+const rows = (text) => operator.page.locator('#rows tr', { hasText: text });
+const tab = (name) => operator.page.click(`[data-tab="${name}"]`);
+
+await play({
+  async 'the page says which node it is of'() {
+    await operator.page.goto(`${url}admin`);
+    await operator.page.locator('#facts', { hasText: 'node n1 of 2' }).waitFor();
+  },
+
+  async 'who is at the other node is listed with its name'() {
+    await rows('Ada').locator('td', { hasText: /^n1\/c-\d+-\d+$/ }).waitFor();
+    await rows('Linus').locator('td', { hasText: /^n2\/c-\d+-\d+$/ }).waitFor();
+    assert.ok(await operator.page.locator('#silent').isHidden());
+    await isAccessible(operator, 'connections of two nodes');
+    await operator.screenshot('admin-nodes.png');
+  },
+
+  async 'why is told of it, too'() {
+    await rows('Linus').locator('.why').click();
+    await operator.page.locator('.report h3', { hasText: /^n2\/c-\d+-\d+: chat of Linus/ }).waitFor();
+  },
+
+  async 'it is disconnected from here'() {
+    await tab('users');
+    await rows('Linus').locator('.disconnect').click();
+    await operator.page.click('#confirm-yes');
+    await operator.page.locator('#toast', { hasText: '1 connection of Linus closed.' }).waitFor();
+    await rows('Linus').waitFor({ state: 'detached' });
+  },
+});
