@@ -216,7 +216,7 @@ mod tests {
         let bad = Cli::task_from(["tidewire", "--log", "redis://u:secret@a:b"]).unwrap_err();
         let told = bad.to_string();
         assert!(
-            told.contains("\"b\" is no port") && !told.contains("secret"),
+            told.contains("is no port") && !told.contains("secret"),
             "{told}"
         );
     }

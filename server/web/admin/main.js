@@ -11,8 +11,13 @@ import { mount as mountWhy, showCauses, why } from './why.js';
 
 const REFRESH_MS = 2_000;
 
+/** Where there are several nodes, lists are asked for only in each so many rounds. */
+const LISTS_EVERY = 5;
+
 /** Up to when samples are there. */
 let since = 0;
+
+let rounds = 0;
 
 /** What the form says: without keys a token is of no use, and with them one without the right is to be exchanged. */
 const REFUSALS = {
@@ -54,7 +59,9 @@ async function refresh() {
     ...(recorder ? [] : ['recorder off']),
   ];
   setText($('facts'), facts.join(' · '));
-  await lists.refresh();
+  // Of several nodes it is asked of all of them.
+  if (nodes === undefined || rounds % LISTS_EVERY === 0) await lists.refresh();
+  rounds += 1;
 }
 
 /** One round after the other; none while nobody looks, or while we are refused: nothing changes that but another token. */

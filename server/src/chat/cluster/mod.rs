@@ -49,7 +49,7 @@ const STATE_EVERY: Duration = Duration::from_secs(1);
 const PART_BYTES_MAX: usize = 48 << 10;
 
 /// ... and in all: the log of the nodes is for who is where.
-const ANSWER_BYTES_MAX: usize = 512 << 10;
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// What has become of nodes since it was last asked.
 #[derive(Debug, Default, PartialEq, Eq)]

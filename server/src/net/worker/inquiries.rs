@@ -116,7 +116,11 @@ impl Worker {
                 Chat::There(_) => Vec::new(),
             },
             Operation::Disconnect(user) => vec![json!(self.disconnect(user))],
-            _ => Vec::new(),
+            Operation::Why(_)
+            | Operation::Connections(_)
+            | Operation::Overview { .. }
+            | Operation::Rooms(_)
+            | Operation::Drain => Vec::new(),
         };
         let Chat::Here(hub) = &self.chat else {
             return;
@@ -351,7 +355,13 @@ fn nodes_to_ask(hub: &Hub, operation: &Operation) -> BTreeSet<NodeName> {
     let only = match operation {
         Operation::Why(Subject::Connection(None, _)) => return BTreeSet::new(),
         Operation::Why(Subject::Connection(Some(node), _)) => Some(node),
-        _ => None,
+        Operation::Why(Subject::User(_) | Subject::Address(_))
+        | Operation::Connections(_)
+        | Operation::Users(_)
+        | Operation::Disconnect(_) => None,
+        Operation::Overview { .. } | Operation::Rooms(_) | Operation::Drain => {
+            return BTreeSet::new();
+        }
     };
     let is_asked = |name: &&NodeName| only.is_none_or(|only| only == *name);
     hub.node_names().filter(is_asked).cloned().collect()

@@ -284,7 +284,7 @@ fn what_an_operator_asks_all_others_are_asked_and_answer_in_parts() {
     };
     assert_eq!(all_of(7), items);
     assert_eq!(all_of(8).len(), 0, "it fits into no note");
-    assert_eq!(all_of(9).len(), 12, "512 KiB are enough");
+    assert_eq!(all_of(9).len(), 25, "a mebibyte is enough");
     assert!(cluster.log.iter().all(|note| note.len() <= 64 << 10));
 }
 
