@@ -42,10 +42,10 @@ pub(super) fn describe(text: &mut Exposition, started_unix_ms: u64) {
     }
     if let Some(Heap { used, free }) = heap() {
         let help = "Memory that the server holds of the allocator: what grows here is kept.";
-        text.one(Type::Gauge, "tidewire_heap_used_bytes", help, used);
+        text.one(Type::Gauge, "heap_used_bytes", help, used);
         let help =
             "Memory that the allocator has and nobody holds: what clients held that have gone.";
-        text.one(Type::Gauge, "tidewire_heap_free_bytes", help, free);
+        text.one(Type::Gauge, "heap_free_bytes", help, free);
     }
     if let Some(descriptors) = open_descriptors() {
         text.one(

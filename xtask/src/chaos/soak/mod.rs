@@ -16,7 +16,7 @@ use crate::{exec, paths, server};
 /// What the memory may grow by.
 const SLOPE_MAX: f64 = 1.0;
 
-/// Until all that is remembered has reached its bounds: 16,384 sessions, rings of 256 messages, keys of what is kept.
+/// Until all that is remembered has reached its bounds: 14,336 sessions, rings of 256 messages, keys of what is kept.
 const WARM_UP_MINUTES: f64 = 20.0;
 
 #[derive(Debug, clap::Args)]
