@@ -1,6 +1,5 @@
 //! A message that does not lie whole in the input, on its way together: one contiguous buffer, text checked as it comes.
 
-use crate::config::{Config, Delivery};
 use crate::deflate::Corrupt;
 use crate::error::{Error, LimitError, PeerError};
 use crate::event::Piece;
@@ -17,10 +16,6 @@ const FIRST_BUFFER_BYTES: usize = 4096;
 /// size is of pages that cost nothing before they are written.
 const LARGE_BYTES_MIN: usize = 32 << 10;
 const LARGE_FACTOR: usize = 16;
-
-/// What a compressed message may become whatever its ratio: no more than an uncompressed one may be by default. Pages of equal
-/// characters are honest, and small.
-const INFLATED_FREE_BYTES: u64 = 1 << 20;
 
 /// The message so far.
 #[derive(Debug)]
@@ -120,10 +115,9 @@ impl Assembly {
         }
     }
 
-    /// Appends a piece that came out of the decompression. Limits hold before the memory is spent. The first one is absolute,
-    /// since a ratio alone would refuse honest messages; the ratio is for large ones.
-    pub(crate) fn push_inflated(&mut self, piece: &[u8], config: &Config) -> Result<(), Error> {
-        let bytes_max = config.message_bytes_max;
+    /// Appends a piece that came out of the decompression. The limit is absolute, and holds before the memory is spent: a
+    /// ratio would refuse honest messages, which are known to shrink to a hundredth.
+    pub(crate) fn push_inflated(&mut self, piece: &[u8], bytes_max: u64) -> Result<(), Error> {
         let room = bytes_max - self.inflated_bytes;
         if piece.len() as u64 > room {
             // What still fits is looked at: the first thing wrong is what is told, wherever the pieces end.
@@ -132,13 +126,6 @@ impl Assembly {
             return Err(LimitError::MessageBytes { max: bytes_max }.into());
         }
         self.inflated_bytes += piece.len() as u64;
-        let ratio_max = config.inflate_ratio_max;
-        let paid_for = self.wire_bytes.saturating_mul(ratio_max.into());
-        // Pieces that are handed over are not held.
-        let is_held = config.delivery == Delivery::Whole;
-        if is_held && self.inflated_bytes > paid_for.max(INFLATED_FREE_BYTES) {
-            return Err(LimitError::InflateRatio { max: ratio_max }.into());
-        }
         self.reserve(piece.len(), None);
         Ok(self.push(piece)?)
     }

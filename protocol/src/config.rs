@@ -23,11 +23,6 @@ pub struct Config {
     pub frame_bytes_max: u64,
     /// The most payload bytes of a message, over all its fragments. Default 1 MiB, as python `websockets`.
     pub message_bytes_max: u64,
-    /// How many times its own bytes a compressed message may become where that is more than 1 MiB. Default 200, as Apache's
-    /// `mod_deflate`: what people send shrinks to a hundredth at the most, a bomb to a thousandth. So what a peer makes us hold of
-    /// a message that it never ends has to be paid for, also under a large `message_bytes_max`. Pieces are not held: for them there
-    /// is no such limit.
-    pub inflate_ratio_max: u32,
     /// The most frames of a message; empty ones count, and 0 allows one as 1 does. Default 131,072: the Autobahn testsuite sends 65,536.
     pub fragments_max: u32,
     /// Whether messages are put together or handed over in pieces. Default: put together.
@@ -50,7 +45,6 @@ impl Default for Config {
         Self {
             frame_bytes_max: 1 << 20,
             message_bytes_max: 1 << 20,
-            inflate_ratio_max: 200,
             fragments_max: 131_072,
             delivery: Delivery::Whole,
             ping_interval: Some(Duration::from_secs(30)),

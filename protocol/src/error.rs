@@ -30,11 +30,9 @@ impl Error {
             }
             Self::Peer(_) => CloseCode::PROTOCOL_ERROR,
             // "1009 [...] because it has received a message that is too big for it to process" (§7.4.1).
-            Self::Limit(
-                LimitError::FrameBytes { .. }
-                | LimitError::MessageBytes { .. }
-                | LimitError::InflateRatio { .. },
-            ) => CloseCode::MESSAGE_TOO_BIG,
+            Self::Limit(LimitError::FrameBytes { .. } | LimitError::MessageBytes { .. }) => {
+                CloseCode::MESSAGE_TOO_BIG
+            }
             Self::Limit(LimitError::Fragments { .. }) => CloseCode::POLICY_VIOLATION,
             Self::PongTimeout(code) => *code,
         }
@@ -86,11 +84,6 @@ pub enum LimitError {
     MessageBytes {
         /// The limit in bytes.
         max: u64,
-    },
-    /// A compressed message of more than 1 MiB is more than `inflate_ratio_max` times what came of it.
-    InflateRatio {
-        /// The limit, as a multiple.
-        max: u32,
     },
     /// A message has more frames than `fragments_max`, empty ones included.
     Fragments {
@@ -163,9 +156,6 @@ impl fmt::Display for LimitError {
         match self {
             Self::FrameBytes { max } => write!(f, "frame over the limit of {max} bytes"),
             Self::MessageBytes { max } => write!(f, "message over the limit of {max} bytes"),
-            Self::InflateRatio { max } => {
-                write!(f, "message inflates to more than {max} times its bytes")
-            }
             Self::Fragments { max } => write!(f, "message in more than {max} fragments"),
         }
     }

@@ -413,7 +413,7 @@ impl Receiver {
                 frame.unmask(payload);
                 let last = frame.fin && to_come == 0;
                 decompression.inflate(payload, last, |inflated| {
-                    assembly.push_inflated(inflated, config)
+                    assembly.push_inflated(inflated, config.message_bytes_max)
                 })
             }
             _ => {

@@ -23,7 +23,6 @@ fn errors() -> Vec<(&'static str, Error)> {
     let limit = [
         ("FrameBytes", LimitError::FrameBytes { max: 1 << 20 }),
         ("MessageBytes", LimitError::MessageBytes { max: 1 << 20 }),
-        ("InflateRatio", LimitError::InflateRatio { max: 200 }),
         ("Fragments", LimitError::Fragments { max: 131_072 }),
     ];
     let peer = peer.map(|(name, error)| (name, Error::Peer(error)));

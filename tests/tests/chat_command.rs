@@ -252,11 +252,14 @@ fn who_listens_no_more_ends_it_also_before_its_input() {
         .spawn()
         .expect("the binary runs");
     bob.hear_of("system");
-    bob.say("r", "x");
     let mut stdout = child.stdout.take().expect("stdout is piped");
-    let mut byte = [0];
-    stdout.read_exact(&mut byte).expect("a message");
-    drop(stdout);
+    let reader = std::thread::spawn(move || stdout.read_exact(&mut [0]));
+    // Who is there hears what is said once it has joined, which the others are told a moment before.
+    wait_until("it has heard something", || {
+        bob.say("r", "x");
+        reader.is_finished()
+    });
+    reader.join().expect("a reader").expect("a message");
     let mut status = None;
     wait_until("it has ended, though its input has not", || {
         status = child.try_wait().expect("our own child");

@@ -10,10 +10,11 @@ use crate::log::Position;
 /// How long a session is remembered.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// How many are remembered ...
-const SESSIONS_MAX: usize = 16_384;
+/// How many are remembered: what a table of 32,768 buckets takes half full. One that is fuller grows to twice its size once what is
+/// taken out has left marks enough, for good and after some hundred thousand clients.
+const SESSIONS_MAX: usize = 14_336;
 
-/// ... and in how many rooms they may have been together, each some 200 bytes.
+/// In how many rooms they may have been together, each some 200 bytes.
 const PLACES_MAX: usize = 32_768;
 
 /// A room and the position up to which its messages have certainly arrived.
@@ -150,6 +151,21 @@ mod tests {
         let (user, session) = key(1);
         parked.park(&user, &session, place(), now + 2 * KEPT_FOR);
         assert_eq!(parked.places, 1);
+    }
+
+    #[test]
+    fn the_table_stays_as_large_as_it_was_when_it_was_full_first() {
+        let (mut parked, now) = (Parked::default(), Instant::now());
+        let mut buckets = 0;
+        for number in 0..30 * SESSIONS_MAX {
+            let (user, session) = key(number);
+            parked.park(user, session, place(), now);
+            if number == SESSIONS_MAX {
+                buckets = parked.sessions.capacity().next_power_of_two();
+            }
+        }
+        assert_eq!(parked.sessions.len(), SESSIONS_MAX);
+        assert!(parked.sessions.capacity() <= buckets);
     }
 
     #[test]

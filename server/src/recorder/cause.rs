@@ -119,11 +119,7 @@ impl EndCause {
             (Initiator::Local, Some(Error::PongTimeout(_))) => Self::HeartbeatLost,
             (
                 Initiator::Local,
-                Some(Error::Limit(
-                    LimitError::FrameBytes { .. }
-                    | LimitError::MessageBytes { .. }
-                    | LimitError::InflateRatio { .. },
-                )),
+                Some(Error::Limit(LimitError::FrameBytes { .. } | LimitError::MessageBytes { .. })),
             ) => Self::MessageTooBig,
             (
                 Initiator::Local,

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use life::{Life, STEPS};
+use tidewire_tests::http::get;
 use tidewire_tests::{Directory, Launch, Server, wait_until};
 
 /// Clients at once.
@@ -172,7 +173,7 @@ impl Soak {
             next += every;
             let usage = server.usage();
             let line = format!(
-                "{}\t{}\t{}\t{}\t{}\t{}\t{}",
+                "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
                 began.elapsed().as_secs(),
                 usage.resident_bytes,
                 usage.descriptors,
@@ -180,6 +181,7 @@ impl Soak {
                 counts.begun.load(Ordering::Relaxed),
                 counts.heard.load(Ordering::Relaxed),
                 usage.cpu.as_millis(),
+                heap_used(server),
             );
             eprintln!("{line}");
             if let Some(file) = &mut file {
@@ -187,6 +189,18 @@ impl Soak {
             }
         }
     }
+}
+
+/// What the server holds of its allocator, in bytes.
+fn heap_used(server: &Server) -> u64 {
+    let metrics = get(server.address(), "/metrics");
+    let text = String::from_utf8_lossy(&metrics.body);
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tidewire_heap_used_bytes "));
+    value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("no number for the heap: {text}"))
 }
 
 /// Tells the other players, where one panics.

@@ -53,8 +53,6 @@ impl Frames {
         let config = Arc::new(Config {
             frame_bytes_max: MESSAGE_BYTES_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
-            // Who reads a capture wants to see the bomb, too.
-            inflate_ratio_max: u32::MAX,
             ping_interval: None,
             ..Config::default()
         });

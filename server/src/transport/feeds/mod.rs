@@ -87,21 +87,6 @@ impl Feeds {
         }
     }
 
-    /// Counts here what is followed.
-    pub fn count_in(&mut self, interest: Arc<Interest>) {
-        self.watchers.interest = Some(interest);
-    }
-
-    /// Notes what is followed from now on and what is not any more, for [`take_watches`](Self::take_watches).
-    pub fn note_watches(&mut self) {
-        self.watchers.told = Some(Vec::new());
-    }
-
-    /// Which logs are followed and which are not any more since the last call, in order.
-    pub fn take_watches(&mut self) -> Vec<Watch> {
-        self.watchers.take()
-    }
-
     /// A connection follows a log from now on, or from another place; returns the page to read, if it is not on its way.
     pub fn follow(
         &mut self,

@@ -4,7 +4,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::Interest;
+use super::{Feeds, Interest};
 use crate::ids::LogName;
 
 /// A log begins or ends to be followed here.
@@ -14,6 +14,23 @@ pub enum Watch {
     Begin(LogName),
     /// Nobody does any more.
     End(LogName),
+}
+
+impl Feeds {
+    /// Counts here what is followed.
+    pub fn count_in(&mut self, interest: Arc<Interest>) {
+        self.watchers.interest = Some(interest);
+    }
+
+    /// Notes what is followed from now on and what is not any more, for [`take_watches`](Self::take_watches).
+    pub fn note_watches(&mut self) {
+        self.watchers.told = Some(Vec::new());
+    }
+
+    /// Which logs are followed and which are not any more since the last call, in order.
+    pub fn take_watches(&mut self) -> Vec<Watch> {
+        self.watchers.take()
+    }
 }
 
 /// Those who are told.

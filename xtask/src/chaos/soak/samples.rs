@@ -15,6 +15,8 @@ pub(super) struct Sample {
     pub(super) begun: u64,
     /// Messages that clients have heard so far.
     pub(super) heard: u64,
+    /// What the server holds of its allocator; an earlier run's samples do not have it.
+    pub(super) heap_bytes: Option<u64>,
 }
 
 impl Sample {
@@ -22,8 +24,14 @@ impl Sample {
         self.second as f64 / 60.0
     }
 
+    /// What is in memory, with what the allocator has for later.
     pub(super) fn mebibytes(&self) -> f64 {
         self.resident_bytes as f64 / f64::from(1 << 20)
+    }
+
+    /// What is held.
+    pub(super) fn held_mebibytes(&self) -> Option<f64> {
+        Some(self.heap_bytes? as f64 / f64::from(1 << 20))
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -36,6 +44,11 @@ impl Sample {
             connections: next()?,
             begun: next()?,
             heard: next()?,
+            heap_bytes: {
+                // Between them is the processor's time.
+                next();
+                next()
+            },
         })
     }
 }
@@ -83,11 +96,24 @@ impl Samples {
         Some((**behind.first()?, **behind.last()?))
     }
 
-    /// The line through the memory behind the warm-up.
+    /// The line through the resident memory behind the warm-up.
     pub(super) fn slope(&self, warm_up_minutes: f64) -> Option<Slope> {
+        self.slope_of(warm_up_minutes, |sample| Some(sample.mebibytes()))
+    }
+
+    /// The line through what is held; `None` for samples that do not tell it.
+    pub(super) fn held_slope(&self, warm_up_minutes: f64) -> Option<Slope> {
+        self.slope_of(warm_up_minutes, Sample::held_mebibytes)
+    }
+
+    fn slope_of(
+        &self,
+        warm_up_minutes: f64,
+        figure: impl Fn(&Sample) -> Option<f64>,
+    ) -> Option<Slope> {
         let points = self.behind(warm_up_minutes).into_iter();
         let points: Vec<_> = points
-            .map(|sample| (sample.minutes() / 60.0, sample.mebibytes()))
+            .filter_map(|sample| Some((sample.minutes() / 60.0, figure(sample)?)))
             .collect();
         Slope::of(&points)
     }
@@ -171,6 +197,18 @@ mod tests {
         let slope = samples(|second| (second / 60 % 2) << 20).slope(0.0);
         let slope = slope.expect("there are points");
         assert!(slope.per_hour.abs() < slope.uncertainty, "{slope}");
+    }
+
+    #[test]
+    fn what_is_held_has_a_slope_of_its_own() {
+        let line = |n: u64| format!("{}\t{}\t9\t5\t1\t1\t7\t{}\n", n * 60, 9 << 20, n << 20);
+        let text: String = (0..100).map(line).collect();
+        let both = Samples::parse(&text).expect("lines of numbers");
+        let held = both.held_slope(0.0).expect("there are points");
+        assert_eq!(held.to_string(), "+60.00 ± 0.00 MiB an hour");
+        let resident = both.slope(0.0).expect("there are points");
+        assert_eq!(resident.to_string(), "+0.00 ± 0.00 MiB an hour");
+        assert!(samples(|_| 1).held_slope(0.0).is_none(), "an earlier run");
     }
 
     #[test]
