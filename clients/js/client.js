@@ -417,10 +417,7 @@ export class Client extends Emitter {
   }
 
   #isAskedFor(/** @type {string} */ roomId, type = 'join_room') {
-    for (const { message } of this.#requests.values()) {
-      if (message.type === type && message.roomId === roomId) return true;
-    }
-    return false;
+    return [...this.#requests.values()].some(({ message }) => message.type === type && message.roomId === roomId);
   }
 
   // What an earlier page left.
@@ -443,7 +440,8 @@ export class Client extends Emitter {
   async #restore(/** @type {Outbox} */ outbox, /** @type {Promise<Kept[]>} */ finding) {
     try {
       for (const kept of await finding) {
-        const answer = await this.#line.post(kept, () => this.#endRestoring());
+        const onDelayed = (/** @type {Message} */ error) => this.#emit('delayed', { ...error, session: kept.session });
+        const answer = await this.#line.post(kept, onDelayed, () => this.#endRestoring());
         // What the server could not keep for want of space is tried again by the next page.
         if (answer.type === 'ack' || !answer.code.startsWith('storage_')) await outbox.remove(kept);
         this.#emit(answer.type, { ...answer, session: kept.session });
@@ -461,8 +459,8 @@ export class Client extends Emitter {
     this.#transmitAll();
   }
 
-  #onOutboxError(/** @type {any} */ error) {
-    if (this.state !== 'closed') this.#emit('error', { type: 'error', code: 'outbox_failed', message: String(error?.message ?? error) });
+  #onOutboxError(/** @type {unknown} */ error) {
+    if (this.state !== 'closed') this.#emit('error', { type: 'error', code: 'outbox_failed', message: String(error) });
   }
 
   // In.
@@ -1190,20 +1188,22 @@ class Line {
   // Without a link.
 
   /**
-   * Posts what an earlier page left until it is answered; resolves with its `ack`, or with an `error`. `onFailed` is called whenever
-   * it could not be.
+   * Posts what an earlier page left until it is answered; resolves with its `ack`, or with an `error`. `onDelayed` is called whenever
+   * it could not be kept, `onFailed` whenever it could not be posted.
    *
    * @returns {Promise<Message>}
    */
-  async post(/** @type {Kept} */ { message, user, session }, /** @type {() => void} */ onFailed) {
+  async post(
+    /** @type {Kept} */ { message, user, session }, /** @type {(error: Message) => void} */ onDelayed, /** @type {() => void} */ onFailed,
+  ) {
     for (let tries = 0; this.#state !== 'closed'; tries += 1) {
       try {
         const answer = await publish(this.#access(), message, user, session);
         if (answer.code !== UNAVAILABLE) return answer;
+        onDelayed(answer);
       } catch {
-        // Nobody has answered: as bad.
+        onFailed();
       }
-      onFailed();
       await pause(backoff(tries));
     }
     throw closedError();
@@ -1500,7 +1500,7 @@ async function insist(act, signal) {
 /** The JSON of an answer; that of a proxy may be none. @returns {Promise<any>} */
 function answerOf(/** @type {Response} */ response) {
   if (response.ok) return response.json();
-  return response.json().catch(() => ({ error: { code: 'http_error', message: `The answer was ${response.status}.` } }));
+  return response.json().catch(() => ({ error: { code: 'http_error', message: `HTTP status ${response.status}` } }));
 }
 
 /** Where a log's messages are, and who is in a room. */
@@ -1530,7 +1530,7 @@ async function publish(
   if (response.ok) return { type: 'ack', seq, time: Date.now(), ...answer, dup: answer.dup || undefined };
   const { error } = answer;
   // Overloaded, no answer, an old token: the same again, later.
-  if (error?.code !== UNAVAILABLE && ([401, 503, 504].includes(response.status) || !error)) throw new Error(response.statusText);
+  if (error?.code !== UNAVAILABLE && ([401, 503, 504].includes(response.status) || !error)) throw new Error();
   return { type: 'error', seq, ...error };
 }
 

@@ -107,6 +107,7 @@ export class Delivery {
     // Whoever is not in that room any more does not see it there.
     if (conversation === undefined) return;
     const entry = entries.compose(conversation, this.#state.user, content, Date.now());
+    entry.isDelayed = this.#isDelayed;
     this.#restored.set(`${session} ${seq}`, { conversation, entry });
   }
 

@@ -74,6 +74,8 @@ await play({
     await writeInVain(['Four', 'Five']);
     await ada.page.reload();
     await delivery(ada, 'sending').getByText('Five').waitFor();
+    await banner(ada).getByText('What you write is sent as soon as it can.').waitFor();
+    await delayed(ada).first().getByText('Not sent yet').waitFor();
     await ada.screenshot('nodes-reloaded.png');
     await ask('start Redis');
     await ada.isLive();
