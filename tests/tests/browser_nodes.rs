@@ -1,7 +1,7 @@
 //! The chat page while things fail behind it: two people at two nodes behind nginx, one node that is killed, and a Redis that is
-//! held still, killed, and comes back.
+//! held still, killed, and comes back. And what the operator's page says then.
 
-use tidewire_tests::browser::people_at;
+use tidewire_tests::browser::{people, people_at};
 use tidewire_tests::nginx::Nginx;
 use tidewire_tests::{Nodes, Redis, http, wait_until};
 
@@ -45,5 +45,20 @@ fn two_people_at_two_nodes_go_on_through_what_fails() {
     script.expect_line("start the node");
     nodes.come_back(0);
     script.say("is back");
+    script.finish();
+}
+
+#[test]
+fn an_operator_sees_that_redis_is_away_and_that_it_is_back() {
+    let mut redis = Redis::start();
+    let options = ["--redis-timeout", "500ms", "--canary", "500ms"];
+    let nodes = Nodes::on(&redis.url(), 1, &options);
+    let mut script = people("page/admin_unready.mjs", nodes.node(0));
+    script.expect_line("hold Redis still");
+    redis.pause();
+    script.say("held");
+    script.expect_line("let Redis go on");
+    redis.resume();
+    script.say("goes on");
     script.finish();
 }
