@@ -1,7 +1,8 @@
 // The Tidewire client for browsers and Node: one plain ES module, no dependencies, no build step. It keeps one chat
 // connection alive (docs/PROTOCOL.md has the messages), sends what could not be sent yet, sends again what was not
 // acknowledged, and reads on where it was: what was said meanwhile comes as if nothing had happened. Where WebSocket does
-// not get through, it chats by Server-Sent Events, and by long-poll where those do not. docs/CLIENT.md is its guide.
+// not get through, it chats by Server-Sent Events, and by long-poll where those do not; where there are several servers, at the
+// next. docs/CLIENT.md is its guide.
 //
 //     const client = connect('/ws', { user: 'Ada' });
 //     const lobby = client.room('lobby');
@@ -34,11 +35,13 @@
 /** @typedef {{ type: 'history', roomId: string, messages: Entry[], position: string, more: boolean, gap?: { from: string, to: string, reason: string } }} History */
 /** @typedef {{ type: 'error', code: string, message: string, roomId?: string, session?: string, seq?: Seq }} ErrorDetail */
 /** @typedef {{ unacked: number }} Backlog */
+/** One of the chat's addresses, or several of nodes that share their log. */
+/** @typedef {string | URL | (string | URL)[]} Addresses */
 /**
  * The `detail` of each event.
  *
  * @typedef {{
- *   state: StateDetail, latency: number, full: Backlog, drain: Backlog, restored: Kept,
+ *   state: StateDetail, latency: number, full: Backlog, drain: Backlog, restored: Kept, delayed: ErrorDetail,
  *   welcome: Welcome, joined: Joined, left: Left, room_msg: Entry, private_msg: Entry, broadcast: Entry,
  *   system: System, typing: Typing, presence: Presence, history: History, gap: Gap, ack: Ack, error: ErrorDetail, heartbeat: { time: number },
  * }} Events
@@ -76,12 +79,14 @@
 
 /** @typedef {{ type: string, [field: string]: any }} Message */
 /** @typedef {{ promise: Promise<any>, resolve: (answer: any) => void, reject: (error: Error) => void }} Resolvers */
-/** @typedef {Resolvers & { text: string, message: Message, sentAt?: number, gap?: object }} Waiting */
+/** @typedef {Resolvers & { text: string, message: Message, sentAt?: number, isDelayed?: boolean, gap?: object }} Waiting */
 
 /** Below the server's burst of 200 messages, so that sending all of them again is never too fast for it. */
 const QUEUE_MAX = 128;
 /** What a WebSocket's address may have; servers and proxies take 8 KiB. Rooms beyond that are joined behind it. */
 const ADDRESS_CHARS_MAX = 6_000;
+/** What a server cannot keep is sent again, twice as late each time, but for so often: it is soon seen when it can. */
+const DELAYS_MAX = 2;
 /** The server closes the connection over longer ones, and would again. */
 const MESSAGE_BYTES_MAX = 64 << 10;
 const JOIN_PAUSE_MS = 1_000;
@@ -91,6 +96,8 @@ const HELD_MAX = 1_000;
 const HISTORY_PAGE = 100;
 /** The log of the broadcasts. */
 const BROADCASTS = '*';
+/** The server cannot reach its log. */
+const UNAVAILABLE = 'unavailable';
 
 /** An error answer of the server, or our own reason not to send; `code` is a stable word. */
 export class TidewireError extends Error {
@@ -102,9 +109,10 @@ export class TidewireError extends Error {
 }
 
 /**
- * Returns a client that connects at once and stays connected until `close()`. `url` may be relative to the page.
+ * Returns a client that connects at once and stays connected until `close()`. An address may be relative to the page. Of several it
+ * begins with any, and who loses one goes on at the next.
  *
- * @param {string | URL} url
+ * @param {Addresses} url
  * @param {Options} [options]
  */
 export function connect(url, options = {}) {
@@ -131,7 +139,7 @@ export class Emitter extends EventTarget {
  * Every message of the server is dispatched as a `CustomEvent` of its `type` with the message as `detail`. Besides these:
  * `state` (a `StateDetail`) on every change of the connection, `latency` (milliseconds), `full` when a message was refused
  * because too many are unacknowledged and `drain` when there is room again, `restored` (a `Kept`) for what an earlier page left
- * and is sent again. `error` is only for errors that answer none of our promises.
+ * and is sent again, `delayed` (the error) for what the server could not keep for now and is sent again. `error` is only for errors that answer none of our promises.
  */
 export class Client extends Emitter {
   /** @type {Options} */ #options;
@@ -156,11 +164,14 @@ export class Client extends Emitter {
   #isLong = false;
   /** What an earlier page left goes first; until then nothing else is transmitted. */
   #isRestoring = false;
+  /** How often in a row the server could not keep anything: what is new waits behind the oldest of that. */
+  #delays = 0;
+  /** @type {Timer | undefined} waits to send that again */ #sendingAgain;
   /** Waits for the first connection. @type {() => void} */
   #beginRestoring = () => {};
   /** @type {number | null} */ #latency = null;
 
-  constructor(/** @type {string | URL} */ url, /** @type {Options} */ options = {}) {
+  constructor(/** @type {Addresses} */ url, /** @type {Options} */ options = {}) {
     super();
     this.#options = options;
     this.#joined = new Set(options.rooms);
@@ -171,8 +182,8 @@ export class Client extends Emitter {
     if (options.session !== undefined) this.#lastSeq = Date.now() * 1000;
     /** Our name, as the server knows it once it has said `welcome`. */
     this.user = options.user ?? '';
-    const address = new URL(url, globalThis.location?.href);
-    this.#line = new Line(address, options, {
+    const addresses = [url].flat().map((each) => new URL(each, globalThis.location?.href));
+    this.#line = new Line(addresses, options, {
       query: () => this.#query(),
       user: () => this.#options.user ?? this.user,
       session: () => this.session,
@@ -329,6 +340,7 @@ export class Client extends Emitter {
   close() {
     if (this.state === 'closed') return;
     this.#line.close();
+    this.#sendingAgain?.cancel();
     for (const { reject } of [...this.#unacked.values(), ...this.#requests.values()]) reject(closedError());
     this.#unacked.clear();
     this.#requests.clear();
@@ -354,10 +366,10 @@ export class Client extends Emitter {
     }
     if (typeof seq === 'number') this.#lastSeq = Math.max(this.#lastSeq, seq);
     this.#unackedChars += text.length;
-    const waiting = { text, message, ...withResolvers() };
+    const waiting = { text, message, isDelayed: this.#delays > 0, ...withResolvers() };
     this.#unacked.set(seq, waiting);
     this.#options.outbox?.put(this.#kept(JSON.parse(text))).catch((error) => this.#onOutboxError(error));
-    if (!this.#isRestoring) this.#transmit(waiting);
+    if (!this.#isRestoring && !waiting.isDelayed) this.#transmit(waiting);
     return waiting.promise;
   }
 
@@ -374,7 +386,9 @@ export class Client extends Emitter {
   }
 
   #transmit(/** @type {Waiting} */ waiting) {
-    if (this.#line.send(this.#textOf(waiting))) waiting.sentAt = Date.now();
+    if (!this.#line.send(this.#textOf(waiting))) return;
+    waiting.sentAt = Date.now();
+    waiting.isDelayed = false;
   }
 
   /** A room that is joined again goes on where it was, also on another connection. */
@@ -403,10 +417,7 @@ export class Client extends Emitter {
   }
 
   #isAskedFor(/** @type {string} */ roomId, type = 'join_room') {
-    for (const { message } of this.#requests.values()) {
-      if (message.type === type && message.roomId === roomId) return true;
-    }
-    return false;
+    return [...this.#requests.values()].some(({ message }) => message.type === type && message.roomId === roomId);
   }
 
   // What an earlier page left.
@@ -429,7 +440,8 @@ export class Client extends Emitter {
   async #restore(/** @type {Outbox} */ outbox, /** @type {Promise<Kept[]>} */ finding) {
     try {
       for (const kept of await finding) {
-        const answer = await this.#line.post(kept, () => this.#endRestoring());
+        const onDelayed = (/** @type {Message} */ error) => this.#emit('delayed', { ...error, session: kept.session });
+        const answer = await this.#line.post(kept, onDelayed, () => this.#endRestoring());
         // What the server could not keep for want of space is tried again by the next page.
         if (answer.type === 'ack' || !answer.code.startsWith('storage_')) await outbox.remove(kept);
         this.#emit(answer.type, { ...answer, session: kept.session });
@@ -444,11 +456,11 @@ export class Client extends Emitter {
   #endRestoring() {
     if (!this.#isRestoring) return;
     this.#isRestoring = false;
-    for (const waiting of this.#unacked.values()) this.#transmit(waiting);
+    this.#transmitAll();
   }
 
-  #onOutboxError(/** @type {any} */ error) {
-    if (this.state !== 'closed') this.#emit('error', { type: 'error', code: 'outbox_failed', message: String(error?.message ?? error) });
+  #onOutboxError(/** @type {unknown} */ error) {
+    if (this.state !== 'closed') this.#emit('error', { type: 'error', code: 'outbox_failed', message: String(error) });
   }
 
   // In.
@@ -465,7 +477,7 @@ export class Client extends Emitter {
       else this.#transmit(waiting);
     }
     if (this.#isLong) for (const roomId of this.#joined) this.#joinLate(roomId);
-    if (!this.#isRestoring) for (const waiting of this.#unacked.values()) this.#transmit(waiting);
+    if (!this.#isRestoring) this.#transmitAll();
     this.#findBroadcasts();
     this.#beginRestoring();
     this.#beginRestoring = () => {};
@@ -610,10 +622,28 @@ export class Client extends Emitter {
   }
 
   #onError(/** @type {Message} */ message) {
+    const delayed = this.#unacked.get(message.seq);
+    if (message.code === UNAVAILABLE && delayed !== undefined) return this.#delay(delayed, message);
     const waiting = this.#settle(message.seq) ?? this.#takeRequest(message.id);
     if (waiting) waiting.reject(new TidewireError(message.code, message.message));
     else this.#emit('error', message);
     this.#settled(message.seq);
+  }
+
+  /** The server may have kept it after all: with its `seq` it is kept once. The oldest goes first, and alone. */
+  #delay(/** @type {Waiting} */ waiting, /** @type {Message} */ message) {
+    waiting.isDelayed = true;
+    this.#emit('delayed', message);
+    this.#sendingAgain ??= after((1 + Math.random()) * backoff(Math.min((this.#delays += 1), DELAYS_MAX)), () => {
+      this.#sendingAgain = undefined;
+      for (const oldest of this.#unacked.values()) if (oldest.isDelayed) return this.#transmit(oldest);
+    });
+  }
+
+  /** Sends what is unacknowledged, or of that only what waits because the server could not keep it. */
+  #transmitAll(isDelayedOnly = false) {
+    this.#delays = 0;
+    for (const each of this.#unacked.values()) if (each.isDelayed || !isDelayedOnly) this.#transmit(each);
   }
 
   #answer(/** @type {Message} */ message) {
@@ -640,6 +670,7 @@ export class Client extends Emitter {
 
   /** What waited for that may go on. */
   #settled(/** @type {Seq} */ seq) {
+    if (this.#delays > 0) this.#transmitAll(true);
     for (const [log, { behind }] of this.#held) if (behind === seq) this.#release(log);
     if (this.#isFull && this.#unacked.size <= (this.#options.queueMax ?? QUEUE_MAX) / 2) {
       this.#isFull = false;
@@ -792,7 +823,7 @@ const TRIES_MAX = 2;
 /** When a better transport is tried again, the first time; each time later it is twice as long. */
 const CLIMB_MS = 30_000;
 const CLIMB_CAP_MS = 10 * 60_000;
-/** How long a lesser transport is remembered beyond the page. */
+/** How long the transport that has worked is remembered beyond the page. */
 const REMEMBER_MS = 10 * 60_000;
 const REMEMBER_KEY = 'tidewire.transport';
 /** A token is fetched anew this long before it ends, or when nine tenths of its time are over. */
@@ -834,7 +865,9 @@ const CODE_LOST = 1006;
  *         └── close(), from anywhere → closed
  */
 class Line {
-  /** @type {URL} */ #url;
+  /** @type {URL[]} */ #urls;
+  /** Which of them. */
+  #place;
   /** @type {Options} */ #options;
   /** @type {Host} */ #host;
   /** @type {Transport[]} */ #transports;
@@ -867,8 +900,10 @@ class Line {
   #isProbing = false;
   #listeners = new AbortController();
 
-  constructor(/** @type {URL} */ url, /** @type {Options} */ options, /** @type {Host} */ host) {
-    this.#url = url;
+  constructor(/** @type {URL[]} */ urls, /** @type {Options} */ options, /** @type {Host} */ host) {
+    this.#urls = urls;
+    // Were it the first for all, that would have all clients.
+    this.#place = Math.floor(Math.random() * urls.length);
     this.#options = options;
     this.#host = host;
     const { transports = ['websocket', 'sse', 'poll'] } = options;
@@ -928,9 +963,14 @@ class Line {
     /** @type {Link} */ let link;
     const ear = earOf(() => link);
     /** @type {Way} */
-    const way = { url: this.#url, options: this.#options, host: this.#host, query, token: () => this.#token };
+    const way = { ...this.#access(), host: this.#host, query };
     link = transport === 'websocket' ? webSocketLink(way, ear) : new HttpLink(way, ear, transport);
     return link;
+  }
+
+  /** @returns {Access} */
+  #access() {
+    return { url: this.#urls[this.#place % this.#urls.length], options: this.#options, token: () => this.#token };
   }
 
   /** A link that we gave up may still speak; only the current one is listened to. @returns {Ear} */
@@ -956,7 +996,7 @@ class Line {
     this.#awayUntil = 0;
     this.#failures = 0;
     this.#worked = this.#rank;
-    rememberTransport(this.#rank === 0 ? null : this.transport);
+    rememberTransport(this.transport);
     this.#climbLater();
     // Before anyone hears that we are live: what they send then belongs behind what was already waiting.
     this.#state = 'live';
@@ -984,6 +1024,7 @@ class Line {
       return;
     }
     if (wasSteady) this.#attempts = 0;
+    this.#place += 1;
     this.#tryAgain(!wasLive && this.#fallsBack(code) ? 0 : this.#retryDelay(), code);
   }
 
@@ -998,7 +1039,9 @@ class Line {
   #fallsBack(/** @type {number} */ code) {
     this.#failures += 1;
     // What has worked is tried again if it was refused; if it hung, enough time is lost.
-    if (this.#rank === this.#worked && this.#failures < TRIES_MAX && code !== CODE_HEARTBEAT_LOST) return false;
+    const tries = this.#rank === this.#worked && code !== CODE_HEARTBEAT_LOST ? TRIES_MAX : 1;
+    // It may be the fault of one server that is away.
+    if (this.#failures < Math.max(tries, this.#urls.length)) return false;
     this.#failures = 0;
     this.#rank = (this.#rank + 1) % this.#transports.length;
     return this.#rank > 0;
@@ -1016,9 +1059,8 @@ class Line {
   #retryDelay() {
     const asked = this.#awayUntil - Date.now();
     if (asked > 0) return asked;
-    const ceiling = backoff(this.#attempts);
     this.#attempts += 1;
-    return Math.round(Math.random() * ceiling);
+    return Math.random() * backoff(this.#attempts - 1);
   }
 
   #become(/** @type {State} */ state, /** @type {number | null} */ code = null) {
@@ -1146,16 +1188,19 @@ class Line {
   // Without a link.
 
   /**
-   * Posts what an earlier page left until it is answered; resolves with its `ack`, or with an `error`. `onFailed` is called whenever
-   * it could not be.
+   * Posts what an earlier page left until it is answered; resolves with its `ack`, or with an `error`. `onDelayed` is called whenever
+   * it could not be kept, `onFailed` whenever it could not be posted.
    *
    * @returns {Promise<Message>}
    */
-  async post(/** @type {Kept} */ { message, user, session }, /** @type {() => void} */ onFailed) {
-    const access = { url: this.#url, options: this.#options, token: () => this.#token };
+  async post(
+    /** @type {Kept} */ { message, user, session }, /** @type {(error: Message) => void} */ onDelayed, /** @type {() => void} */ onFailed,
+  ) {
     for (let tries = 0; this.#state !== 'closed'; tries += 1) {
       try {
-        return await publish(access, message, user, session);
+        const answer = await publish(this.#access(), message, user, session);
+        if (answer.code !== UNAVAILABLE) return answer;
+        onDelayed(answer);
       } catch {
         onFailed();
       }
@@ -1455,7 +1500,7 @@ async function insist(act, signal) {
 /** The JSON of an answer; that of a proxy may be none. @returns {Promise<any>} */
 function answerOf(/** @type {Response} */ response) {
   if (response.ok) return response.json();
-  return response.json().catch(() => ({ error: { code: 'http_error', message: `The answer was ${response.status}.` } }));
+  return response.json().catch(() => ({ error: { code: 'http_error', message: `HTTP status ${response.status}` } }));
 }
 
 /** Where a log's messages are, and who is in a room. */
@@ -1483,9 +1528,10 @@ async function publish(
   const response = await request(access, pathOf(logTo(message)), { body });
   const answer = await response.json();
   if (response.ok) return { type: 'ack', seq, time: Date.now(), ...answer, dup: answer.dup || undefined };
+  const { error } = answer;
   // Overloaded, no answer, an old token: the same again, later.
-  if ([401, 503, 504].includes(response.status) || !answer.error) throw new Error(response.statusText);
-  return { type: 'error', seq, ...answer.error };
+  if (error?.code !== UNAVAILABLE && ([401, 503, 504].includes(response.status) || !error)) throw new Error();
+  return { type: 'error', seq, ...error };
 }
 
 /**
@@ -1601,10 +1647,9 @@ function recalledTransport() {
   }
 }
 
-function rememberTransport(/** @type {Transport | null} */ transport) {
+function rememberTransport(/** @type {Transport} */ transport) {
   try {
-    if (transport === null) localStorage.removeItem(REMEMBER_KEY);
-    else localStorage.setItem(REMEMBER_KEY, `${transport} ${Date.now()}`);
+    localStorage.setItem(REMEMBER_KEY, `${transport} ${Date.now()}`);
   } catch {
     // Then the next page begins with the best again.
   }
@@ -1615,5 +1660,5 @@ function closedError() {
 }
 
 function queueFullError() {
-  return new TidewireError('queue_full', 'Too many messages are waiting to be sent; try again when the connection is back.');
+  return new TidewireError('queue_full', 'Too many messages wait to be sent.');
 }

@@ -17,6 +17,8 @@ export class Delivery {
   #outbox;
   #state;
   #changed;
+  /** Whether the server can keep nothing for now. */
+  #isDelayed = false;
   /** What an earlier page left, by session and `seq`. */
   #restored = new Map();
 
@@ -26,6 +28,18 @@ export class Delivery {
     this.#outbox = outbox;
     this.#state = state;
     this.#changed = changed;
+  }
+
+  get isDelayed() {
+    return this.#isDelayed;
+  }
+
+  /** The server can keep nothing for now, and the client sends again what is on its way; or that is over. */
+  delay(isDelayed) {
+    if (isDelayed === this.#isDelayed) return;
+    this.#isDelayed = isDelayed;
+    for (const conversation of this.#state.conversations.values()) entries.delay(conversation, isDelayed);
+    this.#changed();
   }
 
   /** Sends the draft of a conversation, or has it sent as soon as its files are there. */
@@ -93,6 +107,7 @@ export class Delivery {
     // Whoever is not in that room any more does not see it there.
     if (conversation === undefined) return;
     const entry = entries.compose(conversation, this.#state.user, content, Date.now());
+    entry.isDelayed = this.#isDelayed;
     this.#restored.set(`${session} ${seq}`, { conversation, entry });
   }
 
@@ -121,6 +136,7 @@ export class Delivery {
   }
 
   async #deliver(conversation, entry) {
+    entry.isDelayed = this.#isDelayed;
     this.#changed();
     const { kind, name } = conversation;
     try {

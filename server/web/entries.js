@@ -53,6 +53,11 @@ export function keep(conversation, entry, log, { offset, epoch, time }) {
   intoOrder(conversation.entries, entry);
 }
 
+/** Whether the server cannot keep for now what is on its way. */
+export function delay({ entries }, isDelayed) {
+  for (const entry of entries) if (entry.delivery === 'sending') entry.isDelayed = isDelayed;
+}
+
 export function fail(entry, reason) {
   Object.assign(entry, { delivery: 'failed', reason });
 }

@@ -10,6 +10,8 @@ const PICTURE_WIDTH_MAX = 420;
 const PICTURE_HEIGHT_MAX = 320;
 
 const DELIVERY = { sending: 'Sending', kept: 'Sent', failed: 'Not sent' };
+/** The server could not keep it yet. */
+const DELAYED = 'Not sent yet';
 
 export function createMessage(entry) {
   const author = entry.mine ? 'You' : nameOf(entry.from);
@@ -62,18 +64,25 @@ function fileLink({ url, name, size }) {
 }
 
 export function updateMessage(node, { entry, first, last }) {
-  const drawn = `${first} ${last} ${entry.delivery} ${entry.time} ${entry.reason}`;
+  const drawn = `${first} ${last} ${entry.delivery} ${entry.isDelayed} ${entry.time} ${entry.reason}`;
   if (node.dataset.drawn === drawn) return;
   node.dataset.drawn = drawn;
   setAttribute(node, 'data-first', first);
   setAttribute(node, 'data-last', last);
   node.dataset.delivery = entry.delivery;
+  setAttribute(node, 'data-delayed', isWaiting(entry));
   drawMeta(node.querySelector('.meta'), entry);
   node.querySelector('.failure')?.remove();
   if (entry.delivery === 'failed') node.querySelector('.column').append(failure(entry));
 }
 
+const isWaiting = ({ delivery, isDelayed }) => delivery === 'sending' && isDelayed === true;
+
 function drawMeta(meta, entry) {
+  if (isWaiting(entry)) {
+    meta.replaceChildren(DELAYED, icon(entry.delivery));
+    return;
+  }
   const iso = new Date(entry.time).toISOString();
   meta.replaceChildren(el('time', { datetime: iso, title: fullTime(entry.time) }, timeOfDay(entry.time)));
   if (!entry.mine) return;

@@ -93,7 +93,8 @@ export class Session {
     on('broadcast', (message) => this.#receive(model.frontRoomOf(this.#state), '*', message, { announcement: true }));
     on('gap', (gap) => this.#onGap(gap));
     on('restored', (kept) => this.#delivery.restore(kept));
-    on('ack', (ack) => this.#delivery.answered(ack));
+    on('delayed', () => this.#onDelay(true));
+    on('ack', (ack) => this.#onAck(ack));
     on('error', (error) => this.#onError(error));
   }
 
@@ -102,6 +103,17 @@ export class Session {
     if (state === 'reconnecting' && (!this.#wasLive || code === CODE_TOKEN_EXPIRED)) this.#page.failed();
     if (state === 'live') this.#wasLive = true;
     else for (const room of model.roomsOf(this.#state)) room.typing.clear();
+    // The next connection is perhaps to a server that can keep it.
+    this.#onDelay(false);
+  }
+
+  #onAck(ack) {
+    this.#delivery.answered(ack);
+    this.#onDelay(false);
+  }
+
+  #onDelay(isDelayed) {
+    this.#delivery.delay(isDelayed);
     this.#drawConnection();
   }
 
@@ -363,6 +375,6 @@ export class Session {
   }
 
   #drawConnection() {
-    drawConnection(this.#client, this.#wasLive);
+    drawConnection(this.#client, this.#wasLive, this.#delivery.isDelayed);
   }
 }

@@ -13,6 +13,9 @@ const STATES = {
   closed: 'Closed',
 };
 
+/** We are connected, and the server has lost what keeps the messages. */
+const DELAYED = 'The server cannot keep messages at the moment. What you write is sent as soon as it can.';
+
 /** How messages travel: the name of it, and what it means. */
 const TRANSPORTS = {
   websocket: ['WebSocket', 'One connection carries messages both ways, as soon as they are there.'],
@@ -91,16 +94,16 @@ function person(user, isMe) {
 }
 
 /** Draws what changes by the clock: the state of the connection with its countdown, how fast it is, and what is wrong. */
-export function drawConnection({ state, retryAt, transport, latency }, wasLive) {
+export function drawConnection({ state, retryAt, transport, latency }, wasLive, isDelayed) {
   const badge = $('state');
   badge.dataset.state = state;
   setText(badge, STATES[state]);
   drawTransport(state === 'live' ? transport : null, latency);
-  const text = bannerText(state, retryAt, wasLive);
+  const text = isDelayed ? DELAYED : bannerText(state, retryAt, wasLive);
   $('banner').hidden = text === null;
   setText($('banner-text'), text ?? '');
   setText($('reconnect'), state === 'replaced' ? 'Use it here' : 'Connect now');
-  $('reconnect').hidden = state === 'reconnecting' && retryAt === null;
+  $('reconnect').hidden = isDelayed || (state === 'reconnecting' && retryAt === null);
 }
 
 function drawTransport(transport, latency) {

@@ -1,5 +1,6 @@
 // The JavaScript client in Node, in a conversation that is disturbed.
-// Usage: node client_in_node.mjs kill|cut TRANSPORT TIMES http://HOST:PORT/
+// Usage: node client_in_node.mjs kill TRANSPORT TIMES http://HOST:PORT/[,http://HOST:PORT/]   (several nodes)
+//        node client_in_node.mjs cut TRANSPORT TIMES http://HOST:PORT/
 //        node client_in_node.mjs block|overtaken - - http://HOST:PORT/
 
 import assert from 'node:assert/strict';
@@ -10,13 +11,14 @@ import { Conversation } from './client/conversation.mjs';
 import { cut, kill, progress, until } from './client/disturbances.mjs';
 import { RudeProxy } from './client/rude_proxy.mjs';
 
-const [what, transport, times, url] = process.argv.slice(2);
+const [what, transport, times, urls] = process.argv.slice(2);
+const [url, ...others] = urls.split(',');
 const proxy = new RudeProxy(Number(new URL(url).port));
 const proxied = await proxy.listen();
 
 /** A conversation here, with the methods that the disturbances use. */
 async function begin(address, options = {}) {
-  const conversation = new Conversation(connect, `${address}/ws`, { WebSocket, ...options });
+  const conversation = new Conversation(connect, [address].flat().map((each) => `${each}/ws`), { WebSocket, ...options });
   await conversation.begin();
   return {
     counts: async () => conversation.counts,
@@ -30,7 +32,7 @@ async function begin(address, options = {}) {
 
 let talk;
 if (what === 'kill') {
-  talk = await begin(new URL(url).origin, { transports: [transport] });
+  talk = await begin([url, ...others].map((each) => new URL(each).origin), { transports: [transport] });
   await kill(talk, Number(times));
 } else if (what === 'cut') {
   talk = await begin(proxied, { transports: [transport] });

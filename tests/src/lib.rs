@@ -21,14 +21,13 @@ pub mod http_chat;
 pub mod issuer;
 pub mod nginx;
 pub mod nodes;
-
 pub mod proxy;
 pub mod redis;
 pub mod redis_proxy;
-
 pub mod resp;
 pub mod script;
 pub mod server;
+pub mod shared_log;
 pub mod small_disk;
 pub mod tls;
 pub mod tshark;

@@ -21,6 +21,7 @@ pub struct RedisLaunch {
     user: Option<(String, String)>,
     identity: Option<Identity>,
     primary: Option<SocketAddr>,
+    ends_with_its_thread: bool,
 }
 
 impl RedisLaunch {
@@ -55,6 +56,13 @@ impl RedisLaunch {
     #[must_use]
     pub fn replica_of(mut self, primary: &Redis) -> Self {
         self.primary = Some(primary.address);
+        self
+    }
+
+    /// It is killed when the thread that starts it ends, also with the whole process.
+    #[must_use]
+    pub const fn ending_with_its_thread(mut self) -> Self {
+        self.ends_with_its_thread = true;
         self
     }
 
@@ -195,7 +203,7 @@ impl Redis {
     #[track_caller]
     pub fn start_process(&mut self) {
         self.kill();
-        self.child = Some(spawn(self.directory.path()));
+        self.child = Some(spawn(&self.launch, self.directory.path()));
     }
 
     /// Kills it and starts it with what is on disk.
@@ -279,6 +287,12 @@ impl Redis {
         self.ask(&["REPLICAOF", &host.to_string(), &port.to_string()]);
     }
 
+    /// Removes its directory, if nothing of what it does is to stay.
+    #[track_caller]
+    pub fn remove_directory(&self) {
+        fs::remove_dir_all(self.directory.path()).expect("the test's own directory");
+    }
+
     fn try_client(&self) -> std::io::Result<RedisClient> {
         let mut client = RedisClient::connect(self.address, self.launch.identity.as_ref())?;
         if let Some((name, password)) = &self.launch.user {
@@ -355,10 +369,18 @@ fn write_settings(launch: &RedisLaunch, address: SocketAddr, directory: &Path) {
 }
 
 #[track_caller]
-fn spawn(directory: &Path) -> Child {
-    let mut command = Command::new(program());
+fn spawn(launch: &RedisLaunch, directory: &Path) -> Child {
+    let mut command = if launch.ends_with_its_thread {
+        // setpriv becomes Redis by exec, so the pid is that of Redis.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program());
+        command
+    } else {
+        let mut command = Command::new(program());
+        command.arg0("redis-server");
+        command
+    };
     command
-        .arg0("redis-server")
         .arg(directory.join("redis.conf"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::directory::Directory;
 use crate::http;
+use crate::shared_log;
 use crate::tls::{self, Identity};
 use crate::wait::{PATIENCE, wait_until};
 
@@ -140,6 +141,9 @@ impl Launch {
         if let Some(workers) = workers.filter(|_| !self.says("--workers")) {
             command.arg("--workers").arg(workers);
         }
+        if self.shares_log() {
+            command.args(shared_log::arguments(&self.data));
+        }
         // The caller's settings are not the test's.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDEWIRE_"))
@@ -159,6 +163,11 @@ impl Launch {
             Some(_) => "https",
             None => "http",
         }
+    }
+
+    /// Whether its log is where the environment says, because its test does not.
+    fn shares_log(&self) -> bool {
+        shared_log::is_wanted() && !self.says("--log")
     }
 
     fn says(&self, flag: &str) -> bool {
@@ -201,6 +210,12 @@ impl Launch {
             panic!("the first line of stdout does not say where the server listens: {line:?}")
         });
         tls::note(server.address, self.identity.as_ref());
+        if self.shares_log() {
+            // That it is what `/ready` says; to ask would be a connection more than the test counts.
+            wait_until("the server has met Redis", || {
+                server.log().contains("canary_green")
+            });
+        }
         server
     }
 }

@@ -7,7 +7,7 @@ use tidewire_tests::frame::Frame;
 use tidewire_tests::http::HttpConnection;
 use tidewire_tests::websocket::handshake_request;
 use tidewire_tests::wire::Wire;
-use tidewire_tests::{Chatter, Client, PollChatter, Server, http};
+use tidewire_tests::{Chatter, Client, PollChatter, Server, http, shared_log};
 
 /// So many that each of three workers has some.
 const CLIENTS: usize = 24;
@@ -239,8 +239,12 @@ fn what_came_together_wakes_a_worker_once() {
 fn connections_are_spread_evenly() {
     let server = start();
     let _crowd = crowd(&server);
-    let watched = server.watched();
-    assert_eq!(watched.len(), 3, "{watched:?}");
+    let mut watched = server.watched();
+    // A log that is elsewhere has a loop of its own, which watches least.
+    let loops = 3 + usize::from(shared_log::is_wanted());
+    assert_eq!(watched.len(), loops, "{watched:?}");
+    watched.sort_unstable_by(|a, b| b.cmp(a));
+    watched.truncate(3);
     let (most, fewest) = (watched.iter().max(), watched.iter().min());
     assert!(
         most.zip(fewest)

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the steps that CI runs, cheap ones first. Every step is complete in itself
 //! (those that need the server build it, which is quick when it is there), so any one runs alone.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,7 @@ use crate::bench::instructions;
 use crate::steps::{self, Step};
 use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
 
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -69,6 +70,11 @@ const STEPS: [Step; 18] = [
         name: "workers",
         about: "the same with servers of two workers",
         run: || integration(Some("2")),
+    },
+    Step {
+        name: "redis",
+        about: "what the chat promises, with servers that have their logs in a Redis",
+        run: redis,
     },
     Step {
         name: "schema",
@@ -185,8 +191,47 @@ fn build() -> Result<()> {
     server::build().map(|binary| println!("   {}", paths::shown(&binary)))
 }
 
+/// Those whose promises do not depend on who keeps the log.
+const OVER_REDIS: [&str; 17] = [
+    "chat_across_transports",
+    "chat_command",
+    "chat_content",
+    "chat_errors",
+    "chat_limits",
+    "chat_over_http",
+    "chat_presence",
+    "chat_private_and_broadcast",
+    "chat_rooms",
+    "chat_sessions",
+    "drain",
+    "http_api",
+    "http_readers",
+    "javascript_client",
+    "reader_that_stops_reading",
+    "resume_matrix",
+    "several_workers",
+];
+
 /// Runs them against servers with one worker, or with as many where a test does not say.
 fn integration(workers: Option<&str>) -> Result<()> {
+    let mut test = integration_tests()?;
+    if let Some(workers) = workers {
+        test.env("TIDEWIRE_TEST_WORKERS", workers);
+    }
+    exec::run(&mut test).context("integration tests failed")
+}
+
+fn redis() -> Result<()> {
+    let mut test = integration_tests()?;
+    test.env("TIDEWIRE_TEST_LOG", "redis");
+    for name in OVER_REDIS {
+        test.args(["--test", name]);
+    }
+    exec::run(&mut test).context("integration tests failed over Redis")
+}
+
+/// The command that runs all of them, with what they need.
+fn integration_tests() -> Result<Command> {
     let binary = server::build()?;
     exec::run(&mut exec::cargo(&format!(
         "build --package tidewire-protocol --examples --profile {}",
@@ -197,8 +242,5 @@ fn integration(workers: Option<&str>) -> Result<()> {
         "TIDEWIRE_EXAMPLES",
         paths::target().join(server::PROFILE).join("examples"),
     );
-    if let Some(workers) = workers {
-        test.env("TIDEWIRE_TEST_WORKERS", workers);
-    }
-    exec::run(&mut test).context("integration tests failed")
+    Ok(test)
 }

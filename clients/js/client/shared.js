@@ -8,7 +8,7 @@
 
 import { Client, Emitter, Room, TidewireError } from '../client.js';
 
-/** @import { Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
+/** @import { Addresses, Events, Message, Options, Part, Seq, State, StateDetail, Transport } from '../client.js' */
 
 /** What a tab asks of the one that has the connection; `isAgain`: it asked another that had it before. */
 /** @typedef {{ call: number, tab: string, method: string, args: any[], isAgain?: boolean }} Asked */
@@ -31,7 +31,7 @@ const TOLD = ['welcome', 'state', 'latency', 'room_msg', 'private_msg', 'broadca
  * Returns a client that shares its connection with other tabs; where the browser cannot (it needs Web Locks, so a page that came
  * by https or from localhost), one with its own.
  *
- * @param {string | URL} url
+ * @param {Addresses} url
  * @param {Options & { group?: string }} [options]
  * @returns {SharedClient | Client}
  */
@@ -41,7 +41,7 @@ export function connect(url, options = {}) {
 }
 
 export class SharedClient extends Emitter {
-  /** @type {string | URL} */ #url;
+  /** @type {Addresses} */ #url;
   /** @type {Options} */ #options;
   /** What names this tab among the others. */
   #tab = crypto.randomUUID();
@@ -58,13 +58,14 @@ export class SharedClient extends Emitter {
   /** @type {StateDetail} */ #state = { state: 'connecting', transport: 'websocket', retryAt: null, code: null };
   /** @type {number | null} */ #latency = null;
 
-  constructor(/** @type {string | URL} */ url, /** @type {Options & { group?: string }} */ { group = '', ...options }) {
+  constructor(/** @type {Addresses} */ url, /** @type {Options & { group?: string }} */ { group = '', ...options }) {
     super();
     this.#url = url;
     this.#options = options;
     this.session = options.session ?? '';
     this.user = options.user ?? '';
-    const name = `tidewire ${new URL(url, globalThis.location?.href)} ${this.user} ${group}`;
+    const addresses = [url].flat().map((each) => String(new URL(each, globalThis.location?.href)));
+    const name = `tidewire ${addresses.join(' ')} ${this.user} ${group}`;
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }) => this.#hear(data);
     this.#enter(name);
@@ -384,7 +385,7 @@ export class SharedClient extends Emitter {
 
 /** The connection, in the tab that has it: does what all tabs ask, and tells them what comes. */
 class Leader {
-  /** @type {string | URL} */ #url;
+  /** @type {Addresses} */ #url;
   /** @type {Options} */ #options;
   /** @type {Tabs} */ #tabs;
   /** @type {Client | null} */ #client = null;
@@ -399,7 +400,7 @@ class Leader {
   /** @type {Map<string, string>} the earliest position of any tab in each log */ #positions = new Map();
   /** @type {Set<string>} calls that are being done or wait: who asks again because we are new asks once */ #doing = new Set();
 
-  constructor(/** @type {string | URL} */ url, /** @type {Options} */ options, /** @type {Tabs} */ tabs) {
+  constructor(/** @type {Addresses} */ url, /** @type {Options} */ options, /** @type {Tabs} */ tabs) {
     this.#url = url;
     this.#options = options;
     this.#tabs = tabs;

@@ -538,3 +538,96 @@ test('what is no message is passed over', () => {
   newest().onmessage({ data: 'null' });
   assert.equal(client.state, 'live');
 });
+
+const unavailable = (seq) => ({ type: 'error', code: 'unavailable', message: 'Try again later.', seq });
+
+test('what the server cannot keep for now is sent again with its seq: the oldest alone, until that is answered', async () => {
+  const client = open();
+  const delayed = heard(client, 'delayed');
+  newest().welcomes();
+  const [one, two] = [client.send('lobby', 'one'), client.send('lobby', 'two')];
+  newest().says(unavailable(1));
+  newest().says(unavailable(2));
+  assert.deepEqual(delayed.map(({ seq }) => seq), [1, 2]);
+  const three = client.send('lobby', 'three');
+  const sent = () => ofType(newest(), 'room_msg').map(({ seq }) => seq);
+  assert.deepEqual(sent(), [1, 2], 'what is new waits behind it');
+  for (const [wait, times] of [[1_500, 3], [3_000, 4], [3_000, 5]]) {
+    mock.timers.tick(wait - 1);
+    assert.equal(sent().length, times - 1);
+    mock.timers.tick(1);
+    assert.equal(sent().length, times);
+    if (times < 5) newest().says(unavailable(1));
+  }
+  assert.deepEqual(sent(), [1, 2, 1, 1, 1]);
+  newest().says({ ...ack(1, 1), dup: true });
+  assert.deepEqual(sent(), [1, 2, 1, 1, 1, 2, 3]);
+  newest().says(ack(2, 2));
+  newest().says(ack(3, 3));
+  assert.deepEqual((await Promise.all([one, two, three])).map(({ offset }) => offset), [1, 2, 3]);
+  mock.timers.tick(60_000);
+  assert.equal(sent().length, 7);
+});
+
+test('who is refused for good after a delay does not hold up what is behind it', async () => {
+  const client = open();
+  newest().welcomes();
+  const refused = client.send('lobby', 'one');
+  newest().says(unavailable(1));
+  client.send('lobby', 'two');
+  mock.timers.tick(1_500);
+  newest().says({ type: 'error', code: 'forbidden', message: 'No.', seq: 1 });
+  await assert.rejects(refused, { code: 'forbidden' });
+  assert.deepEqual(ofType(newest(), 'room_msg').map(({ seq }) => seq), [1, 1, 2]);
+});
+
+test('another server is asked at once for what the last could not keep', () => {
+  const client = open();
+  newest().welcomes();
+  client.send('lobby', 'one');
+  newest().says(unavailable(1));
+  newest().drops();
+  mock.timers.tick(250);
+  newest().welcomes();
+  assert.deepEqual(ofType(newest(), 'room_msg').map(({ seq }) => seq), [1]);
+});
+
+test('who loses one of several servers goes on at the next, in the same session and where it was', () => {
+  const client = connect(['http://one/ws', 'http://two/ws', 'http://three/ws'], { user: 'Ada', rooms: ['lobby'], WebSocket: FakeSocket, transports: ['websocket'] });
+  const hosts = () => FakeSocket.opened.map(({ url }) => url.host);
+  newest().welcomes();
+  newest().lets('lobby', 'e-7');
+  for (let time = 0; time < 3; time += 1) {
+    newest().drops();
+    mock.timers.tick(client.retryAt - Date.now());
+  }
+  assert.deepEqual(hosts(), ['two', 'three', 'one', 'two']);
+  assert.equal(newest().since, 'lobby:e-7');
+  assert.equal(new Set(FakeSocket.opened.map(({ url }) => url.searchParams.get('session'))).size, 1);
+});
+
+test('clients begin at any of several servers', () => {
+  for (const [number, host] of [[0, 'one'], [0.49, 'one'], [0.5, 'two'], [0.999, 'two']]) {
+    mock.method(Math, 'random', () => number);
+    connect(['http://one/ws', 'http://two/ws'], { WebSocket: FakeSocket });
+    assert.equal(newest().url.host, host);
+  }
+});
+
+test('all servers are tried before a lesser transport is', () => {
+  const tried = [];
+  const client = connect(['http://one/ws', 'http://two/ws'], {
+    user: 'Ada',
+    WebSocket: FakeSocket,
+    fetch: (address) => {
+      tried.push(`${new URL(address).host} ${new URL(address).pathname}`);
+      return new Promise(() => {});
+    },
+  });
+  newest().drops();
+  assert.equal(client.transport, 'websocket');
+  mock.timers.tick(250);
+  assert.deepEqual(FakeSocket.opened.map(({ url }) => url.host), ['two', 'one']);
+  newest().drops();
+  assert.equal(client.transport, 'sse');
+});

@@ -273,3 +273,41 @@ test('without a WebSocket it begins with the event stream', async () => {
   assert.equal(client.transport, globalThis.WebSocket ? 'websocket' : 'sse');
   client.close();
 });
+
+test('what an earlier page left and the server cannot keep for now is told, and holds up what is new', async () => {
+  const outbox = leftBehind(old(1));
+  const client = open({ outbox });
+  const delayed = [];
+  client.on('delayed', (error) => delayed.push(error));
+  client.send('lobby', 'new').catch(() => {});
+  newest().welcomes();
+  await settled();
+  asked.at(-1).answer(503, { error: { code: 'unavailable', message: 'Not now.' } });
+  await settled();
+  assert.deepEqual(delayed.map(({ code, session, seq }) => [code, session, seq]), [['unavailable', 'old', 1]]);
+  assert.equal(newest().sent.filter(({ type }) => type === 'room_msg').length, 0);
+  mock.timers.tick(500);
+  await settled();
+  assert.deepEqual([asked.at(-1).body.session, asked.at(-1).body.seq], ['old', 1]);
+  asked.at(-1).answer(200, { roomId: 'lobby', offset: 1, epoch: 'e', dup: true });
+  await settled();
+  assert.equal(newest().sent.filter(({ type }) => type === 'room_msg').length, 1);
+  assert.equal(outbox.items.length, 1, 'what is new');
+});
+
+test('a server that cannot keep anything for now is as good as another: the connection stays', async () => {
+  const { client } = await byEventStream();
+  const states = [];
+  client.on('state', ({ state }) => states.push(state));
+  const kept = client.send('lobby', 'new');
+  await settled();
+  asked.at(-1).answer(503, { error: { code: 'unavailable', message: 'Not now.' } });
+  await settled();
+  mock.timers.tick(2_000);
+  await settled();
+  const posts = asked.filter(({ body }) => body !== undefined);
+  assert.deepEqual(posts.map(({ body }) => body.seq), [1, 1]);
+  posts[1].answer(200, { roomId: 'lobby', offset: 1, epoch: 'e', dup: false });
+  assert.equal((await kept).offset, 1);
+  assert.deepEqual(states, []);
+});

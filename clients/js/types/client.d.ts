@@ -92,12 +92,14 @@ export type ErrorDetail = {
 export type Backlog = {
     unacked: number;
 };
+export type Addresses = string | URL | (string | URL)[];
 export type Events = {
     state: StateDetail;
     latency: number;
     full: Backlog;
     drain: Backlog;
     restored: Kept;
+    delayed: ErrorDetail;
     welcome: Welcome;
     joined: Joined;
     left: Left;
@@ -194,6 +196,7 @@ export type Waiting = Resolvers & {
     text: string;
     message: Message;
     sentAt?: number;
+    isDelayed?: boolean;
     gap?: object;
 };
 /** An error answer of the server, or our own reason not to send; `code` is a stable word. */
@@ -202,12 +205,13 @@ export declare class TidewireError extends Error {
     constructor(/** @type {string} */ code: string, /** @type {string} */ message: string);
 }
 /**
- * Returns a client that connects at once and stays connected until `close()`. `url` may be relative to the page.
+ * Returns a client that connects at once and stays connected until `close()`. An address may be relative to the page. Of several it
+ * begins with any, and who loses one goes on at the next.
  *
- * @param {string | URL} url
+ * @param {Addresses} url
  * @param {Options} [options]
  */
-export declare function connect(url: string | URL, options?: Options): Client;
+export declare function connect(url: Addresses, options?: Options): Client;
 /** What tells of events: `addEventListener`, and `on`, which needs no event. */
 export declare class Emitter extends EventTarget {
     /**
@@ -223,7 +227,7 @@ export declare class Emitter extends EventTarget {
  * Every message of the server is dispatched as a `CustomEvent` of its `type` with the message as `detail`. Besides these:
  * `state` (a `StateDetail`) on every change of the connection, `latency` (milliseconds), `full` when a message was refused
  * because too many are unacknowledged and `drain` when there is room again, `restored` (a `Kept`) for what an earlier page left
- * and is sent again. `error` is only for errors that answer none of our promises.
+ * and is sent again, `delayed` (the error) for what the server could not keep for now and is sent again. `error` is only for errors that answer none of our promises.
  */
 export declare class Client extends Emitter {
     #private;
@@ -231,7 +235,7 @@ export declare class Client extends Emitter {
     session: string;
     /** Our name, as the server knows it once it has said `welcome`. */
     user: string;
-    constructor(/** @type {string | URL} */ url: string | URL, /** @type {Options} */ options?: Options);
+    constructor(/** @type {Addresses} */ url: Addresses, /** @type {Options} */ options?: Options);
     /** @type {State} */
     get state(): State;
     /** What carries the connection, or is tried. @type {Transport} */

@@ -27,7 +27,7 @@ pub use call::{Answer, Call, CallError, is_pause};
 pub use chat::{Chat, Identity};
 pub use driver::{Driver, Wake};
 pub use message::{Content, Entry, Heard, Log};
-pub use news::{Cut, News};
+pub use news::{Cut, News, is_for_later};
 pub use rooms::Begin;
 pub use socket::{End, Socket};
 pub use stream::Endpoint;

@@ -106,3 +106,9 @@ pub enum Cut {
     /// By resetting the transport (RST), which destroys what is on its way.
     Reset,
 }
+
+/// Whether what was refused with this code may be asked again after a while: it came too fast, or the server's log is out of reach.
+#[must_use]
+pub fn is_for_later(code: &str) -> bool {
+    matches!(code, "rate_limited" | "unavailable")
+}

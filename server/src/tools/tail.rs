@@ -15,7 +15,7 @@ use super::Usage;
 use super::chat::room_name;
 use super::link::{self, Server, is_final};
 use super::terminal::{Lines, LocalTime, compact, visible, words};
-use crate::client::{Begin, Content, End, Entry, Log, News, Trust};
+use crate::client::{Begin, Content, End, Entry, Log, News, Trust, is_for_later};
 use crate::log::{Epoch, Position, Positions, Since};
 
 /// Entries that are shown before what comes, if nothing is said.
@@ -27,8 +27,10 @@ const NEWEST_DEFAULT: u16 = 10;
 /// go of meanwhile is named as a gap. It ends with ^C, or when nobody reads what it prints.
 #[derive(Debug, Clone, Args)]
 pub struct Tail {
-    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT; https:// and wss:// with TLS
-    url: String,
+    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT; https:// and wss:// with TLS. Of several nodes who loses one
+    /// goes on at the next
+    #[arg(required = true, value_name = "URL")]
+    urls: Vec<String>,
     #[command(flatten)]
     trust: Trust,
     /// A room; may be given several times
@@ -77,7 +79,7 @@ impl Tail {
             .iter()
             .map(|room| self.begin(room))
             .collect::<Result<_, _>>()?;
-        let mut server = link::driver(&self.url, &self.trust, None, self.token.clone())?;
+        let mut server = link::driver(&self.urls, &self.trust, None, self.token.clone())?;
         server.driver.watch_stdout()?;
         for (room, begin) in rooms.iter().zip(begins) {
             server.driver.chat().follow(room, begin);
@@ -154,7 +156,7 @@ impl Follower {
     fn hear(
         &mut self,
         news: News,
-        server: &Server,
+        server: &mut Server,
         out: &mut impl Write,
     ) -> Result<(), Box<dyn Error>> {
         match news {
@@ -182,7 +184,7 @@ impl Follower {
                 self.printer.gap(room, &from, to, &reason, out)?;
             }
             // The client asks again.
-            News::Denied { code, .. } if code == "rate_limited" => {}
+            News::Denied { code, .. } if is_for_later(&code) => {}
             News::Denied { message, .. } => return Err(message.into()),
             News::Nonsense(what) => {
                 let what = visible(&what, Lines::One);
@@ -202,14 +204,15 @@ impl Follower {
         Ok(())
     }
 
-    fn lost(&mut self, end: &End, server: &Server) -> Result<(), Box<dyn Error>> {
+    fn lost(&mut self, end: &End, server: &mut Server) -> Result<(), Box<dyn Error>> {
         self.failures += usize::from(!self.was_open);
         if is_final(end) {
             return Err(end.reason.clone().into());
         }
-        if self.failures >= server.addresses && !self.was_open {
+        if self.failures >= server.addresses() && !self.was_open {
             return Err(server.unreachable(&end.reason).into());
         }
+        server.move_on();
         if std::mem::replace(&mut self.is_open, false) {
             let reason = visible(&end.reason, Lines::One);
             eprintln!("tidewire: disconnected ({reason}), trying again");

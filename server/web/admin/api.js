@@ -55,3 +55,10 @@ export async function ask(path, query = {}, method = 'GET') {
   if (!response.ok) throw new Refused(response.status, answer.error?.code, answer.error?.message ?? `status ${response.status}`);
   return answer;
 }
+
+/** The word for why messages do not go the whole way, as balancers are told it, or null if they do. */
+export async function whyUnready() {
+  const response = await fetch('/ready', { cache: 'no-store' });
+  const { reason } = await response.json().catch(() => ({}));
+  return response.ok ? null : (reason ?? 'no answer');
+}

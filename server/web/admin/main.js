@@ -2,7 +2,7 @@
 
 import { $, setText } from '../dom.js';
 import { toast } from '../toast.js';
-import { Refused, ask, token } from './api.js';
+import { Refused, ask, token, whyUnready } from './api.js';
 import * as lists from './lists.js';
 import * as plots from './plots.js';
 import { number, span } from './units.js';
@@ -48,8 +48,9 @@ async function refresh() {
   plots.add(columns, samples);
   showCauses(ended);
   $('refused').hidden = true;
-  $('status').dataset.status = status;
-  setText($('status'), status);
+  const reason = status === 'up' ? await whyUnready() : null;
+  $('status').dataset.status = reason === null ? status : 'unready';
+  setText($('status'), reason === null ? status : `not ready: ${reason.replaceAll('_', ' ')}`);
   const facts = [
     ...(node === undefined ? [] : [`node ${node} of ${nodes}`]),
     `version ${version}`,

@@ -1,5 +1,5 @@
 import { Client, Emitter, Room } from '../client.js';
-import type { Options, Part, Seq, State, Transport } from '../client.js';
+import type { Addresses, Options, Part, Seq, State, Transport } from '../client.js';
 export type Asked = {
     call: number;
     tab: string;
@@ -22,18 +22,18 @@ export type Place = {
  * Returns a client that shares its connection with other tabs; where the browser cannot (it needs Web Locks, so a page that came
  * by https or from localhost), one with its own.
  *
- * @param {string | URL} url
+ * @param {Addresses} url
  * @param {Options & { group?: string }} [options]
  * @returns {SharedClient | Client}
  */
-export declare function connect(url: string | URL, options?: Options & {
+export declare function connect(url: Addresses, options?: Options & {
     group?: string;
 }): SharedClient | Client;
 export declare class SharedClient extends Emitter {
     #private;
     session: string;
     user: string;
-    constructor(/** @type {string | URL} */ url: string | URL, /** @type {Options & { group?: string }} */ { group, ...options }: Options & {
+    constructor(/** @type {Addresses} */ url: Addresses, /** @type {Options & { group?: string }} */ { group, ...options }: Options & {
         group?: string;
     });
     /** @type {State} */

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{BROADCASTS, Broadcasts, Chat};
 use crate::client::message::{Entry, Heard, Log};
-use crate::client::news::News;
+use crate::client::news::{News, is_for_later};
 use crate::log::Position;
 
 /// The longest time that a server may send a client away for.
@@ -136,7 +136,7 @@ impl Chat {
         match seq {
             Some(seq) => News::Refused { seq, code, message },
             None => {
-                self.is_denied |= code == "rate_limited";
+                self.is_denied |= is_for_later(&code);
                 News::Denied { code, message }
             }
         }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::screen::Screen;
 use super::show::Show;
-use crate::client::{Begin, End, Entry, News};
+use crate::client::{Begin, End, Entry, News, is_for_later};
 use crate::log::Position;
 use crate::tools::link::is_final;
 
-/// How long a message waits that was refused for its rate.
+/// How long a message waits that was refused for its rate, or could not be kept.
 const REFUSED_WAIT: Duration = Duration::from_millis(250);
 
 /// Orders that may wait; who types or pipes more waits, too.
@@ -327,7 +327,7 @@ impl Conversation {
 
     fn denied(&mut self, code: &str, message: String) {
         // On the way into a room, the client asks again by itself.
-        if code == "rate_limited" && !self.is_in {
+        if is_for_later(code) && !self.is_in {
             return;
         }
         if !self.has_entered {
@@ -423,8 +423,12 @@ impl Conversation {
         let Some(flight) = self.flight.as_mut().filter(|flight| flight.seq == seq) else {
             return;
         };
-        if code == "rate_limited" {
+        if is_for_later(code) {
             flight.retry_at = Some(now + REFUSED_WAIT);
+            // For the rate it is soon, and nobody need know.
+            if code != "rate_limited" && !std::mem::replace(&mut self.is_late, true) {
+                self.show(Show::Delayed);
+            }
             return;
         }
         self.drop_flight(message.trim_end_matches('.'));

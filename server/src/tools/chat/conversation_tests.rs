@@ -132,6 +132,22 @@ fn messages_go_one_at_a_time_so_that_they_keep_their_order() {
 }
 
 #[test]
+fn a_message_that_cannot_be_kept_for_now_is_sent_again_and_said_so_once() {
+    let mut scene = Scene::open();
+    scene.say("a");
+    assert_eq!(scene.asks(), [said(1, "a")]);
+    for _ in 0..2 {
+        scene.refuse(1, "unavailable");
+        scene.now = scene.conversation.poll_timeout().unwrap();
+        scene.conversation.handle_timeout(scene.now);
+        assert_eq!(scene.asks(), [Ask::Resend(1)]);
+    }
+    scene.ack(1, 1);
+    assert!(scene.conversation.is_done());
+    assert_eq!(scene.shows(), [Show::Delayed, Show::AllKept]);
+}
+
+#[test]
 fn a_message_that_is_refused_for_good_says_so_and_the_next_one_goes() {
     let mut scene = Scene::open();
     scene.say("a");

@@ -31,7 +31,7 @@ use self::show::{Kind, Show, Writer, Written};
 use self::typed::{HELP, Typed};
 use super::link::{self, Server};
 use super::terminal::{LocalTime, Palette};
-use crate::client::Trust;
+use crate::client::{News, Trust};
 use crate::config::values::time;
 use crate::ids::{RoomName, UserName};
 
@@ -52,8 +52,10 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// message, commands mean nothing, and what others say comes as a line each on standard output until standard input ends.
 #[derive(Debug, Clone, Args)]
 pub struct Chat {
-    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT; https:// and wss:// with TLS
-    url: String,
+    /// The server: http://HOST:PORT, ws://HOST:PORT/ws, or HOST:PORT; https:// and wss:// with TLS. Of several nodes who loses one
+    /// goes on at the next
+    #[arg(required = true, value_name = "URL")]
+    urls: Vec<String>,
     #[command(flatten)]
     trust: Trust,
     /// The room to enter
@@ -111,7 +113,7 @@ impl Chat {
             .history
             .unwrap_or(if is_terminal { HISTORY_DEFAULT } else { 0 });
         let token = self.token.clone();
-        let mut server = link::driver(&self.url, &self.trust, self.user.clone(), token)?;
+        let mut server = link::driver(&self.urls, &self.trust, self.user.clone(), token)?;
         server.driver.chat().mind_broadcasts();
         let palette = if is_terminal {
             Palette::of_stdout()
@@ -324,6 +326,9 @@ impl Talk {
         let now = self.server.driver.now().instant;
         self.conversation.handle_timeout(now);
         while let Some(news) = self.server.driver.chat().poll_news() {
+            if matches!(news, News::Lost(_)) {
+                self.server.move_on();
+            }
             self.conversation.hear(news, now);
         }
         self.carry_out()
@@ -334,7 +339,7 @@ impl Talk {
         if let Some(end) = self.conversation.end() {
             return Err(end.to_owned().into());
         }
-        let is_tried = self.conversation.failures() >= self.server.addresses;
+        let is_tried = self.conversation.failures() >= self.server.addresses();
         match self.conversation.problem().filter(|_| is_tried) {
             Some(why) if !self.conversation.has_entered() => {
                 Err(self.server.unreachable(why).into())

@@ -23,6 +23,8 @@ pub(super) enum Show {
     Back,
     /// A message was taken, and waits for a connection.
     Waits,
+    /// A message waits for the server, which can keep nothing for now.
+    Delayed,
     /// Everything that had to wait has its place.
     AllKept,
     /// A message has no place, and will have none.
@@ -100,6 +102,9 @@ impl Writer {
             }
             Show::Back => about("connected again"),
             Show::Waits => warning("not sent yet: it waits for the connection"),
+            Show::Delayed => {
+                warning("not sent yet: the server cannot keep it now, it is sent again")
+            }
             Show::AllKept => about("what had waited is kept"),
             Show::NotKept { text, why } => {
                 let text: String = one_line(text).chars().take(60).collect();
@@ -206,6 +211,7 @@ mod tests {
             },
             Show::Back,
             Show::Waits,
+            Show::Delayed,
             Show::AllKept,
             Show::NotKept {
                 text: evil.clone(),

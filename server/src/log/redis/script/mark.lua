@@ -6,12 +6,13 @@ for i = 1, #ARGV, 3 do
   if text then
     local current, head, _, _, _, _, _, eras = read_head(text)
     local list = eras_of(eras, current)
+    local now, last = find_era(list, epoch, head)
+    -- Some owners tell it themselves: nobody has seen what is not there.
+    local newer = now and tonumber(offset) <= tonumber(last)
     local known = redis.call('HGET', KEYS[2], name)
-    local newer = true
-    if known then
+    if newer and known then
       local known_offset, known_epoch = string.match(known, '^(%d+)-(%d+)$')
       -- An era that is forgotten is older than all that are not.
-      local now = find_era(list, epoch, head) or 0
       local before = find_era(list, known_epoch, head) or 0
       newer = now > before or (now == before and tonumber(offset) > tonumber(known_offset))
     end

@@ -86,6 +86,10 @@ fn a_mark_goes_forward_only_and_pages_begin_behind_it() {
     };
     assert_eq!(link.page("a", From::Mark, PAGE).mark, None);
     assert_eq!(offsets(&link.page("a", From::Mark, PAGE)).len(), 10);
+    // Nobody has seen what is not there, whatever they say.
+    mark(at(EPOCH, 11), &mut link);
+    mark(at(Epoch::new(1), 9), &mut link);
+    assert_eq!(link.page("a", From::Mark, PAGE).mark, None);
     mark(at(EPOCH, 7), &mut link);
     mark(at(EPOCH, 3), &mut link);
     let page = link.page("a", From::Mark, PAGE);

@@ -1,0 +1,86 @@
+//! The Redis that keeps the logs of all servers of a test's process, if `TIDEWIRE_TEST_LOG` says `redis`: the promises of the chat
+//! do not depend on who keeps the log, so tests that were written for the disk hold for it, too. Each server has keys of its own,
+//! as long as its test gives it no directory: two on the same directory, one after the other, have the same log.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::redis::RedisLaunch;
+
+/// Who keeps the logs of servers whose test does not say: `redis`, or nobody but themselves.
+pub const LOG_VARIABLE: &str = "TIDEWIRE_TEST_LOG";
+
+/// Counts the servers of this process that have no directory.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Whether the logs are in Redis.
+///
+/// # Panics
+///
+/// When the variable says something else.
+#[must_use]
+#[track_caller]
+pub fn is_wanted() -> bool {
+    match std::env::var(LOG_VARIABLE).as_deref() {
+        Ok("redis") => true,
+        Ok("") | Err(_) => false,
+        Ok(other) => panic!("{LOG_VARIABLE} says {other:?}: it takes `redis`, or nothing"),
+    }
+}
+
+/// What a server is told that has its data there.
+#[must_use]
+#[track_caller]
+pub(crate) fn arguments(data: &Path) -> [String; 4] {
+    let prefix = if data == Path::new("memory") {
+        format!("t{}:", COUNT.fetch_add(1, Ordering::Relaxed))
+    } else {
+        let mut hasher = DefaultHasher::new();
+        data.hash(&mut hasher);
+        format!("d{:x}:", hasher.finish())
+    };
+    let url = shared_url().to_owned();
+    ["--log".to_owned(), url, "--redis-prefix".to_owned(), prefix]
+}
+
+/// Where it is, which starts it.
+#[track_caller]
+fn shared_url() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel();
+        // Nothing is dropped at the end of a test's process: Redis ends with the thread that has started it, which never ends.
+        thread::spawn(move || {
+            let redis = launch().start();
+            redis.remove_directory();
+            let _ = sender.send(redis.url());
+            loop {
+                thread::park();
+            }
+        });
+        receiver.recv().expect("a shared Redis")
+    })
+}
+
+fn launch() -> RedisLaunch {
+    RedisLaunch::default().forgetful().ending_with_its_thread()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_same_directory_has_the_same_log() {
+        let [one, again, other] = ["/a", "/a", "/b"].map(|data| arguments(Path::new(data)));
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+        let [first, second] = ["memory", "memory"].map(|data| arguments(Path::new(data)));
+        assert_ne!(first, second);
+    }
+}
