@@ -40,13 +40,7 @@ pub(super) fn describe(text: &mut Exposition, started_unix_ms: u64) {
             );
         }
     }
-    if let Some(Heap { used, free }) = heap() {
-        let help = "Memory that the server holds of the allocator: what grows here is kept.";
-        text.one(Type::Gauge, "heap_used_bytes", help, used);
-        let help =
-            "Memory that the allocator has and nobody holds: what clients held that have gone.";
-        text.one(Type::Gauge, "heap_free_bytes", help, free);
-    }
+    describe_heap(text);
     if let Some(descriptors) = open_descriptors() {
         text.one(
             Type::Gauge,
@@ -73,6 +67,17 @@ pub(super) fn describe(text: &mut Exposition, started_unix_ms: u64) {
         help,
         Seconds(started),
     );
+}
+
+/// Adds what the allocator says.
+fn describe_heap(text: &mut Exposition) {
+    if let Some(Heap { used, free }) = heap() {
+        let help = "Memory that the server holds of the allocator: what grows here is kept.";
+        text.one(Type::Gauge, "heap_used_bytes", help, used);
+        let help =
+            "Memory that the allocator has and nobody holds: what clients held that have gone.";
+        text.one(Type::Gauge, "heap_free_bytes", help, free);
+    }
 }
 
 /// What the allocator says of the heap. The resident set is both, less pages that were never used or given back: only together

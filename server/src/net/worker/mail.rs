@@ -322,19 +322,15 @@ pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>
             Reply::Appended(_, asked) | Reply::Page(_, asked) => Some(asked.worker),
             Reply::Announced(_) | Reply::Broken(_) => None,
         };
-        let others = workers.iter().zip(&mut deliveries).enumerate();
-        let others = others.filter(|(number, _)| Some(*number) != asker);
-        for (_, (worker, delivery)) in others {
-            let mail = match &reply {
-                Reply::Appended(Ok(Placed::New(entry)), _) | Reply::Announced(entry) => {
-                    (&entry.draft.log, Mail::Announced(Arc::clone(entry)))
+        if let Some((log, entry)) = concerns(&reply) {
+            for (number, (worker, delivery)) in workers.iter().zip(&mut deliveries).enumerate() {
+                if Some(number) != asker && worker.interest.may_be_in(log) {
+                    delivery.messages.push(match entry {
+                        Some(entry) => Mail::Announced(Arc::clone(entry)),
+                        None => Mail::Broken(log.clone()),
+                    });
+                    delivery.bytes += bytes;
                 }
-                Reply::Broken(log) => (log, Mail::Broken(log.clone())),
-                Reply::Appended(..) | Reply::Page(..) => break,
-            };
-            if worker.interest.may_be_in(mail.0) {
-                delivery.messages.push(mail.1);
-                delivery.bytes += bytes;
             }
         }
         if let Some(delivery) = asker.and_then(|asker| deliveries.get_mut(asker)) {
@@ -344,6 +340,17 @@ pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>
     }
     let senders: Vec<_> = workers.iter().map(|worker| &worker.inbox).collect();
     send_together(&senders, deliveries);
+}
+
+/// Which log's followers are to hear of an answer, whoever asked, and the entry that they get; none where it is broken.
+fn concerns(reply: &Reply<Asked>) -> Option<(&LogName, Option<&Arc<Entry>>)> {
+    match reply {
+        Reply::Appended(Ok(Placed::New(entry)), _) | Reply::Announced(entry) => {
+            Some((&entry.draft.log, Some(entry)))
+        }
+        Reply::Broken(log) => Some((log, None)),
+        Reply::Appended(..) | Reply::Page(..) => None,
+    }
 }
 
 fn mail_of(reply: Reply<Asked>) -> Mail {
