@@ -40,8 +40,10 @@ pub(super) struct Waiting<C> {
     context: C,
     bucket: Bucket,
     bytes: usize,
-    /// Where it is, if that is known already.
-    placed: Option<(Position, u64)>,
+    /// Its place is known, and is told once what is before it was handed on.
+    is_placed: bool,
+    /// It has waited for that beyond its deadline.
+    is_late: bool,
     /// It may have been taken on a link that ended.
     is_sent_again: bool,
 }
@@ -63,7 +65,8 @@ impl<C> Core<C> {
             context,
             bucket,
             bytes,
-            placed: None,
+            is_placed: false,
+            is_late: false,
             is_sent_again: false,
         };
         self.waiting.insert(number, waiting);
@@ -103,13 +106,14 @@ impl<C> Core<C> {
     }
 
     /// The place of a message is certain, and cannot be told in order yet.
-    pub(super) fn note_place(&mut self, number: u64, position: Position, time: u64) {
+    pub(super) fn note_place(&mut self, number: u64) {
         if let Some(waiting) = self.waiting.get_mut(&number) {
-            waiting.placed = Some((position, time));
+            waiting.is_placed = true;
         }
     }
 
-    /// Senders that have waited for too long are told what is known.
+    /// Senders that have waited for too long are told so. One whose message has its place has the same time once more: told of the
+    /// place now, it would be given the message as if another had sent it.
     pub(super) fn give_up_late_ones(&mut self) {
         while let Some(&(deadline, number)) = self.deadlines.front() {
             let is_over = deadline <= self.now.instant;
@@ -117,25 +121,21 @@ impl<C> Core<C> {
                 return;
             }
             self.deadlines.pop_front();
-            let Some(waiting) = self.waiting.get(&number) else {
+            let Some(waiting) = self.waiting.get_mut(&number) else {
                 continue;
             };
-            let bucket = waiting.bucket;
-            match waiting.placed {
-                Some((position, time)) => {
-                    if let Some(context) = self.take_waiting(number) {
-                        self.counts.duplicates += 1;
-                        let placed = Placed::Duplicate { position, time };
-                        self.replies.push(Reply::Appended(Ok(placed), context));
-                    }
-                }
-                None => self.give_up(number),
+            if waiting.is_placed && !std::mem::replace(&mut waiting.is_late, true) {
+                let deadline = self.now.instant + self.timeout;
+                self.deadlines.push_back((deadline, number));
+                continue;
             }
+            let bucket = waiting.bucket;
+            self.give_up(number);
             self.forget_given_up(bucket);
         }
     }
 
-    fn give_up(&mut self, number: u64) {
+    pub(super) fn give_up(&mut self, number: u64) {
         if let Some(context) = self.take_waiting(number) {
             self.refuse(context, StoreError::Unavailable);
         }
@@ -278,7 +278,7 @@ impl<C> Core<C> {
         if waiting.is_some_and(|waiting| waiting.is_sent_again)
             && self.own_found(bucket, log, number, position, time)
         {
-            return self.note_place(number, position, time);
+            return self.note_place(number);
         }
         self.tell_place(log, number, position, time);
     }

@@ -150,6 +150,8 @@ impl<C> Core<C> {
             return;
         };
         self.masters[index].commands.works();
+        // Before anything is read of it: what the last link may have left there is still its senders'.
+        self.send_appends(bucket);
         self.list(bucket);
         self.check_heads(bucket);
     }

@@ -217,7 +217,7 @@ impl<C> Core<C> {
         let position = entry.position;
         let time = entry.draft.time;
         if is_certain {
-            self.note_place(number, position, time);
+            self.note_place(number);
         }
         if !is_certain {
             self.log(bucket, name);
@@ -307,8 +307,7 @@ impl<C> Core<C> {
             return self.tell_own(name, number, position);
         }
         held.is_certain = true;
-        let time = held.time;
-        self.note_place(number, position, time);
+        self.note_place(number);
         self.go_on(bucket, name);
     }
 
@@ -412,7 +411,9 @@ impl<C> Core<C> {
             && (first.get().position.epoch != delivered.epoch || *first.key() <= delivered.offset)
         {
             let held = first.remove();
-            if held.is_certain {
+            if held.position.epoch != delivered.epoch {
+                self.give_up(held.number);
+            } else if held.is_certain {
                 self.tell_place(name, held.number, held.position, held.time);
             }
         }
@@ -520,8 +521,12 @@ impl<C> Core<C> {
         log.number = number;
         (log.delivered, log.shown, log.announced) = (None, None, None);
         log.is_filling = false;
+        let held = std::mem::take(&mut log.held);
         self.replies.push(Reply::Broken(name.clone()));
-        self.release_held(bucket, name);
+        // They may be lost with what was before them; if not, their senders are shown them by the pages that follow.
+        for held in held.into_values().filter(|held| held.is_certain) {
+            self.give_up(held.number);
+        }
         self.let_go_on(bucket, name, None);
     }
 }
