@@ -154,6 +154,13 @@ impl<C> Core<C> {
         }
     }
 
+    /// Whether a link that has ended may have left there what is now to be sent again: that is what came first.
+    pub(super) fn may_have_some_already(&mut self, bucket: Bucket) -> bool {
+        let first = self.shelf(bucket).queue.front().map(|queued| queued.number);
+        let waiting = first.and_then(|first| self.waiting.get(&first));
+        waiting.is_some_and(|waiting| waiting.is_sent_again)
+    }
+
     /// Sends what waits for a bucket, as far as there is room on its way.
     pub(super) fn send_appends(&mut self, bucket: Bucket) {
         while let Run::Open(run) = self.shelf(bucket).run

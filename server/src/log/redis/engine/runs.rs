@@ -150,8 +150,10 @@ impl<C> Core<C> {
             return;
         };
         self.masters[index].commands.works();
-        // Before anything is read of it: what the last link may have left there is still its senders'.
-        self.send_appends(bucket);
+        if self.may_have_some_already(bucket) {
+            // Before anything is read of it: what the last link may have left there is still its senders'.
+            self.send_appends(bucket);
+        }
         self.list(bucket);
         self.check_heads(bucket);
     }
