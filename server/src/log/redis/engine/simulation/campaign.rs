@@ -151,3 +151,13 @@ fn whatever_redis_loses_is_told_and_no_place_has_two_messages() {
     }
     assert!(acked > 100);
 }
+
+#[test]
+fn nobody_is_waited_for_where_redis_has_nothing() {
+    let mut world = World::new(1, 2, true, false);
+    let log = LogName::new("room").unwrap();
+    world.follow(1, &log, ReadFrom::Since(Since::Oldest));
+    world.publish(0, log, true);
+    world.run_until(500 * MS);
+    assert_eq!(world.acked.len(), 1);
+}
