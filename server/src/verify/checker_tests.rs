@@ -490,7 +490,7 @@ fn a_gap_names_exactly_what_is_missing() {
 fn a_gap_for_who_sends_begins_behind_its_own_messages_and_no_others() {
     let gap = |other: bool| {
         let all = Scenario::new().says(1..=2).all_shown(1..=2).all_kept(1..=2);
-        let all = all.then(|checker| {
+        all.then(|checker| {
             if other {
                 checker.intent(stamp(1, 1), ROOM);
                 checker.ack(1, 1, ROOM, at(3));
@@ -512,8 +512,7 @@ fn a_gap_for_who_sends_begins_behind_its_own_messages_and_no_others() {
             checker.allow_gaps = true;
             checker.history_gap(ROOM, "", in_epoch(2, 3), "epoch_changed");
             checker.history(ROOM, in_epoch(2, 4), Some(stamp));
-        });
-        all
+        })
     };
     gap(false).expect_clean();
     // What another one said was not shown to the sender.

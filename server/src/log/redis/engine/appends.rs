@@ -79,7 +79,6 @@ impl<C> Core<C> {
     }
 
     fn refuse(&mut self, context: C, error: StoreError) {
-        self.counts.unavailable += 1;
         let error = AppendError::Store(error);
         self.replies.push(Reply::Appended(Err(error), context));
     }
@@ -98,7 +97,6 @@ impl<C> Core<C> {
     /// Tells a sender that its message is there; it comes to others, and to who sent it, by another way.
     pub(super) fn tell_place(&mut self, log: &LogName, number: u64, position: Position, time: u64) {
         if let Some(context) = self.take_waiting(number) {
-            self.counts.duplicates += 1;
             self.saw(Bucket::of(log), log, position);
             let placed = Placed::Duplicate { position, time };
             self.replies.push(Reply::Appended(Ok(placed), context));
@@ -259,7 +257,6 @@ impl<C> Core<C> {
     }
 
     fn message_placed(&mut self, bucket: Bucket, number: u64, stored: Stored, position: Position) {
-        self.counts.appended += 1;
         let draft = stored.draft;
         let entry = Arc::new(Entry { position, draft });
         let is_certain = self.ack == Ack::Primary;

@@ -28,7 +28,7 @@ use super::wire::{self, Naming};
 use super::{RedisOptions, Topology};
 use crate::clock::Now;
 use crate::log::remote::{Action, Engine, Link};
-use crate::log::{Reply, Request, Rules};
+use crate::log::{Reply, Request, Rules, Traffic};
 
 /// Keeps logs in Redis.
 #[derive(Debug)]
@@ -188,6 +188,10 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
 
     fn take_replies(&mut self, replies: &mut Vec<Reply<C>>) {
         self.core.take_replies(replies);
+    }
+
+    fn traffic(&self) -> &Traffic {
+        &self.core.traffic
     }
 
     fn leave(&mut self, now: Now) {

@@ -345,7 +345,7 @@ impl<C> Core<C> {
 
     /// Something was announced of a log: that it ends there or did; `None`: that it is not what it was.
     pub(super) fn announced(&mut self, name: &LogName, end: Option<Position>) {
-        self.counts.announcements += 1;
+        self.traffic.announcements += 1;
         let bucket = Bucket::of(name);
         self.note_announced(bucket, name, end);
     }
@@ -424,7 +424,7 @@ impl<C> Core<C> {
         let Some(delivered) = log.and_then(|log| log.delivered) else {
             return;
         };
-        self.counts.fills += 1;
+        self.traffic.catch_ups += 1;
         let page = Command::Page {
             log: name.clone(),
             from: From::Behind(delivered.offset),
@@ -515,7 +515,6 @@ impl<C> Core<C> {
 
     /// Something of a log is lost, or cannot be handed on without a hole.
     pub(super) fn break_off(&mut self, bucket: Bucket, name: &LogName) {
-        self.counts.broken += 1;
         let number = self.next_number();
         let log = self.log(bucket, name);
         log.number = number;
