@@ -4,6 +4,7 @@
 mod appends;
 mod checks;
 mod core;
+mod fills;
 mod line;
 mod links;
 mod pages;

@@ -4,19 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::core::{Ask, Core};
-use super::links::Purpose;
-use super::pages::head;
+use super::core::Core;
 use super::runs::Run;
 use crate::ids::LogName;
-use crate::log::redis::{Bucket, Command, Extracted, From};
-use crate::log::{Entry, PageMax, Placed, Position, Reply};
-
-/// What is read at once of what others appended.
-const FILL_MAX: PageMax = PageMax {
-    entries: 256,
-    bytes: 256 << 10,
-};
+use crate::log::redis::Bucket;
+use crate::log::{Entry, Placed, Position, Reply};
 
 /// A log that is watched, or whose own messages wait for something.
 #[derive(Debug)]
@@ -29,25 +21,25 @@ pub(super) struct Log {
     /// The newest message of our own that was handed on while that is unknown.
     shown: Option<Position>,
     /// It ends there or did, beyond what was handed on; `Some(None)`: something is different.
-    announced: Option<Option<Position>>,
-    is_filling: bool,
+    pub(super) announced: Option<Option<Position>>,
+    pub(super) is_filling: bool,
     /// Messages of our own that are on their way.
     pub(super) appending: u64,
     /// Messages of our own that have their places, and are not handed on yet.
-    held: BTreeMap<u64, Held>,
+    pub(super) held: BTreeMap<u64, Held>,
 }
 
 /// A message of our own.
 #[derive(Debug)]
-struct Held {
-    number: u64,
+pub(super) struct Held {
+    pub(super) number: u64,
     position: Position,
     /// When it came.
     time: u64,
     /// The message, if it is certain that it is the one at that place.
     entry: Option<Arc<Entry>>,
     /// As many have it as should.
-    is_certain: bool,
+    pub(super) is_certain: bool,
 }
 
 impl Log {
@@ -187,7 +179,7 @@ impl<C> Core<C> {
     }
 
     /// The log's state, a new one if there is none.
-    fn log(&mut self, bucket: Bucket, name: &LogName) -> &mut Log {
+    pub(super) fn log(&mut self, bucket: Bucket, name: &LogName) -> &mut Log {
         let number = self.number;
         let logs = &mut self.shelf(bucket).logs;
         logs.entry(name.clone()).or_insert_with(|| Log::new(number))
@@ -316,7 +308,13 @@ impl<C> Core<C> {
     }
 
     /// Hands an entry to its sender, or to all.
-    fn hand_on(&mut self, bucket: Bucket, number: u64, entry: Arc<Entry>, is_watched: bool) {
+    pub(super) fn hand_on(
+        &mut self,
+        bucket: Bucket,
+        number: u64,
+        entry: Arc<Entry>,
+        is_watched: bool,
+    ) {
         self.saw(bucket, &entry.draft.log, entry.position);
         let reply = match self.take_waiting(number) {
             Some(context) => Reply::Appended(Ok(Placed::New(entry)), context),
@@ -417,100 +415,6 @@ impl<C> Core<C> {
                 self.tell_place(name, held.number, held.position, held.time);
             }
         }
-    }
-
-    fn fill(&mut self, bucket: Bucket, name: &LogName, number: u64) {
-        let log = self.shelf(bucket).logs.get(name.as_str());
-        let Some(delivered) = log.and_then(|log| log.delivered) else {
-            return;
-        };
-        self.traffic.catch_ups += 1;
-        let page = Command::Page {
-            log: name.clone(),
-            from: From::Behind(delivered.offset),
-            max: FILL_MAX,
-            epoch: self.new_epoch(),
-        };
-        self.ask(
-            bucket,
-            Ask::Command(page),
-            Purpose::Fill(name.clone(), number),
-        );
-    }
-
-    /// What was to be read will not come.
-    pub(super) fn fill_lost(&mut self, name: &LogName, number: u64) {
-        let bucket = Bucket::of(name);
-        let log = self.shelf(bucket).logs.get_mut(name.as_str());
-        if let Some(log) = log.filter(|log| log.number == number) {
-            log.is_filling = false;
-            // The next look at its head begins again.
-        }
-    }
-
-    /// What others appended, or what became of a log.
-    pub(super) fn filled(&mut self, name: &LogName, number: u64, extracted: Extracted) {
-        let bucket = Bucket::of(name);
-        let log = self.shelf(bucket).logs.get_mut(name.as_str());
-        let Some(log) = log.filter(|log| log.number == number) else {
-            return;
-        };
-        log.is_filling = false;
-        let end = head(&extracted);
-        let Some(before) = log.delivered else {
-            return;
-        };
-        // Our own were there before this was read.
-        let is_lost = log.held.keys().any(|&offset| offset > end.offset);
-        if is_lost
-            || log.is_broken_by(end)
-            || (extracted.oldest > before.offset + 1 && end.offset > before.offset)
-        {
-            return self.break_off(bucket, name);
-        }
-        for entry in extracted.entries {
-            if !self.hand_on_read(bucket, name, entry) {
-                break;
-            }
-        }
-        let log = self.log(bucket, name);
-        let is_stuck = log.delivered == Some(before)
-            && !log.held.contains_key(&(before.offset + 1))
-            && end.offset > before.offset;
-        if is_stuck {
-            return self.break_off(bucket, name);
-        }
-        // What was found in vain is a new message now, or will be told as one that was there.
-        log.announced = log.announced.or(Some(Some(end)));
-        self.go_on(bucket, name);
-    }
-
-    /// Hands on an entry that was read; `false`: it, and what is behind it, is not to be yet.
-    fn hand_on_read(&mut self, bucket: Bucket, name: &LogName, entry: Entry) -> bool {
-        let log = self.log(bucket, name);
-        let Some(delivered) = log.delivered else {
-            return false;
-        };
-        let position = entry.position;
-        if position.offset <= delivered.offset {
-            return true;
-        }
-        if position.offset != delivered.offset + 1 {
-            return false;
-        }
-        if log
-            .held
-            .get(&position.offset)
-            .is_some_and(|held| !held.is_certain)
-        {
-            return false;
-        }
-        let held = log.held.remove(&position.offset);
-        log.delivered = Some(position);
-        // No message has the number 0.
-        let number = held.map_or(0, |held| held.number);
-        self.hand_on(bucket, number, Arc::new(entry), true);
-        true
     }
 
     /// Something of a log is lost, or cannot be handed on without a hole.
