@@ -158,7 +158,7 @@ mod tests {
         let (mut parked, now) = (Parked::default(), Instant::now());
         for number in 0..30 * SESSIONS_MAX {
             let (user, session) = key(number);
-            parked.park(user, session, place(), now);
+            parked.park(&user, &session, place(), now);
             assert!(parked.sessions.capacity() <= 2 * SESSIONS_MAX, "{number}");
         }
         assert_eq!(parked.sessions.len(), SESSIONS_MAX);

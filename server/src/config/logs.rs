@@ -35,7 +35,7 @@ const HIDDEN: &str = "***";
 #[command(next_help_heading = "Many nodes")]
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
-    /// redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
+    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
@@ -95,6 +95,17 @@ impl LogOptions {
             return Err(
                 "--redis-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
             );
+        }
+        match place.topology {
+            Topology::Single { .. } => {}
+            Topology::Sentinel { .. } => return Err(
+                "--log: Sentinels are not asked yet: write redis:// and a name that moves with the primary"
+                    .to_owned(),
+            ),
+            Topology::Cluster { .. } => return Err(
+                "--log: a cluster cannot keep the logs yet: write redis:// and the name of one Redis"
+                    .to_owned(),
+            ),
         }
         let node = self.node.as_ref().map_or("", NodeName::as_str).to_owned();
         Ok(Some(RedisOptions {
@@ -404,6 +415,29 @@ mod tests {
             let why = place(url).unwrap_err();
             assert!(why.contains(told), "{url}: {why}");
             assert!(!why.contains("secret"), "{url}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_served_yet_is_told() {
+        for (url, told) in [
+            ("redis://a", None),
+            (
+                "redis+sentinel://a,b/main",
+                Some("Sentinels are not asked yet"),
+            ),
+            (
+                "rediss+cluster://a,b",
+                Some("a cluster cannot keep the logs yet"),
+            ),
+        ] {
+            let options = LogOptions {
+                log: Some(LogUrl(url.to_owned())),
+                ..LogOptions::default()
+            };
+            let why = options.check().err();
+            let is_told = why.as_ref().zip(told).map(|(why, told)| why.contains(told));
+            assert_eq!(is_told, told.map(|_| true), "{url}: {why:?}");
         }
     }
 

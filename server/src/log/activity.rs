@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{AppendError, Placed, Reply, StoreError, Usage};
-use crate::metrics::{Exposition, SharedBuckets, Type};
+use crate::metrics::{Buckets, Exposition, SharedBuckets, Type};
 
 /// Numbers of the thread that has the store, or links to it.
 #[derive(Debug, Default)]
@@ -25,6 +25,29 @@ pub struct Activity {
     links_lost: AtomicU64,
     announced: AtomicU64,
     broken: AtomicU64,
+    commands: AtomicU64,
+    announcements: AtomicU64,
+    catch_ups: AtomicU64,
+    heads_checked: AtomicU64,
+    holes_found: AtomicU64,
+    round_trip: SharedBuckets,
+}
+
+/// What went over the links to where the logs are, since the start.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Asked there.
+    pub commands: u64,
+    /// Heard: that a log has more.
+    pub announcements: u64,
+    /// Reads of what others appended.
+    pub catch_ups: u64,
+    /// Logs of which it was asked where they end.
+    pub heads_checked: u64,
+    /// Those that had more, of which nothing was heard.
+    pub holes_found: u64,
+    /// From when something was asked to its answer.
+    pub(crate) round_trips: Buckets,
 }
 
 impl Activity {
@@ -67,6 +90,20 @@ impl Activity {
             Reply::Broken(_) => &self.broken,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So much went over the links.
+    pub(crate) fn passed(&self, traffic: &Traffic) {
+        for (counter, number) in [
+            (&self.commands, traffic.commands),
+            (&self.announcements, traffic.announcements),
+            (&self.catch_ups, traffic.catch_ups),
+            (&self.heads_checked, traffic.heads_checked),
+            (&self.holes_found, traffic.holes_found),
+        ] {
+            counter.store(number, Ordering::Relaxed);
+        }
+        self.round_trip.store(&traffic.round_trips);
     }
 
     /// So many links to where the logs are, are open.
@@ -160,6 +197,36 @@ impl Activity {
                 &self.broken,
                 "Times that a log elsewhere had lost something that was followed here.",
             ),
+            (
+                Type::Counter,
+                "log_commands_total",
+                &self.commands,
+                "Commands to where the logs are; one takes many messages.",
+            ),
+            (
+                Type::Counter,
+                "log_announcements_total",
+                &self.announcements,
+                "Times that it was heard from there that a log has more, of own messages, too.",
+            ),
+            (
+                Type::Counter,
+                "log_catch_ups_total",
+                &self.catch_ups,
+                "Reads of what other nodes appended to logs that are followed here.",
+            ),
+            (
+                Type::Counter,
+                "log_heads_checked_total",
+                &self.heads_checked,
+                "Logs elsewhere of which it was asked where they end, each once a second.",
+            ),
+            (
+                Type::Counter,
+                "log_holes_found_total",
+                &self.holes_found,
+                "Those that had more than had been announced: announcements that were lost, or late.",
+            ),
         ] {
             text.one(kind, name, help, load(counter));
         }
@@ -172,5 +239,7 @@ impl Activity {
         text.many(Type::Counter, "log_commit_failures_total", help, failures);
         let help = "Saving a group: writing and fdatasync, where logs are durable.";
         text.histogram("log_commit_seconds", help, &self.commit.load());
+        let help = "Commands to where the logs are, from when they were asked to their answers.";
+        text.histogram("log_round_trip_seconds", help, &self.round_trip.load());
     }
 }

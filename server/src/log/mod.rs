@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use activity::Activity;
+pub use activity::{Activity, Traffic};
 pub use broker::{AppendError, Broker, ReadFrom, Reply, Request};
 pub use disk::DiskStore;
 pub use entry::{Draft, Entry, Key};

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::{Reply, Request};
+use super::{Reply, Request, Traffic};
 use crate::clock::Now;
 
 /// A connection to where the logs are, by the engine's own number; one that was closed is not opened again under the same.
@@ -77,6 +77,9 @@ pub trait Engine<C>: Send {
 
     /// Moves the replies since the last call, in order, behind those in `replies`.
     fn take_replies(&mut self, replies: &mut Vec<Reply<C>>);
+
+    /// What went over the links so far.
+    fn traffic(&self) -> &Traffic;
 
     /// This server ends: nothing more will be asked. Others are to know, so that they do not wait for it.
     fn leave(&mut self, now: Now);

@@ -302,6 +302,12 @@ impl Checker {
         for skipped in cursor.skipped() {
             let unexplained = match skipped.why {
                 Why::Own if who.own.is_none() => None,
+                // Who sends before it has joined has acks of what its first page would show.
+                Why::Expired
+                    if who.own.is_some() && first_foreign(who, skipped, &self.book).is_none() =>
+                {
+                    None
+                }
                 Why::Own => first_foreign(who, skipped, &self.book),
                 Why::Expired if self.is_expired(room, skipped.to) => None,
                 Why::Expired if self.is_gone(room, skipped.from, skipped.to) => None,

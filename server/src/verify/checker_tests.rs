@@ -597,11 +597,15 @@ fn a_publisher_may_miss_its_own_messages_and_no_others() {
             all.0.delivered(0, ROOM, at(offset), stamp);
         }
     }
+    // It sent its first one before it had joined.
+    let joins = Scenario(all.0.clone()).then(|checker| checker.following(1, ROOM, None));
     let all = all.then(|checker| checker.following(1, ROOM, Some(at(1))));
     let clean = |all: Scenario| all.shown_to(1, 1, at(2)).shown_to(1, 2, at(4));
     let missed = |all: Scenario| all.shown_to(1, 2, at(4));
     let copy = |all: &Scenario| Scenario(all.0.clone());
     clean(copy(&all)).expect_clean();
+    clean(copy(&joins)).expect_clean();
+    missed(joins).expect_only(Kind::Hole, &["follower 1", "the oldest"]);
     missed(copy(&all)).expect_only(Kind::Hole, &["follower 1", "00000001-2", "publisher 0"]);
 }
 

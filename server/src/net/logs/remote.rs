@@ -193,6 +193,7 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
         }
         let open = self.links.values().filter(|link| link.is_open());
         self.activity.links_open(open.count());
+        self.activity.passed(self.engine.traffic());
         Ok(())
     }
 

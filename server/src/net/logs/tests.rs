@@ -21,7 +21,7 @@ use crate::client::Authorities;
 use crate::clock::Now;
 use crate::log::remote::{Action, Engine, Link, Target};
 use crate::log::store_tests::draft;
-use crate::log::{AppendError, Reply, Request};
+use crate::log::{AppendError, Reply, Request, Traffic};
 
 /// How long a test waits for what is to come; the slowest waits for three seconds to be over.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +44,7 @@ struct Echo {
     output: BytesMut,
     input: Vec<u8>,
     replies: Vec<Reply<u32>>,
+    traffic: Traffic,
     ends: Ends,
 }
 
@@ -61,6 +62,7 @@ impl Echo {
             output: BytesMut::new(),
             input: Vec::new(),
             replies: Vec::new(),
+            traffic: Traffic::default(),
             ends: Arc::clone(ends),
         }
     }
@@ -77,6 +79,7 @@ impl Engine<u32> for Echo {
         let Request::Append(_, number) = request else {
             panic!("{request:?}");
         };
+        self.traffic.commands += 1;
         self.unanswered.push_back(number);
         if self.is_open {
             self.say(number);
@@ -115,6 +118,10 @@ impl Engine<u32> for Echo {
 
     fn output(&mut self, _: Link) -> Option<&mut BytesMut> {
         self.is_open.then_some(&mut self.output)
+    }
+
+    fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     fn poll_action(&mut self) -> Option<Action> {

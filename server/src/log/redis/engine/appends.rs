@@ -40,8 +40,10 @@ pub(super) struct Waiting<C> {
     context: C,
     bucket: Bucket,
     bytes: usize,
-    /// Where it is, if that is known already.
-    placed: Option<(Position, u64)>,
+    /// Its place is known, and is told once what is before it was handed on.
+    is_placed: bool,
+    /// It has waited for that beyond its deadline.
+    is_late: bool,
     /// It may have been taken on a link that ended.
     is_sent_again: bool,
 }
@@ -63,7 +65,8 @@ impl<C> Core<C> {
             context,
             bucket,
             bytes,
-            placed: None,
+            is_placed: false,
+            is_late: false,
             is_sent_again: false,
         };
         self.waiting.insert(number, waiting);
@@ -76,7 +79,6 @@ impl<C> Core<C> {
     }
 
     fn refuse(&mut self, context: C, error: StoreError) {
-        self.counts.unavailable += 1;
         let error = AppendError::Store(error);
         self.replies.push(Reply::Appended(Err(error), context));
     }
@@ -95,7 +97,6 @@ impl<C> Core<C> {
     /// Tells a sender that its message is there; it comes to others, and to who sent it, by another way.
     pub(super) fn tell_place(&mut self, log: &LogName, number: u64, position: Position, time: u64) {
         if let Some(context) = self.take_waiting(number) {
-            self.counts.duplicates += 1;
             self.saw(Bucket::of(log), log, position);
             let placed = Placed::Duplicate { position, time };
             self.replies.push(Reply::Appended(Ok(placed), context));
@@ -103,13 +104,14 @@ impl<C> Core<C> {
     }
 
     /// The place of a message is certain, and cannot be told in order yet.
-    pub(super) fn note_place(&mut self, number: u64, position: Position, time: u64) {
+    pub(super) fn note_place(&mut self, number: u64) {
         if let Some(waiting) = self.waiting.get_mut(&number) {
-            waiting.placed = Some((position, time));
+            waiting.is_placed = true;
         }
     }
 
-    /// Senders that have waited for too long are told what is known.
+    /// Senders that have waited for too long are told so. One whose message has its place has the same time once more: told of the
+    /// place now, it would be given the message as if another had sent it.
     pub(super) fn give_up_late_ones(&mut self) {
         while let Some(&(deadline, number)) = self.deadlines.front() {
             let is_over = deadline <= self.now.instant;
@@ -117,25 +119,21 @@ impl<C> Core<C> {
                 return;
             }
             self.deadlines.pop_front();
-            let Some(waiting) = self.waiting.get(&number) else {
+            let Some(waiting) = self.waiting.get_mut(&number) else {
                 continue;
             };
-            let bucket = waiting.bucket;
-            match waiting.placed {
-                Some((position, time)) => {
-                    if let Some(context) = self.take_waiting(number) {
-                        self.counts.duplicates += 1;
-                        let placed = Placed::Duplicate { position, time };
-                        self.replies.push(Reply::Appended(Ok(placed), context));
-                    }
-                }
-                None => self.give_up(number),
+            if waiting.is_placed && !std::mem::replace(&mut waiting.is_late, true) {
+                let deadline = self.now.instant + self.timeout;
+                self.deadlines.push_back((deadline, number));
+                continue;
             }
+            let bucket = waiting.bucket;
+            self.give_up(number);
             self.forget_given_up(bucket);
         }
     }
 
-    fn give_up(&mut self, number: u64) {
+    pub(super) fn give_up(&mut self, number: u64) {
         if let Some(context) = self.take_waiting(number) {
             self.refuse(context, StoreError::Unavailable);
         }
@@ -152,6 +150,13 @@ impl<C> Core<C> {
         {
             queue.pop_front();
         }
+    }
+
+    /// Whether a link that has ended may have left there what is now to be sent again: that is what came first.
+    pub(super) fn may_have_some_already(&mut self, bucket: Bucket) -> bool {
+        let first = self.shelf(bucket).queue.front().map(|queued| queued.number);
+        let waiting = first.and_then(|first| self.waiting.get(&first));
+        waiting.is_some_and(|waiting| waiting.is_sent_again)
     }
 
     /// Sends what waits for a bucket, as far as there is room on its way.
@@ -252,7 +257,6 @@ impl<C> Core<C> {
     }
 
     fn message_placed(&mut self, bucket: Bucket, number: u64, stored: Stored, position: Position) {
-        self.counts.appended += 1;
         let draft = stored.draft;
         let entry = Arc::new(Entry { position, draft });
         let is_certain = self.ack == Ack::Primary;
@@ -278,7 +282,7 @@ impl<C> Core<C> {
         if waiting.is_some_and(|waiting| waiting.is_sent_again)
             && self.own_found(bucket, log, number, position, time)
         {
-            return self.note_place(number, position, time);
+            return self.note_place(number);
         }
         self.tell_place(log, number, position, time);
     }

@@ -56,7 +56,7 @@ impl<C> Core<C> {
 
     fn ask_heads(&mut self, bucket: Bucket, logs: Vec<LogName>) {
         if matches!(self.shelf(bucket).run, Run::Open(_)) {
-            self.counts.heads_checked += logs.len() as u64;
+            self.traffic.heads_checked += logs.len() as u64;
             let heads = Command::Heads { bucket, logs };
             self.ask(bucket, Ask::Command(heads), Purpose::Heads(bucket));
         }
@@ -89,7 +89,7 @@ impl<C> Core<C> {
             if log.delivered.is_none() && is_broken {
                 self.break_off(bucket, name);
             } else {
-                self.counts.holes_found += u64::from(is_quiet);
+                self.traffic.holes_found += u64::from(is_quiet);
                 self.note_announced(bucket, name, *head);
             }
         }

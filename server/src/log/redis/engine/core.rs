@@ -22,7 +22,7 @@ use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::redis::{Ack, Answer, Bucket, Command, RedisOptions};
 use crate::log::remote::{Action, Link, Target};
-use crate::log::{Epoch, Position, Reply, Request, Rules};
+use crate::log::{Epoch, Position, Reply, Request, Rules, Traffic};
 
 /// What a link of commands is to ask.
 #[derive(Debug, Clone)]
@@ -73,22 +73,6 @@ pub(super) struct Hello {
     pub(super) run_id: String,
     /// It saves each message before it answers.
     pub(super) saves_always: bool,
-}
-
-/// What became of all that was asked, for the metrics.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) commands: u64,
-    pub(super) reconnects: u64,
-    pub(super) appended: u64,
-    pub(super) duplicates: u64,
-    pub(super) unavailable: u64,
-    pub(super) broken: u64,
-    pub(super) announcements: u64,
-    pub(super) reads: u64,
-    pub(super) fills: u64,
-    pub(super) heads_checked: u64,
-    pub(super) holes_found: u64,
 }
 
 /// A bucket's part of everything.
@@ -144,7 +128,7 @@ pub(super) struct Core<C> {
     pub(super) actions: VecDeque<Action>,
     pub(super) links: u32,
     pub(super) leaves: bool,
-    pub(super) counts: Counts,
+    pub(super) traffic: Traffic,
 }
 
 impl<C> Core<C> {
@@ -174,7 +158,7 @@ impl<C> Core<C> {
             actions: VecDeque::new(),
             links: 0,
             leaves: false,
-            counts: Counts::default(),
+            traffic: Traffic::default(),
         }
     }
 

@@ -147,7 +147,6 @@ impl<C> Core<C> {
                 let way = master.way(is_commands);
                 if way.link.is_none() && way.retry_at <= now {
                     way.link = Some(link);
-                    self.counts.reconnects += u64::from(way.attempts > 0);
                     self.actions.push_back(Action::Open(link, target));
                     self.next_link();
                 }
@@ -276,7 +275,7 @@ impl<C> Core<C> {
     pub(super) fn ask_master(&mut self, index: usize, ask: Ask, purpose: Purpose<C>) {
         let at = self.now.instant;
         let sent = Sent { ask, purpose, at };
-        self.counts.commands += 1;
+        self.traffic.commands += 1;
         self.masters[index].sent.push_back(sent);
     }
 
@@ -320,6 +319,8 @@ impl<C> Core<C> {
             return self.drop_link(index, true);
         };
         master.taken -= 1;
+        let took = now.instant.saturating_duration_since(sent.at);
+        self.traffic.round_trips.add(took);
         match said {
             Said::Waited(is_enough) => self.copies_counted(index, is_enough),
             Said::Answer(Answer::Failed(failure)) => self.failed(index, sent, &failure),

@@ -4,6 +4,7 @@
 mod appends;
 mod checks;
 mod core;
+mod fills;
 mod line;
 mod links;
 mod pages;
@@ -28,7 +29,7 @@ use super::wire::{self, Naming};
 use super::{RedisOptions, Topology};
 use crate::clock::Now;
 use crate::log::remote::{Action, Engine, Link};
-use crate::log::{Reply, Request, Rules};
+use crate::log::{Reply, Request, Rules, Traffic};
 
 /// Keeps logs in Redis.
 #[derive(Debug)]
@@ -188,6 +189,10 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
 
     fn take_replies(&mut self, replies: &mut Vec<Reply<C>>) {
         self.core.take_replies(replies);
+    }
+
+    fn traffic(&self) -> &Traffic {
+        &self.core.traffic
     }
 
     fn leave(&mut self, now: Now) {

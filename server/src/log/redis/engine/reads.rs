@@ -41,7 +41,6 @@ impl<C> Core<C> {
     }
 
     fn read(&mut self, log: LogName, wanted: Wanted, max: PageMax, context: C) {
-        self.counts.reads += 1;
         if self.reading >= READING_MAX {
             let error = Err(StoreError::Unavailable);
             return self.replies.push(Reply::Page(error, context));

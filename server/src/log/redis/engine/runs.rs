@@ -26,6 +26,9 @@ const LEASE: Duration = Duration::from_secs(15);
 /// Positions in one command: a script is not to take long.
 const VOUCHED_MAX: usize = 256;
 
+/// The number of a run before which Redis had nothing in the bucket.
+const FIRST_RUN: u64 = 1;
+
 /// What is known of the process that has a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Run {
@@ -119,10 +122,17 @@ impl<C> Core<C> {
             // Ahead of whatever is appended in this run.
             self.vouch(index, bucket, run.number);
         }
-        let saves = self.masters[index].hello.as_ref();
-        if run.state == RunState::Pending && saves.is_some_and(|hello| !hello.saves_always) {
-            // Whatever anybody says, it may have lost something: there is nothing to wait for.
-            self.open(bucket, run.number, Trust::Doubtful);
+        let hello = self.masters[index].hello.as_ref();
+        let saves_always = hello.is_none_or(|hello| hello.saves_always);
+        if run.state == RunState::Pending && (!saves_always || run.number == FIRST_RUN) {
+            // Whatever anybody says, it may have lost something, or has nothing that could lack its end: there is nothing to wait
+            // for. Who has seen a log that is gone finds it in another era.
+            let trust = if saves_always {
+                Trust::Whole
+            } else {
+                Trust::Doubtful
+            };
+            self.open(bucket, run.number, trust);
         }
         self.run_told(bucket, run);
         self.note_vouched(index);
@@ -150,6 +160,10 @@ impl<C> Core<C> {
             return;
         };
         self.masters[index].commands.works();
+        if self.may_have_some_already(bucket) {
+            // Before anything is read of it: what the last link may have left there is still its senders'.
+            self.send_appends(bucket);
+        }
         self.list(bucket);
         self.check_heads(bucket);
     }

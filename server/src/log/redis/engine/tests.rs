@@ -155,4 +155,14 @@ fn what_one_node_appends_another_is_handed() {
         );
         assert_eq!(placed, announced);
     }
+    let traffic = other.engine.traffic();
+    assert!(
+        traffic.announcements > 0 && traffic.catch_ups > 0,
+        "{traffic:?}"
+    );
+    assert!(traffic.heads_checked > 0, "{traffic:?}");
+    // All buckets are greeted.
+    let buckets = super::super::Bucket::COUNT as u64;
+    assert!(traffic.commands >= traffic.round_trips.count());
+    assert!(traffic.round_trips.count() > buckets, "{traffic:?}");
 }

@@ -1,8 +1,6 @@
 //! Logs that workers watch: each entry is handed on once and in order, whoever appended it, and where that cannot be it is said that
 //! the log is broken. Our own messages come with their answers, others' are read; what is announced only says that there are some.
 
-mod others;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,25 +21,25 @@ pub(super) struct Log {
     /// The newest message of our own that was handed on while that is unknown.
     shown: Option<Position>,
     /// It ends there or did, beyond what was handed on; `Some(None)`: something is different.
-    announced: Option<Option<Position>>,
-    is_filling: bool,
+    pub(super) announced: Option<Option<Position>>,
+    pub(super) is_filling: bool,
     /// Messages of our own that are on their way.
     pub(super) appending: u64,
     /// Messages of our own that have their places, and are not handed on yet.
-    held: BTreeMap<u64, Held>,
+    pub(super) held: BTreeMap<u64, Held>,
 }
 
 /// A message of our own.
 #[derive(Debug)]
-struct Held {
-    number: u64,
+pub(super) struct Held {
+    pub(super) number: u64,
     position: Position,
     /// When it came.
     time: u64,
     /// The message, if it is certain that it is the one at that place.
     entry: Option<Arc<Entry>>,
     /// As many have it as should.
-    is_certain: bool,
+    pub(super) is_certain: bool,
 }
 
 impl Log {
@@ -181,7 +179,7 @@ impl<C> Core<C> {
     }
 
     /// The log's state, a new one if there is none.
-    fn log(&mut self, bucket: Bucket, name: &LogName) -> &mut Log {
+    pub(super) fn log(&mut self, bucket: Bucket, name: &LogName) -> &mut Log {
         let number = self.number;
         let logs = &mut self.shelf(bucket).logs;
         logs.entry(name.clone()).or_insert_with(|| Log::new(number))
@@ -211,7 +209,7 @@ impl<C> Core<C> {
         let position = entry.position;
         let time = entry.draft.time;
         if is_certain {
-            self.note_place(number, position, time);
+            self.note_place(number);
         }
         if !is_certain {
             self.log(bucket, name);
@@ -301,8 +299,7 @@ impl<C> Core<C> {
             return self.tell_own(name, number, position);
         }
         held.is_certain = true;
-        let time = held.time;
-        self.note_place(number, position, time);
+        self.note_place(number);
         self.go_on(bucket, name);
     }
 
@@ -311,7 +308,13 @@ impl<C> Core<C> {
     }
 
     /// Hands an entry to its sender, or to all.
-    fn hand_on(&mut self, bucket: Bucket, number: u64, entry: Arc<Entry>, is_watched: bool) {
+    pub(super) fn hand_on(
+        &mut self,
+        bucket: Bucket,
+        number: u64,
+        entry: Arc<Entry>,
+        is_watched: bool,
+    ) {
         self.saw(bucket, &entry.draft.log, entry.position);
         let reply = match self.take_waiting(number) {
             Some(context) => Reply::Appended(Ok(Placed::New(entry)), context),
@@ -334,6 +337,39 @@ impl<C> Core<C> {
         for held in certain.into_values() {
             self.tell_place(name, held.number, held.position, held.time);
         }
+    }
+
+    // ---- others' ----
+
+    /// Something was announced of a log: that it ends there or did; `None`: that it is not what it was.
+    pub(super) fn announced(&mut self, name: &LogName, end: Option<Position>) {
+        self.traffic.announcements += 1;
+        let bucket = Bucket::of(name);
+        self.note_announced(bucket, name, end);
+    }
+
+    pub(super) fn note_announced(&mut self, bucket: Bucket, name: &LogName, end: Option<Position>) {
+        let Some(log) = self.shelf(bucket).logs.get_mut(name.as_str()) else {
+            return;
+        };
+        if !log.is_watched() {
+            return;
+        }
+        log.announced = match (log.announced, end) {
+            // It is looked at anyway.
+            (Some(None), _) => Some(None),
+            (Some(Some(known)), Some(end)) if known.epoch == end.epoch => {
+                Some(Some(if known.offset > end.offset {
+                    known
+                } else {
+                    end
+                }))
+            }
+            (Some(Some(_)), Some(_)) => Some(None),
+            (None, end) => Some(end),
+            (Some(Some(_)), None) => Some(None),
+        };
+        self.go_on(bucket, name);
     }
 
     /// Hands on what can be, and reads what is needed for more.
@@ -373,7 +409,9 @@ impl<C> Core<C> {
             && (first.get().position.epoch != delivered.epoch || *first.key() <= delivered.offset)
         {
             let held = first.remove();
-            if held.is_certain {
+            if held.position.epoch != delivered.epoch {
+                self.give_up(held.number);
+            } else if held.is_certain {
                 self.tell_place(name, held.number, held.position, held.time);
             }
         }
@@ -381,14 +419,17 @@ impl<C> Core<C> {
 
     /// Something of a log is lost, or cannot be handed on without a hole.
     pub(super) fn break_off(&mut self, bucket: Bucket, name: &LogName) {
-        self.counts.broken += 1;
         let number = self.next_number();
         let log = self.log(bucket, name);
         log.number = number;
         (log.delivered, log.shown, log.announced) = (None, None, None);
         log.is_filling = false;
+        let held = std::mem::take(&mut log.held);
         self.replies.push(Reply::Broken(name.clone()));
-        self.release_held(bucket, name);
+        // They may be lost with what was before them; if not, their senders are shown them by the pages that follow.
+        for held in held.into_values().filter(|held| held.is_certain) {
+            self.give_up(held.number);
+        }
         self.let_go_on(bucket, name, None);
     }
 }

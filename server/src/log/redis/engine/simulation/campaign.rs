@@ -151,3 +151,37 @@ fn whatever_redis_loses_is_told_and_no_place_has_two_messages() {
     }
     assert!(acked > 100);
 }
+
+#[test]
+fn nobody_is_waited_for_where_redis_has_nothing() {
+    let mut world = World::new(1, 2, true, false);
+    let log = LogName::new("room").unwrap();
+    world.follow(1, &log, ReadFrom::Since(Since::Oldest));
+    world.publish(0, log, true);
+    world.run_until(500 * MS);
+    assert_eq!(world.acked.len(), 1);
+}
+
+#[test]
+fn nodes_that_know_each_other_wait_no_longer_than_until_all_are_back() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, 3, true, false);
+        let log = LogName::new("room").unwrap();
+        for node in 0..3 {
+            world.follow(node, &log, ReadFrom::Since(Since::Oldest));
+        }
+        world.run_until(6_000 * MS);
+        for round in 1..4 {
+            let begun = world.time;
+            world.kill();
+            world.run_until(begun + round * 300 * MS);
+            let data = world.redis.clone();
+            world.restart(data);
+            let acked = world.acked.len();
+            world.publish(0, log.clone(), true);
+            // Each tries again within half a second, and says what it has seen; then all look within 200 ms.
+            world.run_until(world.time + 1_000 * MS);
+            assert_eq!(world.acked.len(), acked + 1, "seed {seed}, round {round}");
+        }
+    }
+}

@@ -81,7 +81,7 @@ impl Redis {
                 bucket,
                 run_id,
                 saves_always,
-            } => self.shelf(*bucket).greet(run_id, *saves_always, time),
+            } => self.shelf(*bucket).greet(run_id, *saves_always),
             Command::Vouch {
                 bucket,
                 run,
@@ -238,7 +238,7 @@ impl Shelf {
         self.is_run(number) && run.is_some_and(|run| run.state != RunState::Pending)
     }
 
-    fn greet(&mut self, id: &str, saves: bool, time: u64) -> Answer {
+    fn greet(&mut self, id: &str, saves: bool) -> Answer {
         if self.run.as_ref().is_none_or(|run| run.id != id) {
             let before = self.run.as_ref();
             let kept = before.is_none_or(|before| {
@@ -250,7 +250,7 @@ impl Shelf {
             });
             self.run = Some(Process {
                 id: id.to_owned(),
-                number: before.map_or(0, |before| before.number + 1).max(time),
+                number: before.map_or(0, |before| before.number) + 1,
                 state: RunState::Pending,
                 saves,
                 kept,

@@ -70,6 +70,10 @@ struct Sent {
     log: LogName,
     has_key: bool,
     tries: u32,
+    /// Where it was sent last.
+    node: usize,
+    /// Its sender was told that it may not be there.
+    was_refused: bool,
 }
 
 /// How the world is at the moment.

@@ -19,6 +19,8 @@ impl World {
                 log,
                 has_key,
                 tries: 0,
+                node,
+                was_refused: false,
             },
         );
         self.send(node, message);
@@ -29,6 +31,7 @@ impl World {
             return;
         };
         sent.tries += 1;
+        sent.node = node;
         let log = sent.log.clone();
         let number = RawValue::from_string(message.to_string()).expect("it is JSON");
         let draft = Draft {
@@ -121,8 +124,9 @@ impl World {
         match reply {
             Reply::Appended(result, Asked::Append { log, message, at }) => {
                 self.open -= 1;
+                // As long once more where its place is known.
                 assert!(
-                    self.time <= at + 2_000 * MS + SLACK,
+                    self.time <= at + 4_000 * MS + SLACK,
                     "it was answered after {} ms",
                     (self.time - at) / MS
                 );
@@ -152,7 +156,15 @@ impl World {
                 }
             }
             Reply::Page(_, Asked::Append { .. }) => panic!("nobody asked"),
-            Reply::Announced(entry) => self.hand_on(node, &entry),
+            Reply::Announced(entry) => {
+                let sent = &self.messages[&number_of(&entry)];
+                assert!(
+                    sent.node != node || sent.was_refused,
+                    "{} came back to its sender",
+                    entry.position
+                );
+                self.hand_on(node, &entry);
+            }
             Reply::Broken(log) => {
                 let feed = self.nodes[node].feeds.0.get_mut(&log);
                 for (follower, from) in feed.map_or_else(Vec::new, Feed::broken) {
@@ -182,7 +194,8 @@ impl World {
             Err(error) => {
                 assert_eq!(error, AppendError::Store(StoreError::Unavailable));
                 self.unavailable += 1;
-                let sent = &self.messages[&message];
+                let sent = self.messages.get_mut(&message).expect("it was sent");
+                sent.was_refused = true;
                 if sent.has_key && sent.tries < 5 {
                     let delay = self.dice.below(1_000 * MS);
                     self.after(delay, Event::SendAgain(message));

@@ -1,13 +1,14 @@
-//! What others append to a watched log: it is announced that there is more, which is read from where the log was handed on.
+//! Reads of what others appended to watched logs, one at a time of each, and how what they bring is handed on. When one is needed,
+//! [`watched`](super::watched) says.
 
 use std::sync::Arc;
 
+use super::core::{Ask, Core};
+use super::links::Purpose;
+use super::pages::head;
 use crate::ids::LogName;
-use crate::log::redis::engine::core::{Ask, Core};
-use crate::log::redis::engine::links::Purpose;
-use crate::log::redis::engine::pages::head;
 use crate::log::redis::{Bucket, Command, Extracted, From};
-use crate::log::{Entry, PageMax, Position};
+use crate::log::{Entry, PageMax};
 
 /// What is read at once of what others appended.
 const FILL_MAX: PageMax = PageMax {
@@ -16,48 +17,13 @@ const FILL_MAX: PageMax = PageMax {
 };
 
 impl<C> Core<C> {
-    /// Something was announced of a log: that it ends there or did; `None`: that it is not what it was.
-    pub(in super::super) fn announced(&mut self, name: &LogName, end: Option<Position>) {
-        self.counts.announcements += 1;
-        let bucket = Bucket::of(name);
-        self.note_announced(bucket, name, end);
-    }
-
-    pub(in super::super) fn note_announced(
-        &mut self,
-        bucket: Bucket,
-        name: &LogName,
-        end: Option<Position>,
-    ) {
-        let Some(log) = self.shelf(bucket).logs.get_mut(name.as_str()) else {
-            return;
-        };
-        if !log.is_watched() {
-            return;
-        }
-        log.announced = match (log.announced, end) {
-            // It is looked at anyway.
-            (Some(None), _) => Some(None),
-            (Some(Some(known)), Some(end)) if known.epoch == end.epoch => {
-                Some(Some(if known.offset > end.offset {
-                    known
-                } else {
-                    end
-                }))
-            }
-            (Some(Some(_)), Some(_)) => Some(None),
-            (None, end) => Some(end),
-            (Some(Some(_)), None) => Some(None),
-        };
-        self.go_on(bucket, name);
-    }
-
+    /// Reads what is behind what was handed on.
     pub(super) fn fill(&mut self, bucket: Bucket, name: &LogName, number: u64) {
         let log = self.shelf(bucket).logs.get(name.as_str());
         let Some(delivered) = log.and_then(|log| log.delivered) else {
             return;
         };
-        self.counts.fills += 1;
+        self.traffic.catch_ups += 1;
         let page = Command::Page {
             log: name.clone(),
             from: From::Behind(delivered.offset),
@@ -72,7 +38,7 @@ impl<C> Core<C> {
     }
 
     /// What was to be read will not come.
-    pub(in super::super) fn fill_lost(&mut self, name: &LogName, number: u64) {
+    pub(super) fn fill_lost(&mut self, name: &LogName, number: u64) {
         let bucket = Bucket::of(name);
         let log = self.shelf(bucket).logs.get_mut(name.as_str());
         if let Some(log) = log.filter(|log| log.number == number) {
@@ -82,7 +48,7 @@ impl<C> Core<C> {
     }
 
     /// What others appended, or what became of a log.
-    pub(in super::super) fn filled(&mut self, name: &LogName, number: u64, extracted: Extracted) {
+    pub(super) fn filled(&mut self, name: &LogName, number: u64, extracted: Extracted) {
         let bucket = Bucket::of(name);
         let log = self.shelf(bucket).logs.get_mut(name.as_str());
         let Some(log) = log.filter(|log| log.number == number) else {
