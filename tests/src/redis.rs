@@ -2,6 +2,7 @@
 //! killed and come back with its data, without it or with what it had a while ago; held still; and have a replica.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -203,6 +204,7 @@ impl Redis {
     #[track_caller]
     pub fn start_process(&mut self) {
         self.kill();
+        mend(&self.data());
         self.child = Some(spawn(&self.launch, self.directory.path()));
     }
 
@@ -232,6 +234,12 @@ impl Redis {
             self.ask(&["SAVE"]);
             copy(&self.data(), &self.kept());
         }
+    }
+
+    /// Copies its data as they are now, for whoever looks for what went wrong.
+    #[track_caller]
+    pub fn copy_data_to(&self, directory: &Path) {
+        copy(&self.data(), directory);
     }
 
     /// Kills it and puts its data back to what they were at the last snapshot.
@@ -333,6 +341,8 @@ fn write_settings(launch: &RedisLaunch, address: SocketAddr, directory: &Path) {
         "save \"\"".to_owned(),
         "appendonly yes".to_owned(),
         "appendfsync always".to_owned(),
+        // What was cut off is mended before it starts.
+        "aof-load-truncated no".to_owned(),
         // A replica has what its primary has at once.
         "repl-diskless-sync-delay 0".to_owned(),
         format!("logfile {}", directory.join("log").display()),
@@ -386,6 +396,29 @@ fn spawn(launch: &RedisLaunch, directory: &Path) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.spawn().expect("redis-server can be started")
+}
+
+/// Cuts off a transaction of which only a part was written when Redis was killed, as its operators are to do (docs/CLUSTER.md).
+/// Redis itself leaves the beginning of it there, which takes the next transaction's place when it is restarted once more
+/// (redis and valkey up to August 2026).
+#[track_caller]
+fn mend(data: &Path) {
+    let manifest = data.join("appendonlydir/appendonly.aof.manifest");
+    if !manifest.is_file() {
+        return;
+    }
+    // One program, which looks at what it is called.
+    let mut command = Command::new(program());
+    command.arg0("redis-check-aof").arg("--fix").arg(&manifest);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("redis-check-aof can be started");
+    let mut input = child.stdin.take().expect("it has an input");
+    // If there is nothing to mend it does not ask.
+    let _ = input.write_all(b"y\n");
+    drop(input);
+    let output = child.wait_with_output().expect("what it says");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "redis-check-aof: {said}");
 }
 
 /// Debian's redis-server.
@@ -455,6 +488,26 @@ mod tests {
         redis.kill_and_empty();
         redis.come_back();
         assert_eq!(redis.ask(&["GET", "count"]), Value::Nil);
+    }
+
+    #[test]
+    fn half_a_transaction_at_the_end_of_its_log_is_not_done_later() {
+        let mut redis = Redis::start();
+        redis.ask(&["SET", "count", "1"]);
+        redis.kill();
+        let log = redis.data().join("appendonlydir/appendonly.aof.1.incr.aof");
+        let mut log = fs::OpenOptions::new()
+            .append(true)
+            .open(log)
+            .expect("its log");
+        let half =
+            "*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$5\r\ncount\r\n$1\r\n9\r\n*3\r\n$3\r\nSE";
+        log.write_all(half.as_bytes())
+            .expect("its log can be written");
+        redis.come_back();
+        assert_eq!(count(&redis), "1");
+        redis.restart();
+        assert_eq!(count(&redis), "1");
     }
 
     #[test]

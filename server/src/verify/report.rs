@@ -20,6 +20,8 @@ pub(super) struct Counts {
     pub(super) history: u64,
     /// From the first sending to the ack, also where the server was away between.
     pub(super) latencies: Histogram,
+    /// From the loss of a server until a client follows again, there or at the next.
+    pub(super) away: Histogram,
 }
 
 /// The verdict as a sentence.
@@ -72,11 +74,16 @@ pub(super) fn table(counts: &Counts, took: Duration, found: &Findings) -> String
     if found.told() > 0 {
         row("lost, and told by a gap", found.told(), "");
     }
-    for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-        if !counts.latencies.is_empty() {
-            let latency = Duration::from_nanos(counts.latencies.quantile(share));
-            let name = format!("ack latency, {name}");
-            let shown = format!("{:.2} ms", latency.as_secs_f64() * 1e3);
+    for (what, times, name, share) in [
+        ("ack latency", &counts.latencies, "p50", 0.5),
+        ("ack latency", &counts.latencies, "p99", 0.99),
+        ("away until it follows again", &counts.away, "p99", 0.99),
+        ("away until it follows again", &counts.away, "max", 1.0),
+    ] {
+        if !times.is_empty() {
+            let time = Duration::from_nanos(times.quantile(share));
+            let name = format!("{what}, {name}");
+            let shown = format!("{:.2} ms", time.as_secs_f64() * 1e3);
             let _ = writeln!(text, "  {name:<34} {shown:>12}");
         }
     }

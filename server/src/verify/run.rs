@@ -121,6 +121,8 @@ struct Client {
     rooms: Vec<u16>,
     /// Which of the servers it is at.
     server: usize,
+    /// Since when it has lost its server, until it is shown a room again.
+    away_since: Option<Instant>,
     /// When it reads again, if it is a slow one.
     slow: Option<Instant>,
 }
@@ -214,6 +216,7 @@ impl<'a> Run<'a> {
             chat,
             rooms,
             server: place,
+            away_since: None,
             slow,
         });
         Ok(())
@@ -316,7 +319,9 @@ impl<'a> Run<'a> {
             News::Following(room, since) => self.checker.following(follower, global(room), since),
             News::Lost(end) => self.lost(index, end.reason),
             News::Joined { room, position, .. } => {
-                self.checker.joined(follower, global(room), position)
+                let room = global(room);
+                self.checker.joined(follower, room, position);
+                self.is_back(index);
             }
             News::Entry(room, entry) => {
                 self.counts.deliveries += 1;
@@ -373,6 +378,8 @@ impl<'a> Run<'a> {
     fn lost(&mut self, index: usize, reason: String) {
         self.counts.reconnects += 1;
         self.lost = Some(reason);
+        // Also the tries that fail are told as losses.
+        self.clients[index].away_since.get_or_insert(self.now);
         if self.servers.len() > 1 {
             let client = &mut self.clients[index];
             client.server = (client.server + 1) % self.servers.len();

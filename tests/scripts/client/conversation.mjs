@@ -118,8 +118,11 @@ class Talker {
     this.client.on('state', ({ state, transport }) => state === 'live' && this.transports.add(transport));
   }
 
-  join() {
-    return this.client.room(ROOM).join();
+  /** Comes, and knows where it is in both logs: from then on it may be away and miss nothing. */
+  async join() {
+    await this.client.room(ROOM).join();
+    // A client asks for the end of the broadcasts once it is welcome; who is cut off before the answer hears those from then on.
+    while (this.client.position('*') === undefined) await pause(PAUSE_MS);
   }
 
   /** Every fifth message is private, every seventh for everybody. */

@@ -46,9 +46,11 @@ export async function kill(talk, times) {
 export async function cut(talk, proxy, times) {
   proxy.cutAfter = 16_000;
   proxy.cutAll();
-  while (proxy.cuts < times) {
+  for (let told = 0; proxy.cuts < times; ) {
     await pause(100);
     await talk.reconnect();
+    // On a busy machine all of them take longer than a script may be silent.
+    if (proxy.cuts >= told + 5) console.log(`${(told = proxy.cuts)} cuts`);
   }
   proxy.cutAfter = 0;
   proxy.cutAll();

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tidewire_tests::http::get;
-use tidewire_tests::server::binary;
+use tidewire_tests::server::{binary, target_directory};
 use tidewire_tests::wait::number_from;
 use tidewire_tests::{Dice, Directory, Nodes, Redis, RedisProxy};
 
 use crate::poster::Poster;
+use crate::table;
 use crate::witness::{Shared, Transport, Witness};
 
 /// Nodes of a campaign.
@@ -45,6 +46,8 @@ pub(crate) struct Size {
     pub(crate) seed: u64,
     /// The longest that it may take until all goes on; 0 if nobody is in a hurry.
     return_max: Duration,
+    /// How long nothing goes wrong before the first round: what times are then is compared with what they are later.
+    calm: Duration,
 }
 
 impl Size {
@@ -58,6 +61,7 @@ impl Size {
             rounds: number_from("TIDEWIRE_ROUNDS", 2),
             seed: number_from("TIDEWIRE_SEED", 1) as u64,
             return_max: Duration::from_secs(number_from("TIDEWIRE_RETURN_MAX", 0) as u64),
+            calm: Duration::from_secs(number_from("TIDEWIRE_CALM_SECONDS", 1) as u64),
         }
     }
 
@@ -77,14 +81,18 @@ pub(crate) struct Campaign {
     pub(crate) nodes: Nodes,
     pub(crate) dice: Dice,
     size: Size,
-    name: &'static str,
-    shared: Arc<Shared>,
-    posters: Vec<Poster>,
-    witnesses: Vec<Witness>,
+    pub(crate) name: &'static str,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) posters: Vec<Poster>,
+    pub(crate) witnesses: Vec<Witness>,
     verify: Verify,
-    begin: Instant,
-    troubled_since: Option<Instant>,
-    returns: Vec<Duration>,
+    pub(crate) begin: Instant,
+    /// Since when everybody is there, and nothing went wrong yet.
+    pub(crate) calm_since: Instant,
+    pub(crate) troubled_since: Option<Instant>,
+    /// How long it took until each room took messages again, and until all went on.
+    pub(crate) acks: Vec<Duration>,
+    pub(crate) returns: Vec<Duration>,
     bar: ProgressBar,
     // Behind the processes that write into it.
     directory: Directory,
@@ -130,7 +138,7 @@ impl Campaign {
         let nodes = Nodes::start(&logs, &limits);
         let directory = Directory::new();
         let verify = Verify::start(&size, &nodes, gaps_allowed, &directory);
-        let shared = Arc::new(Shared::new(nodes.addresses(), gaps_allowed));
+        let shared = Arc::new(Shared::new(nodes.addresses(), PULSES, gaps_allowed));
         let posters = (0..PULSES)
             .map(|room| Poster::start(&shared, room))
             .collect();
@@ -150,7 +158,9 @@ impl Campaign {
             shared,
             verify,
             begin: Instant::now(),
+            calm_since: Instant::now(),
             troubled_since: None,
+            acks: Vec::new(),
             returns: Vec::new(),
             bar: bar(name),
             directory,
@@ -161,7 +171,10 @@ impl Campaign {
         };
         campaign.wait_until("all followers have come", all_there);
         campaign.goes_on();
+        campaign.acks.clear();
         campaign.returns.clear();
+        campaign.calm_since = Instant::now();
+        thread::sleep(campaign.size.calm);
         campaign
     }
 
@@ -192,21 +205,26 @@ impl Campaign {
     #[track_caller]
     pub(crate) fn goes_on(&mut self) {
         let from = Instant::now();
+        let takes = |campaign: &Self| campaign.said_since(from).is_some();
+        self.wait_until("all rooms take messages", takes);
+        self.acks.push(from.elapsed());
         self.wait_until("all goes on", |campaign| campaign.has_gone_on(from));
         self.returns.push(from.elapsed());
     }
 
-    fn has_gone_on(&self, from: Instant) -> bool {
+    /// A number in each room that was tried after this moment, and acknowledged.
+    fn said_since(&self, from: Instant) -> Option<Vec<u64>> {
         let said = |poster: &Poster| poster.first_since(from).map(|said| said.number);
-        let Some(said) = self.posters.iter().map(said).collect::<Option<Vec<_>>>() else {
+        self.posters.iter().map(said).collect()
+    }
+
+    fn has_gone_on(&self, from: Instant) -> bool {
+        let Some(said) = self.said_since(from) else {
             return false;
         };
         let heard = |one: &Witness| one.newest.load(Ordering::Relaxed) >= said[one.room];
-        self.witnesses.iter().all(heard)
-            && self
-                .nodes
-                .all()
-                .all(|node| get(node.address(), "/ready").status == 200)
+        let is_ready = |node: &tidewire_tests::Server| get(node.address(), "/ready").status == 200;
+        self.witnesses.iter().all(heard) && self.nodes.all().all(is_ready)
     }
 
     #[track_caller]
@@ -252,8 +270,10 @@ impl Campaign {
         self.verify.input.take();
         let is_clean = self.verify.wait();
         let report = self.report();
+        let is_clean =
+            is_clean.unwrap_or_else(|| panic!("{}: verify does not end: {report}", self.name));
         let faults = self.faults();
-        let row = self.row(&report, ended.duration_since(self.begin));
+        let row = table::row(&self, &report, ended.duration_since(self.begin));
         self.bar.finish_and_clear();
         println!("{row}");
         if let Some(path) = std::env::var_os("TIDEWIRE_TABLE") {
@@ -263,6 +283,12 @@ impl Campaign {
                 .open(path)
                 .expect("the table");
             writeln!(file, "{row}").expect("the table can be written");
+        }
+        if !is_clean || !faults.is_empty() {
+            // What Redis has tells whether it was lost there, or on the way.
+            let kept = target_directory().join("chaos-redis-data");
+            self.redis.copy_data_to(&kept);
+            println!("{}: the data of Redis are in {}", self.name, kept.display());
         }
         assert!(is_clean, "{}: verify is not content:\n{report}", self.name);
         assert!(faults.is_empty(), "{}: {faults}", self.name);
@@ -293,62 +319,6 @@ impl Campaign {
             Some(at) => text[at..].to_owned(),
             None => tail(&text),
         }
-    }
-
-    /// A line of the table.
-    fn row(&self, report: &str, took: Duration) -> String {
-        let number = |name: &str| {
-            let line = report
-                .lines()
-                .find(|line| line.trim_start().starts_with(name));
-            let digits =
-                line.and_then(|line| line.trim_start()[name.len()..].split_whitespace().next());
-            digits.map_or_else(|| "0".to_owned(), |digits| digits.replace(',', ""))
-        };
-        let mut returns = self.returns.clone();
-        returns.sort_unstable();
-        let at = |share: usize| returns.get(returns.len() * share / 100).or(returns.last());
-        let seconds = |time: Option<&Duration>| time.map_or(0.0, Duration::as_secs_f64);
-        let shown = self.shared.shown.load(Ordering::Relaxed);
-        let deliveries = number("deliveries").parse::<u64>().unwrap_or_default() + shown;
-        let (quiet, troubled) = self.latencies();
-        format!(
-            "| {} | {} | {} | {} | {deliveries}, {:.0}/s | {} | {} | {} | {:.2} s, {:.2} s | {:.0} ms, {:.0} ms |",
-            self.name,
-            self.returns.len(),
-            number("acknowledged"),
-            number("lost, and told by a gap"),
-            deliveries as f64 / took.as_secs_f64(),
-            number("violations"),
-            number("gaps").parse::<u64>().unwrap_or_default()
-                + self.shared.gaps.load(Ordering::Relaxed),
-            number("reconnects").parse::<u64>().unwrap_or_default()
-                + self.shared.returns.load(Ordering::Relaxed),
-            seconds(at(50)),
-            seconds(returns.last()),
-            quiet.as_secs_f64() * 1e3,
-            troubled.as_secs_f64() * 1e3,
-        )
-    }
-
-    /// The 99th of a hundred times to an ack of posts that one node took, before something went wrong, and since.
-    fn latencies(&self) -> (Duration, Duration) {
-        let since = self.troubled_since.unwrap_or(self.begin);
-        let said = self.posters.iter().flat_map(Poster::said);
-        let (mut quiet, mut troubled) = (Vec::new(), Vec::new());
-        for said in said.filter(|said| said.tries == 1) {
-            if said.began < since {
-                quiet.push(said.took);
-            } else {
-                troubled.push(said.took);
-            }
-        }
-        let p99 = |mut times: Vec<Duration>| {
-            times.sort_unstable();
-            let at = times.len() * 99 / 100;
-            times.get(at).copied().unwrap_or_default()
-        };
-        (p99(quiet), p99(troubled))
     }
 }
 
@@ -390,17 +360,16 @@ impl Verify {
         Self { child, input }
     }
 
-    /// Waits for its end; whether it found nothing.
-    #[track_caller]
-    fn wait(&mut self) -> bool {
+    /// Waits for its end; whether it found nothing. `None` if it does not end.
+    fn wait(&mut self) -> Option<bool> {
         let from = Instant::now();
-        loop {
+        while from.elapsed() < 3 * PATIENCE {
             if let Some(status) = self.child.try_wait().expect("our own child") {
-                return status.success();
+                return Some(status.success());
             }
-            assert!(from.elapsed() < 3 * PATIENCE, "verify does not end");
             thread::sleep(Duration::from_millis(20));
         }
+        None
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod campaign;
 mod poster;
+mod table;
 mod witness;
 
 use std::thread::sleep;
@@ -160,6 +161,8 @@ fn a_redis_that_says_no_loses_nothing() {
         "MOVED 3999 127.0.0.1:1",
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
         "BUSY Redis is busy running a script.",
+        "TRYAGAIN Multiple keys request during rehashing of slot",
+        "NOSCRIPT No matching script. Please use EVAL.",
     ];
     let campaign = Campaign::start("Redis refuses", Redis::start(), Between::Proxies, false);
     let count = campaign.count().max(refusals.len());

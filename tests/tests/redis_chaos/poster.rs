@@ -42,6 +42,7 @@ impl Poster {
             let mut node = room;
             for number in 1.. {
                 let (began, mut tries) = (Instant::now(), 1);
+                shared.begins(room, began);
                 // What was tried is said to the end, so that it is known whether it has to be there.
                 while !is_acked(shared.nodes[node % shared.nodes.len()], room, number) {
                     if shared.is_over() {

@@ -4,9 +4,9 @@
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -29,11 +29,13 @@ pub(crate) struct Shared {
     pub(crate) returns: AtomicU64,
     /// Messages that were shown.
     pub(crate) shown: AtomicU64,
+    /// When each number of each room was tried first, from 1 on.
+    began: Vec<Mutex<Vec<Instant>>>,
 }
 
 impl Shared {
     /// Nothing has happened yet.
-    pub(crate) fn new(nodes: Vec<SocketAddr>, gaps_allowed: bool) -> Self {
+    pub(crate) fn new(nodes: Vec<SocketAddr>, rooms: usize, gaps_allowed: bool) -> Self {
         Self {
             nodes,
             gaps_allowed,
@@ -43,14 +45,22 @@ impl Shared {
             gaps: AtomicU64::new(0),
             returns: AtomicU64::new(0),
             shown: AtomicU64::new(0),
+            began: (0..rooms).map(|_| Mutex::default()).collect(),
         }
     }
 
+    /// The next number of a room is tried for the first time.
+    pub(crate) fn begins(&self, room: usize, at: Instant) {
+        lock(&self.began[room]).push(at);
+    }
+
+    fn began(&self, room: usize, number: u64) -> Option<Instant> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        lock(&self.began[room]).get(index).copied()
+    }
+
     pub(crate) fn fault(&self, what: String) {
-        self.faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(what);
+        lock(&self.faults).push(what);
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -76,6 +86,7 @@ pub(crate) struct Witness {
     pub(crate) is_there: Arc<AtomicBool>,
     /// The newest number that it was shown.
     pub(crate) newest: Arc<AtomicU64>,
+    deliveries: Deliveries,
     thread: JoinHandle<()>,
 }
 
@@ -89,6 +100,7 @@ impl Witness {
     ) -> Self {
         let newest = Arc::new(AtomicU64::new(0));
         let is_there = Arc::new(AtomicBool::new(false));
+        let deliveries = Deliveries::default();
         let mut follower = Follower {
             shared: Arc::clone(shared),
             name: format!("{transport:?} {number} in room {room}"),
@@ -98,6 +110,8 @@ impl Witness {
             newest: Arc::clone(&newest),
             is_there: Arc::clone(&is_there),
             has_gap: false,
+            came: None,
+            deliveries: Arc::clone(&deliveries),
         };
         let builder = thread::Builder::new().stack_size(256 << 10);
         let thread = builder.spawn(move || follower.run(transport));
@@ -105,8 +119,19 @@ impl Witness {
             room,
             is_there,
             newest,
+            deliveries,
             thread: thread.expect("a thread"),
         }
+    }
+
+    /// How long numbers took to it that were said while it was there.
+    pub(crate) fn deliveries(&self) -> Vec<(u64, Duration)> {
+        let deliveries = lock(&self.deliveries);
+        let to_time = |&(number, us): &(u32, u32)| {
+            let took = Duration::from_micros(u64::from(us));
+            (u64::from(number), took)
+        };
+        deliveries.iter().map(to_time).collect()
     }
 
     /// Waits for its end.
@@ -114,6 +139,9 @@ impl Witness {
         self.thread.join().expect("a follower does not panic");
     }
 }
+
+/// Numbers, and the microseconds that they took.
+type Deliveries = Arc<Mutex<Vec<(u32, u32)>>>;
 
 struct Follower {
     shared: Arc<Shared>,
@@ -125,6 +153,9 @@ struct Follower {
     is_there: Arc<AtomicBool>,
     /// It was just told of a gap: what comes next may be any number.
     has_gap: bool,
+    /// Since when its stream is there.
+    came: Option<Instant>,
+    deliveries: Deliveries,
 }
 
 impl Follower {
@@ -134,6 +165,7 @@ impl Follower {
                 Transport::Events => self.stream(),
                 Transport::Polls => self.poll(),
             };
+            self.came = None;
             if followed.is_err() && !self.shared.is_over() {
                 self.shared.returns.fetch_add(1, Ordering::Relaxed);
                 self.node += 1;
@@ -178,6 +210,7 @@ impl Follower {
             }
             if let Some(id) = field("id: ") {
                 self.came_to(id);
+                self.came.get_or_insert_with(Instant::now);
             }
         }
     }
@@ -228,10 +261,21 @@ impl Follower {
         self.shared.shown.fetch_add(1, Ordering::Relaxed);
         let number = message["content"].as_u64().unwrap_or_default();
         let before = self.newest.swap(number, Ordering::Relaxed);
+        self.note_time(number);
         let is_next = number == before + 1 || before == 0;
         if !is_next && !self.has_gap {
             let fault = format!("{}: number {number} behind {before}: {message}", self.name);
             self.shared.fault(fault);
+        }
+    }
+
+    /// How long it took, if the stream was there when it was said.
+    fn note_time(&self, number: u64) {
+        if let (Some(came), Some(began)) = (self.came, self.shared.began(self.room, number))
+            && came <= began
+        {
+            let (number, took) = (number as u32, began.elapsed().as_micros() as u32);
+            lock(&self.deliveries).push((number, took));
         }
     }
 }
@@ -286,6 +330,10 @@ impl Inbox {
         }
         Err(ErrorKind::Interrupted.into())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn expect_ok(head: &str) -> io::Result<()> {

@@ -56,6 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ("TIDEWIRE_DELIVERIES", args.deliveries),
         ("TIDEWIRE_STOPPED_SECONDS", args.stopped),
         ("TIDEWIRE_RETURN_MAX", args.return_max),
+        ("TIDEWIRE_CALM_SECONDS", 10),
         ("TIDEWIRE_SEED", args.seed),
     ] {
         command.env(name, value.to_string());
@@ -64,8 +65,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     // Also when something was found: the rows of the others are worth reading.
     let rows = fs::read_to_string(&table).unwrap_or_default();
     println!(
-        "\n| trouble | rounds | acknowledged | lost, told | deliveries | violations | gaps | reconnects | all goes on: p50, max | \
-         ack p99: before, meanwhile |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n{rows}"
+        "\n| trouble | rounds | acknowledged | lost, told | deliveries | violations | gaps | reconnects | acks again: max | \
+         all goes on: p50, max | \
+         away, max | ack p99: before, meanwhile | delivery p99: before, meanwhile |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n{rows}"
     );
     outcome.with_context(|| format!("the table is in {}", paths::shown(&table)))
 }

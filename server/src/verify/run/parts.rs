@@ -64,6 +64,14 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// It follows again; who has just come was never away.
+    pub(super) fn is_back(&mut self, index: usize) {
+        if let Some(since) = self.clients[index].away_since.take() {
+            let away = self.now.duration_since(since);
+            self.counts.away.add(away.as_nanos() as u64, 1);
+        }
+    }
+
     fn silent(&self, what: &'static str) -> VerifyError {
         let why = self.lost.clone().filter(|why| !why.is_empty());
         VerifyError::Silent(what, self.options.patience, why)

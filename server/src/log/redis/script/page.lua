@@ -24,8 +24,8 @@ head = tonumber(head)
 local list = eras_of(eras, epoch)
 local mark = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 local stream = KEYS[3]
--- Offsets are dense.
-local kept = head - redis.call('XLEN', stream) + 1
+-- Offsets are dense, and of eras that are forgotten nothing is left.
+local kept = math.max(head - redis.call('XLEN', stream) + 1, tonumber(string.match(list, '^%d+')))
 -- More is kept than is shown as history: it is for who has been there.
 local oldest = math.max(kept, head - string.match(rule, '^%d+') + 1)
 

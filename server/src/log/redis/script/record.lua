@@ -44,12 +44,15 @@ local function eras_of(eras, epoch)
   return eras
 end
 
--- Begins an era behind `offset`; the newest 16 are kept. Returns its epoch, never that of the era before, and the eras.
+-- A log remembers so many eras. What is older is not shown any more: nobody could tell where in it somebody is.
+local ERAS_MAX = 256
+
+-- Begins an era behind `offset`. Returns its epoch, never that of the era before, and the eras.
 local function begin_era(eras, epoch, offset, wanted)
   if wanted == epoch then wanted = tostring((epoch + 1) % 4294967296) end
   local list = eras_of(eras, epoch) .. ',' .. (offset + 1) .. ':' .. wanted
   local _, commas = string.gsub(list, ',', '')
-  if commas >= 16 then list = string.match(list, '^[^,]*,(.*)$') end
+  if commas >= ERAS_MAX then list = string.match(list, '^[^,]*,(.*)$') end
   return wanted, list
 end
 

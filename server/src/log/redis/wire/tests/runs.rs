@@ -208,7 +208,8 @@ fn a_redis_that_was_flushed_is_greeted_again() {
 }
 
 #[test]
-fn sixteen_eras_are_remembered_and_marks_of_older_ones_are_behind_what_is_kept() {
+fn eras_are_remembered_and_what_is_of_forgotten_ones_is_not_shown() {
+    const ERAS: u32 = 256;
     let server = RedisServer::start();
     let mut link = server.link();
     let run = link.opened("a", Trust::Whole);
@@ -218,7 +219,8 @@ fn sixteen_eras_are_remembered_and_marks_of_older_ones_are_behind_what_is_kept()
         bucket: bucket(),
         marks,
     });
-    for number in 0..20 {
+    let epoch_of = |number| Epoch::new(1000 + number);
+    for number in 0..ERAS + 4 {
         let greet = Command::Greet {
             bucket: bucket(),
             run_id: format!("other-{number}"),
@@ -226,28 +228,32 @@ fn sixteen_eras_are_remembered_and_marks_of_older_ones_are_behind_what_is_kept()
         };
         let run = link.run_of(&greet).number;
         link.open(bucket(), run, Trust::Doubtful);
-        let epoch = Epoch::new(1000 + number);
+        let epoch = epoch_of(number);
         let places = link.append(run, epoch, vec![message("a", "", "1")]);
         assert_eq!(places, [Appended::At(at(epoch, 4 + u64::from(number)))]);
-        if number == 0 {
+        if number + 2 == ERAS {
+            // The first one is remembered just so.
             let page = link.page("a", From::Mark, PAGE);
-            assert_eq!(offsets(&page), [3, 4]);
+            assert_eq!((page.oldest, page.eras.len()), (1, ERAS as usize));
+            assert_eq!(page.entries.first().unwrap().position, at(EPOCH, 3));
         }
     }
     let page = link.page("a", From::Mark, PAGE);
-    assert_eq!(
-        (page.eras.len(), page.eras[15]),
-        (16, (23, Epoch::new(1019)))
-    );
-    assert_eq!((page.oldest, offsets(&page).len()), (1, 23));
+    assert_eq!(page.eras.len(), ERAS as usize);
+    // Who reads on from what it was shown is always in an era that is known, and comes to the end.
+    let first = at(epoch_of(4), 8);
+    assert_eq!((page.eras[0], page.oldest), ((8, first.epoch), 8));
+    assert_eq!(page.entries.first().unwrap().position, first);
+    for from in [From::Oldest, From::Behind(0), From::Behind(2)] {
+        let page = link.page("a", from, PAGE);
+        assert_eq!(page.entries.first().unwrap().position, first, "{from:?}");
+    }
     // A mark of a newer era is newer.
-    let marks = vec![(log("a"), at(Epoch::new(1019), 23))];
+    let newest = at(epoch_of(ERAS + 3), 7 + u64::from(ERAS));
+    let marks = vec![(log("a"), newest)];
     link.ask(&Command::Mark {
         bucket: bucket(),
         marks,
     });
-    assert_eq!(
-        link.page("a", From::Head, PAGE).mark,
-        Some(at(Epoch::new(1019), 23))
-    );
+    assert_eq!(link.page("a", From::Head, PAGE).mark, Some(newest));
 }
