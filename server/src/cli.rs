@@ -12,7 +12,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 use crate::config::values::{long_time, size, time};
 use crate::config::{
     AuthOptions, CaptureOptions, Compression, Config, ConfigFile, Drain, LimitOptions, LogOptions,
-    Observe, Origin, RecorderOptions, Settings, TlsOptions, Unusable, list, with_defaults,
+    Observe, Origin, RecorderOptions, Settings, TlsOptions, Unusable, list, veiled_text,
+    with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -91,7 +92,8 @@ pub struct Serve {
         long,
         env = "TIDEWIRE_DATA",
         value_name = "DIR|memory",
-        default_value = "./tidewire-data"
+        default_value = "./tidewire-data",
+        value_parser = directory
     )]
     data: PathBuf,
     /// Worker threads, each with connections of its own: as many as processors that are to serve
@@ -239,7 +241,7 @@ impl Cli {
         words: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Result<Task, clap::Error> {
         let words = Words(words.into_iter().map(Into::into).collect());
-        let cli = Self::try_parse_from(&words.0)?;
+        let cli = Self::try_parse_from(&words.0).map_err(veiled)?;
         Ok(match cli.command {
             Some(Command::Log(log)) => Task::Log(log),
             Some(Command::Verify(options)) => Task::Verify(options),
@@ -252,7 +254,7 @@ impl Cli {
             Some(Command::Config(configure)) => Task::Config(Box::new(configure), words),
             Some(Command::Completions(shell)) => Task::Completions(shell),
             Some(Command::Man(manual)) => Task::Man(manual),
-            Some(Command::Bench(options)) => Task::Bench(load::Plan::new(options)?),
+            Some(Command::Bench(options)) => Task::Bench(load::Plan::new(options).map_err(veiled)?),
             Some(Command::Serve(_)) | None => {
                 let settings = words.settings().map_err(|unusable| match unusable {
                     Unusable::Words(error) => error,
@@ -276,6 +278,13 @@ impl Words {
     /// # Errors
     /// One of them makes no sense.
     pub fn settings(&self) -> Result<Settings, Unusable> {
+        self.read().map_err(|unusable| match unusable {
+            Unusable::Words(error) => Unusable::Words(veiled(error)),
+            file @ Unusable::File(..) => file,
+        })
+    }
+
+    fn read(&self) -> Result<Settings, Unusable> {
         let matches = Cli::command().try_get_matches_from(&self.0)?;
         let path = file_named(serve_matches(&matches));
         let flags = Serve::augment_args(clap::Command::new("serve"));
@@ -295,6 +304,26 @@ impl Words {
         let matches = command.try_get_matches_from(&self.0)?;
         settings(&flags, &matches, file, Some(path))
     }
+}
+
+/// What clap says, which quotes the words, without a password that one of them may have.
+fn veiled(error: clap::Error) -> clap::Error {
+    let told = error.to_string();
+    match veiled_text(&told) {
+        Some(told) => clap::Error::raw(error.kind(), told.trim_start_matches("error: ")),
+        None => error,
+    }
+}
+
+/// A directory, and not where a log is: that would be made one of that name.
+fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("a directory has a name".to_owned());
+    }
+    if text.contains("://") {
+        return Err("is no directory: what is at a URL is named by --log".to_owned());
+    }
+    Ok(PathBuf::from(text))
 }
 
 /// What was said of a server: the last command's words, or those without one.
@@ -400,6 +429,43 @@ mod tests {
         let expected = format!("{:?}", Config::default());
         assert_eq!(format!("{:?}", config(&[]).unwrap()), expected);
         assert_eq!(format!("{:?}", config(&["serve"]).unwrap()), expected);
+    }
+
+    #[test]
+    fn no_option_that_is_given_a_url_by_mistake_shows_its_password() {
+        let flags = Serve::augment_args(clap::Command::new("serve"));
+        let flags = flags.get_arguments().filter_map(|flag| flag.get_long());
+        let file = std::env::temp_dir().join(format!("tidewire-veil-{}.toml", std::process::id()));
+        let mut refused = 0;
+        for flag in flags.chain(["no-such-flag"]) {
+            for url in ["redis://u:secret@a/0", "redis://u:it's secret@a?x"] {
+                let word = format!("--{flag}={url}");
+                std::fs::write(&file, format!("{flag} = {url:?}\n")).unwrap();
+                let in_file = format!("--config={}", file.display());
+                for words in [["tidewire", &word], ["tidewire", &in_file]] {
+                    let Err(error) = Cli::task_from(words) else {
+                        continue;
+                    };
+                    let told = error.to_string();
+                    assert!(!told.contains("secret"), "{words:?}: {told}");
+                    refused += 1;
+                }
+            }
+        }
+        let _ = std::fs::remove_file(&file);
+        assert!(refused > 100, "{refused}");
+        for words in [
+            &["redis://u:secret@a"][..],
+            &["config", "check", "redis://u:secret@a"],
+            &["bench", "a", "--rate", "redis://u:secret@a"],
+        ] {
+            let told = match Cli::task_from([&["tidewire"], words].concat()) {
+                Err(error) => error.to_string(),
+                Ok(Task::Config(_, words)) => words.settings().unwrap_err().to_string(),
+                Ok(task) => panic!("{task:?}"),
+            };
+            assert!(told.contains("***@a") && !told.contains("secret"), "{told}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::CommandFactory as _;
 use tidewire::cli::{Cli, Task, Words};
 use tidewire::client::BadAddress;
 use tidewire::clock::Now;
-use tidewire::config::{Settings, unknown_variables};
+use tidewire::config::{Settings, unknown_variables, veiled_text};
 use tidewire::load;
 use tidewire::log::disk::{self, Recovery};
 use tidewire::logging;
@@ -23,6 +23,7 @@ type Outcome = Result<bool, Box<dyn Error>>;
 fn main() -> ExitCode {
     // clap answers --help and --version, and ends with exit code 2 on words that make no sense.
     let task = Cli::task_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let is_server = matches!(task, Task::Serve(..));
     let outcome = match task {
         Task::Serve(settings, words) => serve(*settings, words).map(|()| true),
         Task::Log(log) => print(|out| log.run(out, Now::read().unix_ms)),
@@ -47,7 +48,10 @@ fn main() -> ExitCode {
         // What is wrong was shown already.
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("tidewire: {}", told(&*error));
+            let told = told(&*error);
+            // It quotes settings, one of which may be the URL of a Redis in a wrong place.
+            let veiled = is_server.then(|| veiled_text(&told)).flatten();
+            eprintln!("tidewire: {}", veiled.unwrap_or(told));
             if is_usage(&*error) {
                 ExitCode::from(2)
             } else {

@@ -86,6 +86,8 @@ pub struct Chat {
     life: u32,
     /// Which of the server's addresses is tried next.
     next_to: usize,
+    /// Addresses of the server where nobody was, since somebody was.
+    tried: usize,
     news: VecDeque<News>,
 }
 
@@ -143,6 +145,7 @@ impl Chat {
             is_slow: false,
             life: 0,
             next_to: 0,
+            tried: 0,
             news: VecDeque::new(),
         }
     }
@@ -157,7 +160,13 @@ impl Chat {
     pub fn move_to(&mut self, address: Address, to: Vec<SocketAddr>, tls: Option<Tls>) {
         (self.identity.address, self.identity.to) = (address, to);
         self.identity.tls = tls;
-        self.next_to = 0;
+        (self.next_to, self.tried) = (0, 0);
+    }
+
+    /// Whether the server that it has lost has addresses of which it is not known yet that nobody is there.
+    #[must_use]
+    pub const fn has_other_addresses(&self) -> bool {
+        self.tried > 0 && self.tried < self.identity.to.len()
     }
 
     /// Misses no broadcast while it has no socket.
@@ -447,6 +456,7 @@ impl Chat {
     fn lose(&mut self, end: End, now: Instant) {
         // Where nobody welcomes, the server may be at another of its addresses.
         self.next_to += usize::from(!self.is_open);
+        self.tried = if self.is_open { 0 } else { self.tried + 1 };
         self.socket = None;
         (self.is_open, self.is_welcome) = (false, false);
         (self.is_denied, self.greet_at) = (false, None);
@@ -525,6 +535,28 @@ mod tests {
         format!(
             r#"{{"type":"ack","roomId":"r","seq":{seq},"offset":{offset},"epoch":"00000001","time":1}}"#
         )
+    }
+
+    #[test]
+    fn a_server_is_left_once_nobody_was_at_any_of_its_addresses() {
+        let mut chat = chat();
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let end = || End::transport(&io::Error::other("nobody is there"));
+        let now = Instant::now();
+        let name = || Address::parse("localhost").unwrap();
+        chat.move_to(name(), vec![address(1), address(2)], None);
+        let mut left = || {
+            chat.lose(end(), now);
+            chat.has_other_addresses()
+        };
+        assert_eq!([left(), left(), left()], [true, false, false]);
+        chat.move_to(name(), vec![address(1), address(2)], None);
+        chat.lose(end(), now);
+        assert!(chat.has_other_addresses());
+        chat.hear(r#"{"type":"welcome"}"#);
+        chat.is_open = true;
+        chat.lose(end(), now);
+        assert!(!chat.has_other_addresses(), "it was there, and is gone");
     }
 
     #[test]

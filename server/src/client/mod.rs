@@ -11,6 +11,7 @@
 
 mod address;
 mod backoff;
+mod bearer;
 mod call;
 mod chat;
 mod driver;
@@ -23,6 +24,7 @@ mod tls;
 
 pub use address::{Address, BadAddress};
 pub use backoff::Backoff;
+pub use bearer::Bearer;
 pub use call::{Answer, Call, CallError, is_pause};
 pub use chat::{Chat, Identity};
 pub use driver::{Driver, Wake};

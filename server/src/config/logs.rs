@@ -10,6 +10,7 @@ use clap::Args;
 use percent_encoding::percent_decode_str;
 
 use super::values::time;
+use super::veil::HIDDEN;
 use crate::ids::NodeName;
 use crate::log::redis::{Ack, RedisOptions, Secret, Topology};
 use crate::log::remote::Target;
@@ -26,9 +27,6 @@ const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,
 
 /// What is told who says in its place what is to be logged.
 const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE_LOG_LEVEL)";
-
-/// What is shown of a password.
-const HIDDEN: &str = "***";
 
 /// Flags about logs that are shared.
 #[derive(Debug, Clone, Args)]

@@ -14,6 +14,7 @@ mod settings;
 mod show;
 mod tls;
 pub(crate) mod values;
+mod veil;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub(crate) use settings::{list, with_defaults};
 pub use show::default_file;
 pub(crate) use tls::KEYLOG_FROM_ENVIRONMENT;
 pub use tls::TlsOptions;
+pub use veil::veiled_text;
 
 use crate::auth::Keys;
 use crate::chat::HubConfig;

@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::file::{self, ConfigFile};
 use super::logs::veiled;
+use super::veil::veiled_text;
 use super::{Config, Problem};
 
 /// What the names of our variables begin with.
@@ -91,7 +92,8 @@ impl fmt::Display for Unusable {
                     .iter()
                     .map(|problem| format!("{}: {problem}", path.display()))
                     .collect();
-                f.write_str(&told.join("\n"))
+                let told = told.join("\n");
+                f.write_str(veiled_text(&told).as_deref().unwrap_or(&told))
             }
         }
     }

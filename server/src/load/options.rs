@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::client::Trust;
+use crate::client::{Bearer, Trust};
 use crate::config::values::time;
 
 const EXAMPLES: &str = "\
@@ -26,6 +26,8 @@ Examples:
 /// Messages are due at fixed times, whatever becomes of those before (an open loop), and how long one took is counted from
 /// when it was due: a server that stands still for a second is seen in every message of that second. With --rate 0 each
 /// sender waits for what it sent before to arrive, which shows how much a server does, but hides how long it makes wait.
+///
+/// With a token all connections are its user, and share that one's limits.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
@@ -34,14 +36,9 @@ pub struct Options {
     #[command(flatten)]
     /// Whom to trust.
     pub trust: Trust,
-    /// A token (JWT), where the server asks for one; all connections are its user then, and share that one's limits: others on this machine can see it here, but not in the environment
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "TIDEWIRE_TOKEN",
-        hide_env_values = true
-    )]
-    pub token: Option<String>,
+    #[command(flatten)]
+    /// By what right.
+    pub bearer: Bearer,
     /// What is done
     #[arg(long, short, value_name = "NAME", default_value = "echo")]
     pub scenario: Scenario,

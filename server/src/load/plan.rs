@@ -59,7 +59,7 @@ impl Plan {
             url: options.url,
             trust: options.trust,
             // Of a file, with the end of its line.
-            token: options.token.map(|token| token.trim().to_owned()),
+            token: options.bearer.token().map(str::to_owned),
             scenario,
             connections: options.connections.map_or(connections, |n| n as usize),
             size: options.size,

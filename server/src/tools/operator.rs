@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::client::{Answer, Call, Trust};
+use crate::client::{Answer, Bearer, Call, Trust};
 
 /// What an error says, at most.
 const PROBLEM_BYTES_MAX: u64 = 64 << 10;
@@ -21,14 +21,9 @@ pub struct Operator {
         default_value = "http://127.0.0.1:8080"
     )]
     pub url: String,
-    /// A token with the right `admin`, where the server asks for one: others on this machine can see it here, but not in the environment
-    #[arg(
-        long,
-        env = "TIDEWIRE_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true
-    )]
-    pub token: Option<String>,
+    /// By what right: `admin`.
+    #[command(flatten)]
+    pub bearer: Bearer,
     /// Whom to trust.
     #[command(flatten)]
     pub trust: Trust,
@@ -48,7 +43,7 @@ impl Operator {
             url: &self.url,
             trust: &self.trust,
             target: &format!("/api/admin/{target}"),
-            token: self.token.as_deref(),
+            token: self.bearer.token(),
             silence_max,
         };
         let answer = call.get()?;
@@ -63,8 +58,8 @@ impl Operator {
         let line = || text.lines().next().filter(|line| !line.starts_with('<'));
         let message = told["error"]["message"].as_str().or_else(line);
         let message = message.unwrap_or("no reason is given");
-        let advice = match (status, &self.token) {
-            (401, None) => " Name a token with TIDEWIRE_TOKEN or --token.",
+        let advice = match (status, self.bearer.token()) {
+            (401, None) => " Name a token with the right `admin` with TIDEWIRE_TOKEN or --token.",
             _ => "",
         };
         Err(format!("{host} refuses (status {status}): {message}{advice}").into())

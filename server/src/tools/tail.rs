@@ -15,7 +15,7 @@ use super::Usage;
 use super::chat::room_name;
 use super::link::{self, Server, is_final};
 use super::terminal::{Lines, LocalTime, compact, visible, words};
-use crate::client::{Begin, Content, End, Entry, Log, News, Trust, is_for_later};
+use crate::client::{Bearer, Begin, Content, End, Entry, Log, News, Trust, is_for_later};
 use crate::log::{Epoch, Position, Positions, Since};
 
 /// Entries that are shown before what comes, if nothing is said.
@@ -43,14 +43,8 @@ pub struct Tail {
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "since",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
     newest: Option<u16>,
-    /// A token (JWT), where the server asks for one: others on this machine can see it here, but not in the environment
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "TIDEWIRE_TOKEN",
-        hide_env_values = true
-    )]
-    token: Option<String>,
+    #[command(flatten)]
+    bearer: Bearer,
     /// One JSON object a line, as the server sends them; gaps, too
     #[arg(long)]
     json: bool,
@@ -79,7 +73,8 @@ impl Tail {
             .iter()
             .map(|room| self.begin(room))
             .collect::<Result<_, _>>()?;
-        let mut server = link::driver(&self.urls, &self.trust, None, self.token.clone())?;
+        let token = self.bearer.token().map(str::to_owned);
+        let mut server = link::driver(&self.urls, &self.trust, None, token)?;
         server.driver.watch_stdout()?;
         for (room, begin) in rooms.iter().zip(begins) {
             server.driver.chat().follow(room, begin);

@@ -35,9 +35,21 @@ pub(super) struct Sent {
     /// The sender's connection on which it was sent first.
     pub(super) life: u16,
     pub(super) acked: bool,
-    /// It was refused once, so that later ones may be before it.
-    pub(super) refused: bool,
+    pub(super) refusal: Refusal,
     pub(super) in_history: bool,
+}
+
+/// Whether a message was refused, and what its sender was told after that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It never was.
+    Never,
+    /// It was: later ones may be before it.
+    Refused,
+    /// Its sender was shown it: it is there after all.
+    Copied,
+    /// Its sender was told its place, and not that it was there before.
+    New,
 }
 
 /// A place, and what is there.
@@ -92,7 +104,7 @@ impl Book {
             floor_epoch,
             life: u16::try_from(life).unwrap_or(u16::MAX),
             acked: false,
-            refused: false,
+            refusal: Refusal::Never,
             in_history: false,
         });
     }

@@ -1,7 +1,7 @@
 //! The checker: what publishers, followers and the final history tell goes in, in the order in which it happened; what the
 //! server did wrong comes out. No I/O and no clock.
 
-use super::book::{Book, Place, Witness, name};
+use super::book::{Book, Place, Refusal, Witness, name};
 use super::follower::{Cursor, Follower, Why, first_foreign};
 use super::stamp::Stamp;
 use super::verdict::{Findings, Kind};
@@ -69,27 +69,39 @@ impl Checker {
         self.book.intend(stamp, room, u32::from(life));
     }
 
-    /// A publisher was told the place of its message.
-    pub fn ack(&mut self, publisher: u16, number: u64, room: u16, at: Position) {
+    /// A publisher was told the place of its message; `dup`: and that it was there before.
+    pub fn ack(&mut self, publisher: u16, number: u64, room: u16, at: Position, dup: bool) {
         let number = u32::try_from(number).unwrap_or(0);
-        match self.book.stamp(publisher, number) {
-            Some(stamp) => self
-                .book
-                .tell(Witness::Ack, room, at, stamp, &mut self.found),
-            None => self.found.add(Kind::Phantom, || {
+        let Some(stamp) = self.book.stamp(publisher, number) else {
+            return self.found.add(Kind::Phantom, || {
                 format!(
                     "an ack at {at} for {}, which was not sent",
                     name(publisher, number)
                 )
-            }),
+            });
+        };
+        self.book
+            .tell(Witness::Ack, room, at, stamp, &mut self.found);
+        let life = self.lives[usize::from(publisher)];
+        if let Some(sent) = self.book.message(publisher, number)
+            && !dup
+            && sent.refusal != Refusal::Never
+        {
+            let before = std::mem::replace(&mut sent.refusal, Refusal::New);
+            if before == Refusal::Copied && sent.life == life {
+                let who = self.follower(publisher, room);
+                self.echo(who, stamp, at);
+            }
         }
     }
 
     /// A publisher's message was refused: it may be sent again, behind later ones.
     pub fn refused(&mut self, publisher: u16, number: u64) {
         let number = u32::try_from(number).unwrap_or(0);
-        if let Some(sent) = self.book.message(publisher, number) {
-            sent.refused = true;
+        if let Some(sent) = self.book.message(publisher, number)
+            && sent.refusal == Refusal::Never
+        {
+            sent.refusal = Refusal::Refused;
         }
     }
 
@@ -113,19 +125,18 @@ impl Checker {
     pub fn delivered(&mut self, follower: u16, room: u16, at: Position, stamp: Option<Stamp>) {
         let who = self.follower(follower, room);
         self.tell(Witness::Follower(follower), room, at, stamp);
+        let life = self.lives[usize::from(follower)];
         if let Some(stamp) = stamp
             && who.own == Some(stamp.publisher)
             && let Some(sent) = self.book.message(stamp.publisher, stamp.number)
-            // Who was refused was not told a place: the copy says that the message has one after all.
-            && !sent.refused
-            && sent.life == self.lives[usize::from(follower)]
+            && sent.life == life
         {
-            self.found.add(Kind::Echo, || {
-                format!(
-                    "{who}: {} at {at} came back to the connection that sent it",
-                    name(stamp.publisher, stamp.number)
-                )
-            });
+            // Who was refused was not told a place: the copy says that the message has one after all. Then there is no other
+            // ack than that it was there before.
+            match sent.refusal {
+                Refusal::Refused | Refusal::Copied => sent.refusal = Refusal::Copied,
+                Refusal::Never | Refusal::New => self.echo(who, stamp, at),
+            }
         }
         let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
         cursor.shown(who, at, &self.book, &mut self.found);
@@ -216,6 +227,15 @@ impl Checker {
 
     // ---- inside ----
 
+    fn echo(&mut self, who: Follower, stamp: Stamp, at: Position) {
+        self.found.add(Kind::Echo, || {
+            format!(
+                "{who}: {} at {at} came back to the connection that sent it",
+                name(stamp.publisher, stamp.number)
+            )
+        });
+    }
+
     fn follower(&self, index: u16, room: u16) -> Follower {
         let own = (index < self.publishers).then_some(index);
         Follower { index, room, own }
@@ -258,7 +278,7 @@ impl Checker {
                 }
                 let before = &mut newest[usize::from(sent.room)];
                 if let Some((before, number)) = *before
-                    && !sent.refused
+                    && sent.refusal == Refusal::Never
                     && before.epoch == at.epoch
                     && before.offset > at.offset
                 {
@@ -269,7 +289,7 @@ impl Checker {
                         )
                     });
                 }
-                if !sent.refused {
+                if sent.refusal == Refusal::Never {
                     *before = Some((at, index as u32 + 1));
                 }
             }

@@ -50,7 +50,7 @@ impl Scenario {
     }
 
     fn acked(mut self, number: u32, at: Position) -> Self {
-        self.0.ack(0, u64::from(number), ROOM, at);
+        self.0.ack(0, u64::from(number), ROOM, at, false);
         self
     }
 
@@ -373,7 +373,7 @@ fn messages_of_one_publisher_out_of_order_are_found() {
 fn what_was_sent_after_an_ack_may_not_be_before_it() {
     let mut all = Scenario::new();
     all.0.intent(stamp(1, 1), ROOM);
-    all.0.ack(1, 1, ROOM, at(2));
+    all.0.ack(1, 1, ROOM, at(2), false);
     let all = all.sends(1..=1).acked(1, at(1));
     assert_eq!(
         all.0.found().count(Kind::BeforeAcked),
@@ -392,7 +392,7 @@ fn what_was_sent_after_an_ack_may_not_be_before_it() {
 fn what_was_sent_before_an_ack_came_may_be_on_either_side_of_it() {
     let mut all = Scenario::new().sends(1..=1);
     all.0.intent(stamp(1, 1), ROOM);
-    all.0.ack(1, 1, ROOM, at(2));
+    all.0.ack(1, 1, ROOM, at(2), false);
     assert_eq!(all.acked(1, at(1)).0.found().total(), 0);
 }
 
@@ -493,7 +493,7 @@ fn a_gap_for_who_sends_begins_behind_its_own_messages_and_no_others() {
         all.then(|checker| {
             if other {
                 checker.intent(stamp(1, 1), ROOM);
-                checker.ack(1, 1, ROOM, at(3));
+                checker.ack(1, 1, ROOM, at(3), false);
                 checker.delivered(FOLLOWER, ROOM, at(3), Some(stamp(1, 1)));
                 checker.history(ROOM, at(3), Some(stamp(1, 1)));
             }
@@ -505,7 +505,7 @@ fn a_gap_for_who_sends_begins_behind_its_own_messages_and_no_others() {
             }
             checker.intent(stamp(1, if other { 2 } else { 1 }), ROOM);
             let stamp = stamp(1, if other { 2 } else { 1 });
-            checker.ack(1, u64::from(stamp.number), ROOM, in_epoch(2, 4));
+            checker.ack(1, u64::from(stamp.number), ROOM, in_epoch(2, 4), false);
             for follower in [0, FOLLOWER] {
                 checker.delivered(follower, ROOM, in_epoch(2, 4), Some(stamp));
             }
@@ -575,7 +575,22 @@ fn a_sender_that_was_refused_may_be_shown_that_its_message_is_there_after_all() 
     let all = Scenario::new().sends(1..=1);
     let all = all.then(|checker| checker.refused(0, 1));
     let all = all.shown_to(0, 1, at(1)).all_shown(1..=1);
-    all.acked(1, at(1)).all_kept(1..=1).expect_clean();
+    let all = all.then(|checker| checker.ack(0, 1, ROOM, at(1), true));
+    all.all_kept(1..=1).expect_clean();
+}
+
+#[test]
+fn a_refused_message_that_is_acked_as_new_afterwards_comes_back_to_its_sender_neither_before_nor_behind_that()
+ {
+    let words = ["follower 0", "message 1 of publisher 0", "came back"];
+    let refused = || {
+        let all = Scenario::new().sends(1..=1);
+        all.then(|checker| checker.refused(0, 1)).all_shown(1..=1)
+    };
+    let behind = refused().acked(1, at(1)).shown_to(0, 1, at(1));
+    behind.all_kept(1..=1).expect_only(Kind::Echo, &words);
+    let before = refused().shown_to(0, 1, at(1)).acked(1, at(1));
+    before.all_kept(1..=1).expect_only(Kind::Echo, &words);
 }
 
 #[test]
@@ -585,9 +600,9 @@ fn a_publisher_may_miss_its_own_messages_and_no_others() {
         all.0.intent(stamp(1, number), ROOM);
     }
     // Publisher 1 has the offsets 1 and 3, publisher 0 has 2 and 4; publisher 1 is shown 4 alone.
-    all.0.ack(1, 1, ROOM, at(1));
+    all.0.ack(1, 1, ROOM, at(1), false);
     let mut all = all.sends(1..=2).acked(1, at(2)).acked(2, at(4));
-    all.0.ack(1, 2, ROOM, at(3));
+    all.0.ack(1, 2, ROOM, at(3), false);
     let both = [(1, 1), (0, 1), (1, 2), (0, 2)];
     for (offset, (publisher, number)) in (1..).zip(both) {
         let stamp = Some(stamp(publisher, number));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::client::Trust;
+use crate::client::{Bearer, Trust};
 use crate::config::values::time;
 
 /// Load a server and check that it loses, doubles and reorders nothing.
@@ -13,6 +13,8 @@ use crate::config::values::time;
 /// publishers and subscribers follow all these rooms, and come back with their position when they lose the server. Kill it,
 /// restart it, cut its connections meanwhile: at the end the whole history is read, and every message must be where its
 /// acknowledgement said, once, in order, and shown to everybody. Exit code 0 means that it is so, 1 that it is not.
+///
+/// A token needs all rights in rooms `verify-*`; all clients are its user then.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// The server: ws://HOST:PORT, or wss:// with TLS. Several nodes: clients are spread over them, and who loses one comes back to
@@ -22,14 +24,9 @@ pub struct Options {
     #[command(flatten)]
     /// Whom to trust.
     pub trust: Trust,
-    /// A token (JWT), where the server asks for one, with all rights in rooms `verify-*`; all clients are its user then: others on this machine can see it here, but not in the environment
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "TIDEWIRE_TOKEN",
-        hide_env_values = true
-    )]
-    pub token: Option<String>,
+    #[command(flatten)]
+    /// By what right.
+    pub bearer: Bearer,
     /// Clients that send
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub publishers: u16,

@@ -178,13 +178,13 @@ impl<'a> Run<'a> {
     fn add_client(&mut self, index: u16, is_slow: bool, seed: u64) -> Result<(), VerifyError> {
         let place = usize::from(index) % self.servers.len();
         let server = &self.servers[place];
-        let token = self.options.token.as_deref();
+        let token = self.options.bearer.token();
         let identity = Identity {
             user: token.is_none().then(|| user(index)),
             // Messages are told apart by user, session and number, and with a token there is one user.
             session: format!("verify-{}-{index}", self.id),
             // Of a file, with the end of its line.
-            token: token.map(|token| token.trim().to_owned()),
+            token: token.map(str::to_owned),
             address: server.address.clone(),
             to: server.to.clone(),
             tls: server.tls.clone(),
@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
             self.cut();
         }
         if let Some(message) = self.denied.take() {
-            let has_token = self.options.token.is_some();
+            let has_token = self.options.bearer.token().is_some();
             return Err(VerifyError::Denied { message, has_token });
         }
         self.go_on()?;
@@ -374,13 +374,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// It comes back to the next server.
+    /// It comes back to the next server, once this one was not found at any of its addresses.
     fn lost(&mut self, index: usize, reason: String) {
         self.counts.reconnects += 1;
         self.lost = Some(reason);
         // Also the tries that fail are told as losses.
         self.clients[index].away_since.get_or_insert(self.now);
-        if self.servers.len() > 1 {
+        if self.servers.len() > 1 && !self.clients[index].chat.has_other_addresses() {
             let client = &mut self.clients[index];
             client.server = (client.server + 1) % self.servers.len();
             let server = &self.servers[client.server];
@@ -399,7 +399,7 @@ impl<'a> Run<'a> {
     }
 
     fn opened(&mut self, follower: u16, user: String) {
-        self.caller = self.options.token.as_ref().map(|_| user);
+        self.caller = self.options.bearer.token().map(|_| user);
         if follower == self.reader() {
             return self.ask_history();
         }
@@ -415,7 +415,7 @@ impl<'a> Run<'a> {
                 .checker
                 .nonsense(follower, &format!("an ack for the room {room}"));
         };
-        self.checker.ack(follower, seq, room as u16, at);
+        self.checker.ack(follower, seq, room as u16, at, dup);
         self.counts.dups += u64::from(dup);
         let publisher = self.publishers.get_mut(usize::from(follower));
         if let Some(latency) = publisher.and_then(|publisher| publisher.acknowledged(seq, self.now))

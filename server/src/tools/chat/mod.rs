@@ -31,7 +31,7 @@ use self::show::{Kind, Show, Writer, Written};
 use self::typed::{HELP, Typed};
 use super::link::{self, Server};
 use super::terminal::{LocalTime, Palette};
-use crate::client::{News, Trust};
+use crate::client::{Bearer, News, Trust};
 use crate::config::values::time;
 use crate::ids::{RoomName, UserName};
 
@@ -64,14 +64,8 @@ pub struct Chat {
     /// Your name [default: that of a guest, which the server gives]
     #[arg(long, value_name = "USER", env = "TIDEWIRE_USER", value_parser = user_name)]
     user: Option<String>,
-    /// A token (JWT), where the server asks for one: others on this machine can see it here, but not in the environment
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "TIDEWIRE_TOKEN",
-        hide_env_values = true
-    )]
-    token: Option<String>,
+    #[command(flatten)]
+    bearer: Bearer,
     /// Messages to show on entering, or as many as the server sends at once (256 KiB) [default: 20 on a terminal, else 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
     history: Option<u16>,
@@ -112,7 +106,7 @@ impl Chat {
         let history = self
             .history
             .unwrap_or(if is_terminal { HISTORY_DEFAULT } else { 0 });
-        let token = self.token.clone();
+        let token = self.bearer.token().map(str::to_owned);
         let mut server = link::driver(&self.urls, &self.trust, self.user.clone(), token)?;
         server.driver.chat().mind_broadcasts();
         let palette = if is_terminal {
