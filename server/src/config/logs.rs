@@ -11,8 +11,9 @@ use percent_encoding::percent_decode_str;
 
 use super::values::time;
 use crate::ids::NodeName;
-use crate::log::redis::{Ack, RedisOptions, Secret, Topology};
+use crate::log::redis::{RedisOptions, Topology};
 use crate::log::remote::Target;
+use crate::log::shared::{Ack, Secret};
 use crate::logging::check_level;
 
 /// The port of a Redis.

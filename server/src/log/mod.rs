@@ -14,6 +14,7 @@ pub mod redis;
 pub mod remote;
 mod routed;
 mod rules;
+pub mod shared;
 #[cfg(test)]
 pub(crate) mod store_tests;
 

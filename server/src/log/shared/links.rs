@@ -12,7 +12,7 @@ use super::runs::{Greeting, Run};
 use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::Position;
-use crate::log::redis::{Answer, Bucket, Failure};
+use crate::log::shared::{Answer, Bucket, Failure};
 use crate::log::remote::{Action, Link, Target};
 
 /// How long to wait at most before the first time that a link is opened again; twice as long each time.
@@ -155,7 +155,7 @@ impl<C> Core<C> {
     }
 
     /// Which master a link goes to, and whether it is the one for commands.
-    pub(super) fn way_of(&self, link: Link) -> Option<(usize, bool)> {
+    pub(in crate::log) fn way_of(&self, link: Link) -> Option<(usize, bool)> {
         self.masters.iter().enumerate().find_map(|(index, master)| {
             if master.commands.link == Some(link) {
                 return Some((index, true));
@@ -165,7 +165,7 @@ impl<C> Core<C> {
     }
 
     /// A link of commands is ready for them.
-    pub(super) fn commands_ready(&mut self, link: Link, hello: Hello, now: Now) {
+    pub(in crate::log) fn commands_ready(&mut self, link: Link, hello: Hello, now: Now) {
         self.now = now;
         if let Some((index, true)) = self.way_of(link) {
             self.masters[index].commands.is_open = true;
@@ -175,7 +175,7 @@ impl<C> Core<C> {
     }
 
     /// A link of announcements is ready for what it is to hear.
-    pub(super) fn announcements_ready(&mut self, link: Link, now: Now) {
+    pub(in crate::log) fn announcements_ready(&mut self, link: Link, now: Now) {
         self.now = now;
         let Some((index, false)) = self.way_of(link) else {
             return;
@@ -194,7 +194,7 @@ impl<C> Core<C> {
     }
 
     /// A link ended, or could not be opened.
-    pub(super) fn closed(&mut self, link: Link, now: Now) {
+    pub(in crate::log) fn closed(&mut self, link: Link, now: Now) {
         self.now = now;
         if let Some((index, is_commands)) = self.way_of(link) {
             self.down(index, is_commands);
@@ -202,7 +202,7 @@ impl<C> Core<C> {
     }
 
     /// Ends a link that is of no use; it is opened again later.
-    pub(super) fn drop_link(&mut self, index: usize, is_commands: bool) {
+    pub(in crate::log) fn drop_link(&mut self, index: usize, is_commands: bool) {
         let way = self.masters[index].way(is_commands);
         if let Some(link) = way.link {
             self.actions.push_back(Action::Close(link));
@@ -280,7 +280,7 @@ impl<C> Core<C> {
     }
 
     /// The next thing that a link of commands is to send.
-    pub(super) fn take_ask(&mut self, link: Link) -> Option<&Ask> {
+    pub(in crate::log) fn take_ask(&mut self, link: Link) -> Option<&Ask> {
         let (index, true) = self.way_of(link)? else {
             return None;
         };
@@ -291,7 +291,7 @@ impl<C> Core<C> {
     }
 
     /// What a link of announcements is to send.
-    pub(super) fn take_hear(&mut self, link: Link) -> Option<Hear> {
+    pub(in crate::log) fn take_hear(&mut self, link: Link) -> Option<Hear> {
         let (index, false) = self.way_of(link)? else {
             return None;
         };
@@ -299,7 +299,7 @@ impl<C> Core<C> {
     }
 
     /// What the next thing that a link of commands brings is the answer to.
-    pub(super) fn asked(&self, link: Link) -> Option<&Ask> {
+    pub(in crate::log) fn asked(&self, link: Link) -> Option<&Ask> {
         let (index, true) = self.way_of(link)? else {
             return None;
         };
@@ -309,7 +309,7 @@ impl<C> Core<C> {
     }
 
     /// A link of commands brings the answer to the oldest that was asked.
-    pub(super) fn said(&mut self, link: Link, said: Said, now: Now) {
+    pub(in crate::log) fn said(&mut self, link: Link, said: Said, now: Now) {
         self.now = now;
         let Some((index, true)) = self.way_of(link) else {
             return;
@@ -396,7 +396,7 @@ impl<C> Core<C> {
     }
 
     /// A link of announcements brings something.
-    pub(super) fn heard(&mut self, link: Link, heard: Heard, now: Now) {
+    pub(in crate::log) fn heard(&mut self, link: Link, heard: Heard, now: Now) {
         self.now = now;
         let Some((index, false)) = self.way_of(link) else {
             return;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::core::Core;
 use super::runs::Run;
 use crate::ids::LogName;
-use crate::log::redis::Bucket;
+use crate::log::shared::Bucket;
 use crate::log::{Entry, Placed, Position, Reply};
 
 /// A log that is watched, or whose own messages wait for something.
