@@ -9,6 +9,7 @@ pub mod disk;
 mod entry;
 mod extent;
 mod memory;
+pub mod nats;
 mod position;
 pub mod redis;
 pub mod remote;

@@ -252,6 +252,10 @@ impl<C> Core<C> {
                     }
                     self.go_on(bucket, &log);
                 }
+                Appended::Refused => {
+                    self.give_up(number);
+                    self.go_on(bucket, &log);
+                }
             }
         }
     }

@@ -20,9 +20,9 @@ use super::seen::Seen;
 use super::watched::Log;
 use crate::clock::Now;
 use crate::ids::LogName;
-use crate::log::shared::{Ack, Answer, Bucket, Command, Settings};
 use crate::log::remote::{Action, Link, Target};
-use crate::log::{Epoch, Position, Reply, Request, Rules, Traffic};
+use crate::log::shared::{Ack, Answer, Bucket, Command, Settings};
+use crate::log::{Entry, Epoch, Position, Reply, Request, Rules, Traffic};
 
 /// What a link of commands is to ask.
 #[derive(Debug, Clone)]
@@ -54,12 +54,14 @@ pub(in crate::log) enum Said {
 }
 
 /// What a link of announcements brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(in crate::log) enum Heard {
     /// Announcements of this log come from now on.
     Subscribed(LogName),
     /// This log ends here, or did.
     Announced(LogName, Position),
+    /// The same, with the entry itself.
+    Entry(Entry),
     /// This log has lost something.
     Broken(LogName),
     /// Somebody is there.

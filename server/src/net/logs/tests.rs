@@ -168,7 +168,7 @@ fn start(engine: Echo, tls: Option<Authorities>) -> Started {
             let _ = Sender::send(&sender, number);
         }
     };
-    let remote = Remote::start(engine, tls, outlet).unwrap();
+    let remote = Remote::start(move || engine, tls, outlet).unwrap();
     Started { remote, answers }
 }
 
