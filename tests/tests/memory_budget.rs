@@ -23,7 +23,8 @@ fn begin_a_message(server: &Server, bytes: usize) -> Client {
 
 #[test]
 fn peers_that_hold_most_are_closed_and_the_others_feel_nothing() {
-    let server = Server::start_with(&["--memory-max", BUDGET]);
+    // Nobody here answers pings while it waits.
+    let server = Server::start_with(&["--memory-max", BUDGET, "--heartbeat", "600s"]);
     let mut alice = Chatter::enter(&server, "alice", "lobby");
     let mut bob = Chatter::enter(&server, "bob", "lobby");
     let mut most = 0;
