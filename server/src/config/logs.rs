@@ -44,7 +44,8 @@ const HIDDEN: &str = "***";
 #[command(next_help_heading = "Many nodes")]
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
-    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
+    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST; or in this NATS, with JetStream:
+    /// `nats://[USER:PASSWORD@]HOST[:PORT][,HOST…]`. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
@@ -53,18 +54,18 @@ pub struct LogOptions {
     /// What an ack means: `primary` has the message, `replicas=N` have it, too, or `aof[=N]`: it is on the primary's disk, and on those of N replicas
     #[arg(long, env = "TIDEWIRE_REDIS_ACK", value_name = "WHAT", default_value = "primary", value_parser = ack)]
     pub redis_ack: Ack,
-    /// Time in which Redis has to take a message; then its sender hears `unavailable`
-    #[arg(long, env = "TIDEWIRE_REDIS_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = time)]
-    pub redis_timeout: Duration,
-    /// Time without an answer to a command after which a connection to Redis is given up
-    #[arg(long, env = "TIDEWIRE_REDIS_COMMAND_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
-    pub redis_command_timeout: Duration,
-    /// What all keys and channels in Redis begin with
-    #[arg(long, env = "TIDEWIRE_REDIS_PREFIX", value_name = "TEXT", default_value = RedisOptions::PREFIX, value_parser = prefix)]
-    pub redis_prefix: String,
+    /// Time in which it has to take a message; then its sender hears `unavailable`
+    #[arg(long, env = "TIDEWIRE_LOG_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = time)]
+    pub log_timeout: Duration,
+    /// Time without an answer after which a connection to it is given up
+    #[arg(long, env = "TIDEWIRE_LOG_COMMAND_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
+    pub log_command_timeout: Duration,
+    /// What all names in it begin with: keys and channels of Redis, streams and subjects of NATS
+    #[arg(long, env = "TIDEWIRE_LOG_PREFIX", value_name = "TEXT", default_value = RedisOptions::PREFIX, value_parser = prefix)]
+    pub log_prefix: String,
     /// With rediss://: trust the certificates in this PEM file, and no others [default: those that the system trusts]
-    #[arg(long, env = "TIDEWIRE_REDIS_CA", value_name = "FILE")]
-    pub redis_ca: Option<PathBuf>,
+    #[arg(long, env = "TIDEWIRE_LOG_CA", value_name = "FILE")]
+    pub log_ca: Option<PathBuf>,
     /// With nats://: servers of a cluster that have each message before it is acknowledged
     #[arg(long, env = "TIDEWIRE_NATS_REPLICAS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub nats_replicas: u8,
@@ -79,10 +80,10 @@ impl Default for LogOptions {
             log: None,
             node: None,
             redis_ack: Ack::default(),
-            redis_timeout: RedisOptions::TIMEOUT,
-            redis_command_timeout: RedisOptions::COMMAND_TIMEOUT,
-            redis_prefix: RedisOptions::PREFIX.to_owned(),
-            redis_ca: None,
+            log_timeout: RedisOptions::TIMEOUT,
+            log_command_timeout: RedisOptions::COMMAND_TIMEOUT,
+            log_prefix: RedisOptions::PREFIX.to_owned(),
+            log_ca: None,
             nats_replicas: 1,
             nats_trust_restarts: false,
         }
@@ -108,9 +109,9 @@ impl LogOptions {
             return Ok(None);
         };
         let place = url.parse().map_err(|why| format!("--log: {why}"))?;
-        if self.redis_ca.is_some() && !place.tls {
+        if self.log_ca.is_some() && !place.tls {
             return Err(
-                "--redis-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
+                "--log-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
             );
         }
         match place.topology {
@@ -129,10 +130,10 @@ impl LogOptions {
             tls: place.tls,
             user: place.user,
             password: place.password.map(Secret::new),
-            prefix: self.redis_prefix.clone(),
+            prefix: self.log_prefix.clone(),
             ack: self.redis_ack,
-            timeout: self.redis_timeout,
-            command_timeout: self.redis_command_timeout,
+            timeout: self.log_timeout,
+            command_timeout: self.log_command_timeout,
             ..RedisOptions::new(place.topology, node)
         }))
     }
@@ -164,12 +165,12 @@ impl LogOptions {
         Ok(Some(NatsOptions {
             servers,
             login: login.map(|(user, password)| (user, Secret::new(password))),
-            prefix: self.redis_prefix.clone(),
+            prefix: self.log_prefix.clone(),
             node: self.node.as_ref().map_or("", NodeName::as_str).to_owned(),
             replicas: self.nats_replicas,
             trusts_restarts: self.nats_trust_restarts,
-            timeout: self.redis_timeout,
-            command_timeout: self.redis_command_timeout,
+            timeout: self.log_timeout,
+            command_timeout: self.log_command_timeout,
         }))
     }
 }

@@ -305,10 +305,8 @@ fn start_logs(
 ) -> Result<(Arc<Logs>, Option<Recovery>), StartError> {
     let answer = move |replies| hand_out(&recipients, replies);
     if let Some(options) = config.logs.redis().map_err(StartError::LogUrl)? {
-        let ca = config.logs.redis_ca.as_deref();
-        let tls = options
-            .tls
-            .then(|| Authorities::new(ca, "--redis-ca", None));
+        let ca = config.logs.log_ca.as_deref();
+        let tls = options.tls.then(|| Authorities::new(ca, "--log-ca", None));
         let tls = tls.transpose().map_err(StartError::LogTls)?;
         let rules = Arc::clone(&config.rules);
         let engine = || RedisEngine::new(options, rules, rand::random(), Now::read());
