@@ -19,6 +19,8 @@ pub mod frame;
 pub mod http;
 pub mod http_chat;
 pub mod issuer;
+pub mod log_server;
+pub mod nats;
 pub mod nginx;
 pub mod nodes;
 pub mod proxy;
@@ -44,6 +46,8 @@ pub use example::Example;
 pub use frame::Frame;
 pub use http_chat::{PollChatter, StreamChatter};
 pub use issuer::Issuer;
+pub use log_server::LogServer;
+pub use nats::Nats;
 pub use nodes::Nodes;
 
 pub use redis::{Redis, RedisLaunch};

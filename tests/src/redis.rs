@@ -439,13 +439,13 @@ pub fn program() -> PathBuf {
 }
 
 /// One that was free a moment ago: Redis cannot be given port 0.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("its address")
 }
 
 #[track_caller]
-fn empty(directory: &Path) {
+pub(crate) fn empty(directory: &Path) {
     fs::remove_dir_all(directory).expect("the test's own directory");
     fs::create_dir_all(directory).expect("the test's own directory");
 }

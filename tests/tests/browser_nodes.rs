@@ -8,7 +8,7 @@ use tidewire_tests::{Nodes, Redis, http, wait_until};
 #[test]
 fn two_people_at_two_nodes_go_on_through_what_fails() {
     let mut redis = Redis::start();
-    let options = ["--trusted-proxy", "127.0.0.1", "--redis-timeout", "500ms"];
+    let options = ["--trusted-proxy", "127.0.0.1", "--log-timeout", "500ms"];
     let mut nodes = Nodes::on(&redis.url(), 2, &options);
     for node in nodes.all() {
         wait_until("the node is ready", || {
@@ -51,7 +51,7 @@ fn two_people_at_two_nodes_go_on_through_what_fails() {
 #[test]
 fn an_operator_sees_that_redis_is_away_and_that_it_is_back() {
     let mut redis = Redis::start();
-    let options = ["--redis-timeout", "500ms", "--canary", "500ms"];
+    let options = ["--log-timeout", "500ms", "--canary", "500ms"];
     let nodes = Nodes::on(&redis.url(), 1, &options);
     let mut script = people("page/admin_unready.mjs", nodes.node(0));
     script.expect_line("hold Redis still");

@@ -5,7 +5,7 @@ use serde_json::json;
 use tidewire_tests::script::Script;
 use tidewire_tests::{Chatter, Nodes, Redis, Running, Server, http, wait_until};
 
-const OPTIONS: [&str; 4] = ["--redis-timeout", "500ms", "--messages-per-second", "0"];
+const OPTIONS: [&str; 4] = ["--log-timeout", "500ms", "--messages-per-second", "0"];
 
 fn two_nodes(redis: &Redis) -> Nodes {
     let nodes = Nodes::on(&redis.url(), 2, &OPTIONS);

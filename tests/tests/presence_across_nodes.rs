@@ -1,18 +1,17 @@
-//! Who is where holds for all nodes: `system`, `presence`, typing and sessions across two servers on one Redis, of which one is
-//! killed, stopped, or comes back, and the Redis goes away or loses what it had.
+//! Who is where holds for all nodes: `system`, `presence`, typing and sessions across two servers on one log, of which one is
+//! killed, stopped, or comes back, and the log goes away or loses what it had.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidewire_tests::http::{get, send};
 use tidewire_tests::nodes::Nodes;
-use tidewire_tests::redis::Redis;
-use tidewire_tests::{Chatter, Server, wait_until};
+use tidewire_tests::{Chatter, LogServer, Server, wait_until};
 
-const OPTIONS: [&str; 4] = ["--canary", "200ms", "--redis-timeout", "500ms"];
+const OPTIONS: [&str; 4] = ["--canary", "200ms", "--log-timeout", "500ms"];
 
-fn two_nodes(redis: &Redis) -> Nodes {
-    let nodes = Nodes::on(&redis.url(), 2, &OPTIONS);
+fn two_nodes(log: &LogServer) -> Nodes {
+    let nodes = log.nodes(2, &OPTIONS);
     for node in nodes.all() {
         wait_until("the node is ready", || {
             get(node.address(), "/ready").status == 200
@@ -54,8 +53,8 @@ fn told(chatter: &mut Chatter) -> String {
 
 #[test]
 fn who_comes_and_goes_at_one_node_is_told_once_at_the_other() {
-    let redis = Redis::start();
-    let nodes = two_nodes(&redis);
+    let log = LogServer::start();
+    let nodes = two_nodes(&log);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     assert_eq!(told(&mut alice), "bob join");
@@ -78,8 +77,8 @@ fn who_comes_and_goes_at_one_node_is_told_once_at_the_other() {
 
 #[test]
 fn a_session_that_moves_is_where_it_was_and_its_old_connection_is_closed() {
-    let redis = Redis::start();
-    let nodes = two_nodes(&redis);
+    let log = LogServer::start();
+    let nodes = two_nodes(&log);
     let mut watcher = Chatter::enter(nodes.node(0), "watcher", "lobby");
     let mut old = Chatter::enter(nodes.node(0), "alice", "lobby");
     assert_eq!(told(&mut watcher), "alice join");
@@ -100,8 +99,8 @@ fn a_session_that_moves_is_where_it_was_and_its_old_connection_is_closed() {
 
 #[test]
 fn a_node_takes_its_members_along_when_it_stops_or_dies_and_has_nobody_of_before_when_it_is_back() {
-    let redis = Redis::start();
-    let mut nodes = two_nodes(&redis);
+    let log = LogServer::start();
+    let mut nodes = two_nodes(&log);
     let mut watcher = Chatter::enter(nodes.node(0), "watcher", "lobby");
     let _alice = Chatter::enter(nodes.node(1), "alice", "lobby");
     assert_eq!(told(&mut watcher), "alice join");
@@ -120,19 +119,19 @@ fn a_node_takes_its_members_along_when_it_stops_or_dies_and_has_nobody_of_before
 }
 
 #[test]
-fn nobody_goes_with_the_redis_and_who_came_meanwhile_is_known_when_it_is_back() {
-    let mut redis = Redis::start();
-    let nodes = two_nodes(&redis);
+fn nobody_goes_with_the_log_and_who_came_meanwhile_is_known_when_it_is_back() {
+    let mut log = LogServer::start();
+    let nodes = two_nodes(&log);
     let _alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     wait_for_members(&nodes, "lobby", &["alice", "bob"]);
-    redis.kill_and_empty();
+    log.kill_and_empty();
     bob.client.close();
     wait_until("bob has gone from its node", || {
         presence(nodes.node(1), "lobby") == ["alice"]
     });
     assert_eq!(presence(nodes.node(0), "lobby"), ["alice", "bob"]);
-    redis.come_back();
+    log.come_back();
     wait_for_members(&nodes, "lobby", &["alice"]);
     let _carol = Chatter::enter(nodes.node(1), "carol", "lobby");
     wait_for_members(&nodes, "lobby", &["alice", "carol"]);
@@ -140,8 +139,8 @@ fn nobody_goes_with_the_redis_and_who_came_meanwhile_is_known_when_it_is_back() 
 
 #[test]
 fn an_operator_disconnects_a_user_from_all_nodes() {
-    let redis = Redis::start();
-    let nodes = two_nodes(&redis);
+    let log = LogServer::start();
+    let nodes = two_nodes(&log);
     let mut alice = Chatter::enter(nodes.node(1), "alice", "lobby");
     wait_for_members(&nodes, "lobby", &["alice"]);
     let target = "/api/admin/users/alice/disconnect";

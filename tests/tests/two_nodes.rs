@@ -1,5 +1,5 @@
-//! Two servers on one Redis are one chat: who is at the one hears who is at the other, by any transport, goes on there without a
-//! hole, and is told when the Redis is away, without losing the connection.
+//! Two servers on one log are one chat: who is at the one hears who is at the other, by any transport, goes on there without a
+//! hole, and is told when the log is away, without losing the connection. The log is a Redis, or what `TIDEWIRE_TEST_LOG` says.
 
 use std::process::Command;
 
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use tidewire_tests::http::{Response, assert_problem, get, send};
 use tidewire_tests::http_chat::{PollChatter, StreamChatter};
 use tidewire_tests::nodes::Nodes;
-use tidewire_tests::redis::{Redis, RedisLaunch};
+use tidewire_tests::redis::RedisLaunch;
 use tidewire_tests::server::binary;
 use tidewire_tests::tls::Identity;
-use tidewire_tests::{Chatter, Launch, Server, wait_until};
+use tidewire_tests::{Chatter, Launch, LogServer, Nats, Server, wait_until};
 
 /// Short enough that a test need not wait.
-const OPTIONS: [&str; 4] = ["--canary", "200ms", "--redis-timeout", "500ms"];
+const OPTIONS: [&str; 4] = ["--canary", "200ms", "--log-timeout", "500ms"];
 
-fn two_nodes(redis: &Redis) -> Nodes {
-    let nodes = Nodes::on(&redis.url(), 2, &OPTIONS);
+fn two_nodes(log: &LogServer) -> Nodes {
+    let nodes = log.nodes(2, &OPTIONS);
     nodes.all().for_each(wait_until_ready);
     nodes
 }
@@ -44,8 +44,8 @@ fn publish(server: &Server, room: &str, body: &Value) -> Response {
 
 #[test]
 fn what_is_said_at_one_node_is_heard_at_the_other_in_the_same_order() {
-    let redis = Redis::start();
-    let nodes = two_nodes(&redis);
+    let log = LogServer::start();
+    let nodes = two_nodes(&log);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     for number in 0..20 {
@@ -66,8 +66,8 @@ fn what_is_said_at_one_node_is_heard_at_the_other_in_the_same_order() {
 
 #[test]
 fn who_resumes_at_the_other_node_misses_nothing() {
-    let redis = Redis::start();
-    let mut nodes = two_nodes(&redis);
+    let log = LogServer::start();
+    let mut nodes = two_nodes(&log);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     bob.say_acked("lobby", "0", 0);
@@ -91,8 +91,8 @@ fn who_resumes_at_the_other_node_misses_nothing() {
 
 #[test]
 fn all_transports_hear_the_other_node() {
-    let redis = Redis::start();
-    let nodes = two_nodes(&redis);
+    let log = LogServer::start();
+    let nodes = two_nodes(&log);
     let far = nodes.node(1);
     let mut streaming = StreamChatter::connect(far, "userId=s&session=s&room=lobby");
     let mut polling = PollChatter::new(far, "userId=p&session=p&room=lobby");
@@ -125,15 +125,15 @@ fn all_transports_hear_the_other_node() {
 }
 
 #[test]
-fn while_redis_is_away_senders_are_told_and_connections_stay() {
-    let mut redis = Redis::start();
-    let nodes = two_nodes(&redis);
+fn while_the_log_is_away_senders_are_told_and_connections_stay() {
+    let mut log = LogServer::start();
+    let nodes = two_nodes(&log);
     let (near, far) = (nodes.node(0), nodes.node(1));
     let mut alice = Chatter::enter(near, "alice", "lobby");
     let mut bob = Chatter::enter(far, "bob", "lobby");
     alice.say_acked("lobby", "before", 1);
     assert_eq!(bob.hear_of("room_msg")["content"], "before");
-    redis.kill();
+    log.kill();
     nodes.all().for_each(|node| {
         wait_until("/ready says why", || reason(node) == "unavailable");
     });
@@ -150,7 +150,7 @@ fn while_redis_is_away_senders_are_told_and_connections_stay() {
     let mut carol = Chatter::connect(far, "userId=carol");
     carol.send(&json!({"type": "join_room", "roomId": "lobby", "since": ""}));
 
-    redis.come_back();
+    log.come_back();
     nodes.all().for_each(wait_until_ready);
     assert_eq!(carol.hear_of("room_msg")["content"], "before");
     carol.hear_of("joined");
@@ -167,15 +167,15 @@ fn while_redis_is_away_senders_are_told_and_connections_stay() {
 }
 
 #[test]
-fn a_redis_that_lost_its_data_makes_a_gap_and_no_silence() {
-    let mut redis = RedisLaunch::default().forgetful().start();
-    let nodes = two_nodes(&redis);
+fn a_log_that_lost_its_data_makes_a_gap_and_no_silence() {
+    let mut log = LogServer::start();
+    let nodes = two_nodes(&log);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     let before = alice.say_acked("lobby", "before", 1);
     assert_eq!(bob.hear_of("room_msg")["content"], "before");
-    redis.kill_and_empty();
-    redis.come_back();
+    log.kill_and_empty();
+    log.come_back();
     nodes.all().for_each(wait_until_ready);
     let gap = bob.hear_of("gap");
     assert_eq!(gap["reason"], "epoch_changed", "{gap}");
@@ -197,7 +197,7 @@ fn a_password_and_tls_are_spoken_and_told_nobody() {
     let ca = identity.certificate();
     let ca = ca.to_str().expect("a path of ours");
     let url = redis.url();
-    let nodes = Nodes::on(&url, 2, &[&OPTIONS[..], &["--redis-ca", ca]].concat());
+    let nodes = Nodes::on(&url, 2, &[&OPTIONS[..], &["--log-ca", ca]].concat());
     nodes.all().for_each(wait_until_ready);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
@@ -211,15 +211,36 @@ fn a_password_and_tls_are_spoken_and_told_nobody() {
 }
 
 #[test]
+fn a_nats_lets_in_who_has_the_password_and_it_is_told_nobody() {
+    let nats = Nats::start_for("tidewire", "hunter2");
+    let nodes = Nodes::on(&nats.url(), 2, &OPTIONS);
+    nodes.all().for_each(wait_until_ready);
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
+    alice.say_acked("lobby", "hidden", 1);
+    assert_eq!(bob.hear_of("room_msg")["content"], "hidden");
+    for node in nodes.all() {
+        let log = node.log();
+        assert!(log.contains("nats://tidewire:***@"), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+    let url = format!("nats://tidewire:wrong@{}", nats.address());
+    let stranger = Nodes::on(&url, 1, &OPTIONS);
+    wait_until("it is told why", || {
+        stranger.node(0).log().contains("Authorization Violation")
+    });
+}
+
+#[test]
 fn files_are_where_data_says_and_logs_are_not() {
-    let redis = Redis::start();
+    let log = LogServer::start();
     let directory = tidewire_tests::Directory::new();
     let data = directory.path().join("data");
     let launch = Launch::default().data(&data);
-    let server = launch.arguments(&["--log", &redis.url()]).start();
+    let server = launch.arguments(&["--log", &log.url()]).start();
     wait_until_ready(&server);
     let mut alice = Chatter::enter(&server, "alice", "lobby");
-    alice.say_acked("lobby", "in Redis", 1);
+    alice.say_acked("lobby", "elsewhere", 1);
     let of = |name: &str| data.join(name).exists();
     assert!(of("files") && !of("SYNCED") && !of("LOCK"), "{data:?}");
     assert!(!server.log().contains("logs_unused"));
@@ -227,13 +248,13 @@ fn files_are_where_data_says_and_logs_are_not() {
 
 #[test]
 fn who_moves_to_a_shared_log_is_told_that_the_one_on_the_disk_is_not_seen() {
-    let redis = Redis::start();
+    let log = LogServer::start();
     let directory = tidewire_tests::Directory::new();
     let launch = Launch::default().data(directory.path());
     let server = launch.start();
     wait_until_ready(&server);
     drop(server);
-    let server = launch.arguments(&["--log", &redis.url()]).start();
+    let server = launch.arguments(&["--log", &log.url()]).start();
     wait_until("it is told", || server.log().contains("event=logs_unused"));
 }
 
@@ -244,6 +265,9 @@ fn a_url_that_makes_no_sense_is_not_repeated() {
         "redis://tidewire@hunter2:x",
         "redis:tidewire:hunter2@redis",
         "hunter2",
+        "nats://tidewire@hunter2:x",
+        "nats://:hunter2@nats",
+        "tls://tidewire:hunter2@nats",
     ] {
         for by_variable in [false, true] {
             let mut command = Command::new(binary());

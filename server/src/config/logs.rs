@@ -12,8 +12,10 @@ use percent_encoding::percent_decode_str;
 use super::values::time;
 use super::veil::HIDDEN;
 use crate::ids::NodeName;
-use crate::log::redis::{Ack, RedisOptions, Secret, Topology};
+use crate::log::nats::NatsOptions;
+use crate::log::redis::{RedisOptions, Topology};
 use crate::log::remote::Target;
+use crate::log::shared::{Ack, Secret};
 use crate::logging::check_level;
 
 /// The port of a Redis.
@@ -22,8 +24,15 @@ const REDIS_PORT: u16 = 6379;
 /// The port of a Sentinel.
 const SENTINEL_PORT: u16 = 26379;
 
+/// The port of a NATS.
+const NATS_PORT: u16 = 4222;
+
+/// What the URL of one begins with.
+const NATS: &str = "nats://";
+const NATS_TLS: &str = "tls://";
+
 /// What a URL is to begin with.
-const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST";
+const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST or nats://HOST";
 
 /// What is told who says in its place what is to be logged.
 const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE_LOG_LEVEL)";
@@ -33,7 +42,8 @@ const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE
 #[command(next_help_heading = "Many nodes")]
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
-    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
+    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST; or in this NATS, with JetStream:
+    /// `nats://[USER:PASSWORD@]HOST[:PORT][,HOST…]`. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
@@ -42,18 +52,24 @@ pub struct LogOptions {
     /// What an ack means: `primary` has the message, `replicas=N` have it, too, or `aof[=N]`: it is on the primary's disk, and on those of N replicas
     #[arg(long, env = "TIDEWIRE_REDIS_ACK", value_name = "WHAT", default_value = "primary", value_parser = ack)]
     pub redis_ack: Ack,
-    /// Time in which Redis has to take a message; then its sender hears `unavailable`
-    #[arg(long, env = "TIDEWIRE_REDIS_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = time)]
-    pub redis_timeout: Duration,
-    /// Time without an answer to a command after which a connection to Redis is given up
-    #[arg(long, env = "TIDEWIRE_REDIS_COMMAND_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
-    pub redis_command_timeout: Duration,
-    /// What all keys and channels in Redis begin with
-    #[arg(long, env = "TIDEWIRE_REDIS_PREFIX", value_name = "TEXT", default_value = RedisOptions::PREFIX, value_parser = prefix)]
-    pub redis_prefix: String,
+    /// Time in which it has to take a message; then its sender hears `unavailable`
+    #[arg(long, env = "TIDEWIRE_LOG_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = time)]
+    pub log_timeout: Duration,
+    /// Time without an answer after which a connection to it is given up
+    #[arg(long, env = "TIDEWIRE_LOG_COMMAND_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
+    pub log_command_timeout: Duration,
+    /// What all names in it begin with: keys and channels of Redis, streams and subjects of NATS
+    #[arg(long, env = "TIDEWIRE_LOG_PREFIX", value_name = "TEXT", default_value = RedisOptions::PREFIX, value_parser = prefix)]
+    pub log_prefix: String,
     /// With rediss://: trust the certificates in this PEM file, and no others [default: those that the system trusts]
-    #[arg(long, env = "TIDEWIRE_REDIS_CA", value_name = "FILE")]
-    pub redis_ca: Option<PathBuf>,
+    #[arg(long, env = "TIDEWIRE_LOG_CA", value_name = "FILE")]
+    pub log_ca: Option<PathBuf>,
+    /// With nats://: servers of a cluster that have each message before it is acknowledged
+    #[arg(long, env = "TIDEWIRE_NATS_REPLICAS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub nats_replicas: u8,
+    /// With nats://: a server that was restarted has all that it has acknowledged, as with `sync_interval: always`. Without, rooms begin a new epoch after each restart
+    #[arg(long, env = "TIDEWIRE_NATS_TRUST_RESTARTS")]
+    pub nats_trust_restarts: bool,
 }
 
 impl Default for LogOptions {
@@ -62,10 +78,12 @@ impl Default for LogOptions {
             log: None,
             node: None,
             redis_ack: Ack::default(),
-            redis_timeout: RedisOptions::TIMEOUT,
-            redis_command_timeout: RedisOptions::COMMAND_TIMEOUT,
-            redis_prefix: RedisOptions::PREFIX.to_owned(),
-            redis_ca: None,
+            log_timeout: RedisOptions::TIMEOUT,
+            log_command_timeout: RedisOptions::COMMAND_TIMEOUT,
+            log_prefix: RedisOptions::PREFIX.to_owned(),
+            log_ca: None,
+            nats_replicas: 1,
+            nats_trust_restarts: false,
         }
     }
 }
@@ -85,13 +103,13 @@ impl LogOptions {
     /// # Errors
     /// The URL makes no sense: a sentence, which does not have the password.
     pub(crate) fn redis(&self) -> Result<Option<RedisOptions>, String> {
-        let Some(url) = &self.log else {
+        let Some(url) = self.log.as_ref().filter(|url| !url.is_nats()) else {
             return Ok(None);
         };
         let place = url.parse().map_err(|why| format!("--log: {why}"))?;
-        if self.redis_ca.is_some() && !place.tls {
+        if self.log_ca.is_some() && !place.tls {
             return Err(
-                "--redis-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
+                "--log-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
             );
         }
         match place.topology {
@@ -110,10 +128,10 @@ impl LogOptions {
             tls: place.tls,
             user: place.user,
             password: place.password.map(Secret::new),
-            prefix: self.redis_prefix.clone(),
+            prefix: self.log_prefix.clone(),
             ack: self.redis_ack,
-            timeout: self.redis_timeout,
-            command_timeout: self.redis_command_timeout,
+            timeout: self.log_timeout,
+            command_timeout: self.log_command_timeout,
             ..RedisOptions::new(place.topology, node)
         }))
     }
@@ -123,7 +141,35 @@ impl LogOptions {
     /// # Errors
     /// As [`redis`](Self::redis).
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.redis().map(drop)
+        self.redis().map(drop)?;
+        self.nats().map(drop)
+    }
+
+    /// What is said of NATS; `None` where it does not keep the logs.
+    ///
+    /// # Errors
+    /// As [`redis`](Self::redis).
+    pub(crate) fn nats(&self) -> Result<Option<NatsOptions>, String> {
+        let Some(url) = self.log.as_ref().filter(|url| url.is_nats()) else {
+            return Ok(None);
+        };
+        if self.redis_ack != Ack::Primary {
+            return Err(
+                "--redis-ack is for Redis: how many servers of NATS have a message is --nats-replicas"
+                    .to_owned(),
+            );
+        }
+        let (servers, login) = url.parse_nats().map_err(|why| format!("--log: {why}"))?;
+        Ok(Some(NatsOptions {
+            servers,
+            login: login.map(|(user, password)| (user, Secret::new(password))),
+            prefix: self.log_prefix.clone(),
+            node: self.node.as_ref().map_or("", NodeName::as_str).to_owned(),
+            replicas: self.nats_replicas,
+            trusts_restarts: self.nats_trust_restarts,
+            timeout: self.log_timeout,
+            command_timeout: self.log_command_timeout,
+        }))
     }
 }
 
@@ -153,7 +199,8 @@ impl fmt::Display for LogUrl {
 /// A URL without the password in it; `None` if it has none. Of what makes no sense anything may be one.
 pub(super) fn veiled(url: &str) -> Option<String> {
     let Some((before, hosts)) = url.rsplit_once('@') else {
-        let is_sensible = LogUrl(url.to_owned()).parse().is_ok();
+        let url = LogUrl(url.to_owned());
+        let is_sensible = url.parse().is_ok() || url.parse_nats().is_ok();
         return (!is_sensible).then(|| HIDDEN.to_owned());
     };
     let (scheme, who) = before.split_once("://").unwrap_or(("", before));
@@ -183,6 +230,32 @@ enum Kind {
 }
 
 impl LogUrl {
+    fn is_nats(&self) -> bool {
+        self.0.starts_with(NATS) || self.0.starts_with(NATS_TLS)
+    }
+
+    /// The servers of a NATS, and user and password.
+    fn parse_nats(&self) -> Result<(Vec<Target>, Option<(String, String)>), String> {
+        let rest = self.0.strip_prefix(NATS).ok_or_else(|| {
+            "NATS with TLS is not served yet: write nats:// and a server that is reached in private"
+                .to_owned()
+        })?;
+        let (who, hosts) = match rest.rsplit_once('@') {
+            Some((who, hosts)) => (Some(who), hosts),
+            None => (None, rest),
+        };
+        if hosts.contains(['/', '?', '#']) {
+            return Err("leave out what stands behind the host and the port".to_owned());
+        }
+        let login = match who.map(credentials).transpose()? {
+            Some((Some(user), Some(password))) => Some((user, password)),
+            Some(_) => return Err("write USER:PASSWORD@ before the host".to_owned()),
+            None => None,
+        };
+        let servers = hosts.split(',').map(|host| target(host, NATS_PORT));
+        Ok((servers.collect::<Result<_, _>>()?, login))
+    }
+
     fn parse(&self) -> Result<Place, String> {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             let is_level = check_level(&self.0).is_ok();

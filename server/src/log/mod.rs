@@ -9,11 +9,13 @@ pub mod disk;
 mod entry;
 mod extent;
 mod memory;
+pub mod nats;
 mod position;
 pub mod redis;
 pub mod remote;
 mod routed;
 mod rules;
+pub mod shared;
 #[cfg(test)]
 pub(crate) mod store_tests;
 

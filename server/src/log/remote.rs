@@ -49,7 +49,7 @@ pub enum Action {
 }
 
 /// Keeps logs elsewhere.
-pub trait Engine<C>: Send {
+pub trait Engine<C> {
     /// A worker asks. Every request but [`Request::Mark`], [`Request::Rules`], [`Request::Watch`] and [`Request::Unwatch`] is
     /// answered by one reply.
     fn request(&mut self, request: Request<C>, now: Now);

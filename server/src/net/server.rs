@@ -32,6 +32,7 @@ use crate::files::FileStore;
 use crate::ids::Lane;
 use crate::limit::Addresses;
 use crate::log::disk::{DiskStore, OpenError, Options, Recovery};
+use crate::log::nats::NatsEngine;
 use crate::log::redis::RedisEngine;
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Readiness, Status};
@@ -304,14 +305,18 @@ fn start_logs(
 ) -> Result<(Arc<Logs>, Option<Recovery>), StartError> {
     let answer = move |replies| hand_out(&recipients, replies);
     if let Some(options) = config.logs.redis().map_err(StartError::LogUrl)? {
-        let ca = config.logs.redis_ca.as_deref();
-        let tls = options
-            .tls
-            .then(|| Authorities::new(ca, "--redis-ca", None));
+        let ca = config.logs.log_ca.as_deref();
+        let tls = options.tls.then(|| Authorities::new(ca, "--log-ca", None));
         let tls = tls.transpose().map_err(StartError::LogTls)?;
         let rules = Arc::clone(&config.rules);
-        let engine = RedisEngine::new(options, rules, rand::random(), Now::read());
+        let engine = || RedisEngine::new(options, rules, rand::random(), Now::read());
         let remote = Remote::start(engine, tls, answer).map_err(StartError::Loop)?;
+        return Ok((Arc::new(Logs::Elsewhere(remote)), None));
+    }
+    if let Some(options) = config.logs.nats().map_err(StartError::LogUrl)? {
+        let rules = Arc::clone(&config.rules);
+        let engine = || NatsEngine::new(options, rules, rand::random(), Now::read());
+        let remote = Remote::start(engine, None, answer).map_err(StartError::Loop)?;
         return Ok((Arc::new(Logs::Elsewhere(remote)), None));
     }
     let (store, recovery) = log_store(config)?;

@@ -3,13 +3,13 @@
 //! [`Command`] is what is asked of Redis, atomic each, and [`Answer`] what comes back: the one is packed and the other parsed in
 //! `wire`, by scripts that run in Redis. The engine behind the workers' requests is in `engine`.
 
-mod command;
 mod engine;
 mod options;
 pub mod wire;
 
-pub use command::{
+pub use engine::RedisEngine;
+pub use options::{RedisOptions, Topology};
+
+use super::shared::{
     Answer, Appended, Bucket, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
 };
-pub use engine::RedisEngine;
-pub use options::{Ack, RedisOptions, Secret, Topology};

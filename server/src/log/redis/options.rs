@@ -1,11 +1,10 @@
 //! What an operator says about the Redis that keeps the logs, parsed: where it is, who we are there, and what an acknowledgement
 //! means. Nothing here reads a URL or a flag, and nothing shows the password.
 
-use std::fmt;
-use std::num::NonZeroU8;
 use std::time::Duration;
 
 use crate::log::remote::Target;
+use crate::log::shared::{Ack, Secret, Settings};
 
 /// Settings of logs in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,25 +53,6 @@ pub enum Topology {
     },
 }
 
-/// What an acknowledged message has behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ack {
-    /// The primary has it, as safe as its `appendfsync` makes it.
-    #[default]
-    Primary,
-    /// So many replicas have it, too (`WAIT`).
-    Replicas(NonZeroU8),
-    /// The primary has it on its disk, and so many replicas on theirs (`WAITAOF`, Redis 7.2).
-    Aof {
-        /// How many replicas.
-        replicas: u8,
-    },
-}
-
-/// A password: it can be used, and is not shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
 impl RedisOptions {
     /// The prefix that is used if none is given.
     pub const PREFIX: &'static str = "tidewire:";
@@ -96,25 +76,16 @@ impl RedisOptions {
             command_timeout: Self::COMMAND_TIMEOUT,
         }
     }
-}
 
-impl Secret {
-    /// A password.
+    /// What does not depend on who keeps the logs.
     #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The password, for Redis alone.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            node: self.node.clone(),
+            ack: self.ack,
+            timeout: self.timeout,
+            command_timeout: self.command_timeout,
+        }
     }
 }
 

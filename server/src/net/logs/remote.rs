@@ -55,12 +55,12 @@ enum Note<C> {
 }
 
 impl<C: Send + 'static> Remote<C> {
-    /// Starts the thread, which hands its answers to `outlet`. Links speak TLS if somebody is trusted.
+    /// Starts the thread, which makes its engine, and hands its answers to `outlet`. Links speak TLS if somebody is trusted.
     ///
     /// # Errors
     /// The system has no thread left, or too few files may be open.
-    pub(in crate::net) fn start(
-        engine: impl Engine<C> + 'static,
+    pub(in crate::net) fn start<E: Engine<C>>(
+        engine: impl FnOnce() -> E + Send + 'static,
         tls: Option<Authorities>,
         outlet: impl Fn(Vec<Reply<C>>) + Send + 'static,
     ) -> io::Result<Self> {
@@ -70,7 +70,7 @@ impl<C: Send + 'static> Remote<C> {
         let activity = Arc::<Activity>::default();
         let counted = Arc::clone(&activity);
         let run = move || {
-            let mut run = Run::new(poll, inbox, engine, tls, (outlet, counted));
+            let mut run = Run::new(poll, inbox, engine(), tls, (outlet, counted));
             if let Err(error) = run.until_stopped() {
                 tracing::error!(event = "logs_lost", %error, "The thread of the logs has ended.");
             }

@@ -168,7 +168,7 @@ fn start(engine: Echo, tls: Option<Authorities>) -> Started {
             let _ = Sender::send(&sender, number);
         }
     };
-    let remote = Remote::start(engine, tls, outlet).unwrap();
+    let remote = Remote::start(move || engine, tls, outlet).unwrap();
     Started { remote, answers }
 }
 
@@ -382,7 +382,7 @@ impl Identity {
     }
 
     fn trusted(&self) -> Authorities {
-        Authorities::new(Some(&self.file), "--redis-ca", None).unwrap()
+        Authorities::new(Some(&self.file), "--log-ca", None).unwrap()
     }
 
     fn accept(&self, listener: &TcpListener) -> StreamOwned<ServerConnection, TcpStream> {
@@ -420,7 +420,7 @@ fn who_nobody_vouches_for_is_not_spoken_to() {
     let ends = Ends::default();
     let _started = start(Echo::new("localhost", address.port(), &ends), Some(trusted));
     spawn(move || echo(identity.accept(&listener)));
-    wait_for_end(&ends, "--redis-ca FILE");
+    wait_for_end(&ends, "--log-ca FILE");
 }
 
 #[test]

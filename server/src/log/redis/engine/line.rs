@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use redis::Value;
 
-use super::core::{Ask, Hear, Hello, Said};
 use crate::log::redis::wire::{self, BadReply, Errand, Naming, Replies, Script, setup};
-use crate::log::redis::{Ack, Answer, Failure, RedisOptions, Topology};
+use crate::log::redis::{RedisOptions, Topology};
+use crate::log::shared::core::{Ask, Hear, Hello, Said};
+use crate::log::shared::{Ack, Answer, Failure};
 
 /// The version from which on scripts do what they are to.
 const VERSION_MIN: (u32, u32) = (7, 0);

@@ -1,21 +1,9 @@
-//! The engine of logs in Redis: behind the workers' requests, before the links. [`core`] decides, on values; here its links' bytes
+//! The engine of logs in Redis: behind the workers' requests, before the links. What engines [share](crate::log::shared) decides, on values; here its links' bytes
 //! are made and read.
 
-mod appends;
-mod checks;
-mod core;
-mod fills;
 mod line;
-mod links;
-mod pages;
-mod reads;
-mod runs;
-mod seen;
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;
-mod watched;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,12 +11,12 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use self::core::{Core, Heard};
 use self::line::Line;
 use super::wire::{self, Naming};
 use super::{RedisOptions, Topology};
 use crate::clock::Now;
 use crate::log::remote::{Action, Engine, Link};
+use crate::log::shared::core::{Core, Heard};
 use crate::log::{Reply, Request, Rules, Traffic};
 
 /// Keeps logs in Redis.
@@ -44,7 +32,7 @@ impl<C> RedisEngine<C> {
     /// One that begins to open its links. `seed` is a random number: epochs follow from it.
     #[must_use]
     pub fn new(options: RedisOptions, rules: Arc<Rules>, seed: u64, now: Now) -> Self {
-        let mut core = Core::new(&options, rules, seed, now);
+        let mut core = Core::new(options.settings(), rules, seed, now);
         let naming = Naming {
             prefix: options.prefix.clone(),
             node: options.node.clone(),

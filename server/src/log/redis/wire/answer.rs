@@ -127,7 +127,7 @@ fn appended(reply: &Value, messages: &[Stored]) -> Option<Vec<Appended>> {
                 offset: first.offset.saturating_add(nth),
                 ..first
             }),
-            Appended::Before { .. } | Appended::LogsFull => what,
+            Appended::Before { .. } | Appended::LogsFull | Appended::Refused => what,
         }));
     }
     if places.len() != messages.len() {

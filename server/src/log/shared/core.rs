@@ -20,13 +20,13 @@ use super::seen::Seen;
 use super::watched::Log;
 use crate::clock::Now;
 use crate::ids::LogName;
-use crate::log::redis::{Ack, Answer, Bucket, Command, RedisOptions};
 use crate::log::remote::{Action, Link, Target};
-use crate::log::{Epoch, Position, Reply, Request, Rules, Traffic};
+use crate::log::shared::{Ack, Answer, Bucket, Command, Settings};
+use crate::log::{Entry, Epoch, Position, Reply, Request, Rules, Traffic};
 
 /// What a link of commands is to ask.
 #[derive(Debug, Clone)]
-pub(super) enum Ask {
+pub(in crate::log) enum Ask {
     /// A command.
     Command(Command),
     /// How many others have what was appended before this; to be answered by then.
@@ -35,7 +35,7 @@ pub(super) enum Ask {
 
 /// What a link of announcements is to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Hear {
+pub(in crate::log) enum Hear {
     /// Announcements of these, from now on.
     Subscribe(Vec<LogName>),
     /// None of these any more.
@@ -46,7 +46,7 @@ pub(super) enum Hear {
 
 /// What a link of commands brings.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(in crate::log) enum Said {
     /// The answer to a command.
     Answer(Answer),
     /// Whether enough others have what was appended.
@@ -54,12 +54,14 @@ pub(super) enum Said {
 }
 
 /// What a link of announcements brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Heard {
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::log) enum Heard {
     /// Announcements of this log come from now on.
     Subscribed(LogName),
     /// This log ends here, or did.
     Announced(LogName, Position),
+    /// The same, with the entry itself.
+    Entry(Entry),
     /// This log has lost something.
     Broken(LogName),
     /// Somebody is there.
@@ -68,11 +70,11 @@ pub(super) enum Heard {
 
 /// What a process of Redis says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hello {
+pub(in crate::log) struct Hello {
     /// Its name for itself.
-    pub(super) run_id: String,
+    pub(in crate::log) run_id: String,
     /// It saves each message before it answers.
-    pub(super) saves_always: bool,
+    pub(in crate::log) saves_always: bool,
 }
 
 /// A bucket's part of everything.
@@ -100,14 +102,14 @@ pub(super) struct Shelf<C> {
 
 /// The state of all.
 #[derive(Debug)]
-pub(super) struct Core<C> {
+pub(in crate::log) struct Core<C> {
     pub(super) node: String,
     pub(super) ack: Ack,
     pub(super) timeout: Duration,
     pub(super) command_timeout: Duration,
     pub(super) rules: Arc<Rules>,
     pub(super) random: StdRng,
-    pub(super) now: Now,
+    pub(in crate::log) now: Now,
     pub(super) masters: Vec<Master<C>>,
     pub(super) shelves: Vec<Shelf<C>>,
     /// Buckets with something to send.
@@ -125,20 +127,20 @@ pub(super) struct Core<C> {
     pub(super) next_checked: u8,
     pub(super) watched: usize,
     pub(super) replies: Vec<Reply<C>>,
-    pub(super) actions: VecDeque<Action>,
+    pub(in crate::log) actions: VecDeque<Action>,
     pub(super) links: u32,
     pub(super) leaves: bool,
-    pub(super) traffic: Traffic,
+    pub(in crate::log) traffic: Traffic,
 }
 
 impl<C> Core<C> {
     /// One that has no master yet.
-    pub(super) fn new(options: &RedisOptions, rules: Arc<Rules>, seed: u64, now: Now) -> Self {
+    pub(in crate::log) fn new(settings: Settings, rules: Arc<Rules>, seed: u64, now: Now) -> Self {
         Self {
-            node: options.node.clone(),
-            ack: options.ack,
-            timeout: options.timeout,
-            command_timeout: options.command_timeout,
+            node: settings.node,
+            ack: settings.ack,
+            timeout: settings.timeout,
+            command_timeout: settings.command_timeout,
             rules,
             random: StdRng::seed_from_u64(seed),
             now,
@@ -163,7 +165,7 @@ impl<C> Core<C> {
     }
 
     /// All buckets are there.
-    pub(super) fn use_single(&mut self, target: Target) {
+    pub(in crate::log) fn use_single(&mut self, target: Target) {
         self.masters.push(Master::new(target, self.now.instant));
         for shelf in &mut self.shelves {
             shelf.master = Some(0);
@@ -172,7 +174,7 @@ impl<C> Core<C> {
     }
 
     /// A worker asks.
-    pub(super) fn request(&mut self, request: Request<C>, now: Now) {
+    pub(in crate::log) fn request(&mut self, request: Request<C>, now: Now) {
         self.now = now;
         match request {
             Request::Append(draft, context) => self.append(draft, context),
@@ -196,7 +198,7 @@ impl<C> Core<C> {
     }
 
     /// When there is something to do.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(in crate::log) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.front().map(|&(at, _)| at);
         let checks = (self.watched > 0).then_some(self.next_check);
         let masters = self
@@ -208,7 +210,7 @@ impl<C> Core<C> {
     }
 
     /// It is as late as that.
-    pub(super) fn handle_timeout(&mut self, now: Now) {
+    pub(in crate::log) fn handle_timeout(&mut self, now: Now) {
         self.now = now;
         self.give_up_late_ones();
         self.drop_dead_links();
@@ -218,7 +220,7 @@ impl<C> Core<C> {
     }
 
     /// Puts what came since the last call on its way, bucket by bucket.
-    pub(super) fn send_all(&mut self) {
+    pub(in crate::log) fn send_all(&mut self) {
         for bucket in std::mem::take(&mut self.listed) {
             self.shelf(bucket).is_listed = false;
             self.send_reads(bucket);
@@ -229,12 +231,12 @@ impl<C> Core<C> {
     }
 
     /// Moves the replies since the last call.
-    pub(super) fn take_replies(&mut self, replies: &mut Vec<Reply<C>>) {
+    pub(in crate::log) fn take_replies(&mut self, replies: &mut Vec<Reply<C>>) {
         replies.append(&mut self.replies);
     }
 
     /// Whether nobody waits for anything.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::log) fn is_idle(&self) -> bool {
         let is_left = !self.leaves || self.masters.iter().all(Master::is_silent);
         self.waiting.is_empty() && self.reading == 0 && is_left
     }

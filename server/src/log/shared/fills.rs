@@ -7,7 +7,7 @@ use super::core::{Ask, Core};
 use super::links::Purpose;
 use super::pages::head;
 use crate::ids::LogName;
-use crate::log::redis::{Bucket, Command, Extracted, From};
+use crate::log::shared::{Bucket, Command, Extracted, From};
 use crate::log::{Entry, PageMax};
 
 /// What is read at once of what others appended.

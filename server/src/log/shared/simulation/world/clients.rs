@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{Asked, Event, MS, SLACK, Sent, World, number_of};
 use crate::ids::{LogName, Session, UserName};
-use crate::log::redis::engine::simulation::follower::{Feed, Follower};
+use crate::log::shared::simulation::follower::{Feed, Follower};
 use crate::log::{
     AppendError, Draft, Entry, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::log::extent::{Era, Extent};
-use crate::log::redis::{Extracted, From};
+use crate::log::shared::{Extracted, From};
 use crate::log::{Entry, Page, PageMax, Position, ReadFrom, Since};
 
 /// What a worker wants of a log.

@@ -1,7 +1,7 @@
 //! What goes wrong: Redis is gone, and comes back with other data; links end in the middle of what they carry.
 
 use super::{Event, MS, World};
-use crate::log::redis::engine::simulation::redis::Redis;
+use crate::log::shared::simulation::redis::Redis;
 
 impl World {
     /// Redis is gone with its links; some of what is on its way still arrives.

@@ -1,9 +1,9 @@
 //! The server's end of all links: what arrives there, when it is looked at, and what goes back.
 
 use super::{Event, World};
-use crate::log::redis::engine::core::{Ask, Hear, Heard, Said};
-use crate::log::redis::{Answer, Command, Failure};
 use crate::log::remote::Link;
+use crate::log::shared::core::{Ask, Hear, Heard, Said};
+use crate::log::shared::{Answer, Command, Failure};
 
 impl World {
     pub(super) fn redis_takes(&mut self, node: usize, link: Link, ask: Ask) {

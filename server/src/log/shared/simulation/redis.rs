@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::ids::LogName;
-use crate::log::redis::{
+use crate::log::shared::{
     Answer, Appended, Bucket, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
 };
 use crate::log::{Entry, Epoch, PageMax, Position};

@@ -2,7 +2,7 @@
 
 use super::{World, number_of};
 use crate::ids::LogName;
-use crate::log::redis::{Answer, Bucket, Command, From};
+use crate::log::shared::{Answer, Bucket, Command, From};
 use crate::log::{Epoch, PageMax, Position, ReadFrom, Since};
 
 impl World {

@@ -16,8 +16,8 @@ use super::redis::{Redis, run_id};
 use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::disk::simulation::Dice;
-use crate::log::redis::{Ack, RedisOptions, Topology};
 use crate::log::remote::{Action, Link, Target};
+use crate::log::shared::{Ack, Settings};
 use crate::log::{Entry, Position, Rules};
 
 const MS: u64 = 1000;
@@ -125,15 +125,18 @@ impl World {
                 host: "redis".to_owned(),
                 port: 6379,
             };
-            let topology = Topology::Single {
-                target: target.clone(),
-                database: 0,
+            let settings = Settings {
+                node: format!("node-{number}"),
+                ack: if replicas {
+                    Ack::Replicas(NonZeroU8::MIN)
+                } else {
+                    Ack::Primary
+                },
+                timeout: Duration::from_secs(2),
+                command_timeout: Duration::from_secs(5),
             };
-            let mut options = RedisOptions::new(topology, format!("node-{number}"));
-            if replicas {
-                options.ack = Ack::Replicas(NonZeroU8::MIN);
-            }
-            let mut core = Core::new(&options, Arc::new(Rules::default()), dice.next(), start);
+            let rules = Arc::new(Rules::default());
+            let mut core = Core::new(settings, rules, dice.next(), start);
             core.use_single(target);
             Node {
                 core,

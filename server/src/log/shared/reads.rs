@@ -5,7 +5,7 @@ use super::links::Purpose;
 use super::pages::{Cut, Wanted, at_least_one, head};
 use super::runs::Run;
 use crate::ids::LogName;
-use crate::log::redis::{Bucket, Command, Extracted, From};
+use crate::log::shared::{Bucket, Command, Extracted, From};
 use crate::log::{PageMax, Position, ReadFrom, Reply, StoreError};
 
 /// Pages that wait: more are refused at once.

@@ -7,7 +7,7 @@ use super::core::{Ask, Core};
 use super::links::Purpose;
 use super::runs::Run;
 use crate::ids::LogName;
-use crate::log::redis::{Ack, Appended, Bucket, Command, Stored};
+use crate::log::shared::{Ack, Appended, Bucket, Command, Stored};
 use crate::log::{
     AppendError, Draft, Entry, Keep, Placed, Position, Reply, Retention, Rule, StoreError,
 };
@@ -250,6 +250,10 @@ impl<C> Core<C> {
                         let error = AppendError::LogsFull;
                         self.replies.push(Reply::Appended(Err(error), context));
                     }
+                    self.go_on(bucket, &log);
+                }
+                Appended::Refused => {
+                    self.give_up(number);
                     self.go_on(bucket, &log);
                 }
             }

@@ -12,8 +12,8 @@ use super::runs::{Greeting, Run};
 use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::Position;
-use crate::log::redis::{Answer, Bucket, Failure};
 use crate::log::remote::{Action, Link, Target};
+use crate::log::shared::{Answer, Bucket, Failure};
 
 /// How long to wait at most before the first time that a link is opened again; twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -24,6 +24,9 @@ const RETRY_MAX: Duration = Duration::from_millis(500);
 
 /// A link of announcements that was silent for so long is asked whether anybody is there.
 const SILENT_MAX: Duration = Duration::from_secs(3);
+
+/// Commands on their way that are looked through.
+const SEARCHED_MAX: usize = 64;
 
 /// It must say so in this time.
 const PONG_MAX: Duration = Duration::from_secs(2);
@@ -155,7 +158,7 @@ impl<C> Core<C> {
     }
 
     /// Which master a link goes to, and whether it is the one for commands.
-    pub(super) fn way_of(&self, link: Link) -> Option<(usize, bool)> {
+    pub(in crate::log) fn way_of(&self, link: Link) -> Option<(usize, bool)> {
         self.masters.iter().enumerate().find_map(|(index, master)| {
             if master.commands.link == Some(link) {
                 return Some((index, true));
@@ -165,7 +168,7 @@ impl<C> Core<C> {
     }
 
     /// A link of commands is ready for them.
-    pub(super) fn commands_ready(&mut self, link: Link, hello: Hello, now: Now) {
+    pub(in crate::log) fn commands_ready(&mut self, link: Link, hello: Hello, now: Now) {
         self.now = now;
         if let Some((index, true)) = self.way_of(link) {
             self.masters[index].commands.is_open = true;
@@ -175,7 +178,7 @@ impl<C> Core<C> {
     }
 
     /// A link of announcements is ready for what it is to hear.
-    pub(super) fn announcements_ready(&mut self, link: Link, now: Now) {
+    pub(in crate::log) fn announcements_ready(&mut self, link: Link, now: Now) {
         self.now = now;
         let Some((index, false)) = self.way_of(link) else {
             return;
@@ -194,7 +197,7 @@ impl<C> Core<C> {
     }
 
     /// A link ended, or could not be opened.
-    pub(super) fn closed(&mut self, link: Link, now: Now) {
+    pub(in crate::log) fn closed(&mut self, link: Link, now: Now) {
         self.now = now;
         if let Some((index, is_commands)) = self.way_of(link) {
             self.down(index, is_commands);
@@ -202,7 +205,7 @@ impl<C> Core<C> {
     }
 
     /// Ends a link that is of no use; it is opened again later.
-    pub(super) fn drop_link(&mut self, index: usize, is_commands: bool) {
+    pub(in crate::log) fn drop_link(&mut self, index: usize, is_commands: bool) {
         let way = self.masters[index].way(is_commands);
         if let Some(link) = way.link {
             self.actions.push_back(Action::Close(link));
@@ -280,7 +283,7 @@ impl<C> Core<C> {
     }
 
     /// The next thing that a link of commands is to send.
-    pub(super) fn take_ask(&mut self, link: Link) -> Option<&Ask> {
+    pub(in crate::log) fn take_ask(&mut self, link: Link) -> Option<&Ask> {
         let (index, true) = self.way_of(link)? else {
             return None;
         };
@@ -291,7 +294,7 @@ impl<C> Core<C> {
     }
 
     /// What a link of announcements is to send.
-    pub(super) fn take_hear(&mut self, link: Link) -> Option<Hear> {
+    pub(in crate::log) fn take_hear(&mut self, link: Link) -> Option<Hear> {
         let (index, false) = self.way_of(link)? else {
             return None;
         };
@@ -299,7 +302,7 @@ impl<C> Core<C> {
     }
 
     /// What the next thing that a link of commands brings is the answer to.
-    pub(super) fn asked(&self, link: Link) -> Option<&Ask> {
+    pub(in crate::log) fn asked(&self, link: Link) -> Option<&Ask> {
         let (index, true) = self.way_of(link)? else {
             return None;
         };
@@ -309,7 +312,7 @@ impl<C> Core<C> {
     }
 
     /// A link of commands brings the answer to the oldest that was asked.
-    pub(super) fn said(&mut self, link: Link, said: Said, now: Now) {
+    pub(in crate::log) fn said(&mut self, link: Link, said: Said, now: Now) {
         self.now = now;
         let Some((index, true)) = self.way_of(link) else {
             return;
@@ -396,7 +399,7 @@ impl<C> Core<C> {
     }
 
     /// A link of announcements brings something.
-    pub(super) fn heard(&mut self, link: Link, heard: Heard, now: Now) {
+    pub(in crate::log) fn heard(&mut self, link: Link, heard: Heard, now: Now) {
         self.now = now;
         let Some((index, false)) = self.way_of(link) else {
             return;
@@ -406,9 +409,21 @@ impl<C> Core<C> {
         match heard {
             Heard::Subscribed(log) => self.check_head(&log),
             Heard::Announced(log, head) => self.announced(&log, Some(head)),
+            Heard::Entry(entry) => self.announced_entry(entry),
             Heard::Broken(log) => self.announced(&log, None),
             Heard::Pong => {}
         }
+    }
+
+    /// Whether something of a log is read that may have been answered before what is announced now.
+    pub(super) fn may_be_read(&self, bucket: Bucket, log: &LogName) -> bool {
+        let master = self.shelves[usize::from(bucket.number())].master;
+        let sent = master.map(|index| &self.masters[index].sent);
+        sent.is_some_and(|sent| {
+            let is_of = |sent: &Sent<C>| matches!(&sent.purpose, Purpose::Page(reading) if reading.log == *log);
+            // With many it costs less to read once more.
+            sent.len() > SEARCHED_MAX || sent.iter().any(is_of)
+        })
     }
 
     /// Tells the link of announcements what to hear.

@@ -8,7 +8,7 @@ use super::core::{Ask, Core, Shelf};
 use super::links::Purpose;
 use crate::ids::LogName;
 use crate::log::Position;
-use crate::log::redis::{self, Bucket, Command, Node, RunState, Trust};
+use crate::log::shared::{self, Bucket, Command, Node, RunState, Trust};
 
 /// How often nodes look whether all have told what they have seen.
 const PEERS_EVERY: Duration = Duration::from_millis(200);
@@ -108,7 +108,7 @@ impl<C> Core<C> {
         }
     }
 
-    pub(super) fn greeted(&mut self, index: usize, bucket: Bucket, run: redis::Run) {
+    pub(super) fn greeted(&mut self, index: usize, bucket: Bucket, run: shared::Run) {
         let greeting = &mut self.masters[index].greeting;
         greeting.unanswered -= 1;
         if greeting.token.is_none()
@@ -150,7 +150,7 @@ impl<C> Core<C> {
     }
 
     /// What a bucket's run is now.
-    pub(super) fn run_told(&mut self, bucket: Bucket, run: redis::Run) {
+    pub(super) fn run_told(&mut self, bucket: Bucket, run: shared::Run) {
         let shelf = self.shelf(bucket);
         shelf.run = match run.state {
             RunState::Pending => Run::Pending(run.number),
@@ -259,7 +259,7 @@ impl<C> Core<C> {
     }
 
     /// This server ends.
-    pub(super) fn leave(&mut self) {
+    pub(in crate::log) fn leave(&mut self) {
         self.leaves = true;
         self.beat();
     }

@@ -237,6 +237,8 @@ pub enum Appended {
     },
     /// There are too many logs.
     LogsFull,
+    /// It is not taken, and others of its batch may be.
+    Refused,
 }
 
 /// A part of a log, and what is needed to tell what is missing before it.

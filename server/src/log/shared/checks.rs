@@ -7,7 +7,7 @@ use super::links::Purpose;
 use super::runs::Run;
 use crate::ids::LogName;
 use crate::log::Position;
-use crate::log::redis::{Bucket, Command};
+use crate::log::shared::{Bucket, Command};
 
 /// Buckets are looked at in turns of so many, each once a second.
 const CHECKED_AT_ONCE: u8 = 16;
