@@ -29,6 +29,7 @@ pub const TLS_VARIABLE: &str = "TIDEWIRE_TEST_TLS";
 pub struct Launch {
     listen: String,
     data: PathBuf,
+    is_alone: bool,
     under: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, PathBuf)>,
@@ -41,6 +42,7 @@ impl Default for Launch {
         Self {
             listen: "127.0.0.1:0".to_owned(),
             data: "memory".into(),
+            is_alone: false,
             under: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -63,6 +65,13 @@ impl Launch {
     #[must_use]
     pub fn data(mut self, directory: &Path) -> Self {
         directory.clone_into(&mut self.data);
+        self
+    }
+
+    /// It keeps its logs itself, whatever the environment says.
+    #[must_use]
+    pub const fn alone(mut self) -> Self {
+        self.is_alone = true;
         self
     }
 
@@ -167,7 +176,7 @@ impl Launch {
 
     /// Whether its log is where the environment says, because its test does not.
     fn shares_log(&self) -> bool {
-        shared_log::is_wanted() && !self.says("--log")
+        shared_log::is_wanted() && !self.is_alone && !self.says("--log")
     }
 
     fn says(&self, flag: &str) -> bool {

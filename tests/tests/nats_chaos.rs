@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use tidewire_tests::http::get;
+use tidewire_tests::http::{get, send};
 use tidewire_tests::server::binary;
 use tidewire_tests::wait::number_from;
-use tidewire_tests::{Chatter, Dice, Nats, Nodes, wait_until};
+use tidewire_tests::{Dice, Nats, Nodes, wait_until};
 
 /// Nodes of a campaign.
 const NODES: usize = 3;
@@ -56,10 +56,12 @@ impl Campaign {
     /// Comes once each node that is here takes messages.
     #[track_caller]
     fn goes_on(&self) {
-        wait_until_ready(&self.nodes);
-        for (number, node) in self.nodes.all().enumerate() {
-            let mut pulse = Chatter::enter(node, &format!("pulse-{number}"), "pulse");
-            pulse.say_acked("pulse", "on", 1);
+        for node in self.nodes.all() {
+            wait_until("the node takes messages", || {
+                let body = br#"{"content": "on", "from": "pulse"}"#;
+                let target = "/api/rooms/pulse/messages";
+                send(node.address(), "POST", target, "", body).status == 200
+            });
         }
     }
 

@@ -250,7 +250,7 @@ fn files_are_where_data_says_and_logs_are_not() {
 fn who_moves_to_a_shared_log_is_told_that_the_one_on_the_disk_is_not_seen() {
     let log = LogServer::start();
     let directory = tidewire_tests::Directory::new();
-    let launch = Launch::default().data(directory.path());
+    let launch = Launch::default().data(directory.path()).alone();
     let server = launch.start();
     wait_until_ready(&server);
     drop(server);

@@ -10,7 +10,7 @@ use crate::bench::instructions;
 use crate::steps::{self, Step};
 use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
 
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -74,7 +74,12 @@ const STEPS: [Step; 19] = [
     Step {
         name: "redis",
         about: "what the chat promises, with servers that have their logs in a Redis",
-        run: redis,
+        run: || over("redis", &[]),
+    },
+    Step {
+        name: "nats",
+        about: "the same, and what several nodes promise, with logs in a NATS",
+        run: || over("nats", &OF_NODES),
     },
     Step {
         name: "schema",
@@ -192,7 +197,7 @@ fn build() -> Result<()> {
 }
 
 /// Those whose promises do not depend on who keeps the log.
-const OVER_REDIS: [&str; 17] = [
+const ELSEWHERE: [&str; 17] = [
     "chat_across_transports",
     "chat_command",
     "chat_content",
@@ -221,13 +226,17 @@ fn integration(workers: Option<&str>) -> Result<()> {
     exec::run(&mut test).context("integration tests failed")
 }
 
-fn redis() -> Result<()> {
+/// Tests of several nodes, which take a Redis if nobody says what else.
+const OF_NODES: [&str; 2] = ["presence_across_nodes", "two_nodes"];
+
+/// Runs those with logs kept by `keeper`, and `more`.
+fn over(keeper: &str, more: &[&str]) -> Result<()> {
     let mut test = integration_tests()?;
-    test.env("TIDEWIRE_TEST_LOG", "redis");
-    for name in OVER_REDIS {
+    test.env("TIDEWIRE_TEST_LOG", keeper);
+    for name in ELSEWHERE.iter().chain(more) {
         test.args(["--test", name]);
     }
-    exec::run(&mut test).context("integration tests failed over Redis")
+    exec::run(&mut test).with_context(|| format!("integration tests failed over {keeper}"))
 }
 
 /// The command that runs all of them, with what they need.

@@ -221,6 +221,9 @@ struct Place {
     topology: Topology,
 }
 
+/// A user and its password.
+type Login = (String, String);
+
 /// What a scheme says of who answers there.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -235,7 +238,7 @@ impl LogUrl {
     }
 
     /// The servers of a NATS, and user and password.
-    fn parse_nats(&self) -> Result<(Vec<Target>, Option<(String, String)>), String> {
+    fn parse_nats(&self) -> Result<(Vec<Target>, Option<Login>), String> {
         let rest = self.0.strip_prefix(NATS).ok_or_else(|| {
             "NATS with TLS is not served yet: write nats:// and a server that is reached in private"
                 .to_owned()

@@ -65,6 +65,8 @@ pub(super) fn ensure() -> Result<()> {
     present("nginx, unpacked (the server is behind it)");
     unpacked::unpack(&unpacked::REDIS)?;
     present("redis-server, unpacked (several nodes share what it keeps)");
+    unpacked::unpack(&[unpacked::NATS])?;
+    present("nats-server, unpacked (it keeps that, too)");
     Ok(())
 }
 
