@@ -46,6 +46,7 @@ impl Line {
             hello: Hello {
                 run_id: String::new(),
                 saves_always: false,
+                unix_ms: None,
             },
         }
     }
@@ -118,6 +119,7 @@ impl Line {
                 }
                 self.hello.saves_always = !process.was_replica;
                 self.hello.run_id = process.run_id;
+                self.hello.unix_ms = process.unix_ms;
             }
             Some(Step::Config) => self.hello.saves_always &= setup::saves_always(reply),
             Some(Step::Role) => {

@@ -3,6 +3,8 @@
 
 mod appends;
 mod checks;
+mod clock;
+mod copies;
 mod core;
 mod fills;
 mod line;
@@ -19,7 +21,7 @@ mod watched;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -31,6 +33,9 @@ use crate::clock::Now;
 use crate::log::remote::{Action, Engine, Link};
 use crate::log::{Reply, Request, Rules, Traffic};
 
+/// Between two times that a refusal is told: links come back several times a second for as long as a password is wrong.
+const REFUSAL_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// Keeps logs in Redis.
 #[derive(Debug)]
 pub struct RedisEngine<C> {
@@ -38,6 +43,8 @@ pub struct RedisEngine<C> {
     options: RedisOptions,
     naming: Naming,
     lines: HashMap<Link, Line, foldhash::fast::RandomState>,
+    /// When it was last said that a link was refused.
+    refusal_told: Option<Instant>,
 }
 
 impl<C> RedisEngine<C> {
@@ -59,13 +66,20 @@ impl<C> RedisEngine<C> {
             options,
             naming,
             lines: HashMap::default(),
+            refusal_told: None,
         }
     }
 
     /// A link is of no use.
-    fn fail(&mut self, link: Link, why: &str) {
+    fn fail(&mut self, link: Link, why: &str, now: Now) {
         if let Some((index, is_commands)) = self.core.way_of(link) {
-            tracing::warn!(event = "redis_refused", why, "a link to Redis is of no use");
+            let is_told = self
+                .refusal_told
+                .is_some_and(|at| now.instant < at + REFUSAL_TOLD_EVERY);
+            if !is_told {
+                self.refusal_told = Some(now.instant);
+                tracing::warn!(event = "redis_refused", why, "a link to Redis is of no use");
+            }
             self.core.drop_link(index, is_commands);
         }
         self.lines.remove(&link);
@@ -134,7 +148,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
                 Err(bad) => Err(bad.to_string()),
             };
             if let Err(why) = result {
-                self.fail(link, &why);
+                self.fail(link, &why, now);
             }
             // It may have been closed by what it brought.
             if self.core.way_of(link).is_none() {
@@ -182,7 +196,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
         let late = late.filter(|(_, line)| line.ready_by.is_some_and(|by| by <= now.instant));
         let late: Vec<Link> = late.map(|(link, _)| *link).collect();
         for link in late {
-            self.fail(link, "it does not answer in time");
+            self.fail(link, "it does not answer in time", now);
         }
         self.core.handle_timeout(now);
     }
