@@ -12,7 +12,6 @@ use super::reads::Reading;
 use super::runs::{Greeting, Run};
 use crate::clock::Now;
 use crate::ids::LogName;
-use crate::log::Position;
 use crate::log::redis::{Answer, Bucket, Failure};
 use crate::log::remote::{Action, Link, Target};
 
