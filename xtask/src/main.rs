@@ -60,7 +60,7 @@ enum Command {
     Bench(bench::Args),
     /// Compare the protocol crate with two other implementations on random sequences of frames
     Differential(differential::Args),
-    /// Fuzz the protocol crate with cargo-fuzz
+    /// Fuzz the protocol crate, and what reads Redis, with cargo-fuzz
     Fuzz(fuzz::Args),
     /// Check that every attack of the catalogue has a test or a reason, and write docs/ATTACKS.md
     Attacks(attacks::Args),

@@ -85,6 +85,8 @@ impl Line {
             hello: Hello {
                 run_id: String::new(),
                 saves_always: options.trusts_restarts,
+                // Its messages have the time of the node.
+                unix_ms: None,
             },
             jobs: Jobs::new(exchange.clone()),
             store: Store {

@@ -49,7 +49,8 @@ pub(super) struct Waiting<C> {
 }
 
 impl<C> Core<C> {
-    pub(super) fn append(&mut self, draft: Draft, context: C) {
+    pub(super) fn append(&mut self, mut draft: Draft, context: C) {
+        draft.time = self.time_of_redis(draft.time);
         let bytes = draft.content.get().len();
         let is_full = self.waiting.len() >= WAITING_MAX
             || (self.waiting_bytes + bytes > WAITING_BYTES_MAX && self.waiting_bytes > 0);
@@ -178,7 +179,7 @@ impl<C> Core<C> {
             let shelf = self.shelf(bucket);
             shelf.batches += 1;
             if let Some(index) = shelf.master {
-                self.masters[index].asks_for_copies = true;
+                self.masters[index].copies.asks = true;
             }
             let purpose = Purpose::Append(bucket, numbers);
             self.ask(bucket, Ask::Command(append), purpose);
@@ -204,17 +205,6 @@ impl<C> Core<C> {
             messages.push(queued.stored);
         }
         (numbers, messages)
-    }
-
-    /// Behind what was appended, the question how many others have it.
-    pub(super) fn ask_for_copies(&mut self) {
-        for index in 0..self.masters.len() {
-            let asks = std::mem::take(&mut self.masters[index].asks_for_copies);
-            if asks && self.ack != Ack::Primary {
-                let ask = Ask::Wait(self.ack, self.timeout);
-                self.ask_master(index, ask, Purpose::Copies);
-            }
-        }
     }
 
     // ---- what became of them ----
@@ -263,11 +253,10 @@ impl<C> Core<C> {
     fn message_placed(&mut self, bucket: Bucket, number: u64, stored: Stored, position: Position) {
         let draft = stored.draft;
         let entry = Arc::new(Entry { position, draft });
+        let time = entry.draft.time;
         let is_certain = self.ack == Ack::Primary;
-        if !is_certain && let Some(index) = self.shelf(bucket).master {
-            let log = entry.draft.log.clone();
-            let uncopied = &mut self.masters[index].uncopied;
-            uncopied.push((bucket, log, position, number));
+        if !is_certain {
+            self.await_copies(bucket, &entry.draft.log.clone(), position, number, time);
         }
         self.own_placed(bucket, number, entry, is_certain);
     }
@@ -282,35 +271,18 @@ impl<C> Core<C> {
         time: u64,
     ) {
         let waiting = self.waiting.get(&number);
+        let is_certain = self.ack == Ack::Primary;
         // Then it is probably this one itself, and comes to its sender as such.
-        if waiting.is_some_and(|waiting| waiting.is_sent_again)
-            && self.own_found(bucket, log, number, position, time)
-        {
-            return self.note_place(number);
+        let is_to_come = waiting.is_some_and(|waiting| waiting.is_sent_again)
+            && self.own_found(bucket, log, number, position, time, is_certain);
+        if !is_certain {
+            // It may be there since others were too few to have it.
+            self.await_copies(bucket, log, position, number, time);
+        } else if is_to_come {
+            self.note_place(number);
+        } else {
+            self.tell_place(log, number, position, time);
         }
-        self.tell_place(log, number, position, time);
-    }
-
-    /// Redis has counted who has what was appended before.
-    pub(super) fn copies_counted(&mut self, index: usize, is_enough: bool) {
-        for (bucket, log, position, number) in std::mem::take(&mut self.masters[index].uncopied) {
-            self.copied(bucket, &log, position, number, is_enough);
-        }
-    }
-
-    /// Enough others have a message, or that is not known.
-    pub(super) fn copied(
-        &mut self,
-        bucket: Bucket,
-        log: &LogName,
-        position: Position,
-        number: u64,
-        is_enough: bool,
-    ) {
-        if !is_enough {
-            self.give_up(number);
-        }
-        self.own_certain(bucket, log, position, number);
     }
 
     /// Redis has not taken a batch.

@@ -8,6 +8,7 @@
 //! of a gap. Nodes wait for each other before they [open](Command::Open) a run; if one that was there does not come in time, every log
 //! begins a new era with its next message, since that one might have seen more of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::ids::LogName;
@@ -191,6 +192,18 @@ pub enum Failure {
     NoScript,
     /// It refuses (`NOAUTH`, `NOPERM`, `WRONGPASS`), or said what nobody understands: what it said.
     Refused(String),
+}
+
+impl fmt::Display for Failure {
+    /// Why, as a sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Moved(place) => write!(f, "its data is at {place}"),
+            Self::Unable(what) | Self::Refused(what) => write!(f, "it said: {what}"),
+            Self::NoScript => f.write_str("it does not know the scripts any more"),
+            Self::Stale => f.write_str("it was restarted"),
+        }
+    }
 }
 
 /// What Redis answers.

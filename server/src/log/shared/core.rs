@@ -75,6 +75,8 @@ pub(in crate::log) struct Hello {
     pub(in crate::log) run_id: String,
     /// It saves each message before it answers.
     pub(in crate::log) saves_always: bool,
+    /// What time it is there, in milliseconds since 1970, if it says so.
+    pub(in crate::log) unix_ms: Option<u64>,
 }
 
 /// A bucket's part of everything.
@@ -87,6 +89,8 @@ pub(super) struct Shelf<C> {
     pub(super) queue: VecDeque<Queued>,
     /// Batches that are.
     pub(super) batches: u8,
+    /// Pages that are on their way.
+    pub(super) pages: u8,
     /// Pages that are not asked for yet.
     pub(super) reads: VecDeque<Reading<C>>,
     /// Logs that are watched, or whose messages wait for something.
@@ -108,6 +112,8 @@ pub(in crate::log) struct Core<C> {
     pub(super) timeout: Duration,
     pub(super) command_timeout: Duration,
     pub(super) rules: Arc<Rules>,
+    /// What time it was in Redis, and when that was.
+    pub(super) clock: Option<Now>,
     pub(super) random: StdRng,
     pub(in crate::log) now: Now,
     pub(super) masters: Vec<Master<C>>,
@@ -142,6 +148,7 @@ impl<C> Core<C> {
             timeout: settings.timeout,
             command_timeout: settings.command_timeout,
             rules,
+            clock: None,
             random: StdRng::seed_from_u64(seed),
             now,
             masters: Vec::new(),
@@ -275,6 +282,7 @@ impl<C> Default for Shelf<C> {
             run: Run::Unknown,
             queue: VecDeque::new(),
             batches: 0,
+            pages: 0,
             reads: VecDeque::new(),
             logs: HashMap::default(),
             ahead: Vec::new(),

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 
+use super::copies::Copies;
 use super::core::{Ask, Core, Hear, Heard, Hello, Said};
 use super::reads::Reading;
 use super::runs::{Greeting, Run};
 use crate::clock::Now;
 use crate::ids::LogName;
-use crate::log::Position;
 use crate::log::remote::{Action, Link, Target};
 use crate::log::shared::{Answer, Bucket, Failure};
 
@@ -42,10 +42,7 @@ pub(super) struct Master<C> {
     pub(super) taken: usize,
     pub(super) hello: Option<Hello>,
     pub(super) greeting: Greeting,
-    /// Places that are known, and of which it is not known whether enough others have them.
-    pub(super) uncopied: Vec<(Bucket, LogName, Position, u64)>,
-    /// Something was appended behind the last question whether others have it.
-    pub(super) asks_for_copies: bool,
+    pub(super) copies: Copies,
     pub(super) announcements: Way,
     pub(super) hears: VecDeque<Hear>,
     /// Since when it has been silent, and whether it was asked.
@@ -113,8 +110,7 @@ impl<C> Master<C> {
             taken: 0,
             hello: None,
             greeting: Greeting::default(),
-            uncopied: Vec::new(),
-            asks_for_copies: false,
+            copies: Copies::default(),
             announcements: Way::new(now),
             hears: VecDeque::new(),
             heard_at: now,
@@ -171,6 +167,7 @@ impl<C> Core<C> {
     pub(in crate::log) fn commands_ready(&mut self, link: Link, hello: Hello, now: Now) {
         self.now = now;
         if let Some((index, true)) = self.way_of(link) {
+            self.note_clock(hello.unix_ms);
             self.masters[index].commands.is_open = true;
             self.masters[index].hello = Some(hello);
             self.greet_all(index);
@@ -234,17 +231,13 @@ impl<C> Core<C> {
         let master = &mut self.masters[index];
         let taken = std::mem::take(&mut master.taken);
         master.hello = None;
-        master.asks_for_copies = false;
         let sent = std::mem::take(&mut master.sent);
-        let uncopied = std::mem::take(&mut master.uncopied);
         self.no_greeting(index);
         for (_, shelf) in self.shelves_of(index) {
             shelf.run = Run::Unknown;
-            shelf.batches = 0;
+            (shelf.batches, shelf.pages) = (0, 0);
         }
-        for (bucket, log, position, number) in uncopied {
-            self.copied(bucket, &log, position, number, false);
-        }
+        self.copies_lost(index);
         for (place, sent) in sent.into_iter().enumerate() {
             match (sent.purpose, sent.ask) {
                 (Purpose::Append(bucket, numbers), Ask::Command(command)) => {
@@ -390,7 +383,7 @@ impl<C> Core<C> {
                 self.run_changed(index, bucket);
             }
             (Purpose::Beat, _) => self.nodes_not_told(),
-            (Purpose::Copies, _) => self.copies_counted(index, false),
+            (Purpose::Copies, _) => self.copies_refused(index, failure),
             (_, _) => {}
         }
         if ends_link {

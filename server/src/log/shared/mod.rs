@@ -3,7 +3,9 @@
 
 mod appends;
 mod checks;
+mod clock;
 mod command;
+mod copies;
 pub(in crate::log) mod core;
 mod fills;
 mod links;

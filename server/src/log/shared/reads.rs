@@ -11,6 +11,9 @@ use crate::log::{PageMax, Position, ReadFrom, Reply, StoreError};
 /// Pages that wait: more are refused at once.
 const READING_MAX: usize = 65_536;
 
+/// Pages of a bucket that are on their way: with Redis back, all who waited ask at once, and what is sent must be answered in time.
+const PAGES_MAX: u8 = 8;
+
 /// A page that somebody waits for.
 #[derive(Debug)]
 pub(super) struct Reading<C> {
@@ -61,6 +64,7 @@ impl<C> Core<C> {
 
     pub(super) fn send_reads(&mut self, bucket: Bucket) {
         while matches!(self.shelf(bucket).run, Run::Open(_))
+            && self.shelf(bucket).pages < PAGES_MAX
             && let Some(mut reading) = self.shelf(bucket).reads.pop_front()
         {
             let log = self.shelf(bucket).logs.get(reading.log.as_str());
@@ -79,6 +83,7 @@ impl<C> Core<C> {
                 max: reading.max,
                 epoch: self.new_epoch(),
             };
+            self.shelf(bucket).pages += 1;
             let purpose = Purpose::Page(Box::new(reading));
             self.ask(bucket, Ask::Command(page), purpose);
         }
@@ -92,14 +97,25 @@ impl<C> Core<C> {
     }
 
     pub(super) fn page_refused(&mut self, reading: Reading<C>) {
+        self.page_came(Bucket::of(&reading.log));
         self.reading -= 1;
         let error = Err(StoreError::Unavailable);
         self.replies.push(Reply::Page(error, reading.context));
     }
 
+    /// There is room for another on the way.
+    fn page_came(&mut self, bucket: Bucket) {
+        let shelf = self.shelf(bucket);
+        shelf.pages = shelf.pages.saturating_sub(1);
+        if !shelf.reads.is_empty() {
+            self.list(bucket);
+        }
+    }
+
     pub(super) fn page_read(&mut self, mut reading: Reading<C>, extracted: Extracted) {
         let name = reading.log.clone();
         let bucket = Bucket::of(&name);
+        self.page_came(bucket);
         let Some(until) = self.shown_until(bucket, &reading, head(&extracted)) else {
             return self.read_again(reading);
         };

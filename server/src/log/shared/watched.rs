@@ -260,6 +260,7 @@ impl<C> Core<C> {
         number: u64,
         position: Position,
         time: u64,
+        is_certain: bool,
     ) -> bool {
         let Some(log) = self.shelf(bucket).logs.get_mut(name.as_str()) else {
             return false;
@@ -275,7 +276,7 @@ impl<C> Core<C> {
             position,
             time,
             entry: None,
-            is_certain: true,
+            is_certain,
         };
         log.held.insert(position.offset, held);
         true
@@ -288,23 +289,16 @@ impl<C> Core<C> {
         name: &LogName,
         position: Position,
         number: u64,
+        time: u64,
     ) {
-        let Some(log) = self.shelf(bucket).logs.get_mut(name.as_str()) else {
-            return self.tell_own(name, number, position);
+        let log = self.shelf(bucket).logs.get_mut(name.as_str());
+        let held = log.and_then(|log| log.held.get_mut(&position.offset));
+        let Some(held) = held.filter(|held| held.number == number) else {
+            return self.tell_place(name, number, position, time);
         };
-        let Some(held) = log.held.get_mut(&position.offset) else {
-            return self.tell_own(name, number, position);
-        };
-        if held.number != number {
-            return self.tell_own(name, number, position);
-        }
         held.is_certain = true;
         self.note_place(number);
         self.go_on(bucket, name);
-    }
-
-    fn tell_own(&mut self, name: &LogName, number: u64, position: Position) {
-        self.tell_place(name, number, position, self.now.unix_ms);
     }
 
     /// Hands an entry to its sender, or to all.

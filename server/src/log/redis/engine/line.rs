@@ -9,7 +9,7 @@ use redis::Value;
 use crate::log::redis::wire::{self, BadReply, Errand, Naming, Replies, Script, setup};
 use crate::log::redis::{RedisOptions, Topology};
 use crate::log::shared::core::{Ask, Hear, Hello, Said};
-use crate::log::shared::{Ack, Answer, Failure};
+use crate::log::shared::{Ack, Answer};
 
 /// The version from which on scripts do what they are to.
 const VERSION_MIN: (u32, u32) = (7, 0);
@@ -47,6 +47,7 @@ impl Line {
             hello: Hello {
                 run_id: String::new(),
                 saves_always: false,
+                unix_ms: None,
             },
         }
     }
@@ -108,9 +109,9 @@ impl Line {
     /// Why this link is of no use, as a sentence.
     pub(super) fn stepped(&mut self, reply: &Value) -> Result<Option<Hello>, String> {
         match self.steps.pop_front() {
-            Some(Step::Done) => setup::done(reply).map_err(|failure| told(&failure))?,
+            Some(Step::Done) => setup::done(reply).map_err(|failure| failure.to_string())?,
             Some(Step::Info) => {
-                let process = setup::process(reply).map_err(|failure| told(&failure))?;
+                let process = setup::process(reply).map_err(|failure| failure.to_string())?;
                 if process.version < VERSION_MIN {
                     let (major, minor) = process.version;
                     return Err(format!(
@@ -119,6 +120,7 @@ impl Line {
                 }
                 self.hello.saves_always = !process.was_replica;
                 self.hello.run_id = process.run_id;
+                self.hello.unix_ms = process.unix_ms;
             }
             Some(Step::Config) => self.hello.saves_always &= setup::saves_always(reply),
             Some(Step::Role) => {
@@ -134,16 +136,6 @@ impl Line {
         }
         self.ready_by = None;
         Ok(Some(self.hello.clone()))
-    }
-}
-
-/// Why, as a sentence.
-pub(super) fn told(failure: &Failure) -> String {
-    match failure {
-        Failure::Moved(place) => format!("its data is at {place}"),
-        Failure::Unable(what) | Failure::Refused(what) => format!("it said: {what}"),
-        Failure::NoScript => "it does not know the scripts any more".to_owned(),
-        Failure::Stale => "it was restarted".to_owned(),
     }
 }
 

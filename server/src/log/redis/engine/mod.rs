@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -19,6 +19,9 @@ use crate::log::remote::{Action, Engine, Link};
 use crate::log::shared::core::{Core, Heard};
 use crate::log::{Reply, Request, Rules, Traffic};
 
+/// Between two times that a refusal is told: links come back several times a second for as long as a password is wrong.
+const REFUSAL_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// Keeps logs in Redis.
 #[derive(Debug)]
 pub struct RedisEngine<C> {
@@ -26,6 +29,8 @@ pub struct RedisEngine<C> {
     options: RedisOptions,
     naming: Naming,
     lines: HashMap<Link, Line, foldhash::fast::RandomState>,
+    /// When it was last said that a link was refused.
+    refusal_told: Option<Instant>,
 }
 
 impl<C> RedisEngine<C> {
@@ -47,13 +52,20 @@ impl<C> RedisEngine<C> {
             options,
             naming,
             lines: HashMap::default(),
+            refusal_told: None,
         }
     }
 
     /// A link is of no use.
-    fn fail(&mut self, link: Link, why: &str) {
+    fn fail(&mut self, link: Link, why: &str, now: Now) {
         if let Some((index, is_commands)) = self.core.way_of(link) {
-            tracing::warn!(event = "redis_refused", why, "a link to Redis is of no use");
+            let is_told = self
+                .refusal_told
+                .is_some_and(|at| now.instant < at + REFUSAL_TOLD_EVERY);
+            if !is_told {
+                self.refusal_told = Some(now.instant);
+                tracing::warn!(event = "redis_refused", why, "a link to Redis is of no use");
+            }
             self.core.drop_link(index, is_commands);
         }
         self.lines.remove(&link);
@@ -92,7 +104,7 @@ impl<C> RedisEngine<C> {
             | wire::Heard::Unsubscribed(_)
             | wire::Heard::Switched { .. }
             | wire::Heard::Other => self.core.heard(link, Heard::Pong, now),
-            wire::Heard::Failed(failure) => return Err(line::told(&failure)),
+            wire::Heard::Failed(failure) => return Err(failure.to_string()),
         }
         Ok(())
     }
@@ -122,7 +134,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
                 Err(bad) => Err(bad.to_string()),
             };
             if let Err(why) = result {
-                self.fail(link, &why);
+                self.fail(link, &why, now);
             }
             // It may have been closed by what it brought.
             if self.core.way_of(link).is_none() {
@@ -170,7 +182,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
         let late = late.filter(|(_, line)| line.ready_by.is_some_and(|by| by <= now.instant));
         let late: Vec<Link> = late.map(|(link, _)| *link).collect();
         for link in late {
-            self.fail(link, "it does not answer in time");
+            self.fail(link, "it does not answer in time", now);
         }
         self.core.handle_timeout(now);
     }

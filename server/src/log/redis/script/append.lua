@@ -155,7 +155,11 @@ local function append(l, from, to)
       end
     end
   end
-  if offset == before then return end
+  if offset == before then
+    -- Nothing is new; but WAIT counts what this link has written, and the answer says that these are there.
+    redis.call('HSET', heads, name, got[l])
+    return
+  end
   if run_from then replies[#replies + 1] = '+' .. run_from .. suffix .. ' ' .. (offset - run_from + 1) end
 
   if #fields > 0 then

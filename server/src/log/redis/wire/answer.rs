@@ -104,12 +104,21 @@ fn broken(reply: &Value, seen: &[(LogName, Position)]) -> Option<Vec<LogName>> {
     list(reply)?.iter().map(log).collect()
 }
 
+/// The largest offset. No log has so many, and one more is a number, too.
+const OFFSET_MAX: u64 = 99_999_999_999_999;
+
+/// An offset as it is written.
+pub(super) fn offset(text: &str) -> Option<u64> {
+    let offset = text.parse().ok();
+    offset.filter(|offset| *offset <= OFFSET_MAX)
+}
+
 /// An id of a stream: offset and epoch.
 fn position(id: &str) -> Option<Position> {
-    let (offset, epoch) = id.split_once('-')?;
+    let (number, epoch) = id.split_once('-')?;
     Some(Position {
         epoch: Epoch::new(epoch.parse().ok()?),
-        offset: offset.parse().ok()?,
+        offset: offset(number).filter(|offset| *offset > 0)?,
     })
 }
 
@@ -167,8 +176,9 @@ fn extracted(reply: Value, log: &LogName, from: From) -> Option<Extracted> {
     let mut values = values.into_iter();
     let mut next = || values.next();
     let eras = text(&next()?)?.split(',').map(era).collect::<Option<_>>()?;
-    let oldest = number(&next()?)?;
-    let head = number(&next()?)?;
+    let is_offset = |offset: &u64| *offset <= OFFSET_MAX;
+    let oldest = number(&next()?).filter(is_offset)?;
+    let head = number(&next()?).filter(is_offset)?;
     let mark = position(text(&next()?)?);
     let more = number::<u8>(&next()?)? == 1;
     let mut entries = Vec::with_capacity(values.len() / 3);
@@ -191,7 +201,7 @@ fn extracted(reply: Value, log: &LogName, from: From) -> Option<Extracted> {
 
 fn era(text: &str) -> Option<(u64, Epoch)> {
     let (first, epoch) = text.split_once(':')?;
-    Some((first.parse().ok()?, Epoch::new(epoch.parse().ok()?)))
+    Some((offset(first)?, Epoch::new(epoch.parse().ok()?)))
 }
 
 fn entry(log: &LogName, position: Position, key: &Value, value: &Value) -> Option<Entry> {
@@ -225,7 +235,7 @@ fn heads(reply: &Value, logs: usize) -> Option<Vec<Option<Position>>> {
         }
         let mut parts = text(value)?.split(' ');
         let epoch = Epoch::new(parts.next()?.parse().ok()?);
-        let offset = parts.next()?.parse().ok()?;
+        let offset = offset(parts.next()?)?;
         Some(Some(Position { epoch, offset }))
     };
     let heads: Vec<_> = list(reply)?.iter().map(head).collect::<Option<_>>()?;

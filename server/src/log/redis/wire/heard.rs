@@ -7,7 +7,7 @@
 
 use redis::{PushKind, Value};
 
-use super::answer::{failure, text};
+use super::answer::{failure, offset, text};
 use super::naming::Naming;
 use crate::ids::LogName;
 use crate::log::redis::Failure;
@@ -99,7 +99,7 @@ fn announced(log: LogName, payload: &str) -> Option<Heard> {
     let (offset, epoch) = payload.split_once('-')?;
     let head = Position {
         epoch: Epoch::new(epoch.parse().ok()?),
-        offset: offset.parse().ok()?,
+        offset: self::offset(offset)?,
     };
     Some(Heard::Announced { log, head })
 }
@@ -153,6 +153,7 @@ mod tests {
             assert_eq!(message("broken"), Heard::Broken(log.clone()));
             assert_eq!(message("5"), Heard::Other);
             assert_eq!(message("5-99999999999"), Heard::Other);
+            assert_eq!(message("18446744073709551615-1"), Heard::Other);
         }
         let confirmed = b"*3\r\n$9\r\nsubscribe\r\n$15\r\ntw:{tw:1}:log:a\r\n:1\r\n";
         assert_eq!(heard_of(confirmed), Heard::Subscribed(log.clone()));

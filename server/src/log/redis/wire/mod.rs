@@ -8,6 +8,8 @@
 //! Both kinds of links speak RESP 2; what RESP 3 would send is understood, too.
 
 mod answer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod heard;
 mod naming;
 mod pack;

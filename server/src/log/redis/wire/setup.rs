@@ -21,6 +21,8 @@ pub struct Process {
     /// It has been a replica, which may have missed the end of what its primary had: whatever it saves itself, it is none that had
     /// saved each message.
     pub was_replica: bool,
+    /// What time it is there, in milliseconds since 1970, if it says so.
+    pub unix_ms: Option<u64>,
 }
 
 /// The primaries of a cluster: the first and the last slot of each part, and where it is. An empty host is that of the link.
@@ -58,6 +60,9 @@ pub fn process(reply: &Value) -> Result<Process, Failure> {
         run_id: run_id.to_owned(),
         version,
         was_replica: before.bytes().any(|byte| byte != b'0'),
+        unix_ms: field("server_time_usec")
+            .and_then(|time| time.parse::<u64>().ok())
+            .map(|time| time / 1000),
     })
 }
 
@@ -183,7 +188,7 @@ mod tests {
     fn a_process_that_was_promoted_has_not_saved_each_message() {
         let info = |replid2: &str| {
             let text = format!(
-                "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nx\r\nmaster_replid2:{replid2}\r\n"
+                "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nserver_time_usec:1234567\r\nx\r\nmaster_replid2:{replid2}\r\n"
             );
             process(&Value::BulkString(text.into_bytes()))
         };
@@ -191,6 +196,7 @@ mod tests {
             run_id: "abc".to_owned(),
             version: (7, 0),
             was_replica,
+            unix_ms: Some(1234),
         };
         assert_eq!(info(&"0".repeat(40)), Ok(process(false)));
         assert_eq!(info("00a0"), Ok(process(true)));

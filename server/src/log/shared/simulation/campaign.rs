@@ -13,12 +13,19 @@ enum Loss {
     Nothing,
     /// It comes back with what it had at some time, or empty.
     Any,
+    /// A replica takes its place, which may be behind: an ack says that it has the message.
+    Behind,
 }
 
 /// One world from its beginning to when all is well again.
 fn live(seed: u64, loss: Loss) -> World {
-    let saves_always = loss == Loss::Nothing || seed.is_multiple_of(3);
-    let mut world = World::new(seed, 3, saves_always, seed % 4 == 1);
+    let saves_always = match loss {
+        Loss::Nothing => true,
+        Loss::Any => seed.is_multiple_of(3),
+        Loss::Behind => false,
+    };
+    let has_replica = loss == Loss::Behind || seed % 4 == 1;
+    let mut world = World::new(seed, 3, saves_always, has_replica);
     let logs: Vec<LogName> = (0..4)
         .map(|number| LogName::new(&format!("room-{number}")).unwrap())
         .collect();
@@ -36,6 +43,7 @@ fn live(seed: u64, loss: Loss) -> World {
             restart_at = None;
             let data = match (loss, world.dice.below(4)) {
                 (Loss::Nothing, _) | (Loss::Any, 0) => world.redis.clone(),
+                (Loss::Behind, _) => world.promoted(),
                 (Loss::Any, 1) => super::redis::Redis::new(saves_always),
                 (Loss::Any, _) => world.snapshot.clone(),
             };
@@ -50,7 +58,10 @@ fn live(seed: u64, loss: Loss) -> World {
         }
     }
     if restart_at.is_some() {
-        let data = world.redis.clone();
+        let data = match loss {
+            Loss::Nothing | Loss::Any => world.redis.clone(),
+            Loss::Behind => world.promoted(),
+        };
         world.restart(data);
     }
     world.weather = super::world::Weather::default();
@@ -91,7 +102,7 @@ fn client(world: &mut World, logs: &[LogName]) {
 fn fail(world: &mut World, loss: Loss, restart_at: &mut Option<u64>) {
     let node = world.dice.below(3) as usize;
     let time = world.time;
-    match world.dice.below(10) {
+    match world.dice.below(12) {
         0 if restart_at.is_none() => {
             let is_short = world.dice.percent(50);
             let down = world
@@ -116,6 +127,11 @@ fn fail(world: &mut World, loss: Loss, restart_at: &mut Option<u64>) {
             world.weather.lonely_until = time + world.dice.below(6_000 * MS);
             world.cut(0, true);
             world.cut(0, false);
+        }
+        10 | 11 => {
+            let long = world.dice.percent(30);
+            let pause = world.dice.below(if long { 8_000 * MS } else { 1_000 * MS });
+            world.cut_off_replica(pause);
         }
         _ => {}
     }
@@ -150,6 +166,79 @@ fn whatever_redis_loses_is_told_and_no_place_has_two_messages() {
         acked += live(seed, Loss::Any).acked.len();
     }
     assert!(acked > 100);
+}
+
+#[test]
+fn what_is_acked_as_with_a_replica_is_there_when_that_takes_over() {
+    let mut acked = 0;
+    for seed in seeds(8) {
+        println!("seed {seed}");
+        let mut world = live(seed, Loss::Behind);
+        acked += world.acked.len();
+        world.check_acked();
+    }
+    assert!(acked > 100);
+}
+
+#[test]
+fn while_no_replica_answers_pages_are_read_on_the_same_link() {
+    let mut world = World::new(1, 1, true, true);
+    let log = LogName::new("room").unwrap();
+    world.follow(0, &log, ReadFrom::Since(Since::Oldest));
+    world.publish(0, log.clone(), true);
+    world.run_until(1_000 * MS);
+    assert_eq!(world.acked.len(), 1);
+    world.cut_off_replica(20_000 * MS);
+    let (mut asked, mut longest) = (None, 0);
+    while world.time < 18_000 * MS {
+        world.publish(0, log.clone(), false);
+        if asked.is_none() {
+            world.read_history(0, &log);
+            asked = Some(world.time);
+        }
+        world.run_until(world.time + 50 * MS);
+        if let Some(begun) = asked.take_if(|_| world.asked_history == 0) {
+            longest = longest.max(world.time - begun);
+        }
+    }
+    assert_eq!(world.acked.len(), 1);
+    assert!(longest < 2_500 * MS, "a page took {} ms", longest / MS);
+    assert_eq!(world.nodes[0].core.links, 2, "a link was given up");
+}
+
+#[test]
+fn of_thousands_who_wait_for_redis_few_ask_at_a_time() {
+    let mut world = World::new(1, 1, true, false);
+    let log = LogName::new("room").unwrap();
+    world.run_until(1_000 * MS);
+    world.kill();
+    for _ in 0..2_000 {
+        world.read_history(0, &log);
+    }
+    let data = world.redis.clone();
+    world.restart(data);
+    world.run_until(20_000 * MS);
+    world.check_settled();
+    assert!(
+        world.nodes[0].pages_asked <= 8,
+        "{}",
+        world.nodes[0].pages_asked
+    );
+}
+
+#[test]
+fn messages_of_a_node_whose_clock_is_wrong_have_the_time_of_redis() {
+    let mut world = World::new(1, 2, true, false);
+    let log = LogName::new("room").unwrap();
+    world.nodes[1].clock_behind = 900_000;
+    world.follow(0, &log, ReadFrom::Since(Since::Oldest));
+    world.run_until(1_000 * MS);
+    for node in [0, 1] {
+        world.publish(node, log.clone(), true);
+    }
+    world.run_until(3_000 * MS);
+    assert_eq!(world.acked.len(), 2);
+    world.check_settled();
 }
 
 #[test]

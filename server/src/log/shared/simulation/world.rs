@@ -5,12 +5,13 @@ mod clients;
 mod faults;
 mod server;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::core::{Ask, Core, Hear, Heard, Hello, Said};
+use super::super::links::Purpose;
 use super::follower::Feeds;
 use super::redis::{Redis, run_id};
 use crate::clock::Now;
@@ -21,6 +22,9 @@ use crate::log::shared::{Ack, Settings};
 use crate::log::{Entry, Position, Rules};
 
 const MS: u64 = 1000;
+
+/// How long a node waits for a connection, as the driver of links does.
+const CONNECT_MAX: u64 = 3_000 * MS;
 
 /// Beyond its deadline no sender waits for so long.
 const SLACK: u64 = 5 * MS;
@@ -45,6 +49,8 @@ enum Event {
     SendAgain(u64),
     Retry(usize, Link),
     Thaw,
+    /// Redis stops waiting for its replica on behalf of a link.
+    Counted(usize, Link),
 }
 
 /// A link, seen from both ends.
@@ -56,12 +62,19 @@ struct Wire {
     there: u64,
     back: u64,
     subscribed: HashSet<LogName>,
+    /// Redis waits for its replica before it looks at what else came.
+    counts: bool,
+    behind: VecDeque<Ask>,
 }
 
 pub(super) struct Node {
     pub(super) core: Core<Asked>,
     pub(super) feeds: Feeds,
     wires: BTreeMap<Link, Wire>,
+    /// Its clock is behind by so many milliseconds.
+    pub(super) clock_behind: u64,
+    /// The most pages that it had asked for at once.
+    pub(super) pages_asked: usize,
 }
 
 /// A message, and what is known of it.
@@ -86,6 +99,8 @@ pub(super) struct Weather {
     pub(super) lossy_until: u64,
     pub(super) slow_until: u64,
     pub(super) lonely_until: u64,
+    /// The replica is cut off.
+    pub(super) alone_until: u64,
 }
 
 pub(super) struct World {
@@ -99,6 +114,8 @@ pub(super) struct World {
     pub(super) redis: Redis,
     runs: u64,
     pub(super) snapshot: Redis,
+    /// What the replica has, while it is cut off.
+    pub(super) replica: Option<Redis>,
     pub(super) weather: Weather,
     pub(super) nodes: Vec<Node>,
     messages: HashMap<u64, Sent>,
@@ -110,7 +127,7 @@ pub(super) struct World {
     pub(super) acked: Vec<(LogName, Position, u64)>,
     pub(super) unavailable: u64,
     open: i64,
-    asked_history: i64,
+    pub(super) asked_history: i64,
 }
 
 impl World {
@@ -142,6 +159,8 @@ impl World {
                 core,
                 feeds: Feeds::default(),
                 wires: BTreeMap::new(),
+                clock_behind: 0,
+                pages_asked: 0,
             }
         };
         let nodes = (0..nodes).map(node).collect();
@@ -155,6 +174,7 @@ impl World {
             order: 0,
             snapshot: redis.clone(),
             redis,
+            replica: None,
             runs: 1,
             weather: Weather::default(),
             nodes,
@@ -245,12 +265,12 @@ impl World {
                 } else if self.weather.frozen_until > self.time {
                     let wait = self.weather.frozen_until - self.time;
                     // The handshake takes too long.
-                    let event = if wait > 5000 * MS {
+                    let event = if wait > CONNECT_MAX {
                         Event::Retry(node, link)
                     } else {
                         Event::Reached(node, link, run)
                     };
-                    self.after(wait.min(5000 * MS), event);
+                    self.after(wait.min(CONNECT_MAX), event);
                 } else {
                     self.nodes[node].wires.insert(
                         link,
@@ -262,6 +282,7 @@ impl World {
                     let hello = Hello {
                         run_id: run_id(self.redis.run_id),
                         saves_always: self.redis.saves_always,
+                        unix_ms: Some(now.unix_ms),
                     };
                     if is_commands {
                         self.nodes[node].core.commands_ready(link, hello, now);
@@ -310,6 +331,7 @@ impl World {
                 }
             }
             Event::Thaw => self.thaw(),
+            Event::Counted(node, link) => self.counted(node, link),
             Event::SendAgain(message) => {
                 let node = self.dice.below(self.nodes.len() as u64) as usize;
                 self.send(node, message);
@@ -332,6 +354,12 @@ impl World {
         loop {
             let mut worked = false;
             self.nodes[node].core.send_all();
+            let asked = self.nodes[node].core.masters.iter();
+            let asked = asked.flat_map(|master| &master.sent);
+            let pages = asked.filter(|sent| matches!(sent.purpose, Purpose::Page(_)));
+            let pages = pages.count();
+            let most = &mut self.nodes[node].pages_asked;
+            *most = pages.max(*most);
             while let Some(action) = self.nodes[node].core.actions.pop_front() {
                 worked = true;
                 match action {

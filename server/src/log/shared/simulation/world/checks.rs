@@ -55,6 +55,11 @@ impl World {
                 .sum();
             assert_eq!(gaps, 0, "somebody was told of a gap");
         }
+        self.check_acked();
+    }
+
+    /// Each message that was acked is where that said.
+    pub(in super::super) fn check_acked(&mut self) {
         for (log, position, message) in std::mem::take(&mut self.acked) {
             let page = Command::Page {
                 log,

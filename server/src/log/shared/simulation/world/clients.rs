@@ -40,7 +40,7 @@ impl World {
             session: Session::new("s").expect("it is a name"),
             seq: sent.has_key.then(|| number.clone()),
             content: number,
-            time: self.now().unix_ms,
+            time: self.now().unix_ms - self.nodes[node].clock_behind,
         };
         self.open += 1;
         let asked = Asked::Append {
@@ -206,6 +206,8 @@ impl World {
 
     fn hand_on(&mut self, node: usize, entry: &Entry) {
         self.note(entry);
+        let age = self.now().unix_ms.abs_diff(entry.draft.time);
+        assert!(age < 100_000, "{} is {age} ms old", entry.position);
         if let Some(feed) = self.nodes[node].feeds.0.get_mut(&entry.draft.log) {
             feed.push(entry);
         }

@@ -15,6 +15,40 @@ impl World {
             self.cut(node, true);
             self.cut(node, false);
         }
+        self.refuse_who_connects();
+    }
+
+    /// Those whose connections nobody has accepted hear of it at once.
+    fn refuse_who_connects(&mut self) {
+        let connects = |event: &Event| matches!(event, Event::Reached(..) | Event::Retry(..));
+        let events = self.events.iter();
+        let connecting = events.filter(|(_, event)| connects(event));
+        let connecting: Vec<(u64, u64)> = connecting.map(|(key, _)| *key).collect();
+        for key in connecting {
+            if let Some(Event::Reached(node, link, _) | Event::Retry(node, link)) =
+                self.events.remove(&key)
+            {
+                let delay = self.delay();
+                self.after(delay, Event::Retry(node, link));
+            }
+        }
+    }
+
+    /// The replica is cut off for so long: what it has is what there was.
+    pub(in super::super) fn cut_off_replica(&mut self, time: u64) {
+        if self.weather.alone_until <= self.time {
+            self.replica = Some(self.redis.clone());
+        }
+        self.weather.alone_until = self.weather.alone_until.max(self.time + time);
+    }
+
+    /// What the replica has, which takes its primary's place.
+    pub(in super::super) fn promoted(&mut self) -> Redis {
+        let is_alone = self.weather.alone_until > self.time;
+        // Another has its place.
+        self.weather.alone_until = 0;
+        let replica = self.replica.take().filter(|_| is_alone);
+        replica.unwrap_or_else(|| self.redis.clone())
     }
 
     pub(in super::super) fn restart(&mut self, data: Redis) {

@@ -14,11 +14,48 @@ impl World {
             // It is in the socket, and will be read, even if nobody waits any more.
             return self.backlog.push(Event::ToRedis(node, link, ask));
         }
+        let mut wire = self.nodes[node].wires.get_mut(&link);
+        if let Some(wire) = wire.as_mut().filter(|wire| wire.counts) {
+            return wire.behind.push_back(ask);
+        }
         let said = match ask {
-            Ask::Wait(..) => Said::Waited(!self.dice.percent(5)),
+            Ask::Wait(_, timeout) if self.weather.alone_until > self.time => {
+                if let Some(wire) = wire {
+                    wire.counts = true;
+                }
+                let timeout = self.time + timeout.as_micros() as u64;
+                let until = timeout.min(self.weather.alone_until);
+                return self.at(until, Event::Counted(node, link));
+            }
+            Ask::Wait(..) => Said::Waited(true),
             Ask::Command(command) => Said::Answer(self.answer(&command)),
         };
         self.announce();
+        self.say(node, link, said);
+    }
+
+    /// It stops waiting for its replica, and looks at what came meanwhile.
+    pub(super) fn counted(&mut self, node: usize, link: Link) {
+        if self.is_frozen() {
+            return self.backlog.push(Event::Counted(node, link));
+        }
+        let time = self.time;
+        let Some(wire) = self.nodes[node].wires.get_mut(&link) else {
+            return;
+        };
+        wire.counts = false;
+        let behind = std::mem::take(&mut wire.behind);
+        if self.weather.is_down || wire.ends_at.is_some_and(|end| end <= time) {
+            return;
+        }
+        let is_there = self.weather.alone_until <= time;
+        self.say(node, link, Said::Waited(is_there));
+        for ask in behind {
+            self.redis_takes(node, link, ask);
+        }
+    }
+
+    fn say(&mut self, node: usize, link: Link, said: Said) {
         let delay = self.delay();
         let time = self.time;
         if let Some(wire) = self.nodes[node].wires.get_mut(&link) {
