@@ -7,6 +7,7 @@ mod auth;
 mod client;
 mod cors;
 mod date;
+pub mod dialect;
 pub mod feeds;
 mod http;
 mod media;
