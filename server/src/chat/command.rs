@@ -2,6 +2,7 @@
 //! parsed here in one pass, and `content` stays the bytes it was.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -77,6 +78,8 @@ pub enum Command<'a> {
         /// Whether the sender gets it as other followers do: else the ack is its copy.
         comes_back: bool,
     },
+    /// Say what is to be published if the connection ends without goodbye; nothing takes back what was said before.
+    Will(Option<Testament<'a>>),
     /// Tell the others in a room that one is typing.
     Typing {
         /// The room.
@@ -100,6 +103,17 @@ pub enum Command<'a> {
     },
     /// Ask for a sign of life.
     Heartbeat,
+}
+
+/// What is to be published when a connection has ended.
+#[derive(Debug)]
+pub struct Testament<'a> {
+    /// The log: a room's, `@` and a user's name, or `*`.
+    pub log: Cow<'a, str>,
+    /// Any JSON value.
+    pub content: Cow<'a, RawValue>,
+    /// How long the session may take to come back: then it is not published.
+    pub delay: Duration,
 }
 
 /// A message that is no command, with what an answer to it can still carry.
@@ -256,6 +270,7 @@ impl<'a> Command<'a> {
             Self::Hello { .. }
             | Self::JoinRoom { .. }
             | Self::LeaveRoom { .. }
+            | Self::Will(_)
             | Self::Typing { .. }
             | Self::History { .. }
             | Self::Presence { .. }
@@ -276,6 +291,7 @@ impl<'a> Command<'a> {
             | Self::PrivateMsg { .. }
             | Self::Broadcast { .. }
             | Self::Publish { .. }
+            | Self::Will(_)
             | Self::Typing { .. }
             | Self::Heartbeat => false,
         }
@@ -329,6 +345,11 @@ impl<'a> Command<'a> {
                 seq: owned(seq),
                 comes_back,
             },
+            Self::Will(will) => Command::Will(will.map(|will| Testament {
+                log: own(will.log),
+                content: own_json(will.content),
+                delay: will.delay,
+            })),
             Self::Typing { room } => Command::Typing { room: own(room) },
             Self::History {
                 room,

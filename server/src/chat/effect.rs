@@ -23,6 +23,8 @@ pub struct Joiner {
     pub since: Option<String>,
     /// By what token it comes, if it has shown one.
     pub access: Access,
+    /// A token that it shows, and that nobody has looked at yet.
+    pub token: Option<Box<str>>,
     /// When its request was read.
     pub arrived: Arrival,
 }

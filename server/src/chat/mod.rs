@@ -18,11 +18,12 @@ mod parked;
 mod people;
 mod relay;
 mod room;
+mod wills;
 
 pub use answers::{appended, history, not_kept, not_read};
 pub use cluster::{Outgoing, Remarks};
 pub use command::check_seq;
-pub use command::{BadCommand, Command, Refused, Request};
+pub use command::{BadCommand, Command, Refused, Request, Testament};
 pub use conn_set::ConnSet;
 pub use effect::{Append, Audience, Effect, Except, Follow, Joiner, Part, Parting, Reading};
 pub use event::{Event, Shown, as_followers_see_them};

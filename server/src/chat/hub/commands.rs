@@ -6,11 +6,12 @@ use std::mem;
 use serde_json::value::RawValue;
 
 use super::{Hub, HubConfig};
-use crate::chat::command::{Command, Refused, Request};
+use crate::chat::command::{Command, Refused, Request, Testament};
 use crate::chat::effect::{Append, Audience, Effect, Except, Part, Reading};
 use crate::chat::event::Event;
 use crate::chat::member::{Joined, KeptSession};
 use crate::chat::parked::Place;
+use crate::chat::wills::Will;
 use crate::clock::Now;
 use crate::ids::{Arrival, ConnId, LogName, NameError, RoomName, Session, UserName};
 use crate::log::BadPosition;
@@ -102,6 +103,7 @@ impl Hub {
                 self.append(conn, log, said);
                 Ok(())
             }
+            Command::Will(testament) => self.will(conn, testament.take()),
             Command::Typing { room } => self.typing(conn, room),
             Command::History {
                 room,
@@ -329,6 +331,21 @@ impl Hub {
             seq: said.seq,
             id: said.id,
         }));
+    }
+
+    /// What may not be published now is not published later.
+    fn will(&mut self, conn: ConnId, testament: Option<Testament<'_>>) -> Result<(), Refused> {
+        let will = testament.map(|testament| {
+            let log = LogName::new(&testament.log).map_err(|error| bad_name("roomId", error))?;
+            self.tokens.access(conn).allow_writing(&log)?;
+            Ok::<_, Refused>(Will {
+                log,
+                content: testament.content.into_owned(),
+                delay: testament.delay,
+            })
+        });
+        self.wills.set(conn, will.transpose()?);
+        Ok(())
     }
 
     pub(super) fn refuse(&mut self, conn: ConnId, request: Request<'_>, refused: Refused) {

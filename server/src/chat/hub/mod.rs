@@ -34,6 +34,7 @@ use super::member::{Joined, KeptSession, Member};
 use super::parked::{Parked, Place};
 use super::people::People;
 use super::room::Rooms;
+use super::wills::Wills;
 use crate::auth::{Keys, Right};
 use crate::clock::Now;
 use crate::ids::{Arrival, BROADCAST_LOG, ConnId, LogName, NodeName, RoomName, Session, UserName};
@@ -117,6 +118,7 @@ pub struct Hub {
     parked: Parked,
     lingering: Lingering,
     tokens: Tokens,
+    wills: Wills,
     /// Where the sessions of connections were before, until those say `hello`.
     earlier: HashMap<ConnId, Vec<Place>, foldhash::fast::RandomState>,
     /// Messages in a row that were no command, of those whose last was none.
@@ -151,6 +153,7 @@ impl Hub {
             rooms: Rooms::default(),
             parked: Parked::default(),
             lingering: Lingering::default(),
+            wills: Wills::default(),
             earlier: HashMap::default(),
             bad_messages: HashMap::default(),
             effects: Vec::new(),
@@ -227,7 +230,10 @@ impl Hub {
     }
 
     /// A connection has come: it is welcomed and joins the rooms of its address, unless a token is to be shown first.
-    pub fn connect(&mut self, conn: ConnId, joiner: Joiner, now: Now) {
+    pub fn connect(&mut self, conn: ConnId, mut joiner: Joiner, now: Now) {
+        if let Some(token) = joiner.token.take() {
+            return self.connect_with(conn, joiner, &token, now);
+        }
         let Some(joiner) = self.tokens.admit(conn, joiner) else {
             return self.ask_for_token(conn);
         };
@@ -272,6 +278,9 @@ impl Hub {
             self.send_error(conn, too_many_rooms(&self.config), None, None);
         }
         self.end_lingering(conn);
+        if let Some(member) = self.people.get(conn) {
+            self.wills.came_back(&user, &member.session.get());
+        }
         self.tell_here(&user);
         if names_session {
             self.claim(conn, false, now);

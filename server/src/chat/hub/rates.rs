@@ -160,6 +160,7 @@ impl Hub {
             | Command::PrivateMsg { .. }
             | Command::Broadcast { .. }
             | Command::Publish { .. }
+            | Command::Will(_)
             | Command::Typing { .. }
             | Command::History { .. }
             | Command::Presence { .. }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Hub;
 use crate::auth::{Access, Identity, Right};
 use crate::chat::command::{BadCommand, Command, Refused, Request};
-use crate::chat::effect::{Effect, Parting};
+use crate::chat::effect::{Effect, Joiner, Parting};
 use crate::chat::event::Event;
 use crate::clock::Now;
-use crate::ids::{Arrival, ConnId, RoomName, UserName};
+use crate::ids::{Arrival, ConnId, RoomName, Session, UserName};
 
 impl Hub {
     /// Rooms that somebody is in and that `access` may know of, as [`rooms`](Self::rooms) lists them.
@@ -48,6 +48,24 @@ impl Hub {
         let entered = self.enter_with(conn, names, token, arrived, now);
         if let Err(refused) = entered {
             self.refuse(conn, request, refused);
+            let parting = Parting::Unauthorized;
+            self.effects.push(Effect::Close(conn, parting));
+        }
+    }
+
+    /// A connection came with a token that nobody has looked at yet.
+    pub(super) fn connect_with(&mut self, conn: ConnId, joiner: Joiner, token: &str, now: Now) {
+        let (user, session, arrived) =
+            (joiner.user.clone(), joiner.session.clone(), joiner.arrived);
+        if let Some(joiner) = self.tokens.admit(conn, joiner) {
+            return self.connect(conn, joiner, now);
+        }
+        let names = (
+            user.as_ref().map(UserName::as_str),
+            session.as_ref().map(Session::as_str),
+        );
+        if let Err(refused) = self.enter_with(conn, names, token, &|| arrived, now) {
+            self.send_error(conn, refused, None, None);
             let parting = Parting::Unauthorized;
             self.effects.push(Effect::Close(conn, parting));
         }

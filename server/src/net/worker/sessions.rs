@@ -31,10 +31,7 @@ impl Worker {
                 Act::SendText(text) => self.send_own(id, &Message::text(&text)),
                 Act::SendBinary(bytes) => self.send_own(id, &Message::binary(&bytes)),
                 Act::SendPrepared(prepared) => self.send_shared(id, &prepared),
-                Act::Begin(joiner) => {
-                    self.hold_token(id, &joiner.access);
-                    self.begin_chat(id, *joiner);
-                }
+                Act::Begin(joiner) => self.begin_chat(id, *joiner),
                 Act::Ask(parsed, bytes) => self.hear(id, parsed, bytes),
                 Act::Arrived(log, position) => self.session_arrived(id, log, position),
                 Act::Close(code, reason) => return self.close_silently(id, code, &reason),

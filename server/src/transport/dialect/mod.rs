@@ -38,6 +38,7 @@
 //! * [`Session::closing`] comes before the server closes, with a code and a reason as of a WebSocket: the last word in its own
 //!   language. [`Session::ended`] is the last call, however the connection ended. What is to be published then is a
 //!   [`Will`](crate::chat::Command::Will), which the chat has been given before: a connection may end where nobody asks it any more.
+//! * Who shows a token in its own way gives it to [`Joiner::token`](crate::chat::Joiner::token): the hub looks at it.
 //! * Rates, sizes and the memory budget are seen to outside: each [`Out::ask`] is counted as a message of so many bytes.
 
 mod encoding;
