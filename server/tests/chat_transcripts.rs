@@ -99,6 +99,7 @@ impl Chat {
                 .map(|room| RoomName::new(room).unwrap())
                 .collect(),
             since: None,
+            token: None,
             access: Access::Open,
             arrived,
         };

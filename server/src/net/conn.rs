@@ -31,8 +31,8 @@ const SLICES_MAX: usize = 64;
 /// Vectored writes of a connection in a turn; what is left goes out in the next.
 const WRITES_PER_TURN_MAX: usize = 32;
 
-/// A text from this size on is written from where it lies.
-const LARGE_TEXT_BYTES: usize = 4 << 10;
+/// A message from this size on is written from where it lies.
+const LARGE_BYTES: usize = 4 << 10;
 
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
@@ -374,16 +374,16 @@ impl Conn {
         web_socket.connection.handle_input(input, now)
     }
 
-    /// Sends a text if it is a WebSocket that is open. What the socket takes of a large one at once is not copied: hundreds may
+    /// Sends a message if it is a WebSocket that is open. What the socket takes of a large one at once is not copied: hundreds may
     /// get one in a turn.
-    pub(super) fn send_text(&mut self, text: &str) {
+    pub(super) fn send(&mut self, message: Message<'_>) {
         let State::WebSocket(web_socket) = &mut self.state else {
             return;
         };
-        let (connection, message) = (&mut web_socket.connection, Message::text(text));
+        let connection = &mut web_socket.connection;
         // Refused while closing: then nobody waits for it.
         let is_tapped = is_tapped(self.rare.as_deref());
-        let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest || is_tapped {
+        let _ = if message.payload().len() < LARGE_BYTES || self.writable_interest || is_tapped {
             connection.send(&message)
         } else {
             send_through(connection, &[message], &mut self.stream)
@@ -521,7 +521,7 @@ impl WebSocket {
     pub(super) fn session(&mut self) -> Option<&mut dyn Session> {
         match &mut self.app {
             App::Chat(Dialect::Session(session)) => Some(&mut **session),
-            App::Chat(Dialect::Json) | App::Echo | App::Relay(_) | App::Gone => None,
+            App::Chat(Dialect::Json | Dialect::Protobuf) | App::Echo | App::Relay(_) | App::Gone => None,
         }
     }
 
@@ -536,7 +536,7 @@ impl WebSocket {
     fn held_bytes(&self) -> usize {
         let session = match &self.app {
             App::Chat(Dialect::Session(session)) => session.held_bytes(),
-            App::Chat(Dialect::Json) | App::Echo | App::Relay(_) | App::Gone => 0,
+            App::Chat(Dialect::Json | Dialect::Protobuf) | App::Echo | App::Relay(_) | App::Gone => 0,
         };
         session + self.connection.held_bytes()
     }

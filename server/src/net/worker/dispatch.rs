@@ -15,7 +15,7 @@ use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::recorder::EndCause;
 use crate::transport::dialect::{Dialect, Encoding, Told};
-use crate::transport::{Accepted, Endpoint};
+use crate::transport::{Accepted, Endpoint, protobuf};
 
 /// What is announced in a room, and not kept, has about so many bytes.
 const TOLD_BYTES: usize = 128;
@@ -51,6 +51,7 @@ impl Worker {
     pub(super) fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
         let Accepted {
             endpoint,
+            protocol,
             access,
             deflate,
         } = accepted;
@@ -74,7 +75,7 @@ impl Worker {
                 };
                 (&self.web_sockets.relay, App::Relay(Box::new(place)))
             }
-            Endpoint::Chat(..) => (&self.web_sockets.chat, App::Chat(Dialect::Json)),
+            Endpoint::Chat(..) => (&self.web_sockets.chat, App::Chat(Dialect::of_the_chat(protocol))),
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
@@ -142,6 +143,13 @@ impl Worker {
             }
             (App::Chat(Dialect::Json), Message::Binary(_)) => {
                 self.close(id, CloseCode::UNSUPPORTED_DATA, "the chat speaks text");
+            }
+            (App::Chat(Dialect::Protobuf), Message::Binary(bytes)) => {
+                self.hear(id, protobuf::parse(bytes), bytes.len());
+            }
+            (App::Chat(Dialect::Protobuf), Message::Text(_)) => {
+                let reason = "the chat speaks binary messages here";
+                self.close(id, CloseCode::UNSUPPORTED_DATA, reason);
             }
             (App::Chat(Dialect::Session(_)), _) => {
                 self.with_session(id, |session, now, out| session.message(message, now, out));
@@ -285,7 +293,10 @@ impl Worker {
         match &conn.state {
             State::Http(_) => return self.say_to_reader(to, &event.to_text()),
             State::WebSocket(web_socket) => match &web_socket.app {
-                App::Chat(Dialect::Json) => conn.send_text(&event.to_text()),
+                App::Chat(Dialect::Json) => conn.send(Message::text(&event.to_text())),
+                App::Chat(Dialect::Protobuf) => {
+                    conn.send(Message::binary(&protobuf::event(&event)));
+                }
                 App::Chat(Dialect::Session(_)) => {
                     self.with_session(to, |session, now, out| session.told(&event, now, out));
                 }

@@ -6,22 +6,26 @@ use tidewire_protocol::{Message, Prepared};
 
 use crate::chat::{Event, Shown};
 use crate::log::Entry;
+use crate::transport::protobuf;
 
 /// Which bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// A text message with the JSON of docs/PROTOCOL.md.
     Json,
+    /// A binary message, as docs/tidewire.v1.proto says.
+    Protobuf,
 }
 
 /// How many there are beside JSON, which nearly everybody speaks.
-const OTHERS: usize = 0;
+const OTHERS: usize = 1;
 
 impl Encoding {
     /// Its place among those.
     const fn place(self) -> Option<usize> {
         match self {
             Self::Json => None,
+            Self::Protobuf => Some(0),
         }
     }
 
@@ -30,6 +34,7 @@ impl Encoding {
     pub fn of_entry(self, entry: &Entry) -> Prepared {
         match self {
             Self::Json => Prepared::new(&Message::text(&Shown::new(entry).to_text())),
+            Self::Protobuf => Prepared::new(&Message::binary(&protobuf::entry(entry))),
         }
     }
 
@@ -38,6 +43,7 @@ impl Encoding {
     pub fn of_event(self, event: &Event) -> Prepared {
         match self {
             Self::Json => Prepared::new(&Message::text(&event.to_text())),
+            Self::Protobuf => Prepared::new(&Message::binary(&protobuf::event(event))),
         }
     }
 }

@@ -42,12 +42,15 @@
 //! * Rates, sizes and the memory budget are seen to outside: each [`Out::ask`] is counted as a message of so many bytes.
 
 mod encoding;
+mod protocol;
 mod session;
 
 pub(in crate::transport) use encoding::Encodings;
 pub use encoding::{Encoding, Told};
+pub use protocol::{Protocol, Protocols};
 pub use session::{Act, Out, Session};
 
+use super::protobuf;
 use crate::chat::{BadCommand, Request};
 
 /// What a connection of the chat speaks.
@@ -55,16 +58,29 @@ use crate::chat::{BadCommand, Request};
 pub enum Dialect {
     /// A text message each, as docs/PROTOCOL.md says.
     Json,
+    /// A binary message each, as docs/tidewire.v1.proto says.
+    Protobuf,
     /// A protocol with a state of its own.
     Session(Box<dyn Session>),
 }
 
 impl Dialect {
+    /// What is spoken at the chat's address under a subprotocol.
+    #[must_use]
+    pub(crate) fn of_the_chat(subprotocol: Option<&str>) -> Self {
+        if subprotocol == Some(protobuf::PROTOCOL) {
+            Self::Protobuf
+        } else {
+            Self::Json
+        }
+    }
+
     /// In which bytes everybody who speaks it gets an event; none where a session makes them.
     #[must_use]
     pub const fn encoding(&self) -> Option<Encoding> {
         match self {
             Self::Json => Some(Encoding::Json),
+            Self::Protobuf => Some(Encoding::Protobuf),
             Self::Session(_) => None,
         }
     }
