@@ -62,7 +62,7 @@
  * @property {(kept: Kept) => Promise<void>} remove
  */
 
-/** Another language than JSON. @typedef {{ name: string, encode: (message: Message) => Uint8Array, decode: (data: ArrayBuffer) => Message | null }} Codec */
+/** Another language than JSON. @typedef {{ name: string, encode: (message: Message) => Uint8Array<ArrayBuffer>, decode: (data: ArrayBuffer) => Message | null }} Codec */
 
 /**
  * @typedef {object} Options
@@ -1235,17 +1235,16 @@ function webSocketLink(/** @type {Way} */ way, /** @type {Ear} */ ear) {
   for (const [name, value] of way.query()) address.searchParams.append(name, value);
   // Addresses are written into logs on the way, and a browser lets a page set no header: a subprotocol is left.
   const { protocol } = way.options;
-  const token = way.token() === '' ? [] : [`tidewire.token.${way.token()}`];
   // A server that does not speak it answers in JSON.
-  const protocols = protocol ? [protocol.name, PROTOCOL, ...token] : way.token() === '' ? [] : [PROTOCOL, ...token];
+  const protocols = protocol ? [protocol.name, PROTOCOL] : [];
+  if (way.token() !== '') protocols.push(...(protocol ? [] : [PROTOCOL]), `tidewire.token.${way.token()}`);
   const Socket = way.options.WebSocket ?? globalThis.WebSocket;
   const socket = new Socket(address.href, protocols);
   socket.binaryType = 'arraybuffer';
-  const isBinary = () => socket.protocol === protocol?.name;
-  const send = (/** @type {string} */ text) => socket.send(protocol && isBinary() ? protocol.encode(JSON.parse(text)) : text);
+  const send = (/** @type {string} */ text) => socket.send(protocol?.name === socket.protocol ? protocol.encode(JSON.parse(text)) : text);
   socket.onmessage = ({ data }) => {
     ear.onHeard();
-    const message = protocol && typeof data !== 'string' ? decoded(protocol, data) : parse(data);
+    const message = typeof data === 'string' ? parse(data) : (protocol?.decode(data) ?? null);
     if (message !== null) ear.onMessage(message);
   };
   socket.onclose = ({ code }) => ear.onLost(code);
@@ -1619,15 +1618,6 @@ function parse(/** @type {any} */ data) {
     return typeof message?.type === 'string' ? message : null;
   } catch {
     // Not ours to judge: a newer server may speak in ways that this client does not know.
-    return null;
-  }
-}
-
-/** The same of bytes. @returns {Message | null} */
-function decoded(/** @type {Codec} */ protocol, /** @type {ArrayBuffer} */ data) {
-  try {
-    return protocol.decode(data);
-  } catch {
     return null;
   }
 }

@@ -38,8 +38,8 @@ const byOffset = (entries) => entries.map(({ offset, content, from, epoch, roomI
 for (const deadline = Date.now() + 20_000; heard.ada.length + heard.bob.length < CONTENTS.length && Date.now() < deadline; ) {
   await new Promise((resolve) => setTimeout(resolve, 20));
 }
-const page = await adasRoom.history();
-const same = await bobsRoom.history();
+const page = await ada.history('r');
+const same = await bob.history('r');
 assert.deepEqual(page.messages, same.messages, 'both languages say the same of a page');
 assert.deepEqual(page.messages.map(({ content }) => content), CONTENTS);
 for (const [name, entries] of Object.entries(heard)) {

@@ -77,12 +77,24 @@ export function encode(/** @type {Message} */ { type, id, ...fields }) {
 
 /** The message that bytes of the server are; null where they are none that is known. @returns {Message | null} */
 export function decode(/** @type {ArrayBuffer | Uint8Array} */ data) {
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
+  try {
+    return decoded(data instanceof Uint8Array ? data : new Uint8Array(data));
+  } catch {
+    // As what is no JSON: not ours to judge.
+    return null;
+  }
+}
+
+/** @returns {Message | null} */
+function decoded(/** @type {Uint8Array} */ bytes) {
   const { id, ...event } = read(EVENT, bytes);
   const [type] = Object.keys(event);
   if (type === undefined) return null;
   const message = { type, ...(id === undefined ? {} : { id }), ...tidied(event[type]) };
-  if (type === 'history') message.messages = message.messages.map((/** @type {any} */ entry) => ({ type: 'room_msg', ...tidied(entry) }));
+  if (type === 'history') {
+    const kind = message.roomId === '*' ? 'broadcast' : message.roomId.startsWith('@') ? 'private_msg' : 'room_msg';
+    message.messages = message.messages.map((/** @type {any} */ entry) => ({ type: kind, ...tidied(entry) }));
+  }
   return message;
 }
 
@@ -91,7 +103,7 @@ function tidied(/** @type {any} */ { json, binary, seqText, ...fields }) {
   if (json !== undefined) fields.content = JSON.parse(json);
   if (binary !== undefined) fields.content = { $binary: base64(binary) };
   if (seqText !== undefined) fields.seq = seqText;
-  if (fields.offset !== undefined && fields.roomId === '') delete fields.roomId;
+  if (fields.content !== undefined && fields.roomId === '') delete fields.roomId;
   return fields;
 }
 

@@ -137,6 +137,11 @@ export type Outbox = {
     put: (kept: Kept) => Promise<void>;
     remove: (kept: Kept) => Promise<void>;
 };
+export type Codec = {
+    name: string;
+    encode: (message: Message) => Uint8Array<ArrayBuffer>;
+    decode: (data: ArrayBuffer) => Message | null;
+};
 export type Options = {
     /**
      * the name to chat under; without it the server calls us `guest-…`
@@ -166,6 +171,10 @@ export type Options = {
      * keeps what is unacknowledged beyond the page
      */
     outbox?: Outbox;
+    /**
+     * what is spoken over a WebSocket instead of JSON; `protobuf.js` has one
+     */
+    protocol?: Codec;
     /**
      * messages kept while unacknowledged, default 128
      */

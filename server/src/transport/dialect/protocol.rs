@@ -21,12 +21,12 @@ impl Protocol {
 pub struct Protocols(u8);
 
 impl Protocols {
-    /// The subprotocols of the chat's address.
+    /// The subprotocols of the chat's address; of several that are offered the first here is spoken.
     #[must_use]
     pub const fn of_the_chat(self) -> &'static [&'static str] {
         use crate::transport::{json::PROTOCOL as JSON, protobuf::PROTOCOL as PROTOBUF};
         if self.speaks(Protocol::Protobuf) {
-            &[JSON, PROTOBUF]
+            &[PROTOBUF, JSON]
         } else {
             &[JSON]
         }

@@ -7,6 +7,7 @@
 pub mod binary;
 mod events;
 mod requests;
+#[rustfmt::skip]
 mod schema;
 
 pub(crate) use events::{entry, event};
