@@ -62,8 +62,6 @@
  * @property {(kept: Kept) => Promise<void>} remove
  */
 
-/** Another language than JSON. @typedef {{ name: string, encode: (message: Message) => Uint8Array<ArrayBuffer>, decode: (data: ArrayBuffer) => Message | null }} Codec */
-
 /**
  * @typedef {object} Options
  * @property {string} [user] the name to chat under; without it the server calls us `guest-…`
@@ -73,7 +71,6 @@
  * @property {string} [session] default a random one; two live clients must not share it
  * @property {Transport[]} [transports] which to use, best first; default all three
  * @property {Outbox} [outbox] keeps what is unacknowledged beyond the page
- * @property {Codec} [protocol] what is spoken over a WebSocket instead of JSON; `protobuf.js` has one
  * @property {number} [queueMax] messages kept while unacknowledged, default 128
  * @property {number} [queueCharsMax] their total length as JSON, default 1 Mi characters
  * @property {typeof WebSocket} [WebSocket] default the global one; Node before 22 has none, pass that of `ws`
@@ -1234,25 +1231,20 @@ function webSocketLink(/** @type {Way} */ way, /** @type {Ear} */ ear) {
   address.protocol = address.protocol.replace(/^http/, 'ws');
   for (const [name, value] of way.query()) address.searchParams.append(name, value);
   // Addresses are written into logs on the way, and a browser lets a page set no header: a subprotocol is left.
-  const { protocol } = way.options;
-  // A server that does not speak it answers in JSON.
-  const protocols = protocol ? [protocol.name, PROTOCOL] : [];
-  if (way.token() !== '') protocols.push(...(protocol ? [] : [PROTOCOL]), `tidewire.token.${way.token()}`);
+  const protocols = way.token() === '' ? [] : [PROTOCOL, `tidewire.token.${way.token()}`];
   const Socket = way.options.WebSocket ?? globalThis.WebSocket;
   const socket = new Socket(address.href, protocols);
-  socket.binaryType = 'arraybuffer';
-  const send = (/** @type {string} */ text) => socket.send(protocol?.name === socket.protocol ? protocol.encode(JSON.parse(text)) : text);
   socket.onmessage = ({ data }) => {
     ear.onHeard();
-    const message = typeof data === 'string' ? parse(data) : (protocol?.decode(data) ?? null);
+    const message = parse(data);
     if (message !== null) ear.onMessage(message);
   };
   socket.onclose = ({ code }) => ear.onLost(code);
   // Without a listener, `ws` would throw; `onclose` always follows and says it all.
   socket.onerror = () => {};
   return {
-    send,
-    retoken: () => send(JSON.stringify({ type: 'hello', token: way.token() })),
+    send: (text) => socket.send(text),
+    retoken: () => socket.send(JSON.stringify({ type: 'hello', token: way.token() })),
     close: (code) => socket.close(code),
   };
 }

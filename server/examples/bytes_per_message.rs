@@ -37,10 +37,16 @@ const TIME_MS: u64 = 1_790_000_000_000;
 const EPOCH: Epoch = Epoch::new(0x5eed_0001);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("| to the client, mean bytes with the frame's header | JSON | JSON, deflate | Protobuf | Protobuf, deflate |");
+    println!(
+        "| to the client, mean bytes with the frame's header | JSON | JSON, deflate | Protobuf | Protobuf, deflate |"
+    );
     println!("|---|---|---|---|---|");
     let texts = entries(|text| to_raw_value(text).map_err(Into::into))?;
-    row("a message in a room (mean text: 78 characters)", &texts, Encoding::of_entry)?;
+    row(
+        "a message in a room (mean text: 78 characters)",
+        &texts,
+        Encoding::of_entry,
+    )?;
     let bytes = entries(|text| {
         let content = tidewire::transport::protobuf::binary::content_of(text.as_bytes());
         Ok(content)
@@ -51,7 +57,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// One line of the table.
-fn row<T>(name: &str, all: &[T], encode: fn(Encoding, &T) -> Prepared) -> Result<(), Box<dyn Error>> {
+fn row<T>(
+    name: &str,
+    all: &[T],
+    encode: fn(Encoding, &T) -> Prepared,
+) -> Result<(), Box<dyn Error>> {
     print!("| {name} |");
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         for is_compressed in [false, true] {

@@ -12,7 +12,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 use crate::config::values::{long_time, size, time};
 use crate::config::{
     AuthOptions, CaptureOptions, Compression, Config, ConfigFile, Drain, LimitOptions, LogOptions,
-    Observe, Origin, ProtocolOptions, RecorderOptions, Settings, TlsOptions, Unusable, list, with_defaults,
+    Observe, Origin, ProtocolOptions, RecorderOptions, Settings, TlsOptions, Unusable, list,
+    with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};

@@ -20,7 +20,7 @@ class Counting extends WebSocket {
   }
 }
 
-const ada = connect(new URL('/ws', url), { user: 'ada', transports: ['websocket'], protocol: protobuf, WebSocket: Counting });
+const ada = connect(new URL('/ws', url), { user: 'ada', transports: ['websocket'], WebSocket: protobuf(Counting) });
 const bob = connect(new URL('/ws', url), { user: 'bob', transports: ['websocket'], WebSocket });
 const heard = { ada: [], bob: [] };
 ada.on('room_msg', (entry) => heard.ada.push(entry));

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::bench::instructions;
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, protobuf, rfc, schema, server, setup};
+use crate::{
+    arch, autobahn, differential, exec, fuzz, linear, paths, protobuf, rfc, schema, server, setup,
+};
 
 const STEPS: [Step; 20] = [
     Step {

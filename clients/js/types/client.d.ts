@@ -137,11 +137,6 @@ export type Outbox = {
     put: (kept: Kept) => Promise<void>;
     remove: (kept: Kept) => Promise<void>;
 };
-export type Codec = {
-    name: string;
-    encode: (message: Message) => Uint8Array<ArrayBuffer>;
-    decode: (data: ArrayBuffer) => Message | null;
-};
 export type Options = {
     /**
      * the name to chat under; without it the server calls us `guest-…`
@@ -171,10 +166,6 @@ export type Options = {
      * keeps what is unacknowledged beyond the page
      */
     outbox?: Outbox;
-    /**
-     * what is spoken over a WebSocket instead of JSON; `protobuf.js` has one
-     */
-    protocol?: Codec;
     /**
      * messages kept while unacknowledged, default 128
      */

@@ -521,7 +521,10 @@ impl WebSocket {
     pub(super) fn session(&mut self) -> Option<&mut dyn Session> {
         match &mut self.app {
             App::Chat(Dialect::Session(session)) => Some(&mut **session),
-            App::Chat(Dialect::Json | Dialect::Protobuf) | App::Echo | App::Relay(_) | App::Gone => None,
+            App::Chat(Dialect::Json | Dialect::Protobuf)
+            | App::Echo
+            | App::Relay(_)
+            | App::Gone => None,
         }
     }
 
@@ -536,7 +539,10 @@ impl WebSocket {
     fn held_bytes(&self) -> usize {
         let session = match &self.app {
             App::Chat(Dialect::Session(session)) => session.held_bytes(),
-            App::Chat(Dialect::Json | Dialect::Protobuf) | App::Echo | App::Relay(_) | App::Gone => 0,
+            App::Chat(Dialect::Json | Dialect::Protobuf)
+            | App::Echo
+            | App::Relay(_)
+            | App::Gone => 0,
         };
         session + self.connection.held_bytes()
     }

@@ -75,7 +75,10 @@ impl Worker {
                 };
                 (&self.web_sockets.relay, App::Relay(Box::new(place)))
             }
-            Endpoint::Chat(..) => (&self.web_sockets.chat, App::Chat(Dialect::of_the_chat(protocol))),
+            Endpoint::Chat(..) => (
+                &self.web_sockets.chat,
+                App::Chat(Dialect::of_the_chat(protocol)),
+            ),
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());

@@ -75,10 +75,9 @@ fn told(event: &Event) -> Told {
             dup,
             id: _,
         } => Told::Ack(Ack {
-            number: Some(number(seq).map_or_else(
-                || ack::Number::SeqText(text(seq)),
-                ack::Number::Seq,
-            )),
+            number: Some(
+                number(seq).map_or_else(|| ack::Number::SeqText(text(seq)), ack::Number::Seq),
+            ),
             room_id: room_id.to_string(),
             offset: *offset,
             epoch: epoch.number(),
@@ -136,7 +135,9 @@ fn told(event: &Event) -> Told {
             room_id: room_id.to_string(),
             user: user.to_string(),
         }),
-        Event::TokenExpiring { seconds } => Told::TokenExpiring(TokenExpiring { seconds: *seconds }),
+        Event::TokenExpiring { seconds } => {
+            Told::TokenExpiring(TokenExpiring { seconds: *seconds })
+        }
         Event::Close { code, reason } => Told::Close(Close {
             code: (*code).into(),
             reason: reason.clone(),
@@ -154,10 +155,7 @@ fn told(event: &Event) -> Told {
             message: message.clone().into_owned(),
             retry_after: *retry_after,
             number: seq.as_deref().map(|seq| {
-                number(seq).map_or_else(
-                    || error::Number::SeqText(text(seq)),
-                    error::Number::Seq,
-                )
+                number(seq).map_or_else(|| error::Number::SeqText(text(seq)), error::Number::Seq)
             }),
         }),
     }

@@ -59,7 +59,9 @@ fn command(said: Option<Said>, seq: Option<Json>) -> Result<Command<'static>, Re
             room: message.to.map(Cow::Owned),
             seq,
         },
-        Said::PrivateMsg(Message { to, content: said, .. }) => Command::PrivateMsg {
+        Said::PrivateMsg(Message {
+            to, content: said, ..
+        }) => Command::PrivateMsg {
             to_user: to
                 .map(Cow::Owned)
                 .ok_or_else(|| missing("A private_msg needs \"to\"."))?,
