@@ -5,7 +5,7 @@
 //!
 //! * **An encoding of the chat's own protocol** (JSON, Protobuf): each event is one message, each message one command, and
 //!   nothing is to be known of the connection. It is a variant of [`Dialect`] and of [`Encoding`], and two functions: from a
-//!   message to a request, from an event or an entry to a [`Prepared`].
+//!   message to a request, from an event or an entry to a [`Prepared`](tidewire_protocol::Prepared).
 //! * **A protocol of its own** (MQTT, Socket.IO), which has acknowledgements, subscriptions and timers of its own. It is a
 //!   [`Session`]: a machine without sockets that is told what happens and says what to do by [`Out`].
 //!
@@ -17,7 +17,7 @@
 //!    an entry is then encoded once for all, on first use, and the bytes go when the ring lets go of the entry. A session
 //!    fetches them by [`Shared::prepared`](super::feeds::Shared::prepared) and sends them by [`Out::send_prepared`]; and where
 //!    all entries of a log go to it just so, [`Session::shares`] says that, and the fan-out does not ask it any more.
-//! 3. Its address in `routes.rs`: an [`Endpoint`](super::routes::Endpoint) of its own, with the subprotocols that it takes;
+//! 3. Its address in `routes.rs`: an `Endpoint` of its own, with the subprotocols that it takes;
 //!    `net/worker/dispatch.rs` makes the session in `upgrade` (one arm), the rest is there.
 //! 4. Its name in [`Protocol`], by which the configuration allows or forbids it.
 //!
