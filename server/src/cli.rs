@@ -12,8 +12,8 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 use crate::config::values::{long_time, size, time};
 use crate::config::{
     AuthOptions, CaptureOptions, Compression, Config, ConfigFile, Drain, LimitOptions, LogOptions,
-    Observe, Origin, RecorderOptions, Settings, TlsOptions, Unusable, list, veiled_text,
-    with_defaults,
+    Observe, Origin, ProtocolOptions, RecorderOptions, Settings, TlsOptions, Unusable, list,
+    veiled_text, with_defaults,
 };
 use crate::load;
 use crate::log::{Retention, Rule};
@@ -187,6 +187,8 @@ pub struct Serve {
     compression: Compression,
     #[command(flatten)]
     logs: LogOptions,
+    #[command(flatten)]
+    protocols: ProtocolOptions,
     #[command(flatten)]
     tls: TlsOptions,
     #[command(flatten)]
@@ -397,6 +399,7 @@ impl Serve {
             files_bytes_max: self.files_bytes_max,
             cors_origins: self.cors_origins,
             compression: self.compression,
+            protocols: self.protocols,
             tls: self.tls,
             auth: self.auth,
             limits: self.limits,

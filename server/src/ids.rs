@@ -262,7 +262,7 @@ macro_rules! told {
     )*};
 }
 
-told! { UserName RoomName NodeName }
+told! { UserName RoomName LogName Session NodeName }
 
 /// The longest name of a node, in bytes.
 const NODE_BYTES_MAX: usize = 64;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tidewire::auth::Access;
 use tidewire::chat::{
-    Append, Audience, Effect, Except, Hub, HubConfig, Joiner, Part, Parting, appended, entry_text,
-    gap_text, history,
+    Append, Audience, Effect, Event, Except, Hub, HubConfig, Joiner, Part, Parting, Shown,
+    appended, history,
 };
 use tidewire::clock::Now;
 use tidewire::ids::{Arrival, ConnId, Lane, LogName, RoomName, Session, UserName};
@@ -99,6 +99,7 @@ impl Chat {
                 .map(|room| RoomName::new(room).unwrap())
                 .collect(),
             since: None,
+            token: None,
             access: Access::Open,
             arrived,
         };
@@ -133,16 +134,17 @@ impl Chat {
             }
             for effect in effects {
                 match effect {
-                    Effect::Send(conn, text) | Effect::Joined { conn, text, .. } => {
-                        lines.push(said(conn, &text));
+                    Effect::Send(conn, event) | Effect::Joined { conn, event, .. } => {
+                        lines.push(said(conn, &event.to_text()));
                     }
-                    Effect::Announce { to, except, text } => {
+                    Effect::Announce { to, except, event } => {
+                        let text = event.to_text();
                         let mut reached: Vec<u32> = self.reached(&to, &except);
                         reached.sort_unstable();
                         let reached: Vec<String> = reached.iter().map(u32::to_string).collect();
                         lines.push(format!("{} < {text}", reached.join(",")));
                     }
-                    Effect::Append(append) => lines.extend(self.append(&append)),
+                    Effect::Append(append) => lines.extend(self.append(append)),
                     Effect::Follow(follow) => {
                         let (conn, from) = (follow.conn, follow.from);
                         let read = self.feeds.follow(conn, from, follow);
@@ -158,8 +160,9 @@ impl Chat {
                                     .read_before(&reading.log, before.as_ref(), PAGE_MAX)
                             }
                         };
-                        let texts = history(&reading, page.as_ref());
-                        lines.extend(texts.iter().map(|text| said(reading.conn, text)));
+                        let conn = reading.conn;
+                        let events = history(reading, page).into_iter();
+                        lines.extend(events.map(|event| said(conn, &event.to_text())));
                     }
                     Effect::Close(conn, parting) => {
                         lines.push(format!("{} closed: {parting:?}", conn.index))
@@ -170,22 +173,23 @@ impl Chat {
     }
 
     /// Appends, answers, and shows the entry to those who follow.
-    fn append(&mut self, append: &Append) -> Vec<String> {
+    fn append(&mut self, append: Append) -> Vec<String> {
         let placed = self.log.append(append.draft(self.now.unix_ms)).unwrap();
         self.log.commit().unwrap();
+        let (conn, log, comes_back) = (append.conn, append.log.clone(), append.comes_back);
         let ack = appended(append, Ok(&placed));
-        let mut lines: Vec<String> = ack.iter().map(|text| said(append.conn, text)).collect();
+        let mut lines: Vec<String> = ack.iter().map(|ack| said(conn, &ack.to_text())).collect();
         let Placed::New(entry) = placed else {
             return lines;
         };
-        let sender = (!append.comes_back()).then_some(append.conn);
+        let sender = (!comes_back).then_some(conn);
         let Some((shared, is_live)) = self.feeds.push(entry, sender) else {
             return lines;
         };
         if let Some(sender) = sender.filter(|_| !is_live) {
             self.feeds.note_own(sender, &shared.entry);
         }
-        let mut live = self.feeds.live(&append.log);
+        let mut live = self.feeds.live(&log);
         live.retain(|conn| Some(*conn) != sender);
         if !live.is_empty() {
             live.sort_unstable_by_key(|conn| conn.index);
@@ -193,7 +197,7 @@ impl Chat {
             lines.push(format!(
                 "{} < {}",
                 live.join(","),
-                entry_text(&shared.entry)
+                Shown::new(&shared.entry).to_text()
             ));
         }
         lines
@@ -220,10 +224,14 @@ impl Chat {
             for step in std::mem::take(&mut steps) {
                 match step {
                     Step::Entry(shared) => {
-                        lines.push(format!("{} < {}", conn.index, entry_text(&shared.entry)));
+                        lines.push(format!(
+                            "{} < {}",
+                            conn.index,
+                            Shown::new(&shared.entry).to_text()
+                        ));
                     }
                     Step::Gap { log, from, gap } => {
-                        let text = gap_text(&log, from.as_deref(), &gap, None);
+                        let text = Event::gap(&log, from, &gap, None).to_text();
                         lines.push(format!("{} < {text}", conn.index));
                     }
                     Step::AtHead {

@@ -17,6 +17,7 @@ mod fuzz;
 mod linear;
 mod mutants;
 mod paths;
+mod protobuf;
 mod rfc;
 mod schema;
 mod server;
@@ -64,6 +65,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Check that every attack of the catalogue has a test or a reason, and write docs/ATTACKS.md
     Attacks(attacks::Args),
+    /// Make the Rust code of docs/tidewire.v1.proto
+    Protobuf(protobuf::Args),
     /// Check that every rule of the RFCs has code and a test, and write docs/rfc-coverage.md
     Rfc(rfc::Args),
     /// Change the protocol crate in one place after another, and see whether its tests notice
@@ -93,6 +96,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Differential(args) => differential::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Attacks(args) => attacks::run(&args),
+        Command::Protobuf(args) => protobuf::run(&args),
         Command::Rfc(args) => rfc::run(&args),
         Command::Mutants(args) => mutants::run(&args),
     }

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::bench::instructions;
 use crate::steps::{self, Step};
-use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
+use crate::{
+    arch, autobahn, differential, exec, fuzz, linear, paths, protobuf, rfc, schema, server, setup,
+};
 
 const STEPS: [Step; 20] = [
     Step {
@@ -30,6 +32,11 @@ const STEPS: [Step; 20] = [
         name: "arch",
         about: "the layers hold, files are short and introduced",
         run: arch::check,
+    },
+    Step {
+        name: "protobuf",
+        about: "the code made from the schema is as the schema says",
+        run: protobuf::step,
     },
     Step {
         name: "rfc",

@@ -1,21 +1,22 @@
 //! What the log answered, for who asked: acknowledgements and history.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use super::command::Refused;
 use super::effect::{Append, Reading};
-use super::event::{Event, gap_text};
+use super::event::Event;
 use crate::log::{AppendError, Page, Placed, Position, StoreError};
 
 /// What a message's sender is told of what became of it: nothing if it gave the message no number and it has its place.
 #[must_use]
-pub fn appended(append: &Append, result: Result<&Placed, &AppendError>) -> Option<String> {
-    let (seq, id) = (append.seq.as_deref(), append.id.as_deref());
+pub fn appended(append: Append, result: Result<&Placed, &AppendError>) -> Option<Event> {
+    let Append { log, seq, id, .. } = append;
     let placed = match result {
         Ok(placed) => placed,
-        Err(error) => return Some(error_text(&not_kept(error), seq, id)),
+        Err(error) => return Some(error_event(not_kept(error), seq, id)),
     };
     let seq = seq?;
     let (time, dup) = match placed {
@@ -23,71 +24,68 @@ pub fn appended(append: &Append, result: Result<&Placed, &AppendError>) -> Optio
         Placed::Duplicate { time, .. } => (*time, true),
     };
     let Position { epoch, offset } = placed.position();
-    let ack = Event::Ack {
+    Some(Event::Ack {
         seq,
-        room_id: append.log.as_str(),
+        room_id: log,
         offset,
         epoch,
         time,
         dup,
         id,
-    };
-    Some(ack.to_text())
+    })
 }
 
 /// A page of history for who asked for it, behind the gap before it, if there is one.
 #[must_use]
-pub fn history(reading: &Reading, page: Result<&Page, &StoreError>) -> Vec<String> {
-    let id = reading.id.as_deref();
+pub fn history(reading: Reading, page: Result<Page, StoreError>) -> Vec<Event> {
+    let Reading { log, part, id, .. } = reading;
     let page = match page {
         Ok(page) => page,
-        Err(error) => return vec![error_text(&not_read(error), None, id)],
+        Err(error) => return vec![error_event(not_read(&error), None, id)],
     };
     let gap = page.gap.as_ref();
-    let gap = gap.map(|gap| gap_text(&reading.log, None, gap, id));
-    let entries = page.entries.iter();
+    let gap = gap.map(|gap| Event::gap(&log, None, gap, id.clone()));
     let history = Event::History {
-        room_id: reading.log.as_str(),
-        messages: entries.map(|entry| Event::of_entry(entry)).collect(),
+        room_id: log,
         position: page.next,
-        more: reading.part.has_more(page),
+        more: part.has_more(&page),
+        messages: page.entries,
         id,
     };
-    gap.into_iter().chain([history.to_text()]).collect()
+    gap.into_iter().chain([history]).collect()
 }
 
 /// An error, as a client is told it.
-pub(super) fn error_text(
-    refused: &Refused,
-    seq: Option<&RawValue>,
-    id: Option<&RawValue>,
-) -> String {
-    let (code, message) = (refused.code, refused.message.as_str());
+pub(super) fn error_event(
+    refused: Refused,
+    seq: Option<Box<RawValue>>,
+    id: Option<Box<RawValue>>,
+) -> Event {
     Event::Error {
-        code,
-        message,
+        code: refused.code,
+        message: Cow::Owned(refused.message),
         retry_after: None,
         seq,
         id,
     }
-    .to_text()
 }
 
 /// A message came too soon after others: it can be sent again when `wait` is over.
-pub(super) fn rate_limited_text(
+pub(super) fn rate_limited(
     wait: Duration,
-    seq: Option<&RawValue>,
-    id: Option<&RawValue>,
-) -> String {
+    seq: Option<Box<RawValue>>,
+    id: Option<Box<RawValue>>,
+) -> Event {
     Event::Error {
         code: "rate_limited",
-        message: "Too many messages or bytes in too short a time: this one was dropped.",
+        message: Cow::Borrowed(
+            "Too many messages or bytes in too short a time: this one was dropped.",
+        ),
         // Rounded up: who comes back then is not told to wait for the rest of a millisecond.
         retry_after: Some(wait.as_millis() as u64 + 1),
         seq,
         id,
     }
-    .to_text()
 }
 
 /// Why a message has no place.

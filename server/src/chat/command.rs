@@ -1,6 +1,8 @@
-//! What a client can say: one JSON object a message, parsed in one pass; `content` stays the bytes it was.
+//! What a client can say. A [dialect](crate::transport::dialect) makes these of what comes; as JSON it is one object a message,
+//! parsed here in one pass, and `content` stays the bytes it was.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -13,7 +15,7 @@ pub struct Request<'a> {
     /// What is asked.
     pub command: Command<'a>,
     /// Any JSON value.
-    pub id: Option<&'a RawValue>,
+    pub id: Option<Cow<'a, RawValue>>,
 }
 
 /// What is asked.
@@ -45,26 +47,39 @@ pub enum Command<'a> {
         /// The room; `None` means that of the address.
         room: Option<Cow<'a, str>>,
         /// Any JSON value.
-        content: &'a RawValue,
+        content: Cow<'a, RawValue>,
         /// The client's number of the message.
-        seq: Option<&'a RawValue>,
+        seq: Option<Cow<'a, RawValue>>,
     },
     /// Append to a user's log.
     PrivateMsg {
         /// The receiver.
         to_user: Cow<'a, str>,
         /// Any JSON value.
-        content: &'a RawValue,
+        content: Cow<'a, RawValue>,
         /// The client's number of the message.
-        seq: Option<&'a RawValue>,
+        seq: Option<Cow<'a, RawValue>>,
     },
     /// Append to everyone's log.
     Broadcast {
         /// Any JSON value.
-        content: &'a RawValue,
+        content: Cow<'a, RawValue>,
         /// The client's number of the message.
-        seq: Option<&'a RawValue>,
+        seq: Option<Cow<'a, RawValue>>,
     },
+    /// Append to a log without being in its room, as who publishes over HTTP does.
+    Publish {
+        /// The log: a room's, `@` and a user's name, or `*`.
+        log: Cow<'a, str>,
+        /// Any JSON value.
+        content: Cow<'a, RawValue>,
+        /// The client's number of the message.
+        seq: Option<Cow<'a, RawValue>>,
+        /// Whether the sender gets it as other followers do: else the ack is its copy.
+        comes_back: bool,
+    },
+    /// Say what is to be published if the connection ends without goodbye; nothing takes back what was said before.
+    Will(Option<Testament<'a>>),
     /// Tell the others in a room that one is typing.
     Typing {
         /// The room.
@@ -90,15 +105,26 @@ pub enum Command<'a> {
     Heartbeat,
 }
 
+/// What is to be published when a connection has ended.
+#[derive(Debug)]
+pub struct Testament<'a> {
+    /// The log: a room's, `@` and a user's name, or `*`.
+    pub log: Cow<'a, str>,
+    /// Any JSON value.
+    pub content: Cow<'a, RawValue>,
+    /// How long the session may take to come back: then it is not published.
+    pub delay: Duration,
+}
+
 /// A message that is no command, with what an answer to it can still carry.
 #[derive(Debug)]
 pub struct BadCommand<'a> {
     /// What is wrong with it.
     pub refused: Refused,
     /// Its number, where it could be read.
-    pub seq: Option<&'a RawValue>,
+    pub seq: Option<Cow<'a, RawValue>>,
     /// Its id, where it could be read.
-    pub id: Option<&'a RawValue>,
+    pub id: Option<Cow<'a, RawValue>>,
 }
 
 /// Why something is not done.
@@ -108,21 +134,6 @@ pub struct Refused {
     pub code: &'static str,
     /// A sentence.
     pub message: String,
-}
-
-/// Whether a text may be answered with much more than it is long: a list of members, a page of history.
-#[must_use]
-pub fn asks_for_much(text: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Kind<'a> {
-        #[serde(borrow, default)]
-        r#type: Option<Cow<'a, str>>,
-    }
-    // What cannot be read is answered with a sentence.
-    let kind = serde_json::from_str(text).ok();
-    let kind = kind.and_then(|Kind { r#type }| r#type);
-    let of_much = ["join_room", "presence", "history", "hello"];
-    kind.is_some_and(|kind| of_much.contains(&kind.as_ref()))
 }
 
 /// Every field that a command can have; which ones it must have depends on `type`.
@@ -179,16 +190,49 @@ impl<'a> Request<'a> {
     /// # Errors
     /// It is no JSON object, has an unknown `type`, or misses a field; the connection stays open.
     pub fn parse(text: &'a str) -> Result<Self, BadCommand<'a>> {
+        let bad = |refused, seq: Option<&'a RawValue>, id: Option<&'a RawValue>| BadCommand {
+            refused,
+            seq: seq.map(Cow::Borrowed),
+            id: id.map(Cow::Borrowed),
+        };
         let fields = Fields::parse(text).map_err(|refused| {
             let Marks { id, seq } = Marks::parse(text);
-            BadCommand { refused, seq, id }
+            bad(refused, seq, id)
         })?;
         let (seq, id) = (fields.seq, fields.id);
         match check_seq(seq).and_then(|()| Command::from_fields(fields)) {
-            Ok(command) => Ok(Self { command, id }),
-            Err(refused) => Err(BadCommand { refused, seq, id }),
+            Ok(command) => Ok(Self {
+                command,
+                id: id.map(Cow::Borrowed),
+            }),
+            Err(refused) => Err(bad(refused, seq, id)),
         }
     }
+
+    /// The same, with all that it borrows.
+    #[must_use]
+    pub fn into_owned(self) -> Request<'static> {
+        Request {
+            command: self.command.into_owned(),
+            id: owned(self.id),
+        }
+    }
+}
+
+impl BadCommand<'_> {
+    /// The same, with all that it borrows.
+    #[must_use]
+    pub fn into_owned(self) -> BadCommand<'static> {
+        BadCommand {
+            refused: self.refused,
+            seq: owned(self.seq),
+            id: owned(self.id),
+        }
+    }
+}
+
+fn owned<T: ToOwned + ?Sized + 'static>(value: Option<Cow<'_, T>>) -> Option<Cow<'static, T>> {
+    value.map(|value| Cow::Owned(value.into_owned()))
 }
 
 impl<'a> Fields<'a> {
@@ -217,14 +261,16 @@ fn is_object(text: &str) -> bool {
 
 impl<'a> Command<'a> {
     /// The client's number of the message, if it has one.
-    pub(super) const fn seq(&self) -> Option<&'a RawValue> {
+    pub(super) fn seq(&self) -> Option<&RawValue> {
         match self {
             Self::RoomMsg { seq, .. }
             | Self::PrivateMsg { seq, .. }
-            | Self::Broadcast { seq, .. } => *seq,
+            | Self::Broadcast { seq, .. }
+            | Self::Publish { seq, .. } => seq.as_deref(),
             Self::Hello { .. }
             | Self::JoinRoom { .. }
             | Self::LeaveRoom { .. }
+            | Self::Will(_)
             | Self::Typing { .. }
             | Self::History { .. }
             | Self::Presence { .. }
@@ -232,20 +278,108 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Whether it may be answered with much more than it is long: a list of members, a page of history.
+    #[must_use]
+    pub const fn asks_for_much(&self) -> bool {
+        match self {
+            Self::Hello { .. }
+            | Self::JoinRoom { .. }
+            | Self::History { .. }
+            | Self::Presence { .. } => true,
+            Self::LeaveRoom { .. }
+            | Self::RoomMsg { .. }
+            | Self::PrivateMsg { .. }
+            | Self::Broadcast { .. }
+            | Self::Publish { .. }
+            | Self::Will(_)
+            | Self::Typing { .. }
+            | Self::Heartbeat => false,
+        }
+    }
+
+    /// The same, with all that it borrows.
+    fn into_owned(self) -> Command<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let own_json = |json: Cow<'_, RawValue>| Cow::Owned(json.into_owned());
+        match self {
+            Self::Hello {
+                user,
+                session,
+                token,
+            } => Command::Hello {
+                user: owned(user),
+                session: owned(session),
+                token: owned(token),
+            },
+            Self::JoinRoom { room, since } => Command::JoinRoom {
+                room: own(room),
+                since: owned(since),
+            },
+            Self::LeaveRoom { room } => Command::LeaveRoom { room: own(room) },
+            Self::RoomMsg { room, content, seq } => Command::RoomMsg {
+                room: owned(room),
+                content: own_json(content),
+                seq: owned(seq),
+            },
+            Self::PrivateMsg {
+                to_user,
+                content,
+                seq,
+            } => Command::PrivateMsg {
+                to_user: own(to_user),
+                content: own_json(content),
+                seq: owned(seq),
+            },
+            Self::Broadcast { content, seq } => Command::Broadcast {
+                content: own_json(content),
+                seq: owned(seq),
+            },
+            Self::Publish {
+                log,
+                content,
+                seq,
+                comes_back,
+            } => Command::Publish {
+                log: own(log),
+                content: own_json(content),
+                seq: owned(seq),
+                comes_back,
+            },
+            Self::Will(will) => Command::Will(will.map(|will| Testament {
+                log: own(will.log),
+                content: own_json(will.content),
+                delay: will.delay,
+            })),
+            Self::Typing { room } => Command::Typing { room: own(room) },
+            Self::History {
+                room,
+                since,
+                before,
+                limit,
+            } => Command::History {
+                room: own(room),
+                since: owned(since),
+                before: owned(before),
+                limit,
+            },
+            Self::Presence { room } => Command::Presence { room: own(room) },
+            Self::Heartbeat => Command::Heartbeat,
+        }
+    }
+
     fn from_fields(fields: Fields<'a>) -> Result<Self, Refused> {
         let Some(kind) = fields.r#type else {
             return Self::without_type(fields.seq, fields.data);
         };
-        let seq = fields.seq;
+        let seq = fields.seq.map(Cow::Borrowed);
         let room = || {
             fields
                 .room_id
                 .ok_or_else(|| Refused::missing(&kind, "roomId"))
         };
         let content = || {
-            fields
-                .content
-                .ok_or_else(|| Refused::missing(&kind, "content"))
+            let content = fields.content.map(Cow::Borrowed);
+            content.ok_or_else(|| Refused::missing(&kind, "content"))
         };
         match kind.as_ref() {
             "hello" => Ok(Self::Hello {
@@ -296,10 +430,10 @@ impl<'a> Command<'a> {
         data: Option<&'a RawValue>,
     ) -> Result<Self, Refused> {
         match (seq, data) {
-            (Some(_), Some(content)) => Ok(Self::RoomMsg {
+            (Some(seq), Some(content)) => Ok(Self::RoomMsg {
                 room: None,
-                content,
-                seq,
+                content: Cow::Borrowed(content),
+                seq: Some(Cow::Borrowed(seq)),
             }),
             _ => Err(Refused {
                 code: "missing_field",

@@ -56,8 +56,8 @@ fn a_field_of_a_wrong_type_does_not_hide_seq_and_id() {
     assert_eq!(bad.refused.code, "bad_field");
     let marks = |bad: &BadCommand<'_>| {
         (
-            bad.seq.map(|seq| seq.get().to_owned()),
-            bad.id.map(|id| id.get().to_owned()),
+            bad.seq.as_ref().map(|seq| seq.get().to_owned()),
+            bad.id.as_ref().map(|id| id.get().to_owned()),
         )
     };
     let known = (Some("12".to_owned()), Some("\"q\"".to_owned()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::event::Event;
 use crate::auth::{Access, Identity};
 use crate::ids::{Arrival, ConnId, LogName, RoomName, Session, UserName};
 use crate::log::{BadPosition, Draft, Page, Position, Positions, ReadFrom, Since};
@@ -22,6 +23,8 @@ pub struct Joiner {
     pub since: Option<String>,
     /// By what token it comes, if it has shown one.
     pub access: Access,
+    /// A token that it shows, and that nobody has looked at yet.
+    pub token: Option<Box<str>>,
     /// When its request was read.
     pub arrived: Arrival,
 }
@@ -60,29 +63,29 @@ pub type Except = SmallVec<[ConnId; 1]>;
 /// What is to be done.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send a text to one connection.
-    Send(ConnId, String),
-    /// Send a text to many.
+    /// Tell one connection.
+    Send(ConnId, Event),
+    /// Tell many.
     Announce {
         /// Who follows.
         to: Audience,
         /// Whom to leave out.
         except: Except,
-        /// The JSON text.
-        text: String,
+        /// What.
+        event: Event,
     },
     /// Give a message its place, tell its sender what [`appended`](super::appended) says, and show it to the log's followers.
     Append(Append),
     /// Let a connection follow a log, and once it is at the head call [`Hub::followed`](super::Hub::followed).
     Follow(Box<Follow>),
-    /// Tell a connection that it has joined, before anything that comes behind the position that the text names.
+    /// Tell a connection that it has joined, before anything that comes behind the position that the event names.
     Joined {
         /// Who.
         conn: ConnId,
         /// The [number](Follow::ticket) of its way to the head.
         ticket: u32,
-        /// The JSON text.
-        text: String,
+        /// What it is told.
+        event: Event,
     },
     /// Let it follow a log no more.
     Unfollow(ConnId, LogName),
@@ -126,6 +129,8 @@ pub struct Append {
     pub log: LogName,
     /// Who sends it.
     pub conn: ConnId,
+    /// Whether the sender is to get it as others do, and not only its ack.
+    pub comes_back: bool,
     pub(super) from: UserName,
     pub(super) session: Session,
     pub(super) content: Box<RawValue>,
@@ -138,12 +143,6 @@ impl Append {
     #[must_use]
     pub fn content_bytes(&self) -> usize {
         self.content.get().len()
-    }
-
-    /// Whether the sender is to get it as others do: who writes to itself has no other copy.
-    #[must_use]
-    pub fn comes_back(&self) -> bool {
-        self.log.as_str().starts_with('@')
     }
 
     /// What goes into the log.

@@ -1,13 +1,17 @@
-//! What a client is told: one JSON object a message, with the field names of docs/PROTOCOL.md.
+//! What a client is told, as values: which bytes they are is the business of the connection's
+//! [dialect](crate::transport::dialect). As JSON it is one object a message, with the field names of docs/PROTOCOL.md.
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::ids::{BROADCAST_LOG, LogName};
+use crate::ids::{BROADCAST_LOG, ConnId, LogName, RoomName, Session, UserName};
 use crate::log::{Entry, Epoch, Gap, Position};
 
 /// An event, and where it answers a request, that request's `id`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(
     tag = "type",
     rename_all = "snake_case",
@@ -17,18 +21,185 @@ use crate::log::{Entry, Epoch, Gap, Position};
     missing_docs,
     reason = "the fields are the protocol's, described in docs/PROTOCOL.md"
 )]
-pub enum Event<'a> {
+pub enum Event {
     Welcome {
-        session: &'a str,
-        user: &'a str,
+        session: Session,
+        user: UserName,
         /// What this connection is called, for whoever complains about it.
-        connection: &'a str,
-        msg: &'a str,
+        connection: ConnId,
+        msg: String,
         heartbeat: u64,
         time: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Box<RawValue>>,
     },
+    System {
+        room_id: RoomName,
+        event: &'static str,
+        user: UserName,
+        content: String,
+    },
+    Ack {
+        seq: Box<RawValue>,
+        room_id: LogName,
+        offset: u64,
+        epoch: Epoch,
+        time: u64,
+        #[serde(skip_serializing_if = "is_false")]
+        dup: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+    Joined {
+        room_id: RoomName,
+        position: Position,
+        recovered: bool,
+        members: Vec<UserName>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+    Gap {
+        room_id: LogName,
+        /// What the client said, where that is no position.
+        from: String,
+        to: Position,
+        reason: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+    Left {
+        room_id: RoomName,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+    History {
+        room_id: LogName,
+        #[serde(serialize_with = "as_followers_see_them")]
+        messages: Vec<Arc<Entry>>,
+        position: Position,
+        more: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+    Presence {
+        room_id: RoomName,
+        members: Vec<UserName>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+    Typing {
+        room_id: RoomName,
+        user: UserName,
+    },
+    TokenExpiring {
+        seconds: u64,
+    },
+    Close {
+        code: u16,
+        reason: String,
+    },
+    Reconnect {
+        /// Milliseconds.
+        after: u64,
+    },
+    Heartbeat {
+        time: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+    Error {
+        code: &'static str,
+        message: Cow<'static, str>,
+        /// Milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<Box<RawValue>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<Box<RawValue>>,
+    },
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Entries in a list.
+///
+/// # Errors
+/// The serializer's.
+pub fn as_followers_see_them<S: Serializer>(
+    entries: &[Arc<Entry>],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().map(|entry| Shown::new(entry)))
+}
+
+impl Event {
+    /// What a follower is told that it misses; `from` is what it said itself, where that is no position.
+    #[must_use]
+    pub fn gap(log: &LogName, from: Option<String>, gap: &Gap, id: Option<Box<RawValue>>) -> Self {
+        Self::Gap {
+            room_id: log.clone(),
+            from: from.unwrap_or_else(|| gap.from.to_string()),
+            to: gap.to,
+            reason: gap.reason.as_str(),
+            id,
+        }
+    }
+
+    /// What a client over HTTP is told where a WebSocket would get a Close frame.
+    #[must_use]
+    pub fn close(code: u16, reason: &str) -> Self {
+        let reason = reason.to_owned();
+        Self::Close { code, reason }
+    }
+
+    /// The `id` of the request that it answers.
+    #[must_use]
+    pub fn id(&self) -> Option<&RawValue> {
+        match self {
+            Self::Welcome { id, .. }
+            | Self::Ack { id, .. }
+            | Self::Joined { id, .. }
+            | Self::Gap { id, .. }
+            | Self::Left { id, .. }
+            | Self::History { id, .. }
+            | Self::Presence { id, .. }
+            | Self::Heartbeat { id, .. }
+            | Self::Error { id, .. } => id.as_deref(),
+            Self::System { .. }
+            | Self::Typing { .. }
+            | Self::TokenExpiring { .. }
+            | Self::Close { .. }
+            | Self::Reconnect { .. } => None,
+        }
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // Strings, numbers and raw JSON have no way to fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// An entry, as its log's followers see it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the protocol's, described in docs/PROTOCOL.md"
+)]
+pub enum Shown<'a> {
     RoomMsg {
         room_id: &'a str,
         offset: u64,
@@ -51,141 +222,12 @@ pub enum Event<'a> {
         offset: u64,
         epoch: Epoch,
     },
-    System {
-        room_id: &'a str,
-        event: &'a str,
-        user: &'a str,
-        content: &'a str,
-    },
-    Ack {
-        seq: &'a RawValue,
-        room_id: &'a str,
-        offset: u64,
-        epoch: Epoch,
-        time: u64,
-        #[serde(skip_serializing_if = "is_false")]
-        dup: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
-    Joined {
-        room_id: &'a str,
-        position: Position,
-        recovered: bool,
-        members: Vec<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
-    Gap {
-        room_id: &'a str,
-        from: &'a str,
-        to: Position,
-        reason: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
-    Left {
-        room_id: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
-    History {
-        room_id: &'a str,
-        messages: Vec<Self>,
-        position: Position,
-        more: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
-    Presence {
-        room_id: &'a str,
-        members: Vec<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
-    Typing {
-        room_id: &'a str,
-        user: &'a str,
-    },
-    TokenExpiring {
-        seconds: u64,
-    },
-    Close {
-        code: u16,
-        reason: &'a str,
-    },
-    Reconnect {
-        after: u64,
-    },
-    Heartbeat {
-        time: u64,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
-    Error {
-        code: &'a str,
-        message: &'a str,
-        /// Milliseconds.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        retry_after: Option<u64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        seq: Option<&'a RawValue>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
-    },
 }
 
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks with a reference"
-)]
-const fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-/// What followers of its log are told of an entry: the JSON text.
-#[must_use]
-pub fn entry_text(entry: &Entry) -> String {
-    Event::of_entry(entry).to_text()
-}
-
-/// What a follower is told that it misses; `from` is what it said itself, where that is no position, and `id` that of its
-/// request, if it asked for just this.
-#[must_use]
-pub fn gap_text(log: &LogName, from: Option<&str>, gap: &Gap, id: Option<&RawValue>) -> String {
-    let position = gap.from.to_string();
-    Event::Gap {
-        room_id: log.as_str(),
-        from: from.unwrap_or(&position),
-        to: gap.to,
-        reason: gap.reason.as_str(),
-        id,
-    }
-    .to_text()
-}
-
-/// When a client is to come back that is about to be closed, in milliseconds.
-#[must_use]
-pub fn reconnect_text(after: u64) -> String {
-    Event::Reconnect { after }.to_text()
-}
-
-/// What a client over HTTP is told where a WebSocket would get a Close frame.
-#[must_use]
-pub fn close_text(code: u16, reason: &str) -> String {
-    Event::Close { code, reason }.to_text()
-}
-
-/// What a client is told before its token ends.
-#[must_use]
-pub fn token_expiring_text(seconds: u64) -> String {
-    Event::TokenExpiring { seconds }.to_text()
-}
-
-impl<'a> Event<'a> {
-    /// An entry, as its log's followers see it.
+impl<'a> Shown<'a> {
+    /// Which of them it is, its log says.
     #[must_use]
-    pub fn of_entry(entry: &'a Entry) -> Self {
+    pub fn new(entry: &'a Entry) -> Self {
         let draft = &entry.draft;
         let (from, content, time) = (draft.from.as_str(), &*draft.content, draft.time);
         let Position { epoch, offset } = entry.position;
@@ -220,8 +262,8 @@ impl<'a> Event<'a> {
 
     /// The JSON text.
     #[must_use]
-    pub fn to_text(&self) -> String {
-        // Strings, numbers and raw JSON have no way to fail.
-        serde_json::to_string(self).unwrap_or_default()
+    pub fn to_text(self) -> String {
+        // As an event's.
+        serde_json::to_string(&self).unwrap_or_default()
     }
 }

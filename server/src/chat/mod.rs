@@ -18,13 +18,14 @@ mod parked;
 mod people;
 mod relay;
 mod room;
+mod wills;
 
 pub use answers::{appended, history, not_kept, not_read};
 pub use cluster::{Outgoing, Remarks};
-pub use command::{BadCommand, Command, Refused, Request};
-pub use command::{asks_for_much, check_seq};
+pub use command::check_seq;
+pub use command::{BadCommand, Command, Refused, Request, Testament};
 pub use conn_set::ConnSet;
 pub use effect::{Append, Audience, Effect, Except, Follow, Joiner, Part, Parting, Reading};
-pub use event::{Event, close_text, entry_text, gap_text, reconnect_text, token_expiring_text};
+pub use event::{Event, Shown, as_followers_see_them};
 pub use hub::{Crowd, HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, Somebody, Tally, part_of};
 pub use relay::Relay;

@@ -147,10 +147,9 @@ impl Rooms {
     }
 
     /// The names of the first users in a room, sorted: `max` of them at most.
-    pub(super) fn members(&self, name: &str, max: usize) -> Vec<&str> {
-        self.0.get(name).map_or_else(Vec::new, |room| {
-            room.users.keys().map(UserName::as_str).take(max).collect()
-        })
+    pub(super) fn members(&self, name: &str, max: usize) -> impl Iterator<Item = &UserName> {
+        let room = self.0.get(name).into_iter();
+        room.flat_map(|room| room.users.keys()).take(max)
     }
 
     /// Names and numbers of users of the `max` largest rooms that are wanted, largest first, and by name where they are as large.

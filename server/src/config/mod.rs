@@ -7,6 +7,7 @@ mod file;
 pub mod limits;
 mod logs;
 mod observe;
+mod protocols;
 mod recorder;
 mod reload;
 mod rooms;
@@ -32,6 +33,7 @@ pub use file::Problem;
 pub use limits::LimitOptions;
 pub use logs::{LogOptions, LogUrl};
 pub use observe::Observe;
+pub use protocols::ProtocolOptions;
 pub use recorder::{RecorderOptions, Switch};
 pub use reload::Change;
 pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
@@ -96,6 +98,8 @@ pub struct Config {
     pub auth: AuthOptions,
     /// Whether messages are compressed for clients that ask for it. Default on.
     pub compression: Compression,
+    /// What the chat is spoken in. Default everything.
+    pub protocols: ProtocolOptions,
     /// Certificate and key, if TLS is spoken. Default none.
     pub tls: TlsOptions,
     /// What users and addresses may do, what memory there is, and which proxies are believed.
@@ -152,6 +156,7 @@ impl Default for Config {
             cors_origins: Vec::new(),
             auth: AuthOptions::default(),
             compression: Compression::On,
+            protocols: ProtocolOptions::default(),
             tls: TlsOptions::default(),
             limits: LimitOptions::default(),
             observe: Observe::default(),
@@ -222,6 +227,7 @@ impl Config {
             proxies: Arc::new(self.limits.proxies()),
             addresses: None,
             keys,
+            protocols: self.protocols.all(),
             is_tls: self.tls.is_on(),
         }
     }

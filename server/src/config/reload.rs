@@ -44,6 +44,7 @@ const LIVE: &[(&str, TakeOver)] = live! {
     "file-bytes-max" => file_bytes_max,
     "cors-origin" => cors_origins,
     "compression" => compression,
+    "protocols" => protocols,
     "auth-key" => auth.keys,
     "auth-jwks" => auth.jwks,
     "auth-leeway" => auth.leeway,

@@ -18,11 +18,12 @@ use super::capture::Taps;
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::receipt::Receipt;
 use super::stream::Stream;
-use crate::ids::RoomName;
+use crate::ids::{LogName, RoomName};
 use crate::limit::{Pass, Spent};
 use crate::recorder::EndCause;
 use crate::timer::Tick;
 use crate::transport::Http;
+use crate::transport::dialect::{Dialect, Encoding, Session};
 
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
@@ -30,8 +31,8 @@ const SLICES_MAX: usize = 64;
 /// Vectored writes of a connection in a turn; what is left goes out in the next.
 const WRITES_PER_TURN_MAX: usize = 32;
 
-/// A text from this size on is written from where it lies.
-const LARGE_TEXT_BYTES: usize = 4 << 10;
+/// A message from this size on is written from where it lies.
+const LARGE_BYTES: usize = 4 << 10;
 
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
@@ -115,7 +116,7 @@ pub(super) struct WebSocket {
 pub(super) enum App {
     Echo,
     Relay(Box<RelayPlace>),
-    Chat,
+    Chat(Dialect),
     /// It has ended; nobody is told about it any more.
     Gone,
 }
@@ -278,7 +279,9 @@ impl Conn {
         match &mut self.state {
             State::Http(_) => true,
             State::WebSocket(web_socket) => {
-                web_socket.connection.take_sooner() || self.rare.is_some()
+                web_socket.connection.take_sooner()
+                    || self.rare.is_some()
+                    || web_socket.session().is_some()
             }
         }
     }
@@ -286,6 +289,10 @@ impl Conn {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let deadline = self.state.deadline();
+        let deadline = match self.session_deadline() {
+            None => deadline,
+            Some(at) => Some(deadline.map_or(at, |deadline| deadline.min(at))),
+        };
         match self.wake_at() {
             None => deadline,
             Some(at) => Some(deadline.map_or(at, |deadline| deadline.min(at))),
@@ -303,8 +310,43 @@ impl Conn {
             + self.stream.held_bytes()
             + match &self.state {
                 State::Http(http) => http.held_bytes(),
-                State::WebSocket(web_socket) => web_socket.connection.held_bytes(),
+                State::WebSocket(web_socket) => web_socket.held_bytes(),
             }
+    }
+
+    fn session_deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::WebSocket(WebSocket {
+                app: App::Chat(Dialect::Session(session)),
+                ..
+            }) => session.poll_timeout(),
+            State::WebSocket(_) | State::Http(_) => None,
+        }
+    }
+
+    /// Whether a session of another protocol can take an entry now; whoever has none can.
+    pub(super) fn has_room(&self) -> bool {
+        match &self.state {
+            State::WebSocket(WebSocket {
+                app: App::Chat(Dialect::Session(session)),
+                ..
+            }) => session.has_room(),
+            State::WebSocket(_) | State::Http(_) => true,
+        }
+    }
+
+    /// The encoding in which it gets the entries of a log, if they are sent just so.
+    pub(super) fn encoding_of(&self, log: &LogName) -> Option<Encoding> {
+        match &self.state {
+            State::WebSocket(WebSocket {
+                app: App::Chat(dialect),
+                ..
+            }) => match dialect {
+                Dialect::Session(session) if session.has_room() => session.shares(log),
+                dialect => dialect.encoding(),
+            },
+            State::WebSocket(_) | State::Http(_) => None,
+        }
     }
 
     /// Takes from `input` up to the next event of a WebSocket that the worker has to handle: who is only echoed is answered here.
@@ -332,16 +374,16 @@ impl Conn {
         web_socket.connection.handle_input(input, now)
     }
 
-    /// Sends a text if it is a WebSocket that is open. What the socket takes of a large one at once is not copied: hundreds may
+    /// Sends a message if it is a WebSocket that is open. What the socket takes of a large one at once is not copied: hundreds may
     /// get one in a turn.
-    pub(super) fn send_text(&mut self, text: &str) {
+    pub(super) fn send(&mut self, message: Message<'_>) {
         let State::WebSocket(web_socket) = &mut self.state else {
             return;
         };
-        let (connection, message) = (&mut web_socket.connection, Message::text(text));
+        let connection = &mut web_socket.connection;
         // Refused while closing: then nobody waits for it.
         let is_tapped = is_tapped(self.rare.as_deref());
-        let _ = if text.len() < LARGE_TEXT_BYTES || self.writable_interest || is_tapped {
+        let _ = if message.payload().len() < LARGE_BYTES || self.writable_interest || is_tapped {
             connection.send(&message)
         } else {
             send_through(connection, &[message], &mut self.stream)
@@ -473,6 +515,36 @@ impl WebSocket {
             receipt: Receipt::default(),
             waiting_bytes: 0,
         }
+    }
+
+    /// The machine of another protocol than the chat's own, if it speaks one.
+    pub(super) fn session(&mut self) -> Option<&mut dyn Session> {
+        match &mut self.app {
+            App::Chat(Dialect::Session(session)) => Some(&mut **session),
+            App::Chat(Dialect::Json | Dialect::Protobuf)
+            | App::Echo
+            | App::Relay(_)
+            | App::Gone => None,
+        }
+    }
+
+    /// The encoding of all that the chat tells it, if it is one.
+    pub(super) const fn encoding(&self) -> Option<Encoding> {
+        match &self.app {
+            App::Chat(dialect) => dialect.encoding(),
+            App::Echo | App::Relay(_) | App::Gone => None,
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let session = match &self.app {
+            App::Chat(Dialect::Session(session)) => session.held_bytes(),
+            App::Chat(Dialect::Json | Dialect::Protobuf)
+            | App::Echo
+            | App::Relay(_)
+            | App::Gone => 0,
+        };
+        session + self.connection.held_bytes()
     }
 
     /// Whether so much is unsent, or on its way to the log and back, that nothing more is to be answered.

@@ -24,6 +24,7 @@ const ASSETS: &[Asset] = assets! {
     "/", HTML, "../../web/index.html";
     "/client.js", JS, "../../../clients/js/client.js";
     "/client/outbox.js", JS, "../../../clients/js/client/outbox.js";
+    "/client/protobuf.js", JS, "../../../clients/js/client/protobuf.js";
     "/client/shared.js", JS, "../../../clients/js/client/shared.js";
     "/theme.css", CSS, "../../web/theme.css";
     "/chat.css", CSS, "../../web/chat.css";

@@ -11,9 +11,6 @@ use crate::chat::Joiner;
 use crate::ids::{NameError, RoomName, Session, UserName};
 use crate::metrics::CONTENT_TYPE;
 
-/// The chat's subprotocol; also spoken when none is asked for.
-const CHAT_PROTOCOL: &str = "tidewire.v1.json";
-
 /// The relay's room when the address names none.
 const DEFAULT_ROOM: &str = "default";
 
@@ -93,7 +90,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
     match endpoint.and_then(|endpoint| endpoint.permitted(&access)) {
         Ok(endpoint) => {
             let supported: &[&str] = if matches!(endpoint, Endpoint::Chat(_)) {
-                &[CHAT_PROTOCOL]
+                turn.config.protocols.of_the_chat()
             } else {
                 &[]
             };

@@ -244,15 +244,14 @@ impl Hub {
 
     /// Tells those in a room who are on this node, apart from the user itself.
     pub(super) fn announce_typing(&mut self, room: RoomName, user: &UserName) {
-        let text = Event::Typing {
-            room_id: room.as_str(),
-            user: user.as_str(),
-        }
-        .to_text();
+        let event = Event::Typing {
+            room_id: room.clone(),
+            user: user.clone(),
+        };
         self.effects.push(Effect::Announce {
             to: Audience::Room(room),
             except: self.people.connections(user),
-            text,
+            event,
         });
     }
 

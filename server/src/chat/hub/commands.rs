@@ -1,13 +1,17 @@
 //! What each command does.
 
+use std::borrow::Cow;
+use std::mem;
+
 use serde_json::value::RawValue;
 
 use super::{Hub, HubConfig};
-use crate::chat::command::{Command, Refused, Request};
+use crate::chat::command::{Command, Refused, Request, Testament};
 use crate::chat::effect::{Append, Audience, Effect, Except, Part, Reading};
 use crate::chat::event::Event;
 use crate::chat::member::{Joined, KeptSession};
 use crate::chat::parked::Place;
+use crate::chat::wills::Will;
 use crate::clock::Now;
 use crate::ids::{Arrival, ConnId, LogName, NameError, RoomName, Session, UserName};
 use crate::log::BadPosition;
@@ -18,30 +22,57 @@ pub const HISTORY_DEFAULT: u64 = 100;
 /// Messages in an answer to `history` at most.
 pub const HISTORY_MAX: u64 = 1000;
 
+/// What is to go into a log.
+struct Said {
+    content: Box<RawValue>,
+    seq: Option<Box<RawValue>>,
+    id: Option<Box<RawValue>>,
+    comes_back: bool,
+}
+
+impl Said {
+    /// Takes it out of a request, without a copy if it is the request's own.
+    fn take<'a>(
+        content: &mut Cow<'a, RawValue>,
+        seq: &mut Option<Cow<'a, RawValue>>,
+        id: &mut Option<Cow<'a, RawValue>>,
+    ) -> Self {
+        Self {
+            content: mem::replace(content, Cow::Borrowed(RawValue::NULL)).into_owned(),
+            seq: seq.take().map(Cow::into_owned),
+            id: id.take().map(Cow::into_owned),
+            comes_back: false,
+        }
+    }
+}
+
 impl Hub {
+    /// Does what is asked. What goes into a log is taken out of the request, as the last thing that can be refused.
     pub(super) fn handle(
         &mut self,
         conn: ConnId,
-        request: &Request<'_>,
+        request: &mut Request<'_>,
         arrived: &dyn Fn() -> Arrival,
         now: Now,
     ) -> Result<(), Refused> {
-        let id = request.id;
-        match &request.command {
+        let Request { command, id } = request;
+        match command {
             Command::Hello {
                 user,
                 session,
                 token,
             } => {
                 let said = (user.as_deref(), session.as_deref(), token.as_deref());
-                self.introduce(conn, said, arrived, id, now)
+                self.introduce(conn, said, arrived, id.as_deref(), now)
             }
-            Command::JoinRoom { room, since } => self.join(conn, room, since.as_deref(), id),
-            Command::LeaveRoom { room } => self.leave(conn, room, id),
+            Command::JoinRoom { room, since } => {
+                self.join(conn, room, since.as_deref(), id.as_deref())
+            }
+            Command::LeaveRoom { room } => self.leave(conn, room, id.as_deref()),
             Command::RoomMsg { room, content, seq } => {
                 let log = self.room_of(conn, room.as_deref())?.log();
                 self.tokens.access(conn).allow_writing(&log)?;
-                self.append(conn, log, content, *seq, id);
+                self.append(conn, log, Said::take(content, seq, id));
                 Ok(())
             }
             Command::PrivateMsg {
@@ -50,15 +81,29 @@ impl Hub {
                 seq,
             } => {
                 let user = UserName::new(to_user).map_err(|error| bad_name("toUser", error))?;
-                self.append(conn, user.log(), content, *seq, id);
+                self.append(conn, user.log(), Said::take(content, seq, id));
                 Ok(())
             }
             Command::Broadcast { content, seq } => {
                 let log = LogName::broadcast();
                 self.tokens.access(conn).allow_writing(&log)?;
-                self.append(conn, log, content, *seq, id);
+                self.append(conn, log, Said::take(content, seq, id));
                 Ok(())
             }
+            Command::Publish {
+                log,
+                content,
+                seq,
+                comes_back,
+            } => {
+                let log = LogName::new(log).map_err(|error| bad_name("roomId", error))?;
+                self.tokens.access(conn).allow_writing(&log)?;
+                let mut said = Said::take(content, seq, id);
+                said.comes_back = *comes_back;
+                self.append(conn, log, said);
+                Ok(())
+            }
+            Command::Will(testament) => self.will(conn, testament.take()),
             Command::Typing { room } => self.typing(conn, room),
             Command::History {
                 room,
@@ -67,12 +112,12 @@ impl Hub {
                 limit,
             } => {
                 let part = part_of(since.as_deref(), before.as_deref())?;
-                self.history(conn, room, part, *limit, id)
+                self.history(conn, room, part, *limit, id.as_deref())
             }
-            Command::Presence { room } => self.presence(conn, room, id),
+            Command::Presence { room } => self.presence(conn, room, id.as_deref()),
             Command::Heartbeat => {
-                let time = now.unix_ms;
-                self.send(conn, &Event::Heartbeat { time, id });
+                let (time, id) = (now.unix_ms, id.take().map(Cow::into_owned));
+                self.send(conn, Event::Heartbeat { time, id });
                 Ok(())
             }
         }
@@ -171,7 +216,7 @@ impl Hub {
                 && self.rooms_left(conn) > 0
                 && let Err(refused) = self.enter(conn, &room, Some(&position.to_string()), None)
             {
-                self.send_error(conn, &refused, None, None);
+                self.send_error(conn, refused, None, None);
             }
         }
     }
@@ -197,13 +242,11 @@ impl Hub {
     fn leave(&mut self, conn: ConnId, room: &str, id: Option<&RawValue>) -> Result<(), Refused> {
         let room = self.room_of(conn, Some(room))?;
         self.quit(conn, &room);
-        self.send(
-            conn,
-            &Event::Left {
-                room_id: room.as_str(),
-                id,
-            },
-        );
+        let left = Event::Left {
+            room_id: room,
+            id: id.map(ToOwned::to_owned),
+        };
+        self.send(conn, left);
         Ok(())
     }
 
@@ -243,13 +286,12 @@ impl Hub {
         let room = RoomName::new(room).map_err(|error| bad_name("roomId", error))?;
         let access = self.tokens.access(conn);
         access.allow_presence(room.as_str())?;
-        let text = Event::Presence {
-            room_id: room.as_str(),
+        let presence = Event::Presence {
             members: self.members_of(room.as_str()),
-            id,
-        }
-        .to_text();
-        self.effects.push(Effect::Send(conn, text));
+            room_id: room,
+            id: id.map(ToOwned::to_owned),
+        };
+        self.send(conn, presence);
         Ok(())
     }
 
@@ -261,44 +303,54 @@ impl Hub {
             return Ok(());
         };
         let user = member.user.clone();
-        let text = Event::Typing {
-            room_id: room.as_str(),
-            user: user.as_str(),
-        }
-        .to_text();
         self.tell_typing(&room, &user);
+        let event = Event::Typing {
+            room_id: room.clone(),
+            user,
+        };
         self.effects.push(Effect::Announce {
             to: Audience::Room(room),
             except: Except::from([conn]),
-            text,
+            event,
         });
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        conn: ConnId,
-        log: LogName,
-        content: &RawValue,
-        seq: Option<&RawValue>,
-        id: Option<&RawValue>,
-    ) {
+    fn append(&mut self, conn: ConnId, log: LogName, said: Said) {
         let Some(member) = self.people.get_mut(conn) else {
             return;
         };
         self.effects.push(Effect::Append(Append {
+            // Who writes to itself has no other copy.
+            comes_back: said.comes_back || log.as_str().starts_with('@'),
             log,
             conn,
             from: member.user.clone(),
             session: member.session.keep_text(),
-            content: content.to_owned(),
-            seq: seq.map(ToOwned::to_owned),
-            id: id.map(ToOwned::to_owned),
+            content: said.content,
+            seq: said.seq,
+            id: said.id,
         }));
     }
 
-    pub(super) fn refuse(&mut self, conn: ConnId, request: &Request<'_>, refused: &Refused) {
-        self.send_error(conn, refused, request.command.seq(), request.id);
+    /// What may not be published now is not published later.
+    fn will(&mut self, conn: ConnId, testament: Option<Testament<'_>>) -> Result<(), Refused> {
+        let will = testament.map(|testament| {
+            let log = LogName::new(&testament.log).map_err(|error| bad_name("roomId", error))?;
+            self.tokens.access(conn).allow_writing(&log)?;
+            Ok::<_, Refused>(Will {
+                log,
+                content: testament.content.into_owned(),
+                delay: testament.delay,
+            })
+        });
+        self.wills.set(conn, will.transpose()?);
+        Ok(())
+    }
+
+    pub(super) fn refuse(&mut self, conn: ConnId, request: Request<'_>, refused: Refused) {
+        let seq = request.command.seq().map(ToOwned::to_owned);
+        self.send_error(conn, refused, seq, request.id.map(Cow::into_owned));
     }
 }
 

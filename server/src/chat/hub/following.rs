@@ -20,18 +20,20 @@ impl Hub {
             return;
         }
         self.confirmed(follow.conn, &follow.log, position);
-        let room_id = room.as_str();
         self.tell_what_was_denied(follow, position);
-        let text = Event::Joined {
-            room_id,
+        let event = Event::Joined {
+            room_id: room.clone(),
             position,
             recovered: follow.with_since && whole && follow.denied_since.is_none(),
-            members: self.members_of(room_id),
-            id: follow.id.as_deref(),
-        }
-        .to_text();
+            members: self.members_of(room.as_str()),
+            id: follow.id.clone(),
+        };
         let Follow { conn, ticket, .. } = *follow;
-        self.effects.push(Effect::Joined { conn, ticket, text });
+        self.effects.push(Effect::Joined {
+            conn,
+            ticket,
+            event,
+        });
     }
 
     /// Who wanted to hear what was said before, and may not, is told what it missed, unless that is nothing.
@@ -41,13 +43,13 @@ impl Hub {
         };
         if *from != to.to_string() {
             let gap = Event::Gap {
-                room_id: follow.log.as_str(),
-                from,
+                room_id: follow.log.clone(),
+                from: from.clone(),
                 to,
                 reason: "forbidden",
                 id: None,
             };
-            self.send(follow.conn, &gap);
+            self.send(follow.conn, gap);
         }
     }
 

@@ -4,9 +4,10 @@ use std::mem;
 use std::time::Instant;
 
 use super::Hub;
-use crate::chat::effect::Effect;
+use crate::chat::effect::{Append, Effect};
 use crate::chat::member::Joined;
 use crate::chat::room::Change;
+use crate::chat::wills::Orphan;
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, RoomName, UserName};
 
@@ -28,12 +29,16 @@ impl Hub {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let cluster = self.cluster.as_ref();
         let cluster = cluster.and_then(|cluster| cluster.poll_timeout());
-        self.lingering.until().into_iter().chain(cluster).min()
+        let lingering = self.lingering.until().into_iter();
+        lingering.chain(self.wills.until()).chain(cluster).min()
     }
 
     /// Who was expected back and did not come leaves; and other nodes are to hear of this one.
     pub fn handle_timeout(&mut self, now: Now) {
         self.let_leave(now.instant);
+        while let Some(orphan) = self.wills.take_due(now.instant) {
+            self.execute(orphan);
+        }
         if let Some(cluster) = &mut self.cluster {
             cluster.handle_timeout(now.instant);
         }
@@ -58,6 +63,12 @@ impl Hub {
         let rooms = mem::take(&mut member.rooms);
         let (user, session) = (member.user.clone(), member.session.get());
         self.earlier.remove(&conn);
+        let will = self
+            .wills
+            .ended(conn, user.clone(), session.clone(), now.instant);
+        if let Some(orphan) = will {
+            self.execute(orphan);
+        }
         for Joined { room, .. } in &rooms {
             self.effects.push(Effect::Unfollow(conn, room.log()));
             if is_expected {
@@ -83,6 +94,26 @@ impl Hub {
             let until = now.instant + self.config.linger;
             self.lingering.add(user, &session, rooms, until);
         }
+    }
+
+    /// Publishes a will.
+    fn execute(&mut self, orphan: Orphan) {
+        let Orphan {
+            conn,
+            user,
+            session,
+            will,
+        } = orphan;
+        self.effects.push(Effect::Append(Append {
+            log: will.log,
+            conn,
+            comes_back: false,
+            from: user,
+            session,
+            content: will.content,
+            seq: None,
+            id: None,
+        }));
     }
 
     /// The connection is in a room no more.

@@ -8,6 +8,7 @@ mod looking;
 mod rates;
 mod tokens;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use smallvec::SmallVec;
 
 use self::rates::Spending;
 pub use self::rates::Tally;
-use super::answers::error_text;
+use super::answers::error_event;
 use super::auth::Tokens;
 use super::cluster::Cluster;
 use super::command::{BadCommand, Refused, Request};
@@ -33,6 +34,7 @@ use super::member::{Joined, KeptSession, Member};
 use super::parked::{Parked, Place};
 use super::people::People;
 use super::room::Rooms;
+use super::wills::Wills;
 use crate::auth::{Keys, Right};
 use crate::clock::Now;
 use crate::ids::{Arrival, BROADCAST_LOG, ConnId, LogName, NodeName, RoomName, Session, UserName};
@@ -116,6 +118,7 @@ pub struct Hub {
     parked: Parked,
     lingering: Lingering,
     tokens: Tokens,
+    wills: Wills,
     /// Where the sessions of connections were before, until those say `hello`.
     earlier: HashMap<ConnId, Vec<Place>, foldhash::fast::RandomState>,
     /// Messages in a row that were no command, of those whose last was none.
@@ -150,6 +153,7 @@ impl Hub {
             rooms: Rooms::default(),
             parked: Parked::default(),
             lingering: Lingering::default(),
+            wills: Wills::default(),
             earlier: HashMap::default(),
             bad_messages: HashMap::default(),
             effects: Vec::new(),
@@ -204,7 +208,9 @@ impl Hub {
     /// The names of the users in a room, sorted: [`HubConfig::members_told_max`] at most, and none in an unknown room.
     #[must_use]
     pub fn members(&self, room: &RoomName) -> Vec<&str> {
-        self.members_of(room.as_str())
+        let max = self.config.members_told_max;
+        let members = self.rooms.members(room.as_str(), max);
+        members.map(UserName::as_str).collect()
     }
 
     /// Who says something without being connected: a guest, in a session of its own, unless it says who it is. A user who
@@ -224,7 +230,10 @@ impl Hub {
     }
 
     /// A connection has come: it is welcomed and joins the rooms of its address, unless a token is to be shown first.
-    pub fn connect(&mut self, conn: ConnId, joiner: Joiner, now: Now) {
+    pub fn connect(&mut self, conn: ConnId, mut joiner: Joiner, now: Now) {
+        if let Some(token) = joiner.token.take() {
+            return self.connect_with(conn, joiner, &token, now);
+        }
         let Some(joiner) = self.tokens.admit(conn, joiner) else {
             return self.ask_for_token(conn);
         };
@@ -234,7 +243,7 @@ impl Hub {
             .unwrap_or_else(|| self.people.random_session());
         let user = joiner.user.unwrap_or_else(|| self.people.guest(&session));
         if let Err(refused) = self.check_connections(&user, &session) {
-            self.send_error(conn, &refused, None, None);
+            self.send_error(conn, refused, None, None);
             return self.effects.push(Effect::Close(conn, Parting::TooMany));
         }
         let since_start = self.since_start(now);
@@ -261,14 +270,17 @@ impl Hub {
         for room in joiner.rooms.iter().take(max) {
             let since = since.and_then(|since| Positions::new(since).of(room.as_str()));
             if let Err(refused) = self.enter(conn, room, since, None) {
-                self.send_error(conn, &refused, None, None);
+                self.send_error(conn, refused, None, None);
             }
         }
         if joiner.rooms.len() > max {
             self.tally.rooms_refused += 1;
-            self.send_error(conn, &too_many_rooms(&self.config), None, None);
+            self.send_error(conn, too_many_rooms(&self.config), None, None);
         }
         self.end_lingering(conn);
+        if let Some(member) = self.people.get(conn) {
+            self.wills.came_back(&user, &member.session.get());
+        }
         self.tell_here(&user);
         if names_session {
             self.claim(conn, false, now);
@@ -281,7 +293,7 @@ impl Hub {
         now.instant.saturating_duration_since(start)
     }
 
-    /// A connection says something. If that is a `hello`, `arrived` tells when it was read.
+    /// A connection says something as JSON. If that is a `hello`, `arrived` tells when it was read.
     pub fn handle_text(
         &mut self,
         conn: ConnId,
@@ -289,23 +301,35 @@ impl Hub {
         arrived: &dyn Fn() -> Arrival,
         now: Now,
     ) {
+        self.hear(conn, Request::parse(text), text.len(), arrived, now);
+    }
+
+    /// The same, of what was `bytes` long in any dialect.
+    pub fn hear(
+        &mut self,
+        conn: ConnId,
+        parsed: Result<Request<'_>, BadCommand<'_>>,
+        bytes: usize,
+        arrived: &dyn Fn() -> Arrival,
+        now: Now,
+    ) {
         let since_start = self.since_start(now);
         if self.people.get(conn).is_none() {
             if self.tokens.is_awaited(conn) {
-                self.let_in(conn, text, arrived, now);
+                self.let_in(conn, parsed, arrived, now);
             }
             return;
         }
-        let request = match Request::parse(text) {
+        let mut request = match parsed {
             Ok(request) => request,
-            Err(error) => return self.bad_message(conn, &error),
+            Err(bad) => return self.bad_message(conn, bad),
         };
         self.bad_messages.remove(&conn);
-        if let Err(wait) = self.spend(conn, &request, text.len(), since_start) {
-            return self.refuse_for_now(conn, &request, wait);
+        if let Err(wait) = self.spend(conn, &request, bytes, since_start) {
+            return self.refuse_for_now(conn, request, wait);
         }
-        if let Err(refused) = self.handle(conn, &request, arrived, now) {
-            self.refuse(conn, &request, &refused);
+        if let Err(refused) = self.handle(conn, &mut request, arrived, now) {
+            self.refuse(conn, request, refused);
         }
     }
 
@@ -394,27 +418,26 @@ impl Hub {
         room: &RoomName,
         conn: Option<ConnId>,
         user: &UserName,
-        event: &str,
+        event: &'static str,
     ) {
         let followers = self.rooms.followers(room).map_or(0, ConnSet::len);
         if followers <= self.config.members_told_max {
             let verb = if event == "join" { "joined" } else { "left" };
-            let (room_id, user) = (room.as_str(), user.as_str());
-            let text = Event::System {
-                room_id,
+            let event = Event::System {
+                room_id: room.clone(),
                 event,
-                user,
-                content: &format!("{user} {verb}."),
-            }
-            .to_text();
+                user: user.clone(),
+                content: format!("{user} {verb}."),
+            };
             let to = Audience::Room(room.clone());
             let except = conn.into_iter().collect();
-            self.effects.push(Effect::Announce { to, except, text });
+            self.effects.push(Effect::Announce { to, except, event });
         }
     }
 
-    fn members_of(&self, room: &str) -> Vec<&str> {
-        self.rooms.members(room, self.config.members_told_max)
+    fn members_of(&self, room: &str) -> Vec<UserName> {
+        let max = self.config.members_told_max;
+        self.rooms.members(room, max).cloned().collect()
     }
 
     /// Makes the connection one of its user's, and its session's only one. Returns where the session was; `None` if the session has
@@ -446,25 +469,23 @@ impl Hub {
         let Some(member) = self.people.get(conn) else {
             return;
         };
-        let (session, user) = (member.session.get(), member.user.as_str());
-        let msg = format!("Welcome, {user}.");
-        let heartbeat = self.config.heartbeat_seconds;
-        let time = now.unix_ms;
-        let text = Event::Welcome {
-            session: session.as_str(),
+        let user = member.user.clone();
+        let welcome = Event::Welcome {
+            session: member.session.get(),
+            msg: format!("Welcome, {user}."),
             user,
-            connection: &conn.to_string(),
-            msg: &msg,
-            heartbeat,
-            time,
-            id,
-        }
-        .to_text();
-        self.effects.push(Effect::Send(conn, text));
+            connection: conn,
+            heartbeat: self.config.heartbeat_seconds,
+            time: now.unix_ms,
+            id: id.map(ToOwned::to_owned),
+        };
+        self.send(conn, welcome);
     }
 
-    fn bad_message(&mut self, conn: ConnId, bad: &BadCommand<'_>) {
-        self.send_error(conn, &bad.refused, bad.seq, bad.id);
+    fn bad_message(&mut self, conn: ConnId, bad: BadCommand<'_>) {
+        let BadCommand { refused, seq, id } = bad;
+        let (seq, id) = (seq.map(Cow::into_owned), id.map(Cow::into_owned));
+        self.send_error(conn, refused, seq, id);
         self.count_bad_message(conn);
     }
 
@@ -479,15 +500,14 @@ impl Hub {
     fn send_error(
         &mut self,
         conn: ConnId,
-        refused: &Refused,
-        seq: Option<&RawValue>,
-        id: Option<&RawValue>,
+        refused: Refused,
+        seq: Option<Box<RawValue>>,
+        id: Option<Box<RawValue>>,
     ) {
-        let text = error_text(refused, seq, id);
-        self.effects.push(Effect::Send(conn, text));
+        self.send(conn, error_event(refused, seq, id));
     }
 
-    fn send(&mut self, conn: ConnId, event: &Event<'_>) {
-        self.effects.push(Effect::Send(conn, event.to_text()));
+    fn send(&mut self, conn: ConnId, event: Event) {
+        self.effects.push(Effect::Send(conn, event));
     }
 }

@@ -1,12 +1,13 @@
 //! How much may be said, and by how many: what a connection and a user send in a time, the connections that a user has, and
 //! their rooms.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Hub, HubConfig};
-use crate::chat::answers::rate_limited_text;
-use crate::chat::command::{Command, Refused, Request};
+use crate::chat::answers::rate_limited;
+use crate::chat::command::{BadCommand, Command, Refused, Request};
 use crate::chat::effect::Effect;
 use crate::clock::Now;
 use crate::ids::{ConnId, Session, UserName};
@@ -106,13 +107,18 @@ impl Hub {
     }
 
     /// A connection says something, but its address has sent too much, and may again after `wait`.
-    pub fn refuse_text(&mut self, conn: ConnId, text: &str, wait: Duration) {
+    pub fn refuse_to_hear(
+        &mut self,
+        conn: ConnId,
+        parsed: Result<Request<'_>, BadCommand<'_>>,
+        wait: Duration,
+    ) {
         if self.people.get(conn).is_none() {
             return;
         }
-        match Request::parse(text) {
-            Ok(request) => self.refuse_for_now(conn, &request, wait),
-            Err(error) => self.bad_message(conn, &error),
+        match parsed {
+            Ok(request) => self.refuse_for_now(conn, request, wait),
+            Err(bad) => self.bad_message(conn, bad),
         }
     }
 
@@ -153,6 +159,8 @@ impl Hub {
             | Command::RoomMsg { .. }
             | Command::PrivateMsg { .. }
             | Command::Broadcast { .. }
+            | Command::Publish { .. }
+            | Command::Will(_)
             | Command::Typing { .. }
             | Command::History { .. }
             | Command::Presence { .. }
@@ -170,9 +178,10 @@ impl Hub {
         spent
     }
 
-    pub(super) fn refuse_for_now(&mut self, conn: ConnId, request: &Request<'_>, wait: Duration) {
-        let text = rate_limited_text(wait, request.command.seq(), request.id);
-        self.effects.push(Effect::Send(conn, text));
+    pub(super) fn refuse_for_now(&mut self, conn: ConnId, request: Request<'_>, wait: Duration) {
+        let seq = request.command.seq().map(ToOwned::to_owned);
+        let event = rate_limited(wait, seq, request.id.map(Cow::into_owned));
+        self.effects.push(Effect::Send(conn, event));
     }
 
     /// Whether a user may have one more connection; one that takes the place of an older one it may always have. The newest is

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Hub;
 use crate::auth::{Access, Identity, Right};
-use crate::chat::command::{Command, Refused, Request};
-use crate::chat::effect::{Effect, Parting};
+use crate::chat::command::{BadCommand, Command, Refused, Request};
+use crate::chat::effect::{Effect, Joiner, Parting};
 use crate::chat::event::Event;
 use crate::clock::Now;
-use crate::ids::{Arrival, ConnId, RoomName, UserName};
+use crate::ids::{Arrival, ConnId, RoomName, Session, UserName};
 
 impl Hub {
     /// Rooms that somebody is in and that `access` may know of, as [`rooms`](Self::rooms) lists them.
@@ -20,20 +20,20 @@ impl Hub {
 
     /// A connection came without a token, which this server asks for: it is told so, and may say `hello` with one.
     pub(super) fn ask_for_token(&mut self, conn: ConnId) {
-        self.send_error(conn, &no_token(), None, None);
+        self.send_error(conn, no_token(), None, None);
     }
 
     /// Who has shown no token says something: it can only be a `hello` with one.
     pub(super) fn let_in(
         &mut self,
         conn: ConnId,
-        text: &str,
+        parsed: Result<Request<'_>, BadCommand<'_>>,
         arrived: &dyn Fn() -> Arrival,
         now: Now,
     ) {
-        let request = match Request::parse(text) {
+        let request = match parsed {
             Ok(request) => request,
-            Err(bad) => return self.bad_message(conn, &bad),
+            Err(bad) => return self.bad_message(conn, bad),
         };
         let Command::Hello {
             user,
@@ -41,13 +41,31 @@ impl Hub {
             token: Some(token),
         } = &request.command
         else {
-            self.refuse(conn, &request, &no_token());
+            self.refuse(conn, request, no_token());
             return self.count_bad_message(conn);
         };
         let names = (user.as_deref(), session.as_deref());
         let entered = self.enter_with(conn, names, token, arrived, now);
         if let Err(refused) = entered {
-            self.refuse(conn, &request, &refused);
+            self.refuse(conn, request, refused);
+            let parting = Parting::Unauthorized;
+            self.effects.push(Effect::Close(conn, parting));
+        }
+    }
+
+    /// A connection came with a token that nobody has looked at yet.
+    pub(super) fn connect_with(&mut self, conn: ConnId, joiner: Joiner, token: &str, now: Now) {
+        let (user, session, arrived) =
+            (joiner.user.clone(), joiner.session.clone(), joiner.arrived);
+        if let Some(joiner) = self.tokens.admit(conn, joiner) {
+            return self.connect(conn, joiner, now);
+        }
+        let names = (
+            user.as_ref().map(UserName::as_str),
+            session.as_ref().map(Session::as_str),
+        );
+        if let Err(refused) = self.enter_with(conn, names, token, &|| arrived, now) {
+            self.send_error(conn, refused, None, None);
             let parting = Parting::Unauthorized;
             self.effects.push(Effect::Close(conn, parting));
         }
@@ -98,7 +116,7 @@ impl Hub {
         let rooms: Vec<RoomName> = rooms.collect();
         for room in rooms {
             if let Err(forbidden) = self.tokens.access(conn).allow(Right::Join, room.as_str()) {
-                self.send_error(conn, &forbidden.into(), None, None);
+                self.send_error(conn, forbidden.into(), None, None);
                 self.leave_at_once(conn, &room);
             }
         }
@@ -106,8 +124,8 @@ impl Hub {
 
     fn leave_at_once(&mut self, conn: ConnId, room: &RoomName) {
         self.quit(conn, room);
-        let room_id = room.as_str();
-        self.send(conn, &Event::Left { room_id, id: None });
+        let room_id = room.clone();
+        self.send(conn, Event::Left { room_id, id: None });
     }
 
     /// Checks the token of a `hello` from who is in: it is the same user's.

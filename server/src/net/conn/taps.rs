@@ -155,7 +155,7 @@ impl App {
                 let room = utf8_percent_encode(place.room.as_str(), NON_ALPHANUMERIC);
                 format!("/relay?room={room}")
             }
-            Self::Chat | Self::Gone => "/ws".to_owned(),
+            Self::Chat(_) | Self::Gone => "/ws".to_owned(),
         }
     }
 }

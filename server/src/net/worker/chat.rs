@@ -6,13 +6,14 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::Worker;
-use super::mail::{Mail, Said};
+use super::mail::{Mail, Said, Spoken};
 use crate::auth::Access;
-use crate::chat::{Follow, Hub, Joiner, asks_for_much};
+use crate::chat::{Follow, Hub, Joiner, Request};
 use crate::clock::Now;
 use crate::ids::{Arrival, ConnId, LogName, RoomName, UserName};
 use crate::log::Position;
 use crate::net::receipt::Progress;
+use crate::transport::dialect::{Parsed, owned};
 use crate::transport::{Publish, done, members, rooms};
 
 /// Rooms that are listed, the largest first.
@@ -62,25 +63,33 @@ impl Worker {
         }
     }
 
-    /// It says something.
-    pub(super) fn hear(&mut self, id: ConnId, text: &str) {
+    /// It says something, which was so many bytes long.
+    pub(super) fn hear(&mut self, id: ConnId, parsed: Parsed<'_>, bytes: usize) {
+        if let Err(wait) = self.spend_of_address(id, bytes) {
+            return self.refuse_to_hear(id, parsed, bytes, wait);
+        }
         match &mut self.chat {
             Chat::Here(hub) => {
                 let arrivals = self.peers.arrivals();
-                hub.handle_text(id, text, &|| arrivals.next(), self.now);
+                hub.hear(id, parsed, bytes, &|| arrivals.next(), self.now);
                 self.run_effects();
             }
             Chat::There(_) => {
+                let asks_for_much = |request: &Request<'_>| request.command.asks_for_much();
                 // A `hello` is among those.
-                let (answer, arrived) = if asks_for_much(text) {
+                let (answer, arrived) = if parsed.as_ref().is_ok_and(asks_for_much) {
                     (LONG_ANSWER_BYTES, self.peers.arrivals().next())
                 } else {
                     (ANSWER_BYTES, Arrival::default())
                 };
-                let bytes = weight(text.len()) + answer;
-                let said = Said::Text(id, text.into(), bytes, arrived);
-                self.peers.tell_home(said);
-                self.wait_more(id, bytes);
+                let weight = weight(bytes) + answer;
+                let spoken = Box::new(Spoken {
+                    parsed: owned(parsed),
+                    bytes,
+                    weight,
+                });
+                self.peers.tell_home(Said::Spoken(id, spoken, arrived));
+                self.wait_more(id, weight);
             }
         }
     }
@@ -234,16 +243,21 @@ impl Worker {
                 }
                 self.run_effects();
             }
-            Said::Text(conn, text, bytes, arrived) => {
+            Said::Spoken(conn, spoken, arrived) => {
+                let Spoken {
+                    parsed,
+                    bytes,
+                    weight,
+                } = *spoken;
                 if let Chat::Here(hub) = &mut self.chat {
-                    hub.handle_text(conn, &text, &|| arrived, self.now);
+                    hub.hear(conn, parsed, bytes, &|| arrived, self.now);
                 }
                 self.run_effects();
                 // Behind what follows from it, so that who waits for the one waits for the other.
-                self.peers.taken(conn, bytes);
+                self.peers.taken(conn, weight);
             }
-            Said::TooMuch(conn, text, bytes, wait) => {
-                self.refuse_to_hear(conn, &text, wait);
+            Said::TooMuch(conn, parsed, bytes, wait) => {
+                self.refuse_to_hear(conn, *parsed, 0, wait);
                 self.peers.taken(conn, bytes);
             }
             Said::Gone(conn) => self.end_chat(conn),

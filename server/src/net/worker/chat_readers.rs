@@ -11,7 +11,7 @@ use tidewire_protocol::CloseCode;
 use super::Worker;
 use super::readers::Reader;
 use crate::auth::Right;
-use crate::chat::{Follow, Joiner, close_text};
+use crate::chat::{Event, Follow, Joiner};
 use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::{Position, Request};
 use crate::transport::{Progress, Response, chat_polled, server_sent_event};
@@ -192,15 +192,15 @@ impl Worker {
     }
 
     /// Tells a connection that it has joined a room, which is no news to who goes on there.
-    pub(super) fn say_joined(&mut self, id: ConnId, text: &str) {
+    pub(super) fn say_joined(&mut self, id: ConnId, joined: Event) {
         if let Some(Reader::Chat(chat)) = self.readers.get_mut(&id)
             && let Some(poll) = &mut chat.poll
         {
             poll.unjoined = poll.unjoined.saturating_sub(1);
-            poll.add(text, false);
+            poll.add(&joined.to_text(), false);
             return self.mark_dirty(id);
         }
-        self.say(id, text);
+        self.say(id, joined);
     }
 
     // ---- the end ----
@@ -220,7 +220,7 @@ impl Worker {
         if !matches!(self.readers.get(&id), Some(Reader::Chat(_))) {
             return;
         }
-        self.say_to_reader(id, &close_text(code.get(), reason));
+        self.say_to_reader(id, &Event::close(code.get(), reason).to_text());
         if let Some(Reader::Chat(chat)) = self.readers.remove(&id) {
             // Whatever is asked for next shows a token again.
             self.expiries.forget(id);

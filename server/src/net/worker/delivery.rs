@@ -9,11 +9,12 @@ use super::Worker;
 use super::chat::{Chat, weight};
 use super::elsewhere::is_asked_again;
 use super::fanout::Sender;
-use crate::chat::{Append, Follow, Part, Reading, appended, gap_text, history};
+use crate::chat::{Append, Event, Follow, Part, Reading, appended, history};
 use crate::ids::{ConnId, LogName};
 use crate::log::{
     AppendError, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
 };
+use crate::transport::dialect::Out;
 use crate::transport::feeds::{Read, Shared, Step};
 use crate::transport::published;
 
@@ -174,7 +175,7 @@ impl Worker {
             Reply::Appended(result, asked) => match asked.context {
                 Context::Append(append) => {
                     self.wait_less(append.conn, append_bytes(&append));
-                    self.appended(&append, &result);
+                    self.appended(append, &result);
                 }
                 Context::Publish(conn, log) => {
                     self.publishing -= 1;
@@ -194,8 +195,9 @@ impl Worker {
                 },
                 Context::History(reading) => {
                     self.wait_less(reading.conn, HISTORY_BYTES_MAX);
-                    for text in history(&reading, page.as_ref()) {
-                        self.say(reading.conn, &text);
+                    let conn = reading.conn;
+                    for event in history(*reading, page) {
+                        self.say(conn, event);
                     }
                 }
                 Context::HttpHistory(conn, part) => self.history_read(conn, part, &page),
@@ -207,10 +209,10 @@ impl Worker {
         self.run_effects();
     }
 
-    fn appended(&mut self, append: &Append, result: &Result<Placed, AppendError>) {
-        let ack = appended(append, result.as_ref());
+    fn appended(&mut self, append: Append, result: &Result<Placed, AppendError>) {
+        let (conn, comes_back) = (append.conn, append.comes_back);
         if let Ok(Placed::New(entry)) = result {
-            let (conn, comes_back) = (append.conn, append.comes_back());
+            let ack = appended(append, result.as_ref());
             let sender = Sender {
                 conn,
                 comes_back,
@@ -220,8 +222,10 @@ impl Worker {
         }
         // Behind the acks that wait with entries.
         self.deliver();
-        if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(append.conn, &append.log, ack)) {
-            self.say(append.conn, &ack);
+        let log = append.log.clone();
+        let ack = appended(append, result.as_ref());
+        if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(conn, &log, ack)) {
+            self.say(conn, ack);
         }
     }
 
@@ -229,11 +233,23 @@ impl Worker {
     pub(super) fn send_entry(&mut self, id: ConnId, shared: &Shared) {
         self.status.own.messages_sent += 1;
         self.note_entry(id, &shared.entry, false);
+        let now = self.now;
         let Some(web_socket) = self.web_socket(id) else {
             return self.give_entry(id, shared);
         };
-        // Refused while closing: then nobody waits for it.
-        let _ = web_socket.connection.send_prepared(shared.frame());
+        if let Some(session) = web_socket.session() {
+            let mut out = Out::default();
+            session.entry(shared, now, &mut out);
+            self.carry_out(id, out);
+        } else if let Some(encoding) = web_socket.encoding() {
+            // Refused while closing: then nobody waits for it.
+            let _ = web_socket
+                .connection
+                .send_prepared(shared.prepared(encoding));
+        }
+        let Some(web_socket) = self.web_socket(id) else {
+            return;
+        };
         let is_urgent = is_urgent(&shared.entry.draft.log);
         web_socket.receipt.sent(1, is_urgent);
         let is_due = web_socket.receipt.is_due();
@@ -326,16 +342,16 @@ impl Worker {
     }
 
     /// Tells a connection that it has joined; then what waited for that may come.
-    pub(super) fn joined(&mut self, id: ConnId, ticket: u32, text: &str) {
+    pub(super) fn joined(&mut self, id: ConnId, ticket: u32, joined: Event) {
         if matches!(self.chat, Chat::Here(_)) {
-            return self.say_joined(id, text);
+            return self.say_joined(id, joined);
         }
         let Some(held_back) = self.feeds.joined(id, ticket, self.now.instant) else {
             return;
         };
-        self.say_joined(id, text);
-        for text in held_back {
-            self.say(id, &text);
+        self.say_joined(id, joined);
+        for event in held_back {
+            self.say(id, event);
         }
         self.serve(id);
         self.serve_later(id);
@@ -344,8 +360,8 @@ impl Worker {
 
     /// Says what waits for being told that it has joined, which it will not be.
     pub(super) fn say_held_back(&mut self, id: ConnId, log: &LogName) {
-        for text in self.feeds.take_held_back(id, log) {
-            self.say(id, &text);
+        for event in self.feeds.take_held_back(id, log) {
+            self.say(id, event);
         }
     }
 
@@ -359,7 +375,7 @@ impl Worker {
                 0
             };
         };
-        if conn.unsent_bytes() > OUTBOX_BYTES_LOW || self.has_answer(id) {
+        if conn.unsent_bytes() > OUTBOX_BYTES_LOW || !conn.has_room() || self.has_answer(id) {
             return 0;
         }
         OUTBOX_BYTES_LOW
@@ -374,11 +390,11 @@ impl Worker {
                 Step::Entry(shared) => self.send_entry(id, &shared),
                 Step::Gap { log, .. } if self.is_own_follower(id) => self.nodes_followed(&log),
                 Step::Gap { log, from, gap } => {
-                    let text = gap_text(&log, from.as_deref(), &gap, None);
+                    let event = Event::gap(&log, from, &gap, None);
                     if self.web_socket(id).is_some() {
-                        self.say(id, &text);
+                        self.say(id, event);
                     } else {
-                        self.give_gap(id, &log, gap.to, &text);
+                        self.give_gap(id, &log, gap.to, &event.to_text());
                     }
                 }
                 Step::AtHead {

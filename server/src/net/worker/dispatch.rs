@@ -1,18 +1,24 @@
 //! From bytes to the chat and back: what a connection said is handled, what follows from it is queued on connections.
 
-use tidewire_protocol::{CloseCode, Connection, Error, Event, Message, Prepared};
+use std::sync::Arc;
+
+use tidewire_protocol::{CloseCode, Connection, Error, Event as Heard, Message};
 
 use super::Worker;
 use super::chat::Chat;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use super::mail::Mail;
 use super::readers::held_bytes;
-use crate::chat::{Audience, Effect, Except, Parting};
+use crate::chat::{Audience, Effect, Event, Except, Parting, Request};
 use crate::ids::{ConnId, RoomName};
 use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::recorder::EndCause;
-use crate::transport::{Accepted, Endpoint};
+use crate::transport::dialect::{Dialect, Encoding, Told};
+use crate::transport::{Accepted, Endpoint, protobuf};
+
+/// What is announced in a room, and not kept, has about so many bytes.
+const TOLD_BYTES: usize = 128;
 
 /// 4003: a newer connection has the session.
 const REPLACED: u16 = 4003;
@@ -45,6 +51,7 @@ impl Worker {
     pub(super) fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
         let Accepted {
             endpoint,
+            protocol,
             access,
             deflate,
         } = accepted;
@@ -68,7 +75,10 @@ impl Worker {
                 };
                 (&self.web_sockets.relay, App::Relay(Box::new(place)))
             }
-            Endpoint::Chat(_) => (&self.web_sockets.chat, App::Chat),
+            Endpoint::Chat(..) => (
+                &self.web_sockets.chat,
+                App::Chat(Dialect::of_the_chat(protocol)),
+            ),
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
@@ -104,14 +114,14 @@ impl Worker {
             };
             match conn.next_event(&mut input, now) {
                 None => return conn.stash(input),
-                Some(Event::Message(message)) => self.handle_message(id, &message),
-                Some(Event::Pong(payload)) => {
+                Some(Heard::Message(message)) => self.handle_message(id, &message),
+                Some(Heard::Pong(payload)) => {
                     let payload = payload.to_vec();
                     self.handle_pong(id, &payload);
                 }
                 // Messages are put together here, so that there are no pieces.
-                Some(Event::Ping(_) | Event::Piece(_)) => {}
-                Some(Event::Closed(closed)) => {
+                Some(Heard::Ping(_) | Heard::Piece(_)) => {}
+                Some(Heard::Closed(closed)) => {
                     self.count_closed(&closed);
                     self.note_closed(id, closed);
                     self.handle_end(id);
@@ -131,12 +141,21 @@ impl Worker {
                 self.pass_on(id, room, include_sender, message);
                 self.hold_back(id, message.payload().len());
             }
-            (App::Chat, Message::Text(text)) => match self.spend_of_address(id, text.len()) {
-                Ok(()) => self.hear(id, text),
-                Err(wait) => self.refuse_to_hear(id, text, wait),
-            },
-            (App::Chat, Message::Binary(_)) => {
+            (App::Chat(Dialect::Json), Message::Text(text)) => {
+                self.hear(id, Request::parse(text), text.len());
+            }
+            (App::Chat(Dialect::Json), Message::Binary(_)) => {
                 self.close(id, CloseCode::UNSUPPORTED_DATA, "the chat speaks text");
+            }
+            (App::Chat(Dialect::Protobuf), Message::Binary(bytes)) => {
+                self.hear(id, protobuf::parse(bytes), bytes.len());
+            }
+            (App::Chat(Dialect::Protobuf), Message::Text(_)) => {
+                let reason = "the chat speaks binary messages here";
+                self.close(id, CloseCode::UNSUPPORTED_DATA, reason);
+            }
+            (App::Chat(Dialect::Session(_)), _) => {
+                self.with_session(id, |session, now, out| session.message(message, now, out));
             }
             (App::Echo | App::Gone, _) => {}
         }
@@ -148,7 +167,7 @@ impl Worker {
         let Some(web_socket) = self.web_socket(id) else {
             return;
         };
-        let Some(Event::Closed(closed)) = web_socket.connection.poll_event() else {
+        let Some(Heard::Closed(closed)) = web_socket.connection.poll_event() else {
             return;
         };
         let is_unanswered = matches!(closed.error, Some(Error::PongTimeout(_)));
@@ -171,7 +190,12 @@ impl Worker {
         self.count_socket_gone(&app);
         match app {
             App::Relay(place) => self.relay.leave(&place.room, id),
-            App::Chat => self.end_chat(id),
+            App::Chat(dialect) => {
+                if let Dialect::Session(mut session) = dialect {
+                    session.ended();
+                }
+                self.end_chat(id);
+            }
             App::Echo | App::Gone => {}
         }
     }
@@ -211,9 +235,13 @@ impl Worker {
 
     pub(super) fn run_effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Send(to, text) => self.say(to, &text),
-            Effect::Joined { conn, ticket, text } => self.joined(conn, ticket, &text),
-            Effect::Announce { to, except, text } => self.tell(&to, &except, &text),
+            Effect::Send(to, event) => self.say(to, event),
+            Effect::Joined {
+                conn,
+                ticket,
+                event,
+            } => self.joined(conn, ticket, event),
+            Effect::Announce { to, except, event } => self.tell(&to, &except, event),
             Effect::Append(append) => self.append(append),
             Effect::Follow(follow) => {
                 if self.note_following(follow.conn, &follow.log) {
@@ -260,20 +288,29 @@ impl Worker {
         }
     }
 
-    /// Sends a text, if the connection is there.
-    pub(super) fn say(&mut self, to: ConnId, text: &str) {
+    /// Tells a connection, if it is there.
+    pub(super) fn say(&mut self, to: ConnId, event: Event) {
         let Some(conn) = self.table.get_mut(to) else {
             return;
         };
-        if let State::Http(_) = conn.state {
-            return self.say_to_reader(to, text);
+        match &conn.state {
+            State::Http(_) => return self.say_to_reader(to, &event.to_text()),
+            State::WebSocket(web_socket) => match &web_socket.app {
+                App::Chat(Dialect::Json) => conn.send(Message::text(&event.to_text())),
+                App::Chat(Dialect::Protobuf) => {
+                    conn.send(Message::binary(&protobuf::event(&event)));
+                }
+                App::Chat(Dialect::Session(_)) => {
+                    self.with_session(to, |session, now, out| session.told(&event, now, out));
+                }
+                App::Echo | App::Relay(_) | App::Gone => {}
+            },
         }
-        conn.send_text(text);
         self.mark_dirty(to);
     }
 
     /// Tells what is not kept, here and wherever else somebody is in the room. Who is behind has enough to read, and is not told.
-    fn tell(&mut self, to: &Audience, except: &Except, text: &str) {
+    fn tell(&mut self, to: &Audience, except: &Except, event: Event) {
         let Chat::Here(hub) = &self.chat else {
             return;
         };
@@ -281,7 +318,7 @@ impl Worker {
         if self.is_stopping() {
             return;
         }
-        let (prepared, Audience::Room(room)) = (Prepared::new(&Message::text(text)), to);
+        let (told, Audience::Room(room)) = (Arc::new(Told::new(event)), to);
         // A list of its own, because queueing marks connections of this worker.
         let (mut ours, mut workers) = (Vec::new(), 0);
         let audience = hub.audience(to).iter();
@@ -292,28 +329,27 @@ impl Worker {
                 workers |= 1 << self.peers.lane().owner(follower);
             }
         }
-        let told = || Mail::Told(room.clone(), except.clone(), prepared.clone());
-        let bytes = prepared.frame().len();
-        self.peers.post_unless_full(workers, bytes, told);
-        self.tell_these(&ours, except, &prepared);
+        let mail = || Mail::Told(room.clone(), except.clone(), Arc::clone(&told));
+        self.peers.post_unless_full(workers, TOLD_BYTES, mail);
+        self.tell_these(&ours, except, &told);
     }
 
     /// Tells those in a room what home says.
-    pub(super) fn tell_followers(&mut self, room: &RoomName, except: &Except, prepared: &Prepared) {
+    pub(super) fn tell_followers(&mut self, room: &RoomName, except: &Except, told: &Told) {
         let followers = self.feeds.followers(&room.log());
-        self.tell_these(&followers, except, prepared);
+        self.tell_these(&followers, except, told);
     }
 
-    fn tell_these(&mut self, followers: &[ConnId], except: &Except, prepared: &Prepared) {
-        self.told_bytes += prepared.frame().len() * followers.len();
+    fn tell_these(&mut self, followers: &[ConnId], except: &Except, told: &Told) {
+        self.told_bytes += TOLD_BYTES * followers.len();
         for &follower in followers {
             if !except.contains(&follower) {
-                self.send_prepared_if_room(follower, prepared);
+                self.tell_if_room(follower, told);
             }
         }
     }
 
-    fn send_prepared_if_room(&mut self, to: ConnId, prepared: &Prepared) {
+    fn tell_if_room(&mut self, to: ConnId, told: &Told) {
         let Some(conn) = self.table.get_mut(to) else {
             return;
         };
@@ -322,13 +358,19 @@ impl Worker {
         }
         match &mut conn.state {
             State::WebSocket(web_socket) => {
-                // Refused while closing: then nobody waits for it.
-                let _ = web_socket.connection.send_prepared(prepared);
+                if let Some(encoding) = web_socket.encoding() {
+                    // Refused while closing: then nobody waits for it.
+                    let _ = web_socket.connection.send_prepared(told.prepared(encoding));
+                } else {
+                    let event = &told.event;
+                    self.with_session(to, |session, now, out| session.told(event, now, out));
+                }
                 self.mark_dirty(to);
             }
             State::Http(_) => {
                 // It was a text when it was prepared.
-                let text = str::from_utf8(prepared.payload()).unwrap_or_default();
+                let json = told.prepared(Encoding::Json);
+                let text = str::from_utf8(json.payload()).unwrap_or_default();
                 self.say_to_reader(to, text);
             }
         }
@@ -341,9 +383,19 @@ impl Worker {
     /// Closes a connection of the chat or the relay, and tells the others at once: what it still says is not heard.
     pub(super) fn close(&mut self, id: ConnId, code: CloseCode, reason: &str) {
         self.blame_if_open(id, EndCause::of_code(code));
+        if self.web_socket(id).is_none() {
+            return self.close_reader(id, code, reason);
+        }
+        self.say_last(id, code, reason);
+        self.close_silently(id, code, reason);
+    }
+
+    /// Closes a WebSocket, and tells the others.
+    pub(super) fn close_silently(&mut self, id: ConnId, code: CloseCode, reason: &str) {
+        self.blame_if_open(id, EndCause::of_code(code));
         let now = self.now.instant;
         let Some(web_socket) = self.web_socket(id) else {
-            return self.close_reader(id, code, reason);
+            return;
         };
         // One that is closing already goes on closing.
         let _ = web_socket.connection.close(code, reason, now);

@@ -16,9 +16,10 @@ use super::chat::weight;
 use super::delivery::{OUTBOX_BYTES_HIGH, is_urgent};
 use super::mail::Mail;
 use super::readers::held_bytes;
+use crate::chat::Event;
 use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::Entry;
-use crate::net::conn::State;
+use crate::transport::dialect::Encoding;
 use crate::transport::feeds::Shared;
 
 /// Bytes after which what came together goes out.
@@ -45,7 +46,7 @@ pub(super) struct Sender {
     /// It is to get the entry as others do.
     pub(super) comes_back: bool,
     /// What it is to be told of the entry's place, before what comes behind it.
-    pub(super) ack: Option<String>,
+    pub(super) ack: Option<Event>,
 }
 
 /// What is said in one room of the relay in a turn.
@@ -115,7 +116,7 @@ impl Worker {
             self.feeds.note_own(conn, entry);
         }
         if let Some(ack) = ack.and_then(|ack| self.feeds.hold_back(conn, &entry.draft.log, ack)) {
-            self.say(conn, &ack);
+            self.say(conn, ack);
         }
     }
 
@@ -125,19 +126,20 @@ impl Worker {
             return;
         }
         let mut together = mem::take(&mut self.together);
-        self.deliver_to_all(&together);
+        self.deliver_to_all(&mut together);
         together.entries.clear();
         together.bytes = 0;
         self.together = together;
     }
 
-    fn deliver_to_all(&mut self, together: &Together) {
-        let Some(log) = together.log() else {
+    fn deliver_to_all(&mut self, together: &mut Together) {
+        let Some(log) = together.log().cloned() else {
             return;
         };
+        let log = &log;
         let (senders, count) = (together.senders(), together.entries.len());
         let (senders, is_urgent) = (&senders[..], is_urgent(log));
-        let (mut batch, mut is_heard, mut sent) = (None, false, 0);
+        let (mut batches, mut is_heard, mut sent) = (Batches::default(), false, 0);
         for follower in self.feeds.live(log) {
             if senders.contains(&follower) {
                 self.deliver_each(follower, together);
@@ -154,15 +156,12 @@ impl Worker {
                 continue;
             }
             is_heard = true;
-            if matches!(conn.state, State::Http(_)) || conn.is_tapped() {
-                // One by one they are counted on their way.
-                for said in &together.entries {
-                    self.send_entry(follower, &said.shared);
-                }
+            let Some(encoding) = conn.encoding_of(log).filter(|_| !conn.is_tapped()) else {
+                self.deliver_one_by_one(follower, &together.entries);
                 continue;
-            }
+            };
             sent += count;
-            let batch = batch.get_or_insert_with(|| batch_of(&together.entries));
+            let batch = batches.get(encoding, &together.entries);
             let is_left = conn.send_batch(batch);
             let is_due = conn.note_sent(count, is_urgent);
             if is_left || is_due {
@@ -190,12 +189,12 @@ impl Worker {
     }
 
     /// Gives a follower that sent some of the entries those of others, and the acks of its own.
-    fn deliver_each(&mut self, follower: ConnId, together: &Together) {
+    fn deliver_each(&mut self, follower: ConnId, together: &mut Together) {
         let mut is_behind = false;
-        for Said { shared, sender } in &together.entries {
+        for Said { shared, sender } in &mut together.entries {
             let entry = &shared.entry;
-            if let Some(sender) = sender.as_ref().filter(|sender| sender.conn == follower) {
-                if let Some(ack) = &sender.ack {
+            if let Some(sender) = sender.as_mut().filter(|sender| sender.conn == follower) {
+                if let Some(ack) = sender.ack.take() {
                     self.note_entry(follower, entry, true);
                     self.say(follower, ack);
                 }
@@ -206,17 +205,30 @@ impl Worker {
                     continue;
                 }
             }
-            let unsent = self.table.get_mut(follower).map(|conn| conn.unsent_bytes());
-            if is_behind || unsent.is_none() {
-                continue;
-            }
-            if unsent > Some(OUTBOX_BYTES_HIGH) {
-                self.fall_behind(follower, entry);
-                is_behind = true;
-            } else {
-                self.send_entry(follower, shared);
+            is_behind = is_behind || !self.send_entry_if_room(follower, shared);
+        }
+    }
+
+    /// Gives a follower what is not the same for many, or counted on its way.
+    fn deliver_one_by_one(&mut self, follower: ConnId, entries: &[Said]) {
+        for said in entries {
+            if !self.send_entry_if_room(follower, &said.shared) {
+                return;
             }
         }
+    }
+
+    /// Sends an entry to a follower at the head; returns whether it is still there.
+    fn send_entry_if_room(&mut self, follower: ConnId, shared: &Shared) -> bool {
+        let Some(conn) = self.table.get_mut(follower) else {
+            return true;
+        };
+        if conn.unsent_bytes() > OUTBOX_BYTES_HIGH || !conn.has_room() {
+            self.fall_behind(follower, &shared.entry);
+            return false;
+        }
+        self.send_entry(follower, shared);
+        true
     }
 
     /// A follower at the head has no room for this entry: it goes on from a cursor, or is given up where the rule says so.
@@ -342,7 +354,20 @@ impl Worker {
     }
 }
 
-fn batch_of(entries: &[Said]) -> Batch {
-    let frames = entries.iter().map(|said| said.shared.frame().clone());
-    Batch::new(frames.collect())
+/// Entries that go out together, in the encodings that are asked for: nearly always one.
+#[derive(Default)]
+struct Batches(SmallVec<[(Encoding, Batch); 1]>);
+
+impl Batches {
+    fn get(&mut self, encoding: Encoding, entries: &[Said]) -> &Batch {
+        let known = self.0.iter().position(|(known, _)| *known == encoding);
+        let place = known.unwrap_or_else(|| {
+            let messages = entries
+                .iter()
+                .map(|said| said.shared.prepared(encoding).clone());
+            self.0.push((encoding, Batch::new(messages.collect())));
+            self.0.len() - 1
+        });
+        &self.0[place].1
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use tidewire_protocol::{Batch, Prepared};
+use tidewire_protocol::Batch;
 
 use super::delivery::Asked;
 use super::inquiries::Question;
@@ -27,6 +27,7 @@ use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::reload::Reloaded;
 use crate::recorder::Account;
+use crate::transport::dialect::{Parsed, Told};
 use crate::transport::feeds::Interest;
 use crate::transport::{Operation, Publish, Response};
 
@@ -56,7 +57,7 @@ pub(in crate::net) enum Mail {
     /// What the hub wants done for a connection of this worker.
     Effect(Effect),
     /// The hub tells the connections in a room what is not kept.
-    Told(RoomName, Except, Prepared),
+    Told(RoomName, Except, Arc<Told>),
     /// The hub has named the author.
     Publish(ConnId, Publish),
     /// The author has sent too much, and may again after this time.
@@ -102,10 +103,10 @@ pub(in crate::net) enum Mail {
 pub(in crate::net) enum Said {
     /// A connection that chats has come.
     Connected(ConnId, Joiner),
-    /// It says something, which weighs so much until it is dealt with; and when it was read, if it may be a `hello`.
-    Text(ConnId, Box<str>, u32, Arrival),
-    /// The same, but its address has sent too much, and may again after this time.
-    TooMuch(ConnId, Box<str>, u32, Duration),
+    /// It says something; and when it was read, if it may be a `hello`.
+    Spoken(ConnId, Box<Spoken>, Arrival),
+    /// The same, which weighs so much, but its address has sent too much, and may again after this time.
+    TooMuch(ConnId, Box<Parsed<'static>>, u32, Duration),
     /// It is gone.
     Gone(ConnId),
     /// It is gone, and its session comes back in a moment.
@@ -124,6 +125,16 @@ pub(in crate::net) enum Said {
     Members(ConnId, RoomName),
     /// An operator asks for something.
     Operate(ConnId, Operation),
+}
+
+/// What a connection says.
+#[derive(Debug)]
+pub(in crate::net) struct Spoken {
+    pub(super) parsed: Parsed<'static>,
+    /// How long that was.
+    pub(super) bytes: usize,
+    /// What it weighs until it is dealt with.
+    pub(super) weight: u32,
 }
 
 /// What goes to a worker.

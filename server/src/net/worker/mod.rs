@@ -20,6 +20,7 @@ mod rates;
 mod readers;
 mod recording;
 mod reloading;
+mod sessions;
 mod shedding;
 mod start;
 mod stopping;
@@ -351,7 +352,7 @@ impl Worker {
             Mail::Shed(bytes) => self.shed(bytes),
             Mail::Said(said) => self.hear_from_afar(said),
             Mail::Effect(effect) => self.run_effect(effect),
-            Mail::Told(room, except, prepared) => self.tell_followers(&room, &except, &prepared),
+            Mail::Told(room, except, told) => self.tell_followers(&room, &except, &told),
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
@@ -402,6 +403,7 @@ impl Worker {
                     unix_ms: self.now.unix_ms,
                 });
                 self.after_silent_change(id);
+                self.wake_session(id);
                 self.answer_poll(id);
                 self.close_if_slow(id);
             }

@@ -257,7 +257,7 @@ impl Worker {
     pub(super) const fn count_socket_gone(&mut self, app: &App) {
         let own = &mut self.status.own;
         let counter = match app {
-            App::Chat => &mut own.chat_sockets,
+            App::Chat(_) => &mut own.chat_sockets,
             App::Echo => &mut own.echo_sockets,
             App::Relay(_) => &mut own.relay_sockets,
             App::Gone => return,

@@ -9,6 +9,7 @@ use super::mail::{Mail, Said};
 use crate::ids::ConnId;
 use crate::limit::Addresses;
 use crate::net::conn::{App, Conn, State, WebSocket};
+use crate::transport::dialect::{Parsed, owned};
 use crate::transport::{Response, too_many};
 
 /// How long a sender of the relay is held back at once: less than any heartbeat, since its pongs wait, too.
@@ -26,15 +27,21 @@ impl Worker {
     }
 
     /// A connection says something that is not heard.
-    pub(super) fn refuse_to_hear(&mut self, id: ConnId, text: &str, wait: Duration) {
+    pub(super) fn refuse_to_hear(
+        &mut self,
+        id: ConnId,
+        parsed: Parsed<'_>,
+        bytes: usize,
+        wait: Duration,
+    ) {
         match &mut self.chat {
             Chat::Here(hub) => {
-                hub.refuse_text(id, text, wait);
+                hub.refuse_to_hear(id, parsed, wait);
                 self.run_effects();
             }
             Chat::There(_) => {
-                let bytes = weight(text.len());
-                let said = Said::TooMuch(id, text.into(), bytes, wait);
+                let bytes = weight(bytes);
+                let said = Said::TooMuch(id, Box::new(owned(parsed)), bytes, wait);
                 self.peers.tell_home(said);
                 self.wait_more(id, bytes);
             }

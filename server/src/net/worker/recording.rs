@@ -240,7 +240,7 @@ fn kind_of(conn: &Conn) -> Kind {
         State::WebSocket(web_socket) => match web_socket.app {
             App::Echo => Kind::Echo,
             App::Relay(_) => Kind::Relay,
-            App::Chat | App::Gone => Kind::Chat,
+            App::Chat(_) | App::Gone => Kind::Chat,
         },
         State::Http(http) if http.outcome().is_stream => Kind::Stream,
         State::Http(_) => Kind::Http,

@@ -39,7 +39,7 @@ impl Worker {
                 let config = match web_socket.app {
                     App::Echo => &self.web_sockets.echo,
                     App::Relay(_) => &self.web_sockets.relay,
-                    App::Chat | App::Gone => &self.web_sockets.chat,
+                    App::Chat(_) | App::Gone => &self.web_sockets.chat,
                 };
                 web_socket.connection.reconfigure(Arc::clone(config));
             }

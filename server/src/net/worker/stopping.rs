@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 use super::Worker;
 use super::mail::{HOME, Mail};
 use super::readers::Reader;
-use crate::chat::reconnect_text;
+use crate::chat::Event;
 use crate::ids::ConnId;
 use crate::net::conn::{App, State};
 use crate::net::drain::{Drain, HURRY};
@@ -324,6 +324,7 @@ impl Worker {
             self.call_back(id, drain.come_back_after(id, self.now.instant));
         }
         self.end_reader(id, code, STOPPING);
+        self.say_last(id, code, STOPPING);
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -347,11 +348,11 @@ impl Worker {
             self.with_http(id, |http, _| http.push(&retry));
         }
         let chats = match self.web_socket(id) {
-            Some(web_socket) => matches!(web_socket.app, App::Chat),
+            Some(web_socket) => matches!(web_socket.app, App::Chat(_)),
             None => matches!(self.readers.get(&id), Some(Reader::Chat(_))),
         };
         if chats {
-            self.say(id, &reconnect_text(millis));
+            self.say(id, Event::Reconnect { after: millis });
         }
     }
 

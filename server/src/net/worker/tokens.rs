@@ -7,7 +7,7 @@ use super::Worker;
 use super::dispatch::private_code;
 use super::readers::Reader;
 use crate::auth::{Access, Due, Identity};
-use crate::chat::{close_text, token_expiring_text};
+use crate::chat::Event;
 use crate::ids::ConnId;
 use crate::net::conn::{App, State};
 use crate::transport::server_sent_event;
@@ -58,12 +58,12 @@ impl Worker {
     /// Only the chat has a word for it.
     fn tell_of_end(&mut self, id: ConnId, seconds: u64) {
         let chats = match self.table.get_mut(id).map(|conn| &conn.state) {
-            Some(State::WebSocket(web_socket)) => matches!(web_socket.app, App::Chat),
+            Some(State::WebSocket(web_socket)) => matches!(web_socket.app, App::Chat(_)),
             Some(State::Http(_)) => matches!(self.readers.get(&id), Some(Reader::Chat(_))),
             None => false,
         };
         if chats {
-            self.say(id, &token_expiring_text(seconds));
+            self.say(id, Event::TokenExpiring { seconds });
         }
     }
 
@@ -78,7 +78,8 @@ impl Worker {
             // It is answered with what there is, and refused when it asks again.
             Some(Reader::Rooms(_)) if self.is_poll(id) => self.hurry_poll(id),
             Some(Reader::Rooms(_)) => {
-                let event = server_sent_event(None, &close_text(EXPIRED, EXPIRED_REASON));
+                let event =
+                    server_sent_event(None, &Event::close(EXPIRED, EXPIRED_REASON).to_text());
                 self.with_http(id, |http, _| http.push(&event));
                 self.forget_reader(id);
                 self.with_http(id, |http, turn| http.end_stream(turn));

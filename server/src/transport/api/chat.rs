@@ -38,6 +38,7 @@ pub(super) fn joiner(target: &Target) -> Result<Option<Joiner>, Problem> {
         rooms,
         since: target.value("since").map(str::to_owned),
         access: target.access.clone(),
+        token: None,
         // Who carries the call out knows that.
         arrived: Arrival::default(),
     }))

@@ -1,5 +1,6 @@
 //! Reading rooms over HTTP: Server-Sent Events (`/sse`), long-poll (`/poll`) and history.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,9 +10,9 @@ use tidewire_protocol::handshake::server::Request;
 use super::rooms::{bad_name, room};
 use super::{Call, Problem, Response, Target, chat};
 use crate::auth::Access;
-use crate::chat::{Event, HISTORY_DEFAULT, HISTORY_MAX, Part, not_read, part_of};
+use crate::chat::{HISTORY_DEFAULT, HISTORY_MAX, Part, as_followers_see_them, not_read, part_of};
 use crate::ids::{BROADCAST_LOG, LogName, RoomName, UserName};
-use crate::log::{Gap, Page, Position, Positions, StoreError};
+use crate::log::{Entry, Gap, Page, Position, Positions, StoreError};
 
 /// Rooms that one request follows, as one WebSocket connection.
 pub(super) const ROOMS_MAX: usize = 128;
@@ -278,7 +279,8 @@ pub(super) fn raw(texts: &[String]) -> Vec<&RawValue> {
 pub(crate) fn history_page(part: Part, page: &Result<Page, StoreError>) -> Response {
     #[derive(Serialize)]
     struct Answer<'a> {
-        messages: Vec<Event<'a>>,
+        #[serde(serialize_with = "as_followers_see_them")]
+        messages: &'a [Arc<Entry>],
         position: Position,
         more: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -299,11 +301,7 @@ pub(crate) fn history_page(part: Part, page: &Result<Page, StoreError>) -> Respo
         Ok(page) => Response::value(
             200,
             &Answer {
-                messages: page
-                    .entries
-                    .iter()
-                    .map(|entry| Event::of_entry(entry))
-                    .collect(),
+                messages: &page.entries,
                 position: page.next,
                 more: part.has_more(page),
                 gap: page.gap.as_ref().map(missing),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::kept::Kept;
 use super::{Feed, Step};
-use crate::chat::Follow;
+use crate::chat::{Event, Follow};
 use crate::ids::LogName;
 use crate::log::{Entry, Gap, GapReason, Position, ReadFrom, Since};
 
@@ -33,7 +33,7 @@ pub(super) struct Cursor {
     /// It is at the head for the first time, and has not been told so yet.
     pub(super) waits: bool,
     /// What it is told once it has been.
-    pub(super) held_back: Vec<String>,
+    pub(super) held_back: Vec<Event>,
     /// Entries that it sent itself while it was behind: their acks were its copies.
     pub(super) own: Vec<u64>,
 }

@@ -5,6 +5,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::Feeds;
+use crate::chat::Event;
 use crate::ids::{ConnId, LogName};
 use crate::log::Slow;
 
@@ -17,7 +18,7 @@ impl Feeds {
 
     /// The connection is to be told that it has joined, and can go on from there; returns what was [held back](Self::hold_back).
     /// `None` if it has left since, or joined again.
-    pub fn joined(&mut self, conn: ConnId, ticket: u32, now: Instant) -> Option<Vec<String>> {
+    pub fn joined(&mut self, conn: ConnId, ticket: u32, now: Instant) -> Option<Vec<Event>> {
         let mut cursors = self.cursors.get_mut(&conn)?.iter_mut();
         let cursor = cursors.find(|cursor| cursor.ticket == ticket && cursor.waits)?;
         cursor.waits = false;
@@ -29,20 +30,20 @@ impl Feeds {
     }
 
     /// What was held back for a connection that does not wait any more, because it leaves or joins again.
-    pub fn take_held_back(&mut self, conn: ConnId, log: &LogName) -> Vec<String> {
+    pub fn take_held_back(&mut self, conn: ConnId, log: &LogName) -> Vec<Event> {
         let cursor = self.cursor_in(conn, log);
         cursor.map_or_else(Vec::new, |cursor| mem::take(&mut cursor.held_back))
     }
 
     /// Keeps what names a position of a log (an ack) until the connection has been told that it has joined, if it waits for
     /// that: what it is told then names an earlier one. Else gives it back.
-    pub fn hold_back(&mut self, conn: ConnId, log: &LogName, text: String) -> Option<String> {
+    pub fn hold_back(&mut self, conn: ConnId, log: &LogName, event: Event) -> Option<Event> {
         match self.cursor_in(conn, log) {
             Some(cursor) if cursor.waits => {
-                cursor.held_back.push(text);
+                cursor.held_back.push(event);
                 None
             }
-            Some(_) | None => Some(text),
+            Some(_) | None => Some(event),
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use tidewire_protocol::{Message, Prepared};
+use tidewire_protocol::Prepared;
 
-use crate::chat;
+use crate::chat::Shown;
 use crate::log::{Entry, Position};
+use crate::transport::dialect::{Encoding, Encodings};
 
 /// Entries that a ring holds.
 const ENTRIES_MAX: usize = 256;
@@ -19,7 +20,7 @@ const BYTES_MAX: usize = 1 << 20;
 pub struct Shared {
     /// The entry.
     pub entry: Arc<Entry>,
-    frame: OnceLock<Prepared>,
+    encodings: Encodings,
     text: OnceLock<String>,
 }
 
@@ -29,20 +30,20 @@ impl Shared {
     pub const fn new(entry: Arc<Entry>) -> Self {
         Self {
             entry,
-            frame: OnceLock::new(),
+            encodings: Encodings::new(),
             text: OnceLock::new(),
         }
     }
 
-    /// The WebSocket message.
-    pub fn frame(&self) -> &Prepared {
-        self.frame
-            .get_or_init(|| Prepared::new(&Message::text(&chat::entry_text(&self.entry))))
+    /// The message that it is in an encoding.
+    pub fn prepared(&self, encoding: Encoding) -> &Prepared {
+        self.encodings
+            .get(encoding, || encoding.of_entry(&self.entry))
     }
 
     /// The JSON text, for those who read over HTTP.
     pub fn text(&self) -> &str {
-        self.text.get_or_init(|| chat::entry_text(&self.entry))
+        self.text.get_or_init(|| Shown::new(&self.entry).to_text())
     }
 }
 

@@ -3,11 +3,25 @@
 use std::mem;
 
 use super::*;
-use crate::chat::{Effect, Hub, HubConfig, Joiner};
+use crate::chat::{Effect, Event, Hub, HubConfig, Joiner};
 use crate::clock::Now;
 use crate::ids::RoomName;
 use crate::log::store_tests::draft;
 use crate::log::{Epoch, MemoryStore, PageMax, Pattern, Placed, Rule, Since, Store as _};
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_text() == other.to_text()
+    }
+}
+
+/// Any answer that is told from others by its number.
+fn ack(number: u64) -> Event {
+    Event::Heartbeat {
+        time: number,
+        id: None,
+    }
+}
 
 const CONN: ConnId = ConnId {
     index: 1,
@@ -405,9 +419,9 @@ fn who_joins_where_that_takes_a_while_hears_of_it_before_what_comes_next() {
     let own = a.append(4);
     let (own, _) = a.feeds.push(own, Some(CONN)).unwrap();
     a.feeds.note_own(CONN, &own.entry);
-    let ack = a.feeds.hold_back(CONN, &log, "ack 4".to_owned());
+    let held = a.feeds.hold_back(CONN, &log, ack(4));
     assert_eq!(
-        ack, None,
+        held, None,
         "it would name a position behind the one that it joins at"
     );
     let now = Instant::now();
@@ -415,15 +429,15 @@ fn who_joins_where_that_takes_a_while_hears_of_it_before_what_comes_next() {
     assert_eq!(a.feeds.joined(CONN, earlier, now), None);
     assert!(!a.feeds.can_go_on(CONN), "that was for another");
     let held_back = a.feeds.joined(CONN, follow.ticket, now);
-    assert_eq!(held_back, Some(vec!["ack 4".to_owned()]));
+    assert_eq!(held_back, Some(vec![ack(4)]));
     assert_eq!(a.feeds.joined(CONN, follow.ticket, now), None, "only once");
     let mut steps = Vec::new();
     a.feeds.go_on(CONN, ROOM, &mut steps);
     a.hear(steps);
     assert_eq!(a.heard(), "3", "and not its own");
     assert!(!a.feeds.is_behind(CONN));
-    let ack = a.feeds.hold_back(CONN, &log, "ack 5".to_owned());
-    assert_eq!(ack.as_deref(), Some("ack 5"));
+    let held = a.feeds.hold_back(CONN, &log, ack(5));
+    assert_eq!(held, Some(ack(5)));
 }
 
 #[test]
@@ -487,8 +501,8 @@ fn waiting(entries: u32) -> (Follower, Box<Follow>) {
 fn who_leaves_while_it_waits_is_not_told_that_it_has_joined_and_gets_its_acks() {
     let (mut a, follow) = waiting(2);
     let log = follow.log.clone();
-    assert_eq!(a.feeds.hold_back(CONN, &log, "ack".to_owned()), None);
-    assert_eq!(a.feeds.take_held_back(CONN, &log), ["ack"]);
+    assert_eq!(a.feeds.hold_back(CONN, &log, ack(6)), None);
+    assert_eq!(a.feeds.take_held_back(CONN, &log), [ack(6)]);
     a.feeds.unfollow(CONN, &log);
     assert_eq!(a.feeds.joined(CONN, follow.ticket, Instant::now()), None);
     // The same for who joins again: the first way to the head is none any more.

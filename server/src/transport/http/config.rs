@@ -9,6 +9,7 @@ use crate::auth::Keys;
 use crate::limit::Addresses;
 use crate::transport::client::Proxies;
 use crate::transport::cors::Cors;
+use crate::transport::dialect::Protocols;
 
 /// The slowest that a body may come or be taken, in bytes a second, over its whole length: what a telephone does on a bad
 /// day, and thirty times what Apache asks for (`RequestReadTimeout`, 500).
@@ -38,6 +39,8 @@ pub(crate) struct HttpConfig {
     pub(crate) addresses: Option<Addresses>,
     /// What tokens are checked with; `None` asks for none.
     pub(crate) keys: Option<Arc<Keys>>,
+    /// What the chat is spoken in.
+    pub(crate) protocols: Protocols,
     /// Connections are TLS all the way to here, so that browsers may be told never to come without.
     pub(crate) is_tls: bool,
 }

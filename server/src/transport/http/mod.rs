@@ -88,6 +88,8 @@ pub(crate) enum Event {
 pub(crate) struct Accepted {
     /// Where it leads.
     pub(crate) endpoint: Endpoint,
+    /// The subprotocol that was agreed on.
+    pub(crate) protocol: Option<&'static str>,
     /// By what token.
     pub(crate) access: Access,
     /// What was agreed on about permessage-deflate.
@@ -255,6 +257,7 @@ impl Http {
                 let deflate = deflate.map(|(agreement, _)| agreement);
                 ControlFlow::Break(Some(Event::Upgrade(Accepted {
                     endpoint,
+                    protocol,
                     access,
                     deflate,
                 })))

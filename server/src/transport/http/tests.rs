@@ -29,6 +29,7 @@ impl Peer {
             addresses: None,
             cors: Cors::default(),
             keys: None,
+            protocols: crate::transport::dialect::Protocols::default(),
             is_tls: false,
         };
         let status = Status::up(10, 0, Board::quiet(1));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::chat::{Audience, Effect, Hub, HubConfig, Joiner, Parting};
+use crate::chat::{Audience, Effect, Event, Hub, HubConfig, Joiner, Parting};
 use crate::clock::Now;
 use crate::ids::{Arrival, ConnId, NodeName, RoomName, Session, UserName};
 use crate::log::{Epoch, Position};
@@ -187,8 +187,9 @@ impl Cluster {
                             client.rooms.remove(log.as_str());
                         }
                     }
-                    Effect::Announce { to, except, text } => {
+                    Effect::Announce { to, except, event } => {
                         let Audience::Room(room) = &to;
+                        let text = event.to_text();
                         let event: Value = serde_json::from_str(&text).unwrap();
                         if event["type"] == "system" {
                             let user = event["user"].as_str().unwrap().to_owned();
@@ -216,10 +217,11 @@ impl Cluster {
                         node.clients.remove(&conn.index);
                         node.hub.disconnect(conn, now);
                     }
-                    Effect::Joined { conn, text, .. } => {
-                        let event: Value = serde_json::from_str(&text).unwrap();
-                        let line = format!("{} joined {}", conn.index, event["roomId"]);
-                        self.lines.push(line.replace('"', ""));
+                    Effect::Joined { conn, event, .. } => {
+                        let Event::Joined { room_id, .. } = event else {
+                            panic!("{event:?}")
+                        };
+                        self.lines.push(format!("{} joined {room_id}", conn.index));
                     }
                     Effect::Send(..)
                     | Effect::Append(_)

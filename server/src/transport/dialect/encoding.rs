@@ -1,0 +1,102 @@
+//! Encodings that many connections share: an event or an entry is encoded at most once in each, when the first one needs it.
+
+use std::sync::OnceLock;
+
+use tidewire_protocol::{Message, Prepared};
+
+use crate::chat::{Event, Shown};
+use crate::log::Entry;
+use crate::transport::protobuf;
+
+/// Which bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// A text message with the JSON of docs/PROTOCOL.md.
+    Json,
+    /// A binary message, as docs/tidewire.v1.proto says.
+    Protobuf,
+}
+
+/// How many there are beside JSON, which nearly everybody speaks.
+const OTHERS: usize = 1;
+
+impl Encoding {
+    /// Its place among those.
+    const fn place(self) -> Option<usize> {
+        match self {
+            Self::Json => None,
+            Self::Protobuf => Some(0),
+        }
+    }
+
+    /// A log's entry, as its followers get it.
+    #[must_use]
+    pub fn of_entry(self, entry: &Entry) -> Prepared {
+        match self {
+            Self::Json => Prepared::new(&Message::text(&Shown::new(entry).to_text())),
+            Self::Protobuf => Prepared::new(&Message::binary(&protobuf::entry(entry))),
+        }
+    }
+
+    /// Anything else that connections are told.
+    #[must_use]
+    pub fn of_event(self, event: &Event) -> Prepared {
+        match self {
+            Self::Json => Prepared::new(&Message::text(&event.to_text())),
+            Self::Protobuf => Prepared::new(&Message::binary(&protobuf::event(event))),
+        }
+    }
+}
+
+/// The encodings of one thing. Nearly always it is JSON and nothing else.
+#[derive(Debug, Default)]
+pub(in crate::transport) struct Encodings {
+    json: OnceLock<Prepared>,
+    others: OnceLock<Box<[OnceLock<Prepared>; OTHERS]>>,
+}
+
+impl Encodings {
+    pub(in crate::transport) const fn new() -> Self {
+        Self {
+            json: OnceLock::new(),
+            others: OnceLock::new(),
+        }
+    }
+
+    /// The bytes, which are made by `encode` if they are not there.
+    pub(in crate::transport) fn get(
+        &self,
+        encoding: Encoding,
+        encode: impl FnOnce() -> Prepared,
+    ) -> &Prepared {
+        match encoding.place() {
+            None => self.json.get_or_init(encode),
+            Some(place) => self.others.get_or_init(Box::default)[place].get_or_init(encode),
+        }
+    }
+}
+
+/// Something that many are told, and that is not kept.
+#[derive(Debug)]
+pub struct Told {
+    /// What it is.
+    pub event: Event,
+    encodings: Encodings,
+}
+
+impl Told {
+    /// With no encoding yet.
+    #[must_use]
+    pub const fn new(event: Event) -> Self {
+        Self {
+            event,
+            encodings: Encodings::new(),
+        }
+    }
+
+    /// The message that it is in an encoding.
+    pub fn prepared(&self, encoding: Encoding) -> &Prepared {
+        self.encodings
+            .get(encoding, || encoding.of_event(&self.event))
+    }
+}

@@ -1,0 +1,141 @@
+//! A protocol with a state of its own, on one connection: what it is told, and what it wants done.
+
+use std::fmt;
+use std::time::Instant;
+
+use tidewire_protocol::{CloseCode, Message, Prepared};
+
+use super::{Encoding, Parsed};
+use crate::chat::{BadCommand, Event, Joiner, Request};
+use crate::clock::Now;
+use crate::ids::LogName;
+use crate::log::Position;
+use crate::transport::feeds::Shared;
+
+/// The machine of a connection that speaks another protocol than the chat's own. See the [module](super) for what it can rely on.
+pub trait Session: fmt::Debug + Send {
+    /// The connection is open.
+    fn opened(&mut self, now: Now, out: &mut Out);
+
+    /// The client sent a message.
+    fn message(&mut self, message: &Message<'_>, now: Now, out: &mut Out);
+
+    /// The chat tells something that is no entry.
+    fn told(&mut self, event: &Event, now: Now, out: &mut Out);
+
+    /// A log that it follows has an entry.
+    fn entry(&mut self, entry: &Shared, now: Now, out: &mut Out);
+
+    /// The encoding in which each entry of a log is sent without asking, if it is so at the moment.
+    fn shares(&self, _log: &LogName) -> Option<Encoding> {
+        None
+    }
+
+    /// Whether it can take an entry now.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// Bytes of memory that it has beside its own size: they count as what is unsent does.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    /// When [`timeout`](Self::timeout) is to be called.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// That time has come.
+    fn timeout(&mut self, _now: Now, _out: &mut Out) {}
+
+    /// The server closes the connection, for this reason: what it says now is the last that goes out.
+    fn closing(&mut self, _code: CloseCode, _reason: &str, _out: &mut Out) {}
+
+    /// The connection has ended: nothing can be said any more.
+    fn ended(&mut self) {}
+}
+
+/// What a session wants done.
+#[derive(Debug)]
+pub enum Act {
+    /// Send a message of its own.
+    SendText(String),
+    /// The same of bytes.
+    SendBinary(Vec<u8>),
+    /// Send a message that others get, too.
+    SendPrepared(Prepared),
+    /// Let the chat know who it is.
+    Begin(Box<Joiner>),
+    /// Ask something of the chat: it was so many bytes long.
+    Ask(Parsed<'static>, usize),
+    /// What it was given of a log has arrived up to here.
+    Arrived(LogName, Position),
+    /// Close, and say nothing more.
+    Close(CloseCode, String),
+}
+
+/// The acts of a session, in order.
+#[derive(Debug, Default)]
+pub struct Out(Vec<Act>);
+
+impl Out {
+    /// Sends a text message.
+    pub fn send_text(&mut self, text: String) {
+        self.0.push(Act::SendText(text));
+    }
+
+    /// Sends a binary message.
+    pub fn send_binary(&mut self, bytes: Vec<u8>) {
+        self.0.push(Act::SendBinary(bytes));
+    }
+
+    /// Sends what others get, too.
+    pub fn send_prepared(&mut self, prepared: Prepared) {
+        self.0.push(Act::SendPrepared(prepared));
+    }
+
+    /// Lets the chat know who it is: it chats from now on.
+    pub fn begin(&mut self, joiner: Joiner) {
+        self.0.push(Act::Begin(Box::new(joiner)));
+    }
+
+    /// Asks something of the chat, which came in so many bytes.
+    pub fn ask(&mut self, request: Request<'static>, bytes: usize) {
+        self.0.push(Act::Ask(Ok(request), bytes));
+    }
+
+    /// Something came that is no request: the chat answers by an error, and closes after some in a row.
+    pub fn refuse(&mut self, bad: BadCommand<'static>, bytes: usize) {
+        self.0.push(Act::Ask(Err(bad), bytes));
+    }
+
+    /// What it was given of a log has arrived up to here: if it comes back in the same session, it goes on behind that.
+    pub fn arrived(&mut self, log: LogName, position: Position) {
+        self.0.push(Act::Arrived(log, position));
+    }
+
+    /// Closes the connection; nothing is sent behind that.
+    pub fn close(&mut self, code: CloseCode, reason: impl Into<String>) {
+        self.0.push(Act::Close(code, reason.into()));
+    }
+
+    /// What is to be done, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Act> {
+        self.0.drain(..)
+    }
+
+    /// Forgets all that is not to be sent.
+    pub fn keep_words(&mut self) {
+        self.0.retain(|act| match act {
+            Act::SendText(_) | Act::SendBinary(_) | Act::SendPrepared(_) => true,
+            Act::Begin(_) | Act::Ask(..) | Act::Arrived(..) | Act::Close(..) => false,
+        });
+    }
+
+    /// Whether there is nothing to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
