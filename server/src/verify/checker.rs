@@ -113,7 +113,9 @@ impl Checker {
     pub fn delivered(&mut self, follower: u16, room: u16, at: Position, stamp: Option<Stamp>) {
         let who = self.follower(follower, room);
         self.tell(Witness::Follower(follower), room, at, stamp);
+        let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
         if let Some(stamp) = stamp
+            && !cursor.is_shown_again(at)
             && who.own == Some(stamp.publisher)
             && let Some(sent) = self.book.message(stamp.publisher, stamp.number)
             // Who was refused was not told a place: the copy says that the message has one after all.
@@ -127,7 +129,6 @@ impl Checker {
                 )
             });
         }
-        let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
         cursor.shown(who, at, &self.book, &mut self.found);
     }
 
