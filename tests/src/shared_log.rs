@@ -54,7 +54,7 @@ pub fn is_wanted() -> bool {
 /// What a server is told that has its data there.
 #[must_use]
 #[track_caller]
-pub(crate) fn arguments(data: &Path) -> [String; 4] {
+pub(crate) fn arguments(data: &Path) -> Vec<String> {
     let prefix = if data == Path::new("memory") {
         format!("t{}:", COUNT.fetch_add(1, Ordering::Relaxed))
     } else {
@@ -62,8 +62,16 @@ pub(crate) fn arguments(data: &Path) -> [String; 4] {
         data.hash(&mut hasher);
         format!("d{:x}:", hasher.finish())
     };
-    let url = shared_url().to_owned();
-    ["--log".to_owned(), url, "--log-prefix".to_owned(), prefix]
+    // These tests are not about how long a sender waits: on a busy machine an answer takes what it takes.
+    let [log, name, patience, command] = [
+        "--log",
+        "--log-prefix",
+        "--log-timeout=30s",
+        "--log-command-timeout=60s",
+    ];
+    [log, shared_url(), name, &prefix, patience, command]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// Where it is, which starts it.

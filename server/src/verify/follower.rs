@@ -8,6 +8,8 @@ use crate::log::{Epoch, Position};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cursor {
     at: Option<Position>,
+    /// A gap went back from there: up to this offset it is shown again what it may have said itself.
+    again_until: u64,
     /// What was passed over, to be explained by the final history.
     skipped: Vec<Skipped>,
 }
@@ -125,6 +127,9 @@ impl Cursor {
                 return None;
             }
         };
+        if why == Why::EpochChanged && to.offset < before.offset {
+            self.again_until = self.again_until.max(before.offset);
+        }
         let from = Some(before);
         self.skipped.push(Skipped { from, to, why });
         (why == Why::EpochChanged).then_some(before.epoch)
@@ -147,6 +152,11 @@ impl Cursor {
             }
             self.at = Some(from);
         }
+    }
+
+    /// Whether the follower was there before, and a gap sent it back: what comes up to there comes to all, also to who said it.
+    pub(super) const fn is_shown_again(&self, at: Position) -> bool {
+        at.offset <= self.again_until
     }
 
     /// What is to be explained.
@@ -199,5 +209,31 @@ pub(super) fn first_foreign(who: Follower, skipped: &Skipped, book: &Book) -> Op
 impl std::fmt::Display for Follower {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "follower {} in room {}", self.index, self.room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_gap_goes_back_over_is_shown_again_to_all() {
+        let at = |epoch, offset| {
+            let epoch = Epoch::new(epoch);
+            Position { epoch, offset }
+        };
+        let who = Follower {
+            index: 0,
+            room: 0,
+            own: Some(0),
+        };
+        let (book, mut found) = (Book::new(1, 1), Findings::default());
+        let mut cursor = Cursor::default();
+        cursor.follow(Some(at(9, 5)));
+        assert!(!cursor.is_shown_again(at(1, 1)));
+        let from = at(9, 5).to_string();
+        cursor.gap(who, &from, at(1, 0), "epoch_changed", &book, &mut found);
+        assert_eq!(found.total(), 0);
+        assert!(cursor.is_shown_again(at(1, 5)) && !cursor.is_shown_again(at(1, 6)));
     }
 }

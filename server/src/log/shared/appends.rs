@@ -295,6 +295,8 @@ impl<C> Core<C> {
     ) {
         let shelf = self.shelf(bucket);
         shelf.batches = shelf.batches.saturating_sub(1);
+        // A batch that is on its way behind this one may be taken: what was said first would come after what was said then.
+        let is_again = is_again && shelf.batches == 0;
         for (number, stored) in numbers.into_iter().zip(messages(command)) {
             self.append_over(bucket, &stored.draft.log);
             if is_again {

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command as Program, Stdio};
 use std::time::{Duration, Instant};
 
+use super::core::{Ask, Hello, Said};
 use super::*;
 use crate::ids::LogName;
+use crate::log::redis::{Answer, Command, Failure, Run, RunState, Trust};
 use crate::log::remote::Target;
 use crate::log::store_tests::draft;
 use crate::log::{PageMax, Placed, ReadFrom, Since};
@@ -155,14 +157,85 @@ fn what_one_node_appends_another_is_handed() {
         );
         assert_eq!(placed, announced);
     }
+    // On a busy machine those ten may have been found before it had subscribed.
+    for number in 10.. {
+        if other.engine.traffic().announcements > 0 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nothing is announced");
+        let time = Now::read().unix_ms;
+        let draft = crate::log::Draft {
+            time,
+            ..draft("a", "1")
+        };
+        let append = Request::Append(draft, number);
+        one.engine.request(append, Now::read());
+        one.turn(&server);
+        other.turn(&server);
+    }
     let traffic = other.engine.traffic();
-    assert!(
-        traffic.announcements > 0 && traffic.catch_ups > 0,
-        "{traffic:?}"
-    );
+    assert!(traffic.catch_ups > 0, "{traffic:?}");
     assert!(traffic.heads_checked > 0, "{traffic:?}");
     // All buckets are greeted.
     let buckets = super::super::Bucket::COUNT as u64;
     assert!(traffic.commands >= traffic.round_trips.count());
     assert!(traffic.round_trips.count() > buckets, "{traffic:?}");
+}
+
+/// Answers everything but batches, and returns how many messages each of those has.
+fn batches(core: &mut Core<u32>, link: Link, now: Now) -> Vec<usize> {
+    core.send_all();
+    let mut sizes = Vec::new();
+    while let Some(ask) = core.take_ask(link) {
+        let answer = match ask {
+            Ask::Command(Command::Append { messages, .. }) => {
+                sizes.push(messages.len());
+                continue;
+            }
+            Ask::Command(Command::Beat { .. }) => Answer::Nodes(Vec::new()),
+            _ => Answer::Run(Run {
+                number: 1,
+                state: RunState::Open(Trust::Whole),
+            }),
+        };
+        core.said(link, Said::Answer(answer), now);
+        core.send_all();
+    }
+    sizes
+}
+
+#[test]
+fn a_refused_batch_is_not_sent_again_where_the_next_may_have_been_taken() {
+    let now = Now::read();
+    let target = Target {
+        host: "redis".to_owned(),
+        port: 6379,
+    };
+    let topology = Topology::Single {
+        target: target.clone(),
+        database: 0,
+    };
+    let options = RedisOptions::new(topology, "one".to_owned());
+    let mut core = Core::<u32>::new(&options, Arc::default(), 7, now);
+    core.use_single(target);
+    let Some(Action::Open(link, _)) = core.actions.pop_front() else {
+        panic!("no link is wanted");
+    };
+    let hello = Hello {
+        run_id: "run".to_owned(),
+        saves_always: true,
+    };
+    core.commands_ready(link, hello, now);
+    assert_eq!(batches(&mut core, link, now), [0; 0]);
+    for number in [1, 2] {
+        core.request(Request::Append(draft("a", "1"), number), now);
+        assert_eq!(batches(&mut core, link, now), [1]);
+    }
+    // Both would be sent again, and the second one be found where it is: before the first.
+    core.said(link, Said::Answer(Answer::Failed(Failure::NoScript)), now);
+    let mut replies = Vec::new();
+    core.take_replies(&mut replies);
+    let [Reply::Appended(Err(_), 1), ..] = &replies[..] else {
+        panic!("{replies:?}");
+    };
 }
