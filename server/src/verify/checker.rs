@@ -126,10 +126,7 @@ impl Checker {
         let who = self.follower(follower, room);
         self.tell(Witness::Follower(follower), room, at, stamp);
         let life = self.lives[usize::from(follower)];
-        let place = (usize::from(follower), usize::from(room));
-        let is_again = self.cursors[place.0][place.1]
-            .get_or_insert_default()
-            .is_shown_again(at);
+        let is_again = self.cursor(follower, room).is_shown_again(at);
         if let Some(stamp) = stamp
             && !is_again
             && who.own == Some(stamp.publisher)
@@ -143,7 +140,7 @@ impl Checker {
                 Refusal::Never | Refusal::New => self.echo(who, stamp, at),
             }
         }
-        let cursor = self.cursors[place.0][place.1].get_or_insert_default();
+        let cursor = self.cursors[usize::from(follower)][usize::from(room)].get_or_insert_default();
         cursor.shown(who, at, &self.book, &mut self.found);
     }
 

@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::num::NonZeroU8;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command as Program, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::core::{Ask, Hello, Said};
 use super::*;
 use crate::ids::LogName;
-use crate::log::redis::{Answer, Command, Failure, Run, RunState, Trust};
 use crate::log::remote::Target;
+use crate::log::shared::core::{Ask, Core, Hello, Said};
+use crate::log::shared::{Ack, Answer, Command, Failure, Run, RunState, Trust};
 use crate::log::store_tests::draft;
-use crate::log::{PageMax, Placed, ReadFrom, Since};
+use crate::log::{AppendError, PageMax, Placed, ReadFrom, Since, StoreError};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -21,11 +23,29 @@ struct Server(PathBuf, Child);
 
 impl Server {
     fn start() -> Self {
-        let name = format!("tidewire-engine-{}", std::process::id());
+        Self::start_with(&["--port", "0"])
+    }
+
+    /// One that others can replicate, who know it by this port only.
+    fn start_at(port: u16) -> Self {
+        Self::start_with(&["--bind", "127.0.0.1", "--port", &port.to_string()])
+    }
+
+    /// A replica of that one.
+    fn replica_of(port: u16) -> Self {
+        let primary = format!("127.0.0.1 {port}");
+        Self::start_with(&["--port", "0", "--replicaof", &primary])
+    }
+
+    fn start_with(args: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidewire-engine-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).unwrap();
         let mut program = Program::new("redis-server");
-        program.args(["--port", "0", "--unixsocket", "redis.sock", "--save", ""]);
+        program.args(["--unixsocket", "redis.sock", "--save", ""]);
+        program.args(["--repl-diskless-sync-delay", "0"]).args(args);
         let program = program.current_dir(&folder).stdin(Stdio::null());
         let process = program.stdout(Stdio::null()).spawn();
         Self(folder, process.expect("redis-server must be installed"))
@@ -48,6 +68,10 @@ struct Node {
 
 impl Node {
     fn start(name: &str) -> Self {
+        Self::start_with(name, Ack::Primary)
+    }
+
+    fn start_with(name: &str, ack: Ack) -> Self {
         let target = Target {
             host: "redis".to_owned(),
             port: 6379,
@@ -56,7 +80,10 @@ impl Node {
             target,
             database: 0,
         };
-        let options = RedisOptions::new(topology, name.to_owned());
+        let options = RedisOptions {
+            ack,
+            ..RedisOptions::new(topology, name.to_owned())
+        };
         Self {
             engine: RedisEngine::new(options, Arc::default(), 7, Now::read()),
             links: HashMap::new(),
@@ -104,6 +131,61 @@ impl Node {
             self.engine.handle_timeout(now);
         }
         self.engine.take_replies(&mut self.replies);
+    }
+}
+
+/// Appends a message with this number, and says what becomes of it: its offset, or that it is not certain.
+fn append(node: &mut Node, server: &Server, number: u32) -> Option<u64> {
+    let seq = serde_json::value::to_raw_value(&number).unwrap();
+    let draft = crate::log::Draft {
+        time: Now::read().unix_ms,
+        seq: Some(seq),
+        ..draft("a", "1")
+    };
+    let request = Request::Append(draft, number);
+    node.engine.request(request, Now::read());
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE);
+        node.turn(server);
+        match node.replies.pop() {
+            Some(Reply::Appended(Ok(placed), _)) => return Some(placed.position().offset),
+            Some(Reply::Appended(Err(error), _)) => {
+                let unavailable = AppendError::Store(StoreError::Unavailable);
+                assert_eq!(error, unavailable);
+                return None;
+            }
+            Some(reply) => panic!("{reply:?}"),
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+#[test]
+fn with_a_real_replica_nothing_is_acked_that_it_does_not_have() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Redis cannot be given port 0: this one was free a moment ago.
+    drop(listener);
+    let server = Server::start_at(port);
+    let ack = Ack::Replicas(NonZeroU8::MIN);
+    let mut nodes = ["one", "other"].map(|name| Node::start_with(name, ack));
+    let until_acked = |node: &mut Node, number| loop {
+        if let Some(offset) = append(node, &server, number) {
+            return offset;
+        }
+    };
+    let replica = Server::replica_of(port);
+    assert_eq!(until_acked(&mut nodes[0], 1), 1);
+    drop(replica);
+    assert_eq!(append(&mut nodes[0], &server, 2), None);
+    // It is in the log, and found there: that is not enough, for whoever finds it.
+    for node in &mut nodes {
+        assert_eq!(append(node, &server, 2), None);
+    }
+    let _replica = Server::replica_of(port);
+    for node in &mut nodes {
+        assert_eq!(until_acked(node, 2), 2);
     }
 }
 

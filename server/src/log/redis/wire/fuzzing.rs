@@ -48,12 +48,11 @@ fn believe(reply: Value) {
         node: "n1".to_owned(),
         sharded: false,
     };
-    let _ = heard(&reply, &naming);
     // Most are refused, which is as good.
+    let _ = (heard(&reply, &naming), setup::saves_always(&reply));
     let _ = (setup::done(&reply), setup::process(&reply));
     let _ = (setup::saved_by(&reply), setup::is_primary(&reply));
     let _ = (setup::sentinel_primary(&reply), setup::slots(&reply));
-    let _ = setup::saves_always(&reply);
     for command in commands() {
         match answer(&command, reply.clone()) {
             Answer::Page(page) => {
