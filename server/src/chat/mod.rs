@@ -14,6 +14,7 @@ mod followers;
 mod hub;
 mod lingering;
 mod member;
+mod owned;
 mod parked;
 mod people;
 mod relay;

@@ -3,6 +3,7 @@
 mod peer;
 mod state;
 mod taps;
+mod web_socket;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
@@ -10,20 +11,18 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::{Interest, Registry, Token};
-use tidewire_protocol::{Batch, Connection, Event, Message, Transport};
+use tidewire_protocol::{Batch, Event, Message, Transport};
 
 pub(super) use self::peer::Peer;
 use self::taps::is_tapped;
+pub(super) use self::web_socket::{App, RelayPlace, WebSocket};
 use super::capture::Taps;
 use super::echo::{MOSTLY_LARGE, echo, send_through};
-use super::receipt::Receipt;
 use super::stream::Stream;
-use crate::ids::{LogName, RoomName};
-use crate::limit::{Pass, Spent};
+use crate::limit::Pass;
 use crate::recorder::EndCause;
 use crate::timer::Tick;
 use crate::transport::Http;
-use crate::transport::dialect::{Dialect, Encoding, Session};
 
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
@@ -33,9 +32,6 @@ const WRITES_PER_TURN_MAX: usize = 32;
 
 /// A message from this size on is written from where it lies.
 const LARGE_BYTES: usize = 4 << 10;
-
-/// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
-const UNSENT_BYTES_HIGH: usize = 64 << 10;
 
 /// Bytes on their way to the log and back above which a connection is not read: a slow disk must not fill the memory.
 const WAITING_BYTES_HIGH: u32 = 512 << 10;
@@ -98,39 +94,6 @@ struct Rare {
 pub(super) enum State {
     Http(Box<Http>),
     WebSocket(WebSocket),
-}
-
-/// A WebSocket and what it is for.
-#[derive(Debug)]
-pub(super) struct WebSocket {
-    pub(super) connection: Connection,
-    pub(super) app: App,
-    /// What of the messages has arrived.
-    pub(super) receipt: Receipt,
-    /// What it asked of the log and has no answer to yet, in bytes that the questions or the answers may have.
-    pub(super) waiting_bytes: u32,
-}
-
-/// What the messages of a WebSocket are for.
-#[derive(Debug)]
-pub(super) enum App {
-    Echo,
-    Relay(Box<RelayPlace>),
-    Chat(Dialect),
-    /// It has ended; nobody is told about it any more.
-    Gone,
-}
-
-/// Where a connection of the relay is.
-#[derive(Debug)]
-pub(super) struct RelayPlace {
-    pub(super) room: RoomName,
-    /// It gets its own messages, too.
-    pub(super) include_sender: bool,
-    /// What it has sent of late.
-    pub(super) spent: Spent,
-    /// It has sent too much, and is not heard for a moment.
-    pub(super) is_held: bool,
 }
 
 /// What became of writing.
@@ -314,41 +277,6 @@ impl Conn {
             }
     }
 
-    fn session_deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::WebSocket(WebSocket {
-                app: App::Chat(Dialect::Session(session)),
-                ..
-            }) => session.poll_timeout(),
-            State::WebSocket(_) | State::Http(_) => None,
-        }
-    }
-
-    /// Whether a session of another protocol can take an entry now; whoever has none can.
-    pub(super) fn has_room(&self) -> bool {
-        match &self.state {
-            State::WebSocket(WebSocket {
-                app: App::Chat(Dialect::Session(session)),
-                ..
-            }) => session.has_room(),
-            State::WebSocket(_) | State::Http(_) => true,
-        }
-    }
-
-    /// The encoding in which it gets the entries of a log, if they are sent just so.
-    pub(super) fn encoding_of(&self, log: &LogName) -> Option<Encoding> {
-        match &self.state {
-            State::WebSocket(WebSocket {
-                app: App::Chat(dialect),
-                ..
-            }) => match dialect {
-                Dialect::Session(session) if session.has_room() => session.shares(log),
-                dialect => dialect.encoding(),
-            },
-            State::WebSocket(_) | State::Http(_) => None,
-        }
-    }
-
     /// Takes from `input` up to the next event of a WebSocket that the worker has to handle: who is only echoed is answered here.
     /// `None` when the input is used up, or with the rest of it when nothing more is to be answered.
     pub(super) fn next_event<'b>(
@@ -503,57 +431,6 @@ impl Conn {
             self.half_closed = true;
             self.stream.half_close();
         }
-    }
-}
-
-impl WebSocket {
-    /// A new one.
-    pub(super) fn new(connection: Connection, app: App) -> Self {
-        Self {
-            connection,
-            app,
-            receipt: Receipt::default(),
-            waiting_bytes: 0,
-        }
-    }
-
-    /// The machine of another protocol than the chat's own, if it speaks one.
-    pub(super) fn session(&mut self) -> Option<&mut dyn Session> {
-        match &mut self.app {
-            App::Chat(Dialect::Session(session)) => Some(&mut **session),
-            App::Chat(Dialect::Json | Dialect::Protobuf)
-            | App::Echo
-            | App::Relay(_)
-            | App::Gone => None,
-        }
-    }
-
-    /// The encoding of all that the chat tells it, if it is one.
-    pub(super) const fn encoding(&self) -> Option<Encoding> {
-        match &self.app {
-            App::Chat(dialect) => dialect.encoding(),
-            App::Echo | App::Relay(_) | App::Gone => None,
-        }
-    }
-
-    fn held_bytes(&self) -> usize {
-        let session = match &self.app {
-            App::Chat(Dialect::Session(session)) => session.held_bytes(),
-            App::Chat(Dialect::Json | Dialect::Protobuf)
-            | App::Echo
-            | App::Relay(_)
-            | App::Gone => 0,
-        };
-        session + self.connection.held_bytes()
-    }
-
-    /// Whether so much is unsent, or on its way to the log and back, that nothing more is to be answered.
-    pub(super) fn is_full(&self) -> bool {
-        let is_held = matches!(&self.app, App::Relay(place) if place.is_held);
-        (is_held
-            || self.connection.unsent_bytes() > UNSENT_BYTES_HIGH
-            || self.waiting_bytes > WAITING_BYTES_HIGH)
-            && self.connection.transport() == Transport::Keep
     }
 }
 

@@ -6,9 +6,9 @@ mod following;
 mod leaving;
 mod looking;
 mod rates;
+mod telling;
 mod tokens;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,6 @@ use smallvec::SmallVec;
 
 use self::rates::Spending;
 pub use self::rates::Tally;
-use super::answers::error_event;
 use super::auth::Tokens;
 use super::cluster::Cluster;
 use super::command::{BadCommand, Refused, Request};
@@ -461,53 +460,5 @@ impl Hub {
     fn be_replaced(&mut self, conn: ConnId, id: Option<&RawValue>, now: Now) {
         self.welcome(conn, id, now);
         self.effects.push(Effect::Close(conn, Parting::Replaced));
-    }
-
-    // ---- answers ----
-
-    fn welcome(&mut self, conn: ConnId, id: Option<&RawValue>, now: Now) {
-        let Some(member) = self.people.get(conn) else {
-            return;
-        };
-        let user = member.user.clone();
-        let welcome = Event::Welcome {
-            session: member.session.get(),
-            msg: format!("Welcome, {user}."),
-            user,
-            connection: conn,
-            heartbeat: self.config.heartbeat_seconds,
-            time: now.unix_ms,
-            id: id.map(ToOwned::to_owned),
-        };
-        self.send(conn, welcome);
-    }
-
-    fn bad_message(&mut self, conn: ConnId, bad: BadCommand<'_>) {
-        let BadCommand { refused, seq, id } = bad;
-        let (seq, id) = (seq.map(Cow::into_owned), id.map(Cow::into_owned));
-        self.send_error(conn, refused, seq, id);
-        self.count_bad_message(conn);
-    }
-
-    fn count_bad_message(&mut self, conn: ConnId) {
-        let in_a_row = self.bad_messages.entry(conn).or_insert(0);
-        *in_a_row = in_a_row.saturating_add(1);
-        if *in_a_row >= self.config.bad_messages_max {
-            self.effects.push(Effect::Close(conn, Parting::BadMessages));
-        }
-    }
-
-    fn send_error(
-        &mut self,
-        conn: ConnId,
-        refused: Refused,
-        seq: Option<Box<RawValue>>,
-        id: Option<Box<RawValue>>,
-    ) {
-        self.send(conn, error_event(refused, seq, id));
-    }
-
-    fn send(&mut self, conn: ConnId, event: Event) {
-        self.effects.push(Effect::Send(conn, event));
     }
 }

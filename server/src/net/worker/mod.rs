@@ -18,6 +18,7 @@ mod observe;
 mod operator;
 mod rates;
 mod readers;
+mod receipts;
 mod recording;
 mod reloading;
 mod sessions;

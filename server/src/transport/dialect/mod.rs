@@ -90,7 +90,6 @@ impl Dialect {
 pub type Parsed<'a> = Result<Request<'a>, BadCommand<'a>>;
 
 /// The same with all that it borrows.
-#[must_use]
 pub fn owned(parsed: Parsed<'_>) -> Parsed<'static> {
     match parsed {
         Ok(request) => Ok(request.into_owned()),
