@@ -11,7 +11,7 @@ use tidewire::chat::Event;
 use tidewire::ids::{RoomName, Session, UserName};
 use tidewire::log::{Draft, Entry, Epoch, Position};
 use tidewire::transport::dialect::Encoding;
-use tidewire_protocol::handshake::Extension;
+use tidewire_protocol::handshake::header::Extension;
 use tidewire_protocol::{Config, Connection, DeflateConfig, Prepared};
 
 /// What is said, over and over.
@@ -65,7 +65,7 @@ fn row<T>(
     print!("| {name} |");
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         for is_compressed in [false, true] {
-            let mut connection = Connection::server(Config::default(), Instant::now());
+            let mut connection = Connection::server(Config::default().into(), Instant::now());
             if is_compressed {
                 compress(&mut connection)?;
             }
