@@ -10,7 +10,7 @@ use crate::bench::instructions;
 use crate::steps::{self, Step};
 use crate::{arch, autobahn, differential, exec, fuzz, linear, paths, rfc, schema, server, setup};
 
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 19] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -74,12 +74,7 @@ const STEPS: [Step; 20] = [
     Step {
         name: "redis",
         about: "what the chat promises, with servers that have their logs in a Redis",
-        run: || over("redis", &[]),
-    },
-    Step {
-        name: "nats",
-        about: "the same, and what several nodes promise, with logs in a NATS",
-        run: || over("nats", &OF_NODES),
+        run: || over("redis"),
     },
     Step {
         name: "schema",
@@ -226,14 +221,11 @@ fn integration(workers: Option<&str>) -> Result<()> {
     exec::run(&mut test).context("integration tests failed")
 }
 
-/// Tests of several nodes, which take a Redis if nobody says what else.
-const OF_NODES: [&str; 2] = ["presence_across_nodes", "two_nodes"];
-
-/// Runs those with logs kept by `keeper`, and `more`.
-fn over(keeper: &str, more: &[&str]) -> Result<()> {
+/// Runs those with logs kept by `keeper`.
+fn over(keeper: &str) -> Result<()> {
     let mut test = integration_tests()?;
     test.env("TIDEWIRE_TEST_LOG", keeper);
-    for name in ELSEWHERE.iter().chain(more) {
+    for name in ELSEWHERE {
         test.args(["--test", name]);
     }
     exec::run(&mut test).with_context(|| format!("integration tests failed over {keeper}"))
