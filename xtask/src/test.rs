@@ -12,7 +12,7 @@ use crate::{
     arch, autobahn, differential, exec, fuzz, linear, paths, protobuf, rfc, schema, server, setup,
 };
 
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 20] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -81,12 +81,7 @@ const STEPS: [Step; 21] = [
     Step {
         name: "redis",
         about: "what the chat promises, with servers that have their logs in a Redis",
-        run: || over("redis", &[]),
-    },
-    Step {
-        name: "nats",
-        about: "the same, and what several nodes promise, with logs in a NATS",
-        run: || over("nats", &OF_NODES),
+        run: || over("redis"),
     },
     Step {
         name: "schema",
@@ -233,14 +228,11 @@ fn integration(workers: Option<&str>) -> Result<()> {
     exec::run(&mut test).context("integration tests failed")
 }
 
-/// Tests of several nodes, which take a Redis if nobody says what else.
-const OF_NODES: [&str; 2] = ["presence_across_nodes", "two_nodes"];
-
-/// Runs those with logs kept by `keeper`, and `more`.
-fn over(keeper: &str, more: &[&str]) -> Result<()> {
+/// Runs those with logs kept by `keeper`.
+fn over(keeper: &str) -> Result<()> {
     let mut test = integration_tests()?;
     test.env("TIDEWIRE_TEST_LOG", keeper);
-    for name in ELSEWHERE.iter().chain(more) {
+    for name in ELSEWHERE {
         test.args(["--test", name]);
     }
     exec::run(&mut test).with_context(|| format!("integration tests failed over {keeper}"))

@@ -220,7 +220,8 @@ impl Line {
         let heard = if Naming::is_broken(&message.subject) {
             Heard::Broken(log.clone())
         } else {
-            Heard::Entry(entry(log, &message)?)
+            // Only that there is more: what there is, and whose it is, answers say, in order.
+            Heard::Announced(log.clone(), entry(log, &message)?.position)
         };
         Some(Event::Heard(heard))
     }

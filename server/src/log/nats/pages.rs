@@ -23,14 +23,12 @@ struct Part<'a> {
     max: PageMax,
     /// From the last to the first.
     back: bool,
-    /// What is missing is passed over.
-    with_holes: bool,
 }
 
 impl Store {
     /// Reads a page.
     pub(super) async fn page(self, turn: Turn, log: LogName, from: From, max: PageMax) -> Outcome {
-        for tried in 0..TRIES {
+        for _ in 0..TRIES {
             let (stream, mark) = (self.stream(&log), self.mark_of(&log, from));
             let (stream, mark) = (stream.await?, mark.await?);
             turn.let_on();
@@ -38,10 +36,6 @@ impl Store {
                 return Ok(Answer::Page(self.nothing()));
             };
             let (part, oldest) = part(&log, &stream, from, mark, max);
-            let part = Part {
-                with_holes: tried + 1 == TRIES,
-                ..part
-            };
             let Some(entries) = self.read(&part).await? else {
                 continue;
             };
@@ -106,7 +100,7 @@ impl Store {
                         room = room.saturating_sub(size);
                         entries.push(entry);
                     }
-                    None if part.with_holes => {}
+                    // What is not found now may be found in a moment: nothing is passed over in silence.
                     None => return Ok(None),
                 }
             }
@@ -200,7 +194,6 @@ fn part<'a>(
         last: stream.head,
         max,
         back: false,
-        with_holes: false,
     };
     let mut oldest = shown;
     match from {

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     const ALL: &str = "INFO {\"server_id\":\"N1\",\"version\":\"2.9.10\",\"headers\":true,\"max_payload\":1024}\r\nPING\r\n\
-        MSG a.b 7 3\r\nhey\r\nHMSG a 8 reply.to 37 39\r\nNATS/1.0 404 Not There\r\nName: a: b\r\n\r\n\r\n\r\n+OK\r\n-ERR 'Go Away'\r\nPONG\r\n";
+        MSG a.b 7 3\r\nhey\r\nHMSG a 8 reply.to 38 40\r\nNATS/1.0 404 Not There\r\nName: a: b\r\n\r\n\r\n\r\n+OK\r\n-ERR 'Go Away'\r\nPONG\r\n";
 
     fn told(incoming: Incoming) -> String {
         match incoming {

@@ -22,7 +22,7 @@ use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::remote::{Action, Link, Target};
 use crate::log::shared::{Ack, Answer, Bucket, Command, Settings};
-use crate::log::{Entry, Epoch, Position, Reply, Request, Rules, Traffic};
+use crate::log::{Epoch, Position, Reply, Request, Rules, Traffic};
 
 /// What a link of commands is to ask.
 #[derive(Debug, Clone)]
@@ -54,14 +54,12 @@ pub(in crate::log) enum Said {
 }
 
 /// What a link of announcements brings.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::log) enum Heard {
     /// Announcements of this log come from now on.
     Subscribed(LogName),
     /// This log ends here, or did.
     Announced(LogName, Position),
-    /// The same, with the entry itself.
-    Entry(Entry),
     /// This log has lost something.
     Broken(LogName),
     /// Somebody is there.

@@ -25,9 +25,6 @@ const RETRY_MAX: Duration = Duration::from_millis(500);
 /// A link of announcements that was silent for so long is asked whether anybody is there.
 const SILENT_MAX: Duration = Duration::from_secs(3);
 
-/// Commands on their way that are looked through.
-const SEARCHED_MAX: usize = 64;
-
 /// It must say so in this time.
 const PONG_MAX: Duration = Duration::from_secs(2);
 
@@ -402,21 +399,9 @@ impl<C> Core<C> {
         match heard {
             Heard::Subscribed(log) => self.check_head(&log),
             Heard::Announced(log, head) => self.announced(&log, Some(head)),
-            Heard::Entry(entry) => self.announced_entry(entry),
             Heard::Broken(log) => self.announced(&log, None),
             Heard::Pong => {}
         }
-    }
-
-    /// Whether something of a log is read that may have been answered before what is announced now.
-    pub(super) fn may_be_read(&self, bucket: Bucket, log: &LogName) -> bool {
-        let master = self.shelves[usize::from(bucket.number())].master;
-        let sent = master.map(|index| &self.masters[index].sent);
-        sent.is_some_and(|sent| {
-            let is_of = |sent: &Sent<C>| matches!(&sent.purpose, Purpose::Page(reading) if reading.log == *log);
-            // With many it costs less to read once more.
-            sent.len() > SEARCHED_MAX || sent.iter().any(is_of)
-        })
     }
 
     /// Tells the link of announcements what to hear.

@@ -342,32 +342,6 @@ impl<C> Core<C> {
         self.note_announced(bucket, name, end);
     }
 
-    /// An entry was announced: it is handed on at once if it is the next, and nothing on its way could come to it, too.
-    pub(super) fn announced_entry(&mut self, entry: Entry) {
-        self.traffic.announcements += 1;
-        let name = entry.draft.log.clone();
-        let bucket = Bucket::of(&name);
-        let position = entry.position;
-        let is_open = matches!(self.shelf(bucket).run, Run::Open(_));
-        let may_be_read = self.may_be_read(bucket, &name);
-        let log = self.shelf(bucket).logs.get_mut(name.as_str());
-        let is_next = |log: &&mut Log| {
-            let is_free = log.is_watched() && log.is_quiet() && !log.is_filling;
-            let next = log.delivered.map(|delivered| Position {
-                offset: delivered.offset + 1,
-                ..delivered
-            });
-            is_free && next == Some(position)
-        };
-        let Some(log) = log.filter(is_next).filter(|_| is_open && !may_be_read) else {
-            return self.note_announced(bucket, &name, Some(position));
-        };
-        log.delivered = Some(position);
-        // No message has the number 0.
-        self.hand_on(bucket, 0, Arc::new(entry), true);
-        self.let_go_on(bucket, &name, Some(position));
-    }
-
     pub(super) fn note_announced(&mut self, bucket: Bucket, name: &LogName, end: Option<Position>) {
         let Some(log) = self.shelf(bucket).logs.get_mut(name.as_str()) else {
             return;

@@ -298,7 +298,7 @@ fn a_refused_batch_is_not_sent_again_where_the_next_may_have_been_taken() {
         database: 0,
     };
     let options = RedisOptions::new(topology, "one".to_owned());
-    let mut core = Core::<u32>::new(&options, Arc::default(), 7, now);
+    let mut core = Core::<u32>::new(options.settings(), Arc::default(), 7, now);
     core.use_single(target);
     let Some(Action::Open(link, _)) = core.actions.pop_front() else {
         panic!("no link is wanted");
@@ -306,6 +306,7 @@ fn a_refused_batch_is_not_sent_again_where_the_next_may_have_been_taken() {
     let hello = Hello {
         run_id: "run".to_owned(),
         saves_always: true,
+        unix_ms: None,
     };
     core.commands_ready(link, hello, now);
     assert_eq!(batches(&mut core, link, now), [0; 0]);
