@@ -97,7 +97,7 @@ impl WebSocket {
     /// The machine of another protocol than the chat's own, if it speaks one.
     pub(in crate::net) fn session(&mut self) -> Option<&mut dyn Session> {
         match &mut self.app {
-            App::Chat(Dialect::Session(session)) => Some(&mut **session),
+            App::Chat(Dialect::Session(session)) => Some(&mut ***session),
             App::Chat(Dialect::Json | Dialect::Protobuf)
             | App::Echo
             | App::Relay(_)

@@ -60,8 +60,8 @@ pub enum Dialect {
     Json,
     /// A binary message each, as docs/tidewire.v1.proto says.
     Protobuf,
-    /// A protocol with a state of its own.
-    Session(Box<dyn Session>),
+    /// A protocol with a state of its own. A pointer to a fat one: there are tens of thousands that have none.
+    Session(Box<Box<dyn Session>>),
 }
 
 impl Dialect {
