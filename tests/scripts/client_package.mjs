@@ -19,10 +19,12 @@ assert.deepEqual(packed, [
   'package/README.md',
   'package/client.js',
   'package/client/outbox.js',
+  'package/client/protobuf.js',
   'package/client/shared.js',
   'package/package.json',
   'package/types/client.d.ts',
   'package/types/client/outbox.d.ts',
+  'package/types/client/protobuf.d.ts',
   'package/types/client/shared.d.ts',
 ]);
 

@@ -10,7 +10,7 @@ use tidewire_tests::{Server, wait_until};
 const OPTIONS: [&str; 6] = [
     "--canary",
     "200ms",
-    "--redis-timeout",
+    "--log-timeout",
     "500ms",
     "--redis-ack",
     "replicas=1",

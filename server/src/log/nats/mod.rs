@@ -1,5 +1,5 @@
 //! Logs in NATS JetStream: a stream each, whose sequence numbers are the offsets. NATS has no scripts, so what Redis does in one step
-//! is here a [job](jobs) of a few requests, in an order that keeps the same promises: [`shared`](super::shared) decides on the same
+//! is here a job of a few requests, in an order that keeps the same promises: [`shared`](super::shared) decides on the same
 //! commands and answers for both.
 
 mod appends;

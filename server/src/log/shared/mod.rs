@@ -1,5 +1,5 @@
 //! What engines of logs elsewhere have in common: requests of workers become [commands](Command) on links, and answers become what
-//! workers hear, once and in order. An engine packs the commands in its own way; [`core`] does not know how.
+//! workers hear, once and in order. An engine packs the commands in its own way; `core` does not know how.
 
 mod appends;
 mod checks;
