@@ -28,6 +28,7 @@ pub mod redis;
 pub mod redis_proxy;
 pub mod resp;
 pub mod script;
+pub mod sentinels;
 pub mod server;
 pub mod shared_log;
 pub mod small_disk;
@@ -52,6 +53,7 @@ pub use nodes::Nodes;
 
 pub use redis::{Redis, RedisLaunch};
 pub use redis_proxy::RedisProxy;
+pub use sentinels::{Sentinels, SentinelsLaunch};
 pub use server::{Launch, Server};
 pub use small_disk::SmallDisk;
 pub use tls::Identity;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::core::{Ask, Core};
 use super::links::Purpose;
-use super::runs::Run;
 use crate::ids::LogName;
 use crate::log::Position;
 use crate::log::shared::{Bucket, Command};
@@ -55,7 +54,7 @@ impl<C> Core<C> {
     }
 
     fn ask_heads(&mut self, bucket: Bucket, logs: Vec<LogName>) {
-        if matches!(self.shelf(bucket).run, Run::Open(_)) {
+        if self.shelf(bucket).is_open() {
             self.traffic.heads_checked += logs.len() as u64;
             let heads = Command::Heads { bucket, logs };
             self.ask(bucket, Ask::Command(heads), Purpose::Heads(bucket));

@@ -12,6 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::ids::LogName;
+use crate::log::remote::Target;
 use crate::log::{Draft, Epoch, PageMax, Position, Retention};
 
 /// A part of the data: all keys of the logs in it have the same hash tag, so that one script can use them, and one channel is
@@ -183,8 +184,10 @@ pub enum Command {
 pub enum Failure {
     /// The run is not the one that was meant, or is not open: greet it.
     Stale,
-    /// The bucket is elsewhere in the cluster: where (`MOVED`, `ASK`).
-    Moved(String),
+    /// The bucket is elsewhere in the cluster: where (`MOVED`). Without a host it is at that of the link.
+    Moved(Target),
+    /// It is on its way elsewhere: this command is to be asked there, and no other (`ASK`).
+    Asked(Target),
     /// Redis cannot do it now, and may later: it loads its data, is a replica, its disk or memory is full (`LOADING`, `READONLY`,
     /// `MASTERDOWN`, `MISCONF`, `OOM`, `NOREPLICAS`, `CLUSTERDOWN`, `TRYAGAIN`, `BUSY`); what it said.
     Unable(String),
@@ -198,7 +201,7 @@ impl fmt::Display for Failure {
     /// Why, as a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Moved(place) => write!(f, "its data is at {place}"),
+            Self::Moved(place) | Self::Asked(place) => write!(f, "its data is at {place}"),
             Self::Unable(what) | Self::Refused(what) => write!(f, "it said: {what}"),
             Self::NoScript => f.write_str("it does not know the scripts any more"),
             Self::Stale => f.write_str("it was restarted"),

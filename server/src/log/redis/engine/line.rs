@@ -1,15 +1,16 @@
 //! One link as bytes: what it says before it is of use, and how what it brings becomes values.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use redis::Value;
 
+use crate::ids::LogName;
 use crate::log::redis::wire::{self, BadReply, Errand, Naming, Replies, Script, setup};
 use crate::log::redis::{RedisOptions, Topology};
 use crate::log::shared::core::{Ask, Hear, Hello, Said};
-use crate::log::shared::{Ack, Answer};
+use crate::log::shared::{Ack, Answer, Bucket};
 
 /// The version from which on scripts do what they are to.
 const VERSION_MIN: (u32, u32) = (7, 0);
@@ -37,6 +38,17 @@ enum Step {
     Optional,
 }
 
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Commands to a master.
+    Commands,
+    /// What is announced there.
+    Announcements,
+    /// Where masters are.
+    Guide,
+}
+
 impl Line {
     pub(super) fn new() -> Self {
         Self {
@@ -57,17 +69,28 @@ impl Line {
         &mut self,
         options: &RedisOptions,
         naming: &Naming,
-        is_commands: bool,
+        work: Work,
         by: Instant,
     ) {
         self.ready_by = Some(by);
-        if let Some(password) = &options.password {
-            let (user, password) = (options.user.as_deref(), password.reveal());
+        let is_sentinel = work == Work::Guide && options.has_sentinels();
+        let (user, password) = if is_sentinel {
+            (&options.sentinel_user, &options.sentinel_password)
+        } else {
+            (&options.user, &options.password)
+        };
+        if let Some(password) = password {
+            let (user, password) = (user.as_deref(), password.reveal());
             self.step(Errand::Auth { user, password }, Step::Done, naming);
         }
         let name = format!("tidewire-{}", naming.node.replace(char::is_whitespace, "-"));
         self.step(Errand::Name(&name), Step::Optional, naming);
-        if !is_commands {
+        if is_sentinel {
+            self.step(Errand::Resp3, Step::Done, naming);
+            // It tells of itself what comes behind what is asked then.
+            return self.step(Errand::SubscribeSwitches, Step::Done, naming);
+        }
+        if work != Work::Commands {
             return self.step(Errand::Ping, Step::Optional, naming);
         }
         if let Topology::Single { database, .. } = options.topology
@@ -143,6 +166,7 @@ impl Line {
 pub(super) fn pack(ask: &Ask, naming: &Naming, out: &mut BytesMut) {
     match *ask {
         Ask::Command(ref command) => wire::pack(command, naming, out),
+        Ask::Asking => wire::pack_errand(&Errand::Asking, naming, out),
         Ask::Wait(ack, timeout) => {
             let errand = match ack {
                 // Never asked for; it is answered at once.
@@ -160,18 +184,32 @@ pub(super) fn pack(ask: &Ask, naming: &Naming, out: &mut BytesMut) {
 
 /// Packs what a link of announcements is to ask.
 pub(super) fn pack_hear(hear: &Hear, naming: &Naming, out: &mut BytesMut) {
-    let errand = match hear {
-        Hear::Subscribe(logs) => Errand::Subscribe(logs),
-        Hear::Unsubscribe(logs) => Errand::Unsubscribe(logs),
-        Hear::Ping => Errand::Ping,
+    let (Hear::Subscribe(logs) | Hear::Unsubscribe(logs)) = hear else {
+        return wire::pack_errand(&Errand::Ping, naming, out);
     };
-    wire::pack_errand(&errand, naming, out);
+    let mut parts: BTreeMap<Option<Bucket>, Vec<LogName>> = BTreeMap::new();
+    for log in logs {
+        // In a cluster those of one slot at a time.
+        let part = naming.sharded.then(|| Bucket::of(log));
+        parts.entry(part).or_default().push(log.clone());
+    }
+    for logs in parts.values() {
+        let errand = match hear {
+            Hear::Unsubscribe(_) => Errand::Unsubscribe(logs),
+            Hear::Subscribe(_) | Hear::Ping => Errand::Subscribe(logs),
+        };
+        wire::pack_errand(&errand, naming, out);
+    }
 }
 
 /// Reads a reply as the answer to what was asked.
 pub(super) fn read(ask: &Ask, reply: Value) -> Said {
     match *ask {
         Ask::Command(ref command) => Said::Answer(wire::answer(command, reply)),
+        Ask::Asking => Said::Answer(match setup::done(&reply) {
+            Ok(()) => Answer::Done,
+            Err(failure) => Answer::Failed(failure),
+        }),
         Ask::Wait(ack, _) => match setup::saved_by(&reply) {
             Ok((here, replicas)) => Said::Waited(match ack {
                 Ack::Primary => true,
@@ -181,9 +219,4 @@ pub(super) fn read(ask: &Ask, reply: Value) -> Said {
             Err(failure) => Said::Answer(Answer::Failed(failure)),
         },
     }
-}
-
-/// How long setting up may take.
-pub(super) fn ready_by(now: Instant, command_timeout: Duration) -> Instant {
-    now + command_timeout
 }

@@ -11,6 +11,7 @@ use redis::{ServerError, Value};
 use serde_json::value::RawValue;
 
 use super::pack::by_log;
+use super::setup::moved_to;
 use crate::ids::{LogName, Session, UserName};
 use crate::log::redis::{
     Answer, Appended, Command, Extracted, Failure, From, Node, Run, RunState, Stored, Trust,
@@ -45,7 +46,11 @@ pub fn failure(error: &ServerError) -> Failure {
         "STALE" => Failure::Stale,
         "MOVED" | "ASK" => {
             let place = details.rsplit(' ').next().unwrap_or_default();
-            Failure::Moved(place.to_owned())
+            match moved_to(place) {
+                Some(target) if code == "ASK" => Failure::Asked(target),
+                Some(target) => Failure::Moved(target),
+                None => Failure::Refused(said()),
+            }
         }
         "NOSCRIPT" => Failure::NoScript,
         "LOADING" | "READONLY" | "MASTERDOWN" | "MISCONF" | "OOM" | "NOREPLICAS"

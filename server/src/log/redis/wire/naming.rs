@@ -19,6 +19,12 @@ pub struct Naming {
 }
 
 impl Naming {
+    /// The slot of all that is of a bucket, in a cluster: what has the same may share a call.
+    #[must_use]
+    pub fn slot_of(bucket: Bucket) -> u16 {
+        slot(format!("{{tw:{}}}", bucket.number()).as_bytes())
+    }
+
     /// The hash of records, of a bucket's logs and its run.
     #[must_use]
     pub fn heads(&self, bucket: Bucket) -> String {
@@ -157,9 +163,8 @@ mod tests {
         let naming = naming();
         let log = LogName::new("a").unwrap();
         let bucket = Bucket::of(&log);
-        assert_eq!(
-            slot(naming.log(&log).as_bytes()),
-            slot(naming.heads(bucket).as_bytes())
-        );
+        for key in [naming.log(&log), naming.heads(bucket), naming.marks(bucket)] {
+            assert_eq!(slot(key.as_bytes()), Naming::slot_of(bucket), "{key}");
+        }
     }
 }

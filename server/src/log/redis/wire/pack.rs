@@ -66,6 +66,10 @@ pub enum Errand<'a> {
     },
     /// Read by [`setup::is_primary`](super::setup::is_primary).
     Role,
+    /// What comes by itself is told apart from answers from now on (RESP 3).
+    Resp3,
+    /// The next command is about a slot that is on its way to this node.
+    Asking,
     /// Where a Sentinel knows the primary; read by [`setup::sentinel_primary`](super::setup::sentinel_primary).
     SentinelPrimary(&'a str),
     /// Read by [`setup::slots`](super::setup::slots).
@@ -174,6 +178,8 @@ pub fn pack_errand(errand: &Errand<'_>, naming: &Naming, out: &mut BytesMut) {
             cmd.arg(millis(timeout).max(1))
         }
         Errand::Role => cmd.arg("ROLE"),
+        Errand::Resp3 => cmd.arg("HELLO").arg(3),
+        Errand::Asking => cmd.arg("ASKING"),
         Errand::SentinelPrimary(name) => {
             let cmd = cmd.arg("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME");
             cmd.arg(name)

@@ -28,6 +28,7 @@ impl World {
                 return self.at(until, Event::Counted(node, link));
             }
             Ask::Wait(..) => Said::Waited(true),
+            Ask::Asking => Said::Answer(Answer::Done),
             Ask::Command(command) => Said::Answer(self.answer(&command)),
         };
         self.announce();
