@@ -25,6 +25,7 @@ pub mod nginx;
 pub mod nodes;
 pub mod proxy;
 pub mod redis;
+pub mod redis_cluster;
 pub mod redis_proxy;
 pub mod resp;
 pub mod script;
@@ -52,6 +53,7 @@ pub use nats::Nats;
 pub use nodes::Nodes;
 
 pub use redis::{Redis, RedisLaunch};
+pub use redis_cluster::RedisCluster;
 pub use redis_proxy::RedisProxy;
 pub use sentinels::{Sentinels, SentinelsLaunch};
 pub use server::{Launch, Server};

@@ -301,7 +301,12 @@ impl Redis {
         fs::remove_dir_all(self.directory.path()).expect("the test's own directory");
     }
 
-    fn try_client(&self) -> std::io::Result<RedisClient> {
+    /// The same, if it lets it in.
+    ///
+    /// # Errors
+    ///
+    /// It does not, or is away.
+    pub fn try_client(&self) -> std::io::Result<RedisClient> {
         let mut client = RedisClient::connect(self.address, self.launch.identity.as_ref())?;
         if let Some((name, password)) = &self.launch.user {
             client.ask(&["AUTH", name, password])?;

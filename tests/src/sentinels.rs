@@ -5,6 +5,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::directory::Directory;
 use crate::redis::{Redis, free_address, program};
@@ -14,6 +16,15 @@ use crate::wait::wait_until;
 
 /// What they call the primary.
 pub const NAME: &str = "main";
+
+/// How long they may take by themselves until they have another primary, before they are asked to.
+const ALONE_MAX: Duration = Duration::from_secs(15);
+
+/// Between two times that they are asked to.
+const AGAIN: Duration = Duration::from_secs(3);
+
+/// How long it may take in all: they give it up, and begin anew, where not enough of them agree in time.
+const CHOICE_MAX: Duration = Duration::from_secs(90);
 
 /// How to start Sentinels.
 #[derive(Clone, Debug, Default)]
@@ -133,35 +144,44 @@ impl Sentinels {
         format!("{}:{}", host.text(), port.text()).parse().ok()
     }
 
-    /// Makes them choose another primary, and waits until they have; asks again where they give it up.
+    /// Makes them choose another primary; waits until all of them have.
     ///
     /// # Panics
     ///
     /// When they do not.
     #[track_caller]
-    pub fn fail_over(&self, from: SocketAddr) {
-        wait_until("the Sentinels have another primary", || {
-            if self.primary(0).is_some_and(|primary| primary != from) {
-                return true;
-            }
-            // `INPROG`, or no replica that it would take yet.
-            let _ = self.try_ask(0, &["SENTINEL", "FAILOVER", NAME]);
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            false
-        });
+    pub fn fail_over(&self, from: SocketAddr) -> SocketAddr {
+        self.choose(from, Duration::ZERO)
     }
 
-    /// Waits until all of them have another primary.
+    /// Waits until all of them have another primary, since this one is gone.
     ///
     /// # Panics
     ///
-    /// When they have not.
+    /// When they do not.
     #[track_caller]
     pub fn wait_for_another(&self, from: SocketAddr) -> SocketAddr {
-        wait_until("the Sentinels have chosen another primary", || {
-            let here = |index| self.primary(index).is_some_and(|primary| primary != from);
-            (0..self.sentinels.len()).all(here)
-        });
+        self.choose(from, ALONE_MAX)
+    }
+
+    /// Waits until they have another, and asks them to choose one if they have not by then, and again where they give it up.
+    #[track_caller]
+    fn choose(&self, from: SocketAddr, alone: Duration) -> SocketAddr {
+        let began = Instant::now();
+        let mut ask_at = began + alone;
+        let is_other = |index| self.primary(index).is_some_and(|primary| primary != from);
+        while !(0..self.sentinels.len()).all(is_other) {
+            assert!(
+                began.elapsed() < CHOICE_MAX,
+                "the Sentinels choose no other primary"
+            );
+            if ask_at <= Instant::now() {
+                // Refused where they have begun, or have no replica yet that they would take.
+                let _ = self.try_ask(0, &["SENTINEL", "FAILOVER", NAME]);
+                ask_at = Instant::now() + AGAIN;
+            }
+            sleep(Duration::from_millis(50));
+        }
         self.primary(0).expect("they know one")
     }
 
@@ -230,7 +250,7 @@ fn write_settings(
         }
     }
     lines.push(format!("sentinel monitor {NAME} {host} {port} 2"));
-    lines.push(format!("sentinel down-after-milliseconds {NAME} 1000"));
+    lines.push(format!("sentinel down-after-milliseconds {NAME} 2500"));
     lines.push(format!("sentinel failover-timeout {NAME} 5000"));
     if let Some((name, password)) = &launch.watched_user {
         lines.push(format!("sentinel auth-user {NAME} {name}"));

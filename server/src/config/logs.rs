@@ -49,7 +49,12 @@ pub struct LogOptions {
     #[arg(long, env = "TIDEWIRE_NODE", value_name = "NAME", value_parser = NodeName::new)]
     pub node: Option<NodeName>,
     /// Who we are at the Sentinels, USER:PASSWORD or :PASSWORD, where they ask for that
-    #[arg(long, env = "TIDEWIRE_SENTINEL_LOGIN", value_name = "LOGIN", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "TIDEWIRE_SENTINEL_LOGIN",
+        value_name = "LOGIN",
+        hide_env_values = true
+    )]
     pub sentinel_login: Option<SentinelLogin>,
     /// What an ack means: `primary` has the message, `replicas=N` have it, too, or `aof[=N]`: it is on the primary's disk, and on those of N replicas
     #[arg(long, env = "TIDEWIRE_REDIS_ACK", value_name = "WHAT", default_value = "primary", value_parser = ack)]
@@ -107,12 +112,6 @@ impl LogOptions {
                 "--log-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
             );
         }
-        if matches!(place.topology, Topology::Cluster { .. }) {
-            return Err(
-                "--log: a cluster cannot keep the logs yet: write redis:// and the name of one Redis"
-                    .to_owned(),
-            );
-        }
         let is_sentinel = matches!(place.topology, Topology::Sentinel { .. });
         if self.sentinel_login.is_some() && !is_sentinel {
             return Err(
@@ -121,7 +120,9 @@ impl LogOptions {
             );
         }
         let login = self.sentinel_login.as_ref().map(SentinelLogin::parse);
-        let login = login.transpose().map_err(|why| format!("--sentinel-login: {why}"))?;
+        let login = login
+            .transpose()
+            .map_err(|why| format!("--sentinel-login: {why}"))?;
         let (sentinel_user, sentinel_password) = login.unwrap_or((None, None));
         let node = self.node.as_ref().map_or("", NodeName::as_str).to_owned();
         Ok(Some(RedisOptions {
@@ -516,10 +517,7 @@ mod tests {
         for (url, told) in [
             ("redis://a", None),
             ("redis+sentinel://a,b/main", None),
-            (
-                "rediss+cluster://a,b",
-                Some("a cluster cannot keep the logs yet"),
-            ),
+            ("rediss+cluster://a,b", None),
             ("nats://a", Some("a NATS cannot keep the logs yet")),
         ] {
             let options = LogOptions {
@@ -543,7 +541,9 @@ mod tests {
             options.redis()
         };
         for (login, user, password) in [("u:p%:@", Some("u"), "p%:@"), (":p", None, "p")] {
-            let options = options("redis+sentinel://a:b@c/main", login).unwrap().unwrap();
+            let options = options("redis+sentinel://a:b@c/main", login)
+                .unwrap()
+                .unwrap();
             assert_eq!(options.sentinel_user.as_deref(), user);
             assert_eq!(options.sentinel_password.unwrap().reveal(), password);
             assert_eq!(options.user.as_deref(), Some("a"));

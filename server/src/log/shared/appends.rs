@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use super::runs::Run;
 use crate::ids::LogName;
 use crate::log::shared::{Ack, Appended, Bucket, Command, Stored};
@@ -32,6 +32,14 @@ const BATCHES_MAX: u8 = 2;
 pub(super) struct Queued {
     pub(super) number: u64,
     pub(super) stored: Stored,
+}
+
+/// A message that is to be sent again.
+#[derive(Debug)]
+pub(super) struct Returned {
+    queued: Queued,
+    /// It was not taken for certain; else its link ended before it was known.
+    is_refused: bool,
 }
 
 /// Somebody waits for the place of a message.
@@ -234,7 +242,7 @@ impl<C> Core<C> {
             self.append_over(bucket, &log);
             match *appended {
                 Appended::At(position) => {
-                    self.overtaken(bucket, number, &log);
+                    self.overtaken(bucket, number, &log, true);
                     self.message_placed(index, number, stored, position);
                 }
                 Appended::Before { position, time } => {
@@ -258,12 +266,14 @@ impl<C> Core<C> {
     }
 
     /// What was said before a message that is there now, and was not taken, does not come behind it.
-    fn overtaken(&mut self, bucket: Bucket, number: u64, log: &LogName) {
-        let is_over = |queued: &mut Queued| {
-            queued.number < number && queued.stored.draft.log == *log
+    /// `is_taken`: that one is there; else it may be, and so may be what its link was to take before.
+    fn overtaken(&mut self, bucket: Bucket, number: u64, log: &LogName, is_taken: bool) {
+        let is_over = |it: &mut Returned| {
+            let is_before = it.queued.number < number && it.queued.stored.draft.log == *log;
+            is_before && (is_taken || it.is_refused)
         };
         let over = self.shelf(bucket).returned.extract_if(.., is_over);
-        let over: Vec<u64> = over.map(|queued| queued.number).collect();
+        let over: Vec<u64> = over.map(|it| it.queued.number).collect();
         for number in over {
             self.give_up(number);
         }
@@ -320,7 +330,9 @@ impl<C> Core<C> {
             self.append_over(bucket, &stored.draft.log);
             if is_again {
                 let queued = Queued { number, stored };
-                self.shelf(bucket).returned.push(queued);
+                let is_refused = true;
+                let returned = Returned { queued, is_refused };
+                self.shelf(bucket).returned.push(returned);
             } else {
                 self.give_up(number);
             }
@@ -340,6 +352,9 @@ impl<C> Core<C> {
         shelf.batches = shelf.batches.saturating_sub(1);
         for (number, stored) in numbers.into_iter().zip(messages(command)) {
             self.append_over(bucket, &stored.draft.log);
+            if is_sent {
+                self.overtaken(bucket, number, &stored.draft.log, false);
+            }
             if is_sent && stored.draft.seq.is_none() {
                 self.give_up(number);
                 continue;
@@ -348,7 +363,9 @@ impl<C> Core<C> {
                 waiting.is_sent_again |= is_sent;
             }
             let queued = Queued { number, stored };
-            self.shelf(bucket).returned.push(queued);
+            let is_refused = !is_sent;
+            let returned = Returned { queued, is_refused };
+            self.shelf(bucket).returned.push(returned);
         }
         self.send_returned(bucket);
     }
@@ -357,7 +374,8 @@ impl<C> Core<C> {
     /// come after what was said then.
     fn send_returned(&mut self, bucket: Bucket) {
         if self.shelf(bucket).batches == 0 {
-            for Queued { number, stored } in std::mem::take(&mut self.shelf(bucket).returned) {
+            for returned in std::mem::take(&mut self.shelf(bucket).returned) {
+                let Queued { number, stored } = returned.queued;
                 self.queue_again(bucket, number, stored);
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use crate::ids::LogName;
 use crate::log::Position;
 use crate::log::shared::{Bucket, Command};

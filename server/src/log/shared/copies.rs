@@ -2,7 +2,7 @@
 //! else of that link until it knows. Where one server is enough nothing of this happens.
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use crate::ids::LogName;
 use crate::log::Position;
 use crate::log::shared::{Ack, Bucket, Failure};

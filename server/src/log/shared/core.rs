@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::appends::{Queued, Waiting};
+use super::appends::{Queued, Returned, Waiting};
 use super::guide::Guide;
-use super::links::Master;
+use super::masters::Master;
 use super::reads::Reading;
 use super::runs::{Greeting, Peers, Run};
 use super::seen::Seen;
@@ -101,8 +101,8 @@ pub(super) struct Shelf<C> {
     pub(super) queue: VecDeque<Queued>,
     /// Batches that are.
     pub(super) batches: u8,
-    /// Messages of batches that were not taken, while others are on their way that may be.
-    pub(super) returned: Vec<Queued>,
+    /// Messages of batches that were not taken, or perhaps not, while others are on their way that may be.
+    pub(super) returned: Vec<Returned>,
     /// Pages that are on their way.
     pub(super) pages: u8,
     /// Pages that are not asked for yet.

@@ -228,7 +228,7 @@ impl<C> Core<C> {
     /// Whether what it answers is true since the last link ended.
     fn guide_answered(&mut self) -> bool {
         let now = self.now.instant;
-        let all_there = self.masters.iter().all(super::links::Master::is_there);
+        let all_there = self.masters.iter().all(super::masters::Master::is_there);
         let Some(guide) = &mut self.guide else {
             return false;
         };

@@ -10,6 +10,7 @@ pub(in crate::log) mod core;
 mod fills;
 pub(in crate::log) mod guide;
 mod links;
+mod masters;
 mod pages;
 mod places;
 mod reads;

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 
 use super::core::{Ask, Core, Shelf};
 use super::guide::Guide;
-use super::links::{Master, Purpose, Sent};
+use super::masters::{Master, Purpose, Sent};
 use super::runs::Run;
 use super::watched::Log;
 use crate::ids::LogName;
@@ -292,10 +292,7 @@ impl<C> Core<C> {
             self.masters[to].copies.asks = true;
         }
         let at = self.now.instant;
-        for (ask, purpose) in [
-            (Ask::Asking, Purpose::Asking),
-            (sent.ask, sent.purpose),
-        ] {
+        for (ask, purpose) in [(Ask::Asking, Purpose::Asking), (sent.ask, sent.purpose)] {
             if let Some(bucket) = purpose.bucket() {
                 self.shelf(bucket).asked += 1;
             }

@@ -1,7 +1,7 @@
 //! Pages that workers want: they wait while Redis is away, and are never newer than what was announced.
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use super::pages::{Cut, Wanted, at_least_one, head};
 use crate::ids::LogName;
 use crate::log::shared::{Bucket, Command, Extracted, From};

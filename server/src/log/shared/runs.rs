@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::core::{Ask, Core, Shelf};
-use super::links::Purpose;
+use super::masters::Purpose;
 use super::tokens;
 use crate::ids::LogName;
 use crate::log::Position;
@@ -172,9 +172,8 @@ impl<C> Core<C> {
 
     /// Another has opened a bucket, and the others of its master with it.
     fn greet_pending(&mut self, index: usize) {
-        let is_pending = |shelf: &Shelf<C>| {
-            matches!(shelf.run, Run::Pending(_)) && shelf.greeting.is_over()
-        };
+        let is_pending =
+            |shelf: &Shelf<C>| matches!(shelf.run, Run::Pending(_)) && shelf.greeting.is_over();
         let pending = self.shelves_of(index);
         let pending = pending.filter(|(_, shelf)| is_pending(shelf));
         let pending: Vec<Bucket> = pending.map(|(bucket, _)| bucket).collect();

@@ -69,3 +69,65 @@ fn told_by_node(reply: &Value) -> Result<Option<Told>, String> {
     }
     Ok(Some(Told::Parts(parts)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(topology: &Topology, reply: &[u8]) -> Result<Option<Told>, String> {
+        let naming = Naming {
+            prefix: "tw:".to_owned(),
+            node: "a".to_owned(),
+            sharded: false,
+        };
+        told(topology, &naming, &redis::parse_redis_value(reply).unwrap())
+    }
+
+    fn at(host: &str, port: u16) -> Target {
+        let host = host.to_owned();
+        Target { host, port }
+    }
+
+    #[test]
+    fn a_sentinel_tells_of_its_primary_when_asked_and_of_another_by_itself() {
+        let topology = Topology::Sentinel {
+            sentinels: Vec::new(),
+            name: "main".to_owned(),
+        };
+        let primary = b"*2\r\n$8\r\n10.0.0.1\r\n$4\r\n6379\r\n";
+        let told = Told::Primary(at("10.0.0.1", 6379));
+        assert_eq!(heard(&topology, primary), Ok(Some(told)));
+        let switch = |name: &str| {
+            let payload = format!("{name} 10.0.0.1 6379 10.0.0.2 6380");
+            let length = payload.len();
+            let head = ">3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n";
+            format!("{head}${length}\r\n{payload}\r\n").into_bytes()
+        };
+        let told = Told::Switched(at("10.0.0.2", 6380));
+        assert_eq!(heard(&topology, &switch("main")), Ok(Some(told)));
+        assert_eq!(heard(&topology, &switch("other")), Ok(None));
+        let why = heard(&topology, b"*-1\r\n").unwrap_err();
+        assert!(why.contains("no primary called main"), "{why}");
+        let why = heard(&topology, b"-NOAUTH Authentication required.\r\n").unwrap_err();
+        assert!(why.contains("NOAUTH"), "{why}");
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_tells_of_each_bucket_where_it_is() {
+        let topology = Topology::Cluster { seeds: Vec::new() };
+        let slots = b"*2\r\n*3\r\n:0\r\n:8191\r\n*2\r\n$1\r\na\r\n:1\r\n*3\r\n:8192\r\n:16000\r\n*2\r\n$0\r\n\r\n:2\r\n";
+        let Ok(Some(Told::Parts(parts))) = heard(&topology, slots) else {
+            panic!("it has told");
+        };
+        let mut counts = [0; 2];
+        for (bucket, target) in &parts {
+            let is_first = Naming::slot_of(*bucket) < 8192;
+            assert_eq!(*target, if is_first { at("a", 1) } else { at("", 2) });
+            counts[usize::from(!is_first)] += 1;
+        }
+        // Some slots are nowhere.
+        assert!(parts.len() < Bucket::COUNT && counts.iter().all(|count| *count > 80));
+        let why = heard(&topology, b"*0\r\n").unwrap_err();
+        assert!(why.contains("no slots"), "{why}");
+    }
+}

@@ -73,7 +73,11 @@ impl<C> RedisEngine<C> {
     /// A link is of no use.
     fn fail(&mut self, link: Link, why: &str, now: Now) {
         if self.core.is_guide(link) {
-            tracing::debug!(event = "redis_link_ended", why, "who says where Redis is does not");
+            tracing::debug!(
+                event = "redis_link_ended",
+                why,
+                "who says where Redis is does not"
+            );
             self.core.now = now;
             self.core.guide_fails(why);
         } else if let Some((index, is_commands)) = self.core.way_of(link) {
@@ -132,9 +136,9 @@ impl<C> RedisEngine<C> {
             wire::Heard::Unsubscribed(log) => {
                 self.core.heard(link, Heard::Unsubscribed(log), now);
             }
-            wire::Heard::Pong
-            | wire::Heard::Switched { .. }
-            | wire::Heard::Other => self.core.heard(link, Heard::Pong, now),
+            wire::Heard::Pong | wire::Heard::Switched { .. } | wire::Heard::Other => {
+                self.core.heard(link, Heard::Pong, now)
+            }
             wire::Heard::Failed(failure) => return Err(failure.to_string()),
         }
         Ok(())
@@ -247,6 +251,10 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     fn leave(&mut self, now: Now) {
         self.core.now = now;
         self.core.leave();
+    }
+
+    fn has_logs(&self, link: Link) -> bool {
+        !self.core.is_guide(link)
     }
 
     fn is_idle(&self) -> bool {
