@@ -26,6 +26,9 @@ const ROUND_MAX: Duration = Duration::from_millis(500);
 /// A master's link that was tried so often in vain is perhaps not to the master: another is asked.
 const TRIES_MAX: u32 = 4;
 
+/// One whose answers do not help is heard for so long at least.
+const HEARD_MIN: Duration = Duration::from_secs(1);
+
 /// Between two times that it is told that nobody says where the masters are.
 const SILENCE_TOLD_EVERY: Duration = Duration::from_secs(10);
 
@@ -40,6 +43,8 @@ pub(super) struct Guide {
     at: usize,
     link: Option<Link>,
     is_ready: bool,
+    /// Since when it may be asked.
+    since: Instant,
     /// When the next one is tried.
     retry_at: Instant,
     /// How many were tried in vain, one after the other.
@@ -75,6 +80,7 @@ impl Guide {
             at: 0,
             link: None,
             is_ready: false,
+            since: now,
             retry_at: now,
             attempts: 0,
             ask_at: now,
@@ -148,6 +154,7 @@ impl<C> Core<C> {
         self.now = now;
         if let Some(guide) = self.guide.as_mut().filter(|it| it.link == Some(link)) {
             guide.is_ready = true;
+            guide.since = now.instant;
             guide.asks = true;
         }
     }
@@ -253,11 +260,21 @@ impl<C> Core<C> {
             return;
         }
         self.masters[index].is_certain = self.is_split;
-        let is_vain = attempts > 0 && attempts.is_multiple_of(TRIES_MAX) && !self.is_split;
-        if is_vain && self.guide.as_ref().is_some_and(|it| it.places.len() > 1) {
-            self.guide_fails("what it says is the primary is none, or cannot be reached");
+        if attempts > 0 && attempts.is_multiple_of(TRIES_MAX) {
+            self.doubt_guide("what it says is the primary is none, or cannot be reached");
         }
         self.ask_guide();
+    }
+
+    /// What it says does not help: another is asked, if there is one, and this one was heard for a while.
+    pub(super) fn doubt_guide(&mut self, why: &str) {
+        let is_old = self.guide.as_ref().is_some_and(|guide| {
+            let is_heard = guide.is_ready && guide.since + HEARD_MIN <= self.now.instant;
+            is_heard && guide.places.len() > 1
+        });
+        if is_old {
+            self.guide_fails(why);
+        }
     }
 
     /// The one master is there.

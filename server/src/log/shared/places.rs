@@ -27,6 +27,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 /// And at least.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 
+/// What a node of a cluster says that serves nothing.
+const DOWN: &str = "CLUSTERDOWN";
+
 /// Where a message goes. What goes to one place may share a call; what does not may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
@@ -217,6 +220,9 @@ impl<C> Core<C> {
             if !std::mem::take(&mut shelf.is_paused) {
                 continue;
             }
+            if shelf.moves_to.is_some() {
+                continue;
+            }
             match (shelf.run, shelf.master) {
                 // Something that was asked before is not answered yet.
                 _ if !shelf.greeting.is_over() => self.pause(bucket),
@@ -232,7 +238,7 @@ impl<C> Core<C> {
     /// Whether a failure is about where a bucket is, or that it is nowhere; then what was asked is asked there, or later.
     pub(super) fn is_about_places(&self, failure: &Failure) -> bool {
         let is_passing = |what: &str| {
-            let mut codes = ["TRYAGAIN", "CLUSTERDOWN"].iter();
+            let mut codes = ["TRYAGAIN", DOWN].iter();
             codes.any(|code| what.starts_with(code))
         };
         self.is_split
@@ -246,7 +252,10 @@ impl<C> Core<C> {
     /// A bucket is elsewhere, or nowhere for now.
     pub(super) fn is_elsewhere(&mut self, index: usize, sent: Sent<C>, failure: &Failure) {
         let Some(bucket) = sent.purpose.bucket() else {
-            return self.take_back(sent, true);
+            if matches!(sent.purpose, Purpose::Copies) {
+                self.copies_refused(index, failure);
+            }
+            return;
         };
         match failure {
             Failure::Moved(to) => {
@@ -264,8 +273,15 @@ impl<C> Core<C> {
                 }
                 Some(_) | None => self.wait_with(bucket, sent),
             },
-            Failure::Unable(_) | Failure::Stale | Failure::NoScript | Failure::Refused(_) => {
+            Failure::Unable(what) => {
+                if what.starts_with(DOWN) {
+                    // Perhaps only this part of the cluster is, with whom we ask.
+                    self.doubt_guide("the cluster is down where it says that something is");
+                }
                 self.ask_guide();
+                self.wait_with(bucket, sent);
+            }
+            Failure::Stale | Failure::NoScript | Failure::Refused(_) => {
                 self.wait_with(bucket, sent);
             }
         }

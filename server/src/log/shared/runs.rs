@@ -58,6 +58,11 @@ impl Greeting {
         *self = Self::default();
     }
 
+    /// What was seen is to be told anew.
+    const fn begin(&mut self) {
+        (self.looks, self.vouched) = (None, None);
+    }
+
     /// Whether nothing is open.
     pub(super) const fn is_over(&self) -> bool {
         self.unanswered == 0
@@ -105,7 +110,7 @@ impl<C> Core<C> {
     pub(super) fn not_greeted(&mut self, bucket: Bucket) {
         let shelf = self.shelf(bucket);
         shelf.greeting.unanswered = shelf.greeting.unanswered.saturating_sub(1);
-        shelf.greeting.looks = None;
+        shelf.greeting.begin();
         shelf.run = Run::Unknown;
     }
 
@@ -115,10 +120,7 @@ impl<C> Core<C> {
         if !matches!(shelf.run, Run::Unknown) && shelf.moves_to.is_none() {
             shelf.run = Run::Unknown;
             // What was seen of it is to be told again.
-            shelf.greeting = Greeting {
-                unanswered: shelf.greeting.unanswered,
-                ..Greeting::default()
-            };
+            shelf.greeting.begin();
             self.greet(index, bucket);
         }
     }
@@ -149,6 +151,7 @@ impl<C> Core<C> {
         let known = shelf.run;
         if !matches!(known, Run::Pending(number) | Run::Open(number) if number == run.number) {
             // Ahead of whatever is appended in this run.
+            shelf.greeting.begin();
             self.vouch(index, bucket, run.number);
         }
         let hello = self.masters[index].hello.as_ref();
@@ -275,7 +278,8 @@ impl<C> Core<C> {
 
     /// The master that is told who is there: that of the first bucket.
     fn beaten(&self) -> Option<usize> {
-        let index = self.shelves.first()?.master?;
+        let shelf = self.shelves.first()?;
+        let index = shelf.master.filter(|_| shelf.moves_to.is_none())?;
         self.masters[index].hello.is_some().then_some(index)
     }
 
