@@ -5,6 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::redis::{Redis, RedisLaunch, free_address};
+use crate::resp::Value;
 use crate::wait::wait_until;
 
 /// Primaries.
@@ -123,7 +124,10 @@ impl RedisCluster {
             let keys = client.ask(&["KEYS", &pattern]).ok()?;
             let key = keys.parts().first()?.text().to_owned();
             let slot = client.ask(&["CLUSTER", "KEYSLOT", &key]).ok()?;
-            Some((index, number(&slot)))
+            let Value::Number(slot) = slot else {
+                return None;
+            };
+            Some((index, slot.to_string()))
         });
         owner.expect("somebody has its keys")
     }
@@ -207,12 +211,4 @@ fn lines(server: &Redis) -> std::vec::IntoIter<String> {
     let nodes = server.ask(&["CLUSTER", "NODES"]);
     let lines: Vec<_> = nodes.text().lines().map(str::to_owned).collect();
     lines.into_iter()
-}
-
-/// A number as a text.
-fn number(value: &crate::resp::Value) -> String {
-    match value {
-        crate::resp::Value::Number(number) => number.to_string(),
-        other => other.text().to_owned(),
-    }
 }

@@ -11,8 +11,8 @@ use crate::load::Load;
 
 const OPTIONS: [&str; 2] = ["--canary", "200ms"];
 
-/// Enough that more than one primary has some.
-const ROOMS: usize = 4;
+/// Enough that each primary has some: those of the first four are with the first.
+const ROOMS: usize = 6;
 
 #[track_caller]
 fn wait_until_ready(server: &Server) {

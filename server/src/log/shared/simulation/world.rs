@@ -23,6 +23,7 @@ use crate::log::disk::simulation::Dice;
 use crate::log::remote::{Action, Link};
 use crate::log::shared::{Ack, Bucket, Settings};
 use crate::log::{Entry, Position, Rules};
+pub(super) use faults::Weather;
 pub(super) use servers::{Server, Topology};
 
 const MS: u64 = 1000;
@@ -107,22 +108,6 @@ struct Sent {
     node: usize,
     /// Its sender was told that it may not be there.
     was_refused: bool,
-}
-
-/// How the world is at the moment.
-#[derive(Debug, Default)]
-pub(super) struct Weather {
-    pub(super) is_down: bool,
-    pub(super) frozen_until: u64,
-    pub(super) loading_until: u64,
-    pub(super) full_until: u64,
-    pub(super) lossy_until: u64,
-    pub(super) slow_until: u64,
-    pub(super) lonely_until: u64,
-    /// Nobody says where servers are.
-    pub(super) unguided_until: u64,
-    /// The replica is cut off.
-    pub(super) alone_until: u64,
 }
 
 pub(super) struct World {

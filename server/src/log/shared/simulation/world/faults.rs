@@ -3,6 +3,22 @@
 use super::{Event, MS, Wire, World};
 use crate::log::shared::simulation::redis::Redis;
 
+/// How the world is at the moment.
+#[derive(Debug, Default)]
+pub(in super::super) struct Weather {
+    pub(in super::super) is_down: bool,
+    pub(in super::super) frozen_until: u64,
+    pub(in super::super) loading_until: u64,
+    pub(in super::super) full_until: u64,
+    pub(in super::super) lossy_until: u64,
+    pub(in super::super) slow_until: u64,
+    pub(in super::super) lonely_until: u64,
+    /// Nobody says where servers are.
+    pub(in super::super) unguided_until: u64,
+    /// The replica is cut off.
+    pub(in super::super) alone_until: u64,
+}
+
 impl World {
     /// Redis is gone with its links; some of what is on its way still arrives.
     pub(in super::super) fn kill(&mut self) {
