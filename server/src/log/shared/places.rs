@@ -30,14 +30,6 @@ const PAUSE_MIN: Duration = Duration::from_millis(20);
 /// What a node of a cluster says that serves nothing.
 const DOWN: &str = "CLUSTERDOWN";
 
-/// Where a message goes. What goes to one place may share a call; what does not may not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    master: usize,
-    /// In a cluster the keys of a call are those of one slot.
-    bucket: Option<Bucket>,
-}
-
 impl<C> Shelf<C> {
     /// Whether its bucket may be asked for what is in it.
     pub(super) const fn is_open(&self) -> bool {
@@ -48,16 +40,6 @@ impl<C> Shelf<C> {
 }
 
 impl<C> Core<C> {
-    /// Where what is about a bucket goes; `None` while nobody knows.
-    #[expect(dead_code, reason = "a batch is of one bucket as yet")]
-    pub(super) fn place_of(&self, bucket: Bucket) -> Option<Place> {
-        let shelf = self.shelves.get(usize::from(bucket.number()))?;
-        Some(Place {
-            master: shelf.master?,
-            bucket: self.is_split.then_some(bucket),
-        })
-    }
-
     /// Says of each bucket where it is.
     pub(super) fn parts_are_at(&mut self, parts: Vec<(Bucket, Target)>) {
         if !self.is_split {

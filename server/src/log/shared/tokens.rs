@@ -1,5 +1,5 @@
 //! How a node says which processes of Redis it has told what it has seen, and of which buckets: `RUN_ID-RUN` for all of them, or
-//! `RUN_ID-RUN:BITS`, 64 hexadecimal digits, with the first bucket's bit as the lowest of the first.
+//! `RUN_ID-RUN:BITS`, a hexadecimal digit for each four buckets, with the first bucket's bit as the lowest of the first.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(token("a-b", 7, &all), "a-b-7");
         let some: Vec<Bucket> = Bucket::all().step_by(3).collect();
         let of_some = token("a-b", 7, &some);
-        assert_eq!(of_some.len(), "a-b-7:".len() + 64);
+        assert_eq!(of_some.len(), "a-b-7:".len() + Bucket::COUNT / BITS);
         for bucket in Bucket::all() {
             assert!(covers("a-b-7", "a-b", 7, bucket));
             let is_there = some.contains(&bucket);

@@ -126,7 +126,11 @@ mod tests {
             counts[usize::from(!is_first)] += 1;
         }
         // Some slots are nowhere.
-        assert!(parts.len() < Bucket::COUNT && counts.iter().all(|count| *count > 80));
+        assert!(parts.len() < Bucket::COUNT, "{parts:?}");
+        assert!(
+            counts.iter().all(|count| *count > Bucket::COUNT / 4),
+            "{counts:?}"
+        );
         let why = heard(&topology, b"*0\r\n").unwrap_err();
         assert!(why.contains("no slots"), "{why}");
     }
