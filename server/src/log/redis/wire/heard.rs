@@ -7,7 +7,7 @@
 
 use redis::{PushKind, Value};
 
-use super::answer::{failure, offset, text};
+use super::answer::{OFFSET_MAX, failure, text};
 use super::naming::Naming;
 use crate::ids::LogName;
 use crate::log::redis::Failure;
@@ -87,21 +87,24 @@ fn message(kind: &str, data: &[Value], naming: &Naming) -> Option<Heard> {
         "subscribe" | "ssubscribe" => log().map(Heard::Subscribed),
         "unsubscribe" | "sunsubscribe" => log().map(Heard::Unsubscribed),
         "message" if channel == "+switch-master" => switched(text(data.get(1)?)?),
-        "message" | "smessage" => announced(log()?, text(data.get(1)?)?),
+        "message" | "smessage" => announced(log()?, data.get(1)?),
         _ => None,
     }
 }
 
-fn announced(log: LogName, payload: &str) -> Option<Heard> {
-    if payload == "broken" {
+/// An offset in 8 bytes and an epoch in 4.
+fn announced(log: LogName, payload: &Value) -> Option<Heard> {
+    if text(payload) == Some("broken") {
         return Some(Heard::Broken(log));
     }
-    let (offset, epoch) = payload.split_once('-')?;
-    let head = Position {
-        epoch: Epoch::new(epoch.parse().ok()?),
-        offset: self::offset(offset)?,
+    let Value::BulkString(payload) = payload else {
+        return None;
     };
-    Some(Heard::Announced { log, head })
+    let (offset, epoch) = payload.split_first_chunk::<8>()?;
+    let offset = u64::from_be_bytes(*offset);
+    let epoch = Epoch::new(u32::from_be_bytes(epoch.try_into().ok()?));
+    let head = Position { epoch, offset };
+    (offset <= OFFSET_MAX).then_some(Heard::Announced { log, head })
 }
 
 /// `name old-host old-port host port`.
@@ -139,21 +142,20 @@ mod tests {
             "*3\r\n$8\r\nsmessage",
             ">3\r\n$7\r\nmessage",
         ] {
-            let message = |payload: &str| {
+            let message = |payload: &[u8]| {
                 let length = payload.len();
-                let text =
-                    format!("{kind}\r\n$15\r\ntw:{{tw:1}}:log:a\r\n${length}\r\n{payload}\r\n");
-                heard_of(text.as_bytes())
+                let head = format!("{kind}\r\n$15\r\ntw:{{tw:1}}:log:a\r\n${length}\r\n");
+                heard_of(&[head.as_bytes(), payload, b"\r\n"].concat())
             };
             let announced = Heard::Announced {
                 log: log.clone(),
                 head,
             };
-            assert_eq!(message("5-77"), announced);
-            assert_eq!(message("broken"), Heard::Broken(log.clone()));
-            assert_eq!(message("5"), Heard::Other);
-            assert_eq!(message("5-99999999999"), Heard::Other);
-            assert_eq!(message("18446744073709551615-1"), Heard::Other);
+            assert_eq!(message(b"\0\0\0\0\0\0\0\x05\0\0\0\x4d"), announced);
+            assert_eq!(message(b"broken"), Heard::Broken(log.clone()));
+            assert_eq!(message(b"5-77"), Heard::Other);
+            assert_eq!(message(b"\0\0\0\0\0\0\0\x05\0\0\0\0\x4d"), Heard::Other);
+            assert_eq!(message(b"\xff\0\0\0\0\0\0\x05\0\0\0\x4d"), Heard::Other);
         }
         let confirmed = b"*3\r\n$9\r\nsubscribe\r\n$15\r\ntw:{tw:1}:log:a\r\n:1\r\n";
         assert_eq!(heard_of(confirmed), Heard::Subscribed(log.clone()));
