@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use redis::Value;
 
-use crate::log::redis::wire::{
-    self, Appends, BadReply, Errand, Naming, Replies, Script, setup,
-};
+use crate::log::redis::wire::{self, Appends, BadReply, Errand, Naming, Replies, Script, setup};
 use crate::log::redis::{RedisOptions, Topology};
 use crate::log::shared::core::{Ask, Hear, Hello, Said};
 use crate::log::shared::{Ack, Answer, Command};

@@ -7,7 +7,7 @@
 -- rule, from 0, in 2, and how many messages in 2.
 -- Returns for each bucket an error if nothing of it was done, or parts of 23 bytes, in the order of the arguments: what, how many in 2,
 -- epoch in 4, offset in 8, time in 8. What is 0 for so many new ones from that place on, 1 for one that is there already, and 2 for so
--- many that found too many logs.
+-- many that found too many logs. What is announced of a log is such a part, too: that its head is new.
 -- A log takes three calls of Redis from here, however many messages are for it; each costs as much as ten lines.
 
 -- However little a log keeps, so many of its entries stay for so many ms, for nodes that have just heard of them.
@@ -20,6 +20,8 @@ local ENTRY_BYTES, KEY_BYTES = 64, 56
 local LOGS_MAX = 32768
 -- At most so many entries go at a time, read in parts of so many and of about so many bytes.
 local GONE_MAX, PART_MAX, PART_BYTES = 2048, 128, 262144
+-- A part of what is returned.
+local PART = '<BI2I4I8I8'
 -- What a log's field '' says.
 local MARK = 'tidewire log ' .. VERSION .. string.rep(' ', 64)
 
@@ -31,9 +33,9 @@ for at = 1, #ARGV[2], 24 do
   rules[#rules + 1] = { entries = entries_max, age = age_max, bytes = bytes_max }
 end
 
--- The offsets of a part of a log that may go, as fields: more at a time the more are sure to, or have gone before.
-local function part(oldest, head, sure, last, bytes)
-  local size = math.max(1, sure, 2 * last)
+-- The offsets of a part of a log that may go, as fields: those that are sure to, or twice as many as have gone by their age before.
+local function part(oldest, head, sure, aged, bytes)
+  local size = math.max(1, sure, 2 * aged)
   local fitting = math.max(1, math.floor(PART_BYTES * (head - oldest + 1) / math.max(1, bytes)))
   size = math.min(size, PART_MAX, fitting, head - oldest)
   local fields = {}
@@ -46,11 +48,11 @@ local function trim(key, oldest, head, bytes, rule)
   local too_many = head - math.max(rule.entries, WINDOW)
   local only_window = rule.entries < WINDOW and head - rule.entries or 0
   local bytes_most = math.max(rule.bytes, BYTES_MIN)
-  local gone, last, stays = 0, 0, false
+  local gone, aged, stays = 0, 0, false
   while oldest < head and gone < GONE_MAX and not stays do
-    local fields = part(oldest, head, too_many - oldest + 1, last, bytes)
-    local entries, keys = call('HMGET', key, unpack(fields)), {}
-    last = #fields
+    local sure = too_many - oldest + 1
+    local fields = part(oldest, head, sure, aged, bytes)
+    local entries, keys, last = call('HMGET', key, unpack(fields)), {}, #fields
     for nth = 1, #fields do
       local entry, at = entries[nth], oldest + nth - 1
       if entry and at > too_many and bytes <= bytes_most then
@@ -73,6 +75,7 @@ local function trim(key, oldest, head, bytes, rule)
     if last > 0 then call('HDEL', key, unpack(fields, 1, last)) end
     if #keys > 0 then call('HDEL', key, unpack(keys)) end
     oldest, gone = oldest + last, gone + last
+    aged = sure < 1 and last or 0
   end
   return oldest, math.max(0, bytes)
 end
@@ -135,7 +138,7 @@ local function append(run, heads, key, text, rule, first, last, parts, records)
   else
     epoch = epoch_of_new(heads, run.epoch)
     if not epoch then
-      parts[#parts + 1] = pack('<BI2I4I8I8', 2, (last - first) / 2 + 1, 0, 0, 0)
+      parts[#parts + 1] = pack(PART, 2, (last - first) / 2 + 1, 0, 0, 0)
       return
     end
     offset, wrote, begun, oldest, bytes, touch, eras = 0, run.number, run.number, 1, 0, 0, ''
@@ -159,10 +162,10 @@ local function append(run, heads, key, text, rule, first, last, parts, records)
     local name = ARGV[m]
     local place = places[name]
     if place then
-      if from then parts[#parts + 1] = pack('<BI2I4I8I8', 0, offset - from + 1, epoch, from, 0) end
+      if from then parts[#parts + 1] = pack(PART, 0, offset - from + 1, epoch, from, 0) end
       from = nil
       parts[#parts + 1] = pack(
-        '<BI2I4I8I8', 1, 1, epoch_at(eras, epoch, place), place, tonumber(time_of(key, place, fields)))
+        PART, 1, 1, epoch_at(eras, epoch, place), place, tonumber(time_of(key, place, fields)))
     else
       if wrote ~= run.number and wrote < run.doubt then
         epoch, eras = begin_era(eras, epoch, offset, run.epoch)
@@ -185,7 +188,7 @@ local function append(run, heads, key, text, rule, first, last, parts, records)
     call('HSET', heads, key, text)
     return
   end
-  if from then parts[#parts + 1] = pack('<BI2I4I8I8', 0, offset - from + 1, epoch, from, 0) end
+  if from then parts[#parts + 1] = pack(PART, 0, offset - from + 1, epoch, from, 0) end
   call('HSET', key, unpack(fields, 1, f))
 
   local renew = now >= touch or entries_max ~= rule.entries or age_max ~= rule.age or bytes_max ~= rule.bytes
@@ -203,41 +206,82 @@ local function append(run, heads, key, text, rule, first, last, parts, records)
   records[r + 1] = key
   records[r + 2] = write_head(
     eras, epoch, offset, wrote, begun, oldest, bytes, touch, rule.entries, rule.age, rule.bytes)
-  call(publish, key, pack('>I8I4', offset, epoch))
+  call(publish, key, pack(PART, 0, 1, epoch, offset, 0))
 end
 
--- The messages of one bucket: `asked` are '' and its logs, `ruled` their rules, and `from` where the messages of each begin.
-local function append_all(heads, asked, ruled, from, number, epoch, records)
-  local got = call('HMGET', heads, unpack(asked))
+-- One message for a log that is in the midst of its life: what `append` does, and nothing that is not needed for it. False if it is
+-- not that simple; then nothing was done. Before `touch` the log's key is there: its time to live is over later than that. If somebody has
+-- deleted it all the same, what comes until `append` finds that out, at 64 messages, is not shown, and whoever follows is told of a gap.
+local function append_one(run, key, text, rule, name, entry, parts, records)
+  local version, epoch, offset, wrote, begun, oldest, bytes, touch, entries_max, age_max, bytes_max =
+    unpack_bytes(RECORD, text)
+  if version ~= VERSION or wrote ~= run.number or now >= touch or offset % 64 == 63 or entries_max ~= rule.entries
+    or age_max ~= rule.age or bytes_max ~= rule.bytes
+  then
+    return false
+  end
+  offset, bytes = offset + 1, bytes + #entry + ENTRY_BYTES
+  local field = pack('>I8', offset)
+  if name ~= '' then
+    if call('HSETNX', key, name, field) == 0 then return false end
+    bytes = bytes + #name + KEY_BYTES
+  end
+  call('HSET', key, field, entry)
+  local record = pack(
+    RECORD, VERSION, epoch, offset, wrote, begun, oldest, bytes, touch, entries_max, age_max, bytes_max)
+  if #text > RECORD_BYTES then record = record .. string.sub(text, RECORD_BYTES + 1) end
+  local r = #records
+  records[r + 1], records[r + 2] = key, record
+  local part = pack(PART, 0, 1, epoch, offset, 0)
+  parts[#parts + 1] = part
+  call(publish, key, part)
+  return true
+end
+
+-- Where the rest is: of the plan, of KEYS and of messages; and logs of the bucket.
+local plan, at, k, m, logs = ARGV[3], 1, 1, 4, 0
+
+-- The rule of the bucket's next log, and how many arguments its messages are.
+local function next_log()
+  local rule, count
+  rule, count, at = unpack_bytes('<I2I2', plan, at)
+  k, m, logs = k + 1, m + 2 * count, logs - 1
+  return rules[rule + 1], 2 * count
+end
+
+-- The messages of one bucket.
+local function append_all(heads, number, epoch, records)
+  local got = call('HMGET', heads, '', unpack(KEYS, k + 1, k + logs))
   local current, state, doubt = string.match(got[1] or '', '^(%d+) (%a) (%d+)')
   if tonumber(current) ~= number or state == 'p' then
     return redis.error_reply('STALE this is another run of Redis')
   end
   local run, parts = { number = number, epoch = epoch, doubt = tonumber(doubt) }, {}
-  for l = 2, #asked do
-    append(run, heads, asked[l], got[l], ruled[l], from[l], from[l + 1] - 2, parts, records)
+  for l = 2, logs + 1 do
+    local rule, args = next_log()
+    local key, text = KEYS[k], got[l]
+    local is_done = args == 2 and text
+      and append_one(run, key, text, rule, ARGV[m - 2], ARGV[m - 1], parts, records)
+    if not is_done then append(run, heads, key, text, rule, m - args, m - 2, parts, records) end
   end
   return table.concat(parts)
 end
 
-local replies, plan, at, k, m = {}, ARGV[3], 1, 1, 4
+local replies = {}
 while at <= #plan do
-  local number, epoch, logs
+  local number, epoch
   number, epoch, logs, at = unpack_bytes('<I8I4I2', plan, at)
-  local heads, asked, ruled, from = KEYS[k], { '' }, {}, {}
-  for l = 2, logs + 1 do
-    local rule, count
-    rule, count, at = unpack_bytes('<I2I2', plan, at)
-    asked[l], ruled[l], from[l] = KEYS[k + l - 1], rules[rule + 1], m
-    m = m + 2 * count
-  end
-  from[logs + 2] = m
-  k = k + logs + 1
-  local records = {}
-  local done, reply = pcall(append_all, heads, asked, ruled, from, number, epoch, records)
+  local heads, records = KEYS[k], {}
+  local done, reply = pcall(append_all, heads, number, epoch, records)
   -- Also where one log was refused: the others have what was appended to them.
   if #records > 0 then call('HSET', heads, unpack(records)) end
-  if not done and type(reply) ~= 'table' then reply = redis.error_reply('ERR ' .. tostring(reply)) end
+  if not done then
+    -- What Redis says begins with a word in capitals; what Lua says does not.
+    reply = type(reply) == 'table' and reply.err or tostring(reply)
+    reply = redis.error_reply(string.match(reply, '^%-?%u+ ') and reply or 'ERR ' .. reply)
+  end
   replies[#replies + 1] = reply
+  while logs > 0 do next_log() end
+  k = k + 1
 end
 return replies

@@ -106,7 +106,7 @@ fn broken(reply: &Value, seen: &[(LogName, Position)]) -> Option<Vec<LogName>> {
 }
 
 /// The largest offset. No log has so many, and one more is a number, too.
-pub(super) const OFFSET_MAX: u64 = 99_999_999_999_999;
+const OFFSET_MAX: u64 = 99_999_999_999_999;
 
 /// An offset as it is written.
 pub(super) fn offset(text: &str) -> Option<u64> {
@@ -159,7 +159,10 @@ fn appended(reply: &Value, messages: &[Stored]) -> Option<Vec<Appended>> {
 const PART_BYTES: usize = 23;
 
 /// What became of one message or of several in a row, the first of them.
-fn outcome(mut part: &[u8]) -> Option<(Appended, u16)> {
+pub(super) fn outcome(mut part: &[u8]) -> Option<(Appended, u16)> {
+    if part.len() != PART_BYTES {
+        return None;
+    }
     let what = part.try_get_u8().ok()?;
     let count = part.try_get_u16_le().ok()?;
     let epoch = Epoch::new(part.try_get_u32_le().ok()?);
@@ -181,10 +184,7 @@ fn extracted(reply: Value, log: &LogName, from: From) -> Option<Extracted> {
     };
     let mut values = values.into_iter();
     let mut next = || values.next();
-    let eras: Vec<_> = text(&next()?)?
-        .split(',')
-        .map(era)
-        .collect::<Option<_>>()?;
+    let eras: Vec<_> = text(&next()?)?.split(',').map(era).collect::<Option<_>>()?;
     let is_offset = |offset: &u64| *offset <= OFFSET_MAX;
     let oldest = number(&next()?).filter(is_offset)?;
     let head = number(&next()?).filter(is_offset)?;

@@ -161,13 +161,12 @@ mod tests {
     use super::*;
 
     /// Parts of what a call that appends is answered, records and announcements.
-    const BYTES: [&[u8]; 6] = [
+    const BYTES: [&[u8]; 5] = [
         b"$23\r\n\0\x01\0\x07\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n",
         b"$23\r\n\x01\x01\0\x07\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\r\n",
         b"$23\r\n\x02\xff\xff\x07\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n",
         b"$13\r\n\x01\x07\0\0\0\x05\0\0\0\0\0\0\0\r\n",
         b"$13\r\n\x01\x07\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\r\n",
-        b"$12\r\n\0\0\0\0\0\0\0\x05\0\0\0\x07\r\n",
     ];
 
     const WORDS: [&str; 20] = [

@@ -7,12 +7,12 @@
 
 use redis::{PushKind, Value};
 
-use super::answer::{OFFSET_MAX, failure, text};
+use super::answer::{failure, outcome, text};
 use super::naming::Naming;
 use crate::ids::LogName;
-use crate::log::redis::Failure;
+use crate::log::Position;
+use crate::log::redis::{Appended, Failure};
 use crate::log::remote::Target;
-use crate::log::{Epoch, Position};
 
 /// What was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ fn message(kind: &str, data: &[Value], naming: &Naming) -> Option<Heard> {
     }
 }
 
-/// An offset in 8 bytes and an epoch in 4.
+/// `broken`, or a part of what an append is answered: one new message, at the head.
 fn announced(log: LogName, payload: &Value) -> Option<Heard> {
     if text(payload) == Some("broken") {
         return Some(Heard::Broken(log));
@@ -100,11 +100,10 @@ fn announced(log: LogName, payload: &Value) -> Option<Heard> {
     let Value::BulkString(payload) = payload else {
         return None;
     };
-    let (offset, epoch) = payload.split_first_chunk::<8>()?;
-    let offset = u64::from_be_bytes(*offset);
-    let epoch = Epoch::new(u32::from_be_bytes(epoch.try_into().ok()?));
-    let head = Position { epoch, offset };
-    (offset <= OFFSET_MAX).then_some(Heard::Announced { log, head })
+    match outcome(payload)? {
+        (Appended::At(head), 1) => Some(Heard::Announced { log, head }),
+        _ => None,
+    }
 }
 
 /// `name old-host old-port host port`.
@@ -120,6 +119,7 @@ fn switched(payload: &str) -> Option<Heard> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Epoch;
 
     fn heard_of(reply: &[u8]) -> Heard {
         let naming = Naming {
@@ -151,11 +151,24 @@ mod tests {
                 log: log.clone(),
                 head,
             };
-            assert_eq!(message(b"\0\0\0\0\0\0\0\x05\0\0\0\x4d"), announced);
+            let part = |what: u8, count: u16, offset: u64| {
+                let numbers = [&[what][..], &count.to_le_bytes(), &77_u32.to_le_bytes()].concat();
+                let times = [offset.to_le_bytes(), [0; 8]].concat();
+                [numbers, times].concat()
+            };
+            assert_eq!(message(&part(0, 1, 5)), announced);
             assert_eq!(message(b"broken"), Heard::Broken(log.clone()));
+            for other in [
+                part(1, 1, 5),
+                part(0, 2, 5),
+                part(0, 1, 0),
+                part(0, 1, 1 << 60),
+            ] {
+                assert_eq!(message(&other), Heard::Other);
+            }
             assert_eq!(message(b"5-77"), Heard::Other);
-            assert_eq!(message(b"\0\0\0\0\0\0\0\x05\0\0\0\0\x4d"), Heard::Other);
-            assert_eq!(message(b"\xff\0\0\0\0\0\0\x05\0\0\0\x4d"), Heard::Other);
+            assert_eq!(message(&part(0, 1, 5)[..22]), Heard::Other);
+            assert_eq!(message(&[part(0, 1, 5), vec![0]].concat()), Heard::Other);
         }
         let confirmed = b"*3\r\n$9\r\nsubscribe\r\n$15\r\ntw:{tw:1}:log:a\r\n:1\r\n";
         assert_eq!(heard_of(confirmed), Heard::Subscribed(log.clone()));

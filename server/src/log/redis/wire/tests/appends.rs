@@ -259,11 +259,45 @@ fn a_silent_log_goes_by_itself_and_its_offsets_go_on() {
         other => panic!("{other:?}"),
     }
     assert_eq!(link.call(&["PEXPIRE", &key, "0"]), Value::Int(1));
+    // That is later than the time at which it is to be renewed.
+    let heads = link.naming.heads(Bucket::of(&log("a")));
+    let renew = "local record = redis.call('HGET', KEYS[1], ARGV[1]) return redis.call('HSET', KEYS[1], ARGV[1], \
+        string.sub(record, 1, 37) .. string.rep(string.char(0), 8) .. string.sub(record, 46))";
+    let renewed = link.call(&["EVAL", renew, "1", &heads, &key]);
+    assert_eq!(renewed, Value::Int(0));
     let page = link.page("a", From::Oldest, PAGE);
     assert_eq!((page.oldest, page.head, page.entries.len()), (3, 2, 0));
     let places = link.append(run, Epoch::new(5), vec![message("a", "1", "3")]);
     assert_eq!(places, [Appended::At(at(EPOCH, 3))]);
     assert_eq!(offsets(&link.page("a", From::Behind(0), PAGE)), [3]);
+}
+
+#[test]
+fn a_log_that_somebody_has_deleted_is_found_out_and_nobody_misses_that() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    link.append(
+        run,
+        EPOCH,
+        vec![message("a", "1", "1"), message("a", "2", "2")],
+    );
+    let key = link.naming.log(&log("a"));
+    assert_eq!(link.call(&["DEL", &key]), Value::Int(1));
+    for number in 3..=70 {
+        let place = link.append(run, EPOCH, vec![message("a", &number.to_string(), "1")]);
+        assert_eq!(place, [Appended::At(at(EPOCH, number))]);
+        let page = link.page("a", From::Behind(number - 1), PAGE);
+        assert_eq!(page.head, number);
+        // What is not shown is said to be gone.
+        let shown = offsets(&page);
+        assert!(shown == [number] || page.oldest == number + 1, "{page:?}");
+        assert_eq!(shown == [number], number >= 64, "{page:?}");
+    }
+    match link.call(&["PTTL", &key]) {
+        Value::Int(ttl) => assert!(ttl > 0, "{ttl}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -333,16 +367,16 @@ fn buckets_of_one_server_share_a_call_and_each_has_an_answer_of_its_own() {
     let third = link.naming.log(&log("c"));
     assert_eq!(link.call(&["DEL", &third]), Value::Int(1));
     assert_eq!(link.call(&["SET", &third, "text"]), Value::Okay);
-    let (calls, answers) = link.ask_together(&commands(
-        &[runs[0], runs[1], runs[2], runs[0]],
-        "2",
-    ));
+    let (calls, answers) = link.ask_together(&commands(&[runs[0], runs[1], runs[2], runs[0]], "2"));
     assert_eq!((calls, answers.len()), (1, 4));
     assert!(
         matches!(&answers[0], Answer::Appended(places) if *places == [3, 4].map(|offset| Appended::At(at(EPOCH, offset)))),
         "{answers:?}"
     );
-    assert!(matches!(&answers[1], Answer::Failed(Failure::Stale)), "{answers:?}");
+    assert!(
+        matches!(&answers[1], Answer::Failed(Failure::Stale)),
+        "{answers:?}"
+    );
     assert!(
         matches!(&answers[2], Answer::Failed(Failure::Refused(what)) if what.starts_with("WRONGTYPE")),
         "{answers:?}"
@@ -405,12 +439,13 @@ fn a_log_of_another_version_is_refused_and_left_as_it_is() {
     let mut link = server.link();
     let run = link.opened("a", Trust::Whole);
     link.append(run, EPOCH, vec![message("a", "", "1")]);
-    let (heads, key) = (link.naming.heads(Bucket::of(&log("a"))), link.naming.log(&log("a")));
+    let (heads, key) = (
+        link.naming.heads(Bucket::of(&log("a"))),
+        link.naming.log(&log("a")),
+    );
     let record = format!("\u{2}{}", "x".repeat(80));
     assert_eq!(link.call(&["HSET", &heads, &key, &record]), Value::Int(0));
-    let is_refused = |answer: &Answer| {
-        matches!(answer, Answer::Failed(Failure::Refused(what)) if what.starts_with("VERSION"))
-    };
+    let is_refused = |answer: &Answer| matches!(answer, Answer::Failed(Failure::Refused(what)) if what.starts_with("VERSION"));
     let append = commands(&[("a", run)], "1").remove(0);
     let page = Command::Page {
         log: log("a"),
