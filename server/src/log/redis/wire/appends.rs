@@ -180,12 +180,14 @@ impl Words {
 /// What each of the commands of a call is answered; `None` if the reply is to another number of them.
 #[must_use]
 pub fn answers_of(reply: Value, commands: usize) -> Option<Vec<Value>> {
-    match reply {
-        Value::Array(parts) => (parts.len() == commands).then_some(parts),
+    if let Value::ServerError(_) = reply {
         // None of them was done.
-        refused @ Value::ServerError(_) => Some(vec![refused; commands]),
-        _ => None,
+        return Some(vec![reply; commands]);
     }
+    let Value::Array(parts) = reply else {
+        return None;
+    };
+    (parts.len() == commands).then_some(parts)
 }
 
 /// A number that is bounded by how many messages there may be.
