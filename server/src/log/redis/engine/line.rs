@@ -1,7 +1,7 @@
 //! One link as bytes: what it says before it is of use, and how what it brings becomes values.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use redis::Value;
