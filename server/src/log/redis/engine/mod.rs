@@ -102,13 +102,12 @@ impl<C> RedisEngine<C> {
             return Ok(());
         };
         if line.is_beginning() {
-            match line.stepped(&reply)? {
-                Some(hello) => match work {
+            if let Some(hello) = line.stepped(&reply)? {
+                match work {
                     Work::Commands => self.core.commands_ready(link, hello, now),
                     Work::Announcements => self.core.announcements_ready(link, now),
                     Work::Guide => self.core.guide_ready(link, now),
-                },
-                None => {}
+                }
             }
             return Ok(());
         }
