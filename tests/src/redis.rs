@@ -271,7 +271,9 @@ impl Redis {
     #[track_caller]
     pub fn is_in_step_with(&self, primary: &Self) -> bool {
         let offset = |redis: &Self, name: &str| {
-            let info = redis.ask(&["INFO", "replication"]);
+            // Whoever it has just become the replica of, it ends its connections.
+            let mut client = redis.try_client().ok()?;
+            let info = client.ask(&["INFO", "replication"]).ok()?;
             let line = info.text().lines().find_map(|line| {
                 let (found, value) = line.split_once(':')?;
                 (found == name).then(|| value.to_owned())

@@ -174,9 +174,11 @@ impl RedisCluster {
 
     /// Whether a server is a primary.
     #[must_use]
-    #[track_caller]
     pub fn is_primary(&self, index: usize) -> bool {
-        self.servers[index].ask(&["ROLE"]).parts()[0].text() == "master"
+        let client = self.servers[index].try_client();
+        let role = client.and_then(|mut client| client.ask(&["ROLE"]));
+        // One that ends the connection is on its way from the one to the other.
+        role.is_ok_and(|role| role.parts().first().is_some_and(|it| it.text() == "master"))
     }
 
     /// Waits until the replica of a shard whose primary is gone has taken its place; asks it to, where the others give that up.
