@@ -304,10 +304,10 @@ impl Load {
 
 /// All of it is new.
 fn check(answer: &Answer) -> Result<(), Box<dyn Error>> {
-    match answer {
-        Answer::Appended(places) if places.iter().all(|place| matches!(place, Appended::At(_))) => {
-            Ok(())
-        }
-        other => Err(format!("not appended: {other:?}").into()),
+    if let Answer::Appended(places) = answer
+        && places.iter().all(|place| matches!(place, Appended::At(_)))
+    {
+        return Ok(());
     }
+    Err(format!("not appended: {answer:?}").into())
 }
