@@ -244,6 +244,7 @@ impl Worker {
         let own = &mut self.status.own;
         let (counter, kind) = match endpoint {
             Endpoint::Chat(_) => (&mut own.chat_sockets, "chat"),
+            Endpoint::Engine(_) => (&mut own.chat_sockets, "socket.io"),
             Endpoint::Echo => (&mut own.echo_sockets, "echo"),
             Endpoint::Relay { .. } => (&mut own.relay_sockets, "relay"),
         };
