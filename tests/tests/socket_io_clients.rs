@@ -1,9 +1,8 @@
 //! socket.io-client from npm, as people use it, in rooms with clients of the chat's own JSON: over each of its transports.
 
-use std::net::SocketAddr;
-
+use tidewire_tests::Launch;
+use tidewire_tests::proxy::{Fault, Proxy};
 use tidewire_tests::script::Script;
-use tidewire_tests::{Launch, Server, TcpProxy};
 
 const TRANSPORTS: [&str; 3] = ["polling", "websocket", "upgrade"];
 
@@ -51,4 +50,39 @@ fn events_are_called_as_the_configuration_says() {
         "names",
         &["--socketio-event", "msg=chat message,join=enter"],
     );
+}
+
+/// Runs a task whose client comes by a proxy that cuts it off so many times.
+fn run_cut(task: &str, cuts: usize, options: &[&str]) {
+    for transport in TRANSPORTS {
+        for fault in [Fault::Reset, Fault::Finish] {
+            let server = Launch::default().plain().arguments(options).start();
+            let proxy = Proxy::start(server.address());
+            let url = format!("http://{}", server.address());
+            let via = format!("http://{}", proxy.address());
+            let mut script = Script::node("socket_io_client.mjs", &[task, transport, &url, &via]);
+            for _ in 0..cuts {
+                script.expect_line("cut");
+                // One that is polled may have several.
+                (0..8).for_each(|_| proxy.strike(0, fault));
+                script.say("cut");
+            }
+            script.finish();
+        }
+    }
+}
+
+#[test]
+fn who_was_cut_off_is_in_its_rooms_again_and_gets_all_that_it_missed_once() {
+    run_cut("recovery", 2, &[]);
+}
+
+#[test]
+fn who_comes_back_to_any_worker_is_recovered() {
+    run_cut("recovery", 2, &["--workers", "3"]);
+}
+
+#[test]
+fn who_missed_what_is_not_kept_any_more_is_told_so_and_not_recovered() {
+    run_cut("gap", 1, &["--history-entries", "5"]);
 }

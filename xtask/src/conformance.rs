@@ -73,7 +73,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// The suites at [`COMMIT`], and nothing else of the repository.
 fn fetch() -> Result<PathBuf> {
     let checkout = paths::target().join("conformance").join(COMMIT);
-    let is_there = SUITES.iter().all(|(_, folder, _)| checkout.join(folder).exists());
+    let is_there = SUITES
+        .iter()
+        .all(|(_, folder, _)| checkout.join(folder).exists());
     if is_there {
         return Ok(checkout);
     }
@@ -86,7 +88,14 @@ fn fetch() -> Result<PathBuf> {
     };
     let folders: Vec<_> = SUITES.iter().map(|(_, folder, _)| *folder).collect();
     git(&[&["sparse-checkout", "set"], &folders[..]].concat())?;
-    git(&["fetch", "--quiet", "--depth=1", "--filter=blob:none", REPOSITORY, COMMIT])?;
+    git(&[
+        "fetch",
+        "--quiet",
+        "--depth=1",
+        "--filter=blob:none",
+        REPOSITORY,
+        COMMIT,
+    ])?;
     git(&["checkout", "--quiet", "FETCH_HEAD"])?;
     Ok(checkout)
 }
@@ -100,7 +109,8 @@ fn install(suite: &Path) -> Result<()> {
         return Ok(());
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(suite);
+    npm.args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(suite);
     exec::run(&mut npm).context("what the suites run with could not be installed by npm")
 }
 
@@ -109,8 +119,16 @@ fn test(name: &str, suite: &Path, count: u32) -> Result<()> {
     for attempt in 1..=TRIES {
         println!("\n== {name}, run {attempt} of at most {TRIES} ==");
         let mut mocha = Command::new("node");
-        mocha.args(["node_modules/mocha/bin/mocha", "--reporter", "json", "test-suite.js"]);
-        let output = mocha.current_dir(suite).output().context("mocha did not start")?;
+        mocha.args([
+            "node_modules/mocha/bin/mocha",
+            "--reporter",
+            "json",
+            "test-suite.js",
+        ]);
+        let output = mocha
+            .current_dir(suite)
+            .output()
+            .context("mocha did not start")?;
         let report = Report::read(&String::from_utf8_lossy(&output.stdout))
             .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
         println!("   {} of {} pass", report.passes, report.tests);
@@ -118,7 +136,10 @@ fn test(name: &str, suite: &Path, count: u32) -> Result<()> {
             println!("   failed: {failure}");
         }
         if report.tests < count {
-            bail!("{name} has {} tests, which are less than the {count} known", report.tests);
+            bail!(
+                "{name} has {} tests, which are less than the {count} known",
+                report.tests
+            );
         }
         if report.failures.is_empty() && report.passes == report.tests {
             return Ok(());
@@ -142,12 +163,18 @@ impl Report {
         let report: serde_json::Value = serde_json::from_str(&printed[start..])?;
         let count = |name: &str| {
             let count = report["stats"][name].as_u64();
-            count.and_then(|count| u32::try_from(count).ok()).context("a report without counts")
+            count
+                .and_then(|count| u32::try_from(count).ok())
+                .context("a report without counts")
         };
         let failures = report["failures"].as_array().into_iter().flatten();
         let told = |failure: &serde_json::Value| {
             let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            format!("{}: {}", text(&failure["fullTitle"]), text(&failure["err"]["message"]))
+            format!(
+                "{}: {}",
+                text(&failure["fullTitle"]),
+                text(&failure["err"]["message"])
+            )
         };
         Ok(Self {
             tests: count("tests")?,
@@ -166,7 +193,14 @@ mod tests {
         let printed = "a warning\n{\"stats\":{\"tests\":2,\"passes\":1},\"failures\":[{\"fullTitle\":\"a b\",\"err\":{\"message\":\"no\"}}]}";
         let report = Report::read(printed).unwrap();
         let failures = vec!["a b: no".to_owned()];
-        assert_eq!(report, Report { tests: 2, passes: 1, failures });
+        assert_eq!(
+            report,
+            Report {
+                tests: 2,
+                passes: 1,
+                failures
+            }
+        );
         assert!(Report::read("nothing").is_err() && Report::read("{}").is_err());
     }
 }

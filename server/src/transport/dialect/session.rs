@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tidewire_protocol::{CloseCode, Message, Prepared};
 
-use super::{Answer, Encoding, Knock, Parsed, Sid};
+use super::{Answer, Encoding, Knock, Parsed, Protocol, Sid};
 use crate::chat::{BadCommand, Event, Joiner, Request};
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName};
@@ -28,6 +28,11 @@ pub trait Session: fmt::Debug + Send {
 
     /// The encoding in which each entry of a log is sent without asking, if it is so at the moment.
     fn shares(&self, _log: &LogName) -> Option<Encoding> {
+        None
+    }
+
+    /// What it speaks, for whoever looks at connections; the chat's own if nothing is said.
+    fn protocol(&self) -> Option<Protocol> {
         None
     }
 

@@ -30,7 +30,7 @@ use crate::chat::Event;
 use crate::clock::Now;
 use crate::config::HEARTBEAT_LOST;
 use crate::ids::{ConnId, LogName};
-use crate::transport::dialect::{Answer, Encoding, Knock, Out, Refusal, Session, Sid};
+use crate::transport::dialect::{Answer, Encoding, Knock, Out, Protocol, Refusal, Session, Sid};
 use crate::transport::feeds::Shared;
 
 /// The time from a probe to the end of the upgrade: Engine.IO's own.
@@ -162,6 +162,13 @@ impl Engine {
         out.close(code, reason);
     }
 
+    fn end_if_overfull(&mut self, out: &mut Out) {
+        if self.line.is_overfull() {
+            let code = CloseCode::POLICY_VIOLATION;
+            self.end(CLOSE, code, "answers were not fetched", out);
+        }
+    }
+
     /// Does what is due by now.
     fn catch_up(&mut self, now: Now, out: &mut Out) {
         while !self.is_over
@@ -219,6 +226,7 @@ impl Engine {
             out.answer(from, Answer::Refused(Refusal::BadRequest(why)));
             self.bad_packet(out);
         }
+        self.end_if_overfull(out);
     }
 
     /// Takes packets up to the first that ends the session; `false` if one is none.
@@ -306,10 +314,7 @@ impl Session for Engine {
 
     fn told(&mut self, event: &Event, _now: Now, out: &mut Out) {
         self.app.told(event, &mut self.line, out);
-        if self.line.is_overfull() {
-            let code = CloseCode::POLICY_VIOLATION;
-            self.end(CLOSE, code, "answers were not fetched", out);
-        }
+        self.end_if_overfull(out);
     }
 
     fn entry(&mut self, entry: &Shared, _now: Now, out: &mut Out) {
@@ -326,6 +331,10 @@ impl Session for Engine {
 
     fn held_bytes(&self) -> usize {
         self.line.held_bytes() + self.app.held_bytes()
+    }
+
+    fn protocol(&self) -> Option<Protocol> {
+        Some(Protocol::SocketIo)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -391,3 +400,6 @@ pub(super) fn fuzz_payload(text: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

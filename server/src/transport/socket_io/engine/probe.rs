@@ -9,7 +9,7 @@ use super::packet::Packet;
 use crate::chat::Event;
 use crate::clock::Now;
 use crate::ids::ConnId;
-use crate::transport::dialect::{Knock, Out, Session, Sid};
+use crate::transport::dialect::{Knock, Out, Protocol, Session, Sid};
 use crate::transport::feeds::Shared;
 
 /// Such a WebSocket, until its socket is the session's.
@@ -86,6 +86,10 @@ impl Session for Probing {
     fn told(&mut self, _event: &Event, _now: Now, _out: &mut Out) {}
 
     fn entry(&mut self, _entry: &Shared, _now: Now, _out: &mut Out) {}
+
+    fn protocol(&self) -> Option<Protocol> {
+        Some(Protocol::SocketIo)
+    }
 
     fn poll_timeout(&self) -> Option<Instant> {
         (self.state != State::Over).then_some(self.until)

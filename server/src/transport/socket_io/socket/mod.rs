@@ -29,7 +29,7 @@ pub(super) fn fuzz_content(text: &str) {
     let (with_holes, bytes) = attachments::take_out(text);
     let again = attachments::put_in(&with_holes, &bytes);
     assert_eq!(again.as_deref(), Ok(text));
-    let _ = recovery::rooms_of(text);
+    let _ = recovery::positions_of(text);
     let _ = recovery::session_of(text);
 }
 

@@ -29,20 +29,19 @@ pub(super) fn session_of(pid: &str) -> Option<Session> {
     Session::new(session).ok()
 }
 
-/// The rooms that an offset knows the positions of; `None` if it is none that was given.
-pub(super) fn rooms_of(offset: &str) -> Option<Vec<RoomName>> {
+/// The positions that an offset tells; `None` if it is none that was given.
+pub(super) fn positions_of(offset: &str) -> Option<Vec<(LogName, Position)>> {
     if offset.is_empty() || offset == NONE || offset.len() > OFFSET_BYTES_MAX {
         return None;
     }
-    let mut rooms = Vec::new();
-    for (log, position) in Positions::new(offset).pairs() {
-        position?;
-        match LogName::new(&log?).ok()? {
-            log if log == LogName::broadcast() || log.as_str().starts_with('@') => {}
-            log => rooms.push(RoomName::new(log.as_str()).ok()?),
-        }
-    }
-    Some(rooms)
+    let pairs = Positions::new(offset).pairs();
+    let checked = pairs.map(|(log, position)| Some((LogName::new(&log?).ok()?, position?)));
+    checked.collect()
+}
+
+/// The room that a log is of, if it is one.
+pub(super) fn room_of(log: &LogName) -> Option<RoomName> {
+    RoomName::new(log.as_str()).ok()
 }
 
 /// How far a connection has come in the logs that it follows.
@@ -50,6 +49,20 @@ pub(super) fn rooms_of(offset: &str) -> Option<Vec<RoomName>> {
 pub(super) struct Progress(Vec<(LogName, Position)>);
 
 impl Progress {
+    /// Where who comes back was: of others' private messages nothing.
+    pub(super) fn go_on(&mut self, from: &[(LogName, Position)], own: &LogName) {
+        for (log, at) in from {
+            if !log.as_str().starts_with('@') || log == own {
+                self.set(log, *at);
+            }
+        }
+    }
+
+    /// Whether it is known where it is in a log.
+    pub(super) fn knows(&self, log: &LogName) -> bool {
+        self.0.iter().any(|(known, _)| known == log)
+    }
+
     /// It is here in a log now: where that does not go back in one life of the log.
     pub(super) fn set(&mut self, log: &LogName, at: Position) {
         match self.0.iter_mut().find(|(known, _)| known == log) {
@@ -111,9 +124,19 @@ mod tests {
         progress.remove("c");
         let offset = progress.offset();
         assert_eq!(offset, "a%2Cb:00000001-7,*:00000002-1,@ada:00000005-1");
-        assert_eq!(rooms_of(&offset), Some(vec![RoomName::new("a,b").unwrap()]));
+        let positions = positions_of(&offset).unwrap();
+        let rooms: Vec<_> = positions
+            .iter()
+            .filter_map(|(log, _)| room_of(log))
+            .collect();
+        assert_eq!(rooms, [RoomName::new("a,b").unwrap()]);
+        let mut again = Progress::default();
+        again.go_on(&positions, &log("@ada"));
+        assert_eq!(again.offset(), offset);
+        let mut other = Progress::default();
+        other.go_on(&positions, &log("@bob"));
+        assert!(other.knows(&log("*")) && !other.knows(&log("@ada")));
         assert_eq!(progress.personal(), Some((log("@ada"), at(5, 1))));
-        assert_eq!(rooms_of("*:00000002-1"), Some(Vec::new()));
     }
 
     #[test]
@@ -129,12 +152,12 @@ mod tests {
             "$canary:00000001-7",
             "%ff:00000001-7",
         ] {
-            assert_eq!(rooms_of(offset), None, "{offset}");
+            assert_eq!(positions_of(offset), None, "{offset}");
         }
         let mut progress = Progress::default();
         (0..100).for_each(|n| progress.set(&log(&format!("room-{n}")), at(1, n)));
         assert_eq!(progress.offset(), NONE);
-        assert_eq!(rooms_of(&"a:00000001-7,".repeat(100)), None);
+        assert_eq!(positions_of(&"a:00000001-7,".repeat(100)), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::names::Name;
@@ -26,12 +26,19 @@ struct Fields {
     room: Option<String>,
     #[serde(default)]
     to: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "even_null")]
     content: Option<Box<RawValue>>,
     #[serde(default)]
     key: Option<Box<RawValue>>,
     #[serde(default)]
     since: Option<String>,
+}
+
+/// `null` is a content like any other, not an absent one.
+fn even_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
+    <Box<RawValue>>::deserialize(deserializer).map(Some)
 }
 
 /// What `history` may say.
@@ -242,10 +249,13 @@ mod tests {
             emitted(Name::Join, r#"[{"room":"a"}]"#)
         );
         assert!(emitted(Name::Join, r#"["a",""]"#).unwrap().contains("Some"));
-        assert!(
-            emitted(Name::Broadcast, "[null]").is_ok(),
-            "null is a content"
-        );
+        for (event, args) in [
+            (Name::Broadcast, "[null]"),
+            (Name::Msg, r#"["a",null]"#),
+            (Name::Msg, r#"[{"room":"a","content":null}]"#),
+        ] {
+            assert!(emitted(event, args).is_ok(), "null is a content: {args}");
+        }
     }
 
     #[test]

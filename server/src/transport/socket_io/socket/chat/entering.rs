@@ -7,7 +7,7 @@ use super::{Asked, Chat, RESUME_TIME, Resuming, State, json_number};
 use crate::auth::Access;
 use crate::chat::{Command, Event, Joiner, Refused, Request};
 use crate::clock::Now;
-use crate::ids::{BROADCAST_LOG, Session, UserName};
+use crate::ids::{BROADCAST_LOG, LogName, Session, UserName};
 use crate::transport::dialect::Out;
 use crate::transport::socket_io::engine::Line;
 use crate::transport::socket_io::socket::packet::{Kind, MAIN, head};
@@ -72,7 +72,11 @@ impl Chat {
         let pid = pid.filter(|_| self.recovers)?;
         joiner.session = Some(recovery::session_of(&pid)?);
         let offset = offset?;
-        let rooms = recovery::rooms_of(&offset)?;
+        let positions = recovery::positions_of(&offset)?;
+        let rooms: Vec<_> = positions
+            .iter()
+            .filter_map(|(log, _)| recovery::room_of(log))
+            .collect();
         for room in &rooms {
             if !joiner.rooms.contains(room) {
                 joiner.rooms.push(room.clone());
@@ -81,6 +85,7 @@ impl Chat {
         joiner.since = Some(offset);
         Some(Resuming {
             pid,
+            positions,
             rooms,
             is_whole: true,
         })
@@ -96,6 +101,10 @@ impl Chat {
         match event {
             Event::Welcome { session, user, .. } => {
                 (self.session, self.user) = (Some(session.clone()), Some(user.clone()));
+                if let Some(resuming) = &resuming {
+                    // An offset names all that it follows, also before all of that has come.
+                    self.progress.go_on(&resuming.positions, &user.log());
+                }
                 match resuming {
                     Some(resuming) if !resuming.rooms.is_empty() => {
                         self.state = State::Resuming(resuming);
@@ -103,7 +112,6 @@ impl Chat {
                     resuming => self.connected(resuming.as_ref(), line, out),
                 }
                 self.hear(event, line, out);
-                self.look_for_broadcasts(out);
             }
             Event::Error { code, message, .. } => refuse_to_connect(code, message, line, out),
             _ => self.state = State::Entering(resuming),
@@ -157,15 +165,14 @@ impl Chat {
             let pid = pid.unwrap_or_else(|| recovery::pid(session, &self.life));
             answer["pid"] = pid.into();
         }
-        line.send_text(
-            format!("{}{answer}", head(Kind::Connect, 0, MAIN, None)),
-            out,
-        );
+        let head = head(Kind::Connect, 0, MAIN, None);
+        line.send_text(format!("{head}{answer}"), out);
+        self.look_for_broadcasts(out);
     }
 
     /// Where connections can be recovered, the offset is to tell where the broadcasts are, before the first comes.
     fn look_for_broadcasts(&mut self, out: &mut Out) {
-        if !self.recovers {
+        if !self.recovers || self.progress.knows(&LogName::broadcast()) {
             return;
         }
         let number = self.next_number();

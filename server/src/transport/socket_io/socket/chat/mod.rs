@@ -26,11 +26,12 @@ use super::attachments::{has_binary, put_in};
 use super::events::{self, Attached};
 use super::names::{Dictionary, Name};
 use super::packet::{Assembler, Kind, MAIN, Packet, Whole, head};
-use super::recovery::{self, Progress};
+use super::recovery::Progress;
 use super::requests::{self, Emitted};
 use crate::chat::{BadCommand, Command, Event, Joiner, Refused, Request, check_seq};
 use crate::clock::Now;
-use crate::ids::{BROADCAST_LOG, LogName, RoomName, Session, UserName};
+use crate::ids::{LogName, RoomName, Session, UserName};
+use crate::log::Position;
 use crate::transport::dialect::{Encoding, Out};
 use crate::transport::feeds::Shared;
 use crate::transport::socket_io::Settings;
@@ -66,7 +67,7 @@ pub(crate) struct Chat {
     rooms: Vec<RoomName>,
     progress: Progress,
     /// What was handed to who polls, of the user's private messages.
-    handed: Option<(LogName, crate::log::Position)>,
+    handed: Option<(LogName, Position)>,
     until: Option<Instant>,
 }
 
@@ -84,6 +85,7 @@ enum State {
 #[derive(Debug)]
 struct Resuming {
     pid: String,
+    positions: Vec<(LogName, Position)>,
     /// Rooms of which it is not known yet whether anything is missing.
     rooms: Vec<RoomName>,
     is_whole: bool,
