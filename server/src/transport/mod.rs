@@ -16,6 +16,7 @@ pub mod protobuf;
 mod query;
 mod response;
 mod routes;
+pub mod socket_io;
 
 pub(crate) use api::{
     Call, CaptureRequest, Download, Found, History, Operation, Progress, Publish, Subject,

@@ -5,7 +5,7 @@ use tidewire_protocol::handshake::server::{Request, Upgrade};
 use super::api::{self, Call, JsonParser, Target};
 use super::http::Turn;
 use super::response::{Response, overloaded};
-use super::{assets, auth, cors, query};
+use super::{assets, auth, cors, query, socket_io};
 use crate::auth::{Access, Forbidden, Right};
 use crate::chat::Joiner;
 use crate::ids::{NameError, RoomName, Session, UserName};
@@ -27,6 +27,8 @@ pub(crate) enum Endpoint {
     },
     /// The chat.
     Chat(Joiner),
+    /// A session of Engine.IO.
+    Engine(Box<socket_io::Entrance>),
 }
 
 /// What to do about a request.
@@ -62,12 +64,15 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
     if api::is_api(path) {
         return api::route(request, path, query, turn, overloaded);
     }
+    if socket_io::is_address(path, turn.config.protocols) {
+        return socket_io::route(request, path, query, overloaded, turn);
+    }
     if let Some(response) = refuse(request, overloaded) {
         return Route::Respond(response.closing());
     }
     let endpoint = match path {
-        "/" if Upgrade::is_asked_by(request) => chat(query),
-        "/ws" | "/chat" => chat(query),
+        "/" if Upgrade::is_asked_by(request) => joiner(query).map(Endpoint::Chat),
+        "/ws" | "/chat" => joiner(query).map(Endpoint::Chat),
         "/echo" => Ok(Endpoint::Echo),
         "/relay" => relay(query),
         _ => return Route::Respond(page(request, path, turn)),
@@ -107,7 +112,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
 
 /// Why an address leads to no WebSocket.
 #[derive(Debug, PartialEq, Eq)]
-enum Refused {
+pub(super) enum Refused {
     BadAddress(String),
     Forbidden(String),
 }
@@ -115,6 +120,12 @@ enum Refused {
 impl Refused {
     fn not_utf8() -> Self {
         Self::BadAddress("The query is not UTF-8.".to_owned())
+    }
+
+    /// Why, in a sentence.
+    pub(super) fn told(&self) -> &str {
+        let (Self::BadAddress(sentence) | Self::Forbidden(sentence)) = self;
+        sentence
     }
 
     fn response(self) -> Response {
@@ -135,7 +146,8 @@ impl Endpoint {
     /// The endpoint as whoever has this access may have it.
     fn permitted(self, access: &Access) -> Result<Self, Refused> {
         match self {
-            Self::Echo => Ok(self),
+            // Who comes to a session was looked at where its address was.
+            Self::Echo | Self::Engine(_) => Ok(self),
             // Nothing is kept there that could be read.
             Self::Relay { ref room, .. } => {
                 access.allow(Right::Join, room.as_str())?;
@@ -197,7 +209,7 @@ const fn may_scrape(_request: &Request<'_>) -> bool {
 }
 
 /// `userId`, `session`, `room` (repeatable) and `since` of a chat address.
-fn chat(query: &str) -> Result<Endpoint, Refused> {
+pub(super) fn joiner(query: &str) -> Result<Joiner, Refused> {
     let mut joiner = Joiner::default();
     for pair in query::pairs(query) {
         let (name, value) = pair.map_err(|query::NotUtf8| Refused::not_utf8())?;
@@ -218,7 +230,7 @@ fn chat(query: &str) -> Result<Endpoint, Refused> {
             _ => {}
         }
     }
-    Ok(Endpoint::Chat(joiner))
+    Ok(joiner)
 }
 
 /// `room` and `self` of a relay address.
@@ -246,8 +258,7 @@ mod tests {
 
     #[test]
     fn a_chat_address_says_who_and_where() {
-        let Ok(Endpoint::Chat(joiner)) =
-            chat("userId=J%C3%BCrgen&room=a&room=b&room=a&since=1-2&session=s&x=y")
+        let Ok(joiner) = joiner("userId=J%C3%BCrgen&room=a&room=b&room=a&since=1-2&session=s&x=y")
         else {
             panic!()
         };
@@ -271,22 +282,19 @@ mod tests {
 
     #[test]
     fn what_is_left_empty_is_not_said() {
-        assert_eq!(
-            chat("userId=&room=&session="),
-            Ok(Endpoint::Chat(Joiner::default()))
-        );
+        assert_eq!(joiner("userId=&room=&session="), Ok(Joiner::default()));
     }
 
     #[test]
     fn a_bad_name_in_an_address_is_told() {
         let long = format!("userId={}", "x".repeat(129));
         let told = "\"userId\" in the address is longer than 128 bytes.";
-        assert_eq!(chat(&long), Err(Refused::BadAddress(told.to_owned())));
-        let Err(Refused::BadAddress(told)) = chat("room=%40bob") else {
+        assert_eq!(joiner(&long), Err(Refused::BadAddress(told.to_owned())));
+        let Err(Refused::BadAddress(told)) = joiner("room=%40bob") else {
             panic!()
         };
         assert!(told.starts_with("\"room\" "), "{told}");
-        assert_eq!(chat("userId=%ff"), Err(Refused::not_utf8()));
+        assert_eq!(joiner("userId=%ff"), Err(Refused::not_utf8()));
     }
 
     #[test]

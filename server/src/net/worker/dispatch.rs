@@ -15,6 +15,7 @@ use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::recorder::EndCause;
 use crate::transport::dialect::{Dialect, Encoding, Told};
+use crate::transport::socket_io::Purpose;
 use crate::transport::{Accepted, Endpoint, protobuf};
 
 /// What is announced in a room, and not kept, has about so many bytes.
@@ -49,12 +50,19 @@ impl Worker {
 
     /// The connection speaks WebSocket from now on; `input` holds the frames that came behind the handshake.
     pub(super) fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
+        if let Some(owner) = self.owner_of_session(&accepted) {
+            return self.send_on(id, owner, accepted, input);
+        }
         let Accepted {
             endpoint,
             protocol,
             access,
             deflate,
         } = accepted;
+        let session = match &endpoint {
+            Endpoint::Engine(entrance) => Some(self.engine_for(id, entrance)),
+            Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Chat(_) => None,
+        };
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -79,6 +87,16 @@ impl Worker {
                 &self.web_sockets.chat,
                 App::Chat(Dialect::of_the_chat(protocol)),
             ),
+            Endpoint::Engine(entrance) => {
+                let config = match entrance.purpose {
+                    Purpose::Chat(_) => &self.web_sockets.chat,
+                    Purpose::EngineEcho | Purpose::SocketEcho => &self.web_sockets.conformance,
+                };
+                let app = session.map_or(App::Gone, |session| {
+                    App::Chat(Dialect::Session(Box::new(session)))
+                });
+                (config, app)
+            }
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
@@ -96,6 +114,9 @@ impl Worker {
                 self.retap(id);
             }
             Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
+            Endpoint::Engine(_) => {
+                self.with_session(id, |session, now, out| session.opened(now, out));
+            }
         }
         if let Some(drain) = self.closing_for() {
             self.close_for_stop(id, drain);
@@ -106,9 +127,11 @@ impl Worker {
     // ---- WebSocket ----
 
     pub(super) fn handle_web_socket(&mut self, id: ConnId, bytes: &mut [u8]) {
-        let mut input = bytes;
+        let (mut input, mut id) = (bytes, id);
         let now = self.now.instant;
         loop {
+            // What comes behind an upgrade is for who has the socket now.
+            id = self.moved_to.take().unwrap_or(id);
             let Some(conn) = self.table.get_mut(id) else {
                 return;
             };
@@ -191,10 +214,16 @@ impl Worker {
         match app {
             App::Relay(place) => self.relay.leave(&place.room, id),
             App::Chat(dialect) => {
-                if let Dialect::Session(mut session) = dialect {
+                let parting = if let Dialect::Session(mut session) = dialect {
                     session.ended();
-                }
+                    session.parting()
+                } else {
+                    None
+                };
                 self.end_chat(id);
+                if let Some((sid, knock)) = parting {
+                    self.knock(id, sid, knock);
+                }
             }
             App::Echo | App::Gone => {}
         }
@@ -401,6 +430,14 @@ impl Worker {
         let _ = web_socket.connection.close(code, reason, now);
         self.mark_dirty(id);
         self.handle_end(id);
+        if self
+            .table
+            .get(id)
+            .is_some_and(|conn| conn.stream.is_nowhere())
+        {
+            // There is no peer whose part in closing could be waited for.
+            self.kill(id);
+        }
     }
 
     pub(super) fn web_socket(&mut self, id: ConnId) -> Option<&mut WebSocket> {

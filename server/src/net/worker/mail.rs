@@ -21,15 +21,16 @@ use crate::limit::Level;
 use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::arrivals::Arrivals;
 use crate::net::capture::Capture;
+use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::reload::Reloaded;
 use crate::recorder::Account;
-use crate::transport::dialect::{Parsed, Told};
+use crate::transport::dialect::{Answer, Knock, Parsed, Sid, Told};
 use crate::transport::feeds::Interest;
-use crate::transport::{Operation, Publish, Response};
+use crate::transport::{Accepted, Operation, Publish, Response};
 
 /// The worker that has the hub, and hears the signals.
 pub(in crate::net) const HOME: usize = 0;
@@ -66,6 +67,12 @@ pub(in crate::net) enum Mail {
     Respond(ConnId, Response),
     /// A new connection, from a worker that has more than its share.
     Accepted(TcpStream, SocketAddr),
+    /// A connection whose WebSocket is to take over a session of this worker; and what came behind its handshake.
+    Moved(Box<Conn>, Box<Accepted>, Vec<u8>),
+    /// A connection of another worker wants something of a session of this one.
+    Knock(ConnId, Sid, Knock),
+    /// A session of another worker answers a request.
+    Reply(ConnId, Answer),
     /// Messages for those who are in a room of the relay, from connections of another worker; each of those waits for so much.
     Relayed(Vec<(ConnId, u32)>, RoomName, Batch),
     /// A capture begins, of which this worker's connections may be a part.
@@ -197,6 +204,11 @@ impl Peers {
     /// Whether the connection is this worker's.
     pub(super) const fn is_ours(&self, conn: ConnId) -> bool {
         self.lane.owns(conn)
+    }
+
+    /// Whether a worker has such places.
+    pub(super) fn are_anybodys(&self, conn: ConnId) -> bool {
+        self.lane.owner(conn) < self.senders.len()
     }
 
     /// The way to this worker's inbox, for a thread.

@@ -9,6 +9,7 @@ mod cluster;
 mod delivery;
 mod dispatch;
 mod elsewhere;
+mod engine;
 mod fanout;
 mod guests;
 mod inquiries;
@@ -71,6 +72,7 @@ use crate::limit::Allowance;
 use crate::log::Reply;
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
+use crate::transport::dialect::Sid;
 use crate::transport::feeds::Feeds;
 use crate::transport::{Date, HttpConfig, Turn};
 
@@ -152,6 +154,10 @@ pub(super) struct Worker {
     desk: Option<Box<Desk>>,
     /// Those who follow logs over HTTP.
     readers: Readers,
+    /// The sessions that connections wait for, which have polled or told them something.
+    knocking: HashMap<ConnId, Sid, foldhash::fast::RandomState>,
+    /// The connection that has the socket which another one had, if that was found out while it was read.
+    moved_to: Option<ConnId>,
     /// When the tokens of connections end.
     expiries: Expiries,
     tapping: Tapping,
@@ -367,6 +373,9 @@ impl Worker {
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
+            Mail::Moved(conn, accepted, input) => self.take_in(*conn, *accepted, input),
+            Mail::Knock(from, sid, knock) => self.knock(from, sid, knock),
+            Mail::Reply(id, answer) => self.answer_knock(id, &answer),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::CaptureBegins(capture) => self.add_capture(capture),
             Mail::CaptureEnded(number) => self.end_capture(number),

@@ -141,6 +141,8 @@ impl Worker {
             files,
             transfers: HashMap::default(),
             readers: Readers::default(),
+            knocking: HashMap::default(),
+            moved_to: None,
             expiries: Expiries::default(),
             recording: Recording::new(config.recorder.recorder, now.instant),
             desk: is_home.then(|| Box::new(Desk::new(now))),
