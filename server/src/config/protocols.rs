@@ -12,7 +12,7 @@ pub struct ProtocolOptions {
         env = "TIDEWIRE_PROTOCOLS",
         value_name = "PROTOCOL",
         value_delimiter = ',',
-        default_value = "json,protobuf"
+        default_value = "json,protobuf,mqtt"
     )]
     pub protocols: Vec<Protocol>,
 }

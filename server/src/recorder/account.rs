@@ -53,6 +53,8 @@ pub(crate) struct End {
 pub(crate) enum Kind {
     /// A WebSocket that chats.
     Chat,
+    /// A WebSocket that chats in MQTT.
+    Mqtt,
     /// A WebSocket of the relay.
     Relay,
     /// A WebSocket that is echoed.
@@ -68,6 +70,7 @@ impl Kind {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Mqtt => "mqtt",
             Self::Relay => "relay",
             Self::Echo => "echo",
             Self::Stream => "stream",

@@ -9,12 +9,13 @@ use super::chat::Chat;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use super::mail::Mail;
 use super::readers::held_bytes;
-use crate::chat::{Audience, Effect, Event, Except, Parting, Request};
+use crate::chat::{Audience, Effect, Event, Except, Joiner, Parting, Request};
 use crate::ids::{ConnId, RoomName};
 use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::recorder::EndCause;
 use crate::transport::dialect::{Dialect, Encoding, Told};
+use crate::transport::mqtt::{Limits, Mqtt, Sessions};
 use crate::transport::{Accepted, Endpoint, protobuf};
 
 /// What is announced in a room, and not kept, has about so many bytes.
@@ -79,6 +80,11 @@ impl Worker {
                 &self.web_sockets.chat,
                 App::Chat(Dialect::of_the_chat(protocol)),
             ),
+            Endpoint::Mqtt(joiner) => {
+                let config = &self.web_sockets.chat;
+                let session = mqtt_session(joiner, config, &self.mqtt);
+                (config, App::Chat(session))
+            }
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
@@ -96,6 +102,9 @@ impl Worker {
                 self.retap(id);
             }
             Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
+            Endpoint::Mqtt(_) => {
+                self.with_session(id, |session, now, out| session.opened(now, out));
+            }
         }
         if let Some(drain) = self.closing_for() {
             self.close_for_stop(id, drain);
@@ -192,7 +201,8 @@ impl Worker {
             App::Relay(place) => self.relay.leave(&place.room, id),
             App::Chat(dialect) => {
                 if let Dialect::Session(mut session) = dialect {
-                    session.ended();
+                    session.ended(self.now);
+                    self.look_no_more(id);
                 }
                 self.end_chat(id);
             }
@@ -409,6 +419,19 @@ impl Worker {
             State::Http(_) => None,
         }
     }
+}
+
+/// What speaks MQTT with who came with this; a packet may have as much as a message.
+fn mqtt_session(
+    joiner: &Joiner,
+    config: &tidewire_protocol::Config,
+    sessions: &Arc<Sessions>,
+) -> Dialect {
+    let limits = Limits {
+        packet_bytes_max: config.message_bytes_max as usize,
+    };
+    let mqtt = Mqtt::new(joiner.clone(), Arc::clone(sessions), limits);
+    Dialect::Session(Box::new(Box::new(mqtt)))
 }
 
 /// A code of the range for applications.

@@ -6,7 +6,7 @@ use tidewire_protocol::{Message, Prepared};
 
 use crate::chat::{Event, Shown};
 use crate::log::Entry;
-use crate::transport::protobuf;
+use crate::transport::{mqtt, protobuf};
 
 /// Which bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +15,14 @@ pub enum Encoding {
     Json,
     /// A binary message, as docs/tidewire.v1.proto says.
     Protobuf,
+    /// A PUBLISH of MQTT 3.1.1 at QoS 0; of entries only.
+    Mqtt3,
+    /// The same of MQTT 5.
+    Mqtt5,
 }
 
 /// How many there are beside JSON, which nearly everybody speaks.
-const OTHERS: usize = 1;
+const OTHERS: usize = 3;
 
 impl Encoding {
     /// Its place among those.
@@ -26,6 +30,8 @@ impl Encoding {
         match self {
             Self::Json => None,
             Self::Protobuf => Some(0),
+            Self::Mqtt3 => Some(1),
+            Self::Mqtt5 => Some(2),
         }
     }
 
@@ -35,6 +41,8 @@ impl Encoding {
         match self {
             Self::Json => Prepared::new(&Message::text(&Shown::new(entry).to_text())),
             Self::Protobuf => Prepared::new(&Message::binary(&protobuf::entry(entry))),
+            Self::Mqtt3 => mqtt::message_of_3(entry),
+            Self::Mqtt5 => mqtt::message_of_5(entry),
         }
     }
 
@@ -42,7 +50,10 @@ impl Encoding {
     #[must_use]
     pub fn of_event(self, event: &Event) -> Prepared {
         match self {
-            Self::Json => Prepared::new(&Message::text(&event.to_text())),
+            // A session is told the event itself, and encodes no other.
+            Self::Json | Self::Mqtt3 | Self::Mqtt5 => {
+                Prepared::new(&Message::text(&event.to_text()))
+            }
             Self::Protobuf => Prepared::new(&Message::binary(&protobuf::event(event))),
         }
     }

@@ -9,11 +9,13 @@ pub enum Protocol {
     Json,
     /// The same as Protobuf.
     Protobuf,
+    /// MQTT 3.1.1 and 5, at /mqtt.
+    Mqtt,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Json, Self::Protobuf];
+    pub const ALL: [Self; 3] = [Self::Json, Self::Protobuf, Self::Mqtt];
 }
 
 /// Those that a server speaks.

@@ -1,19 +1,23 @@
 //! A protocol with a state of its own, on one connection: what it is told, and what it wants done.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidewire_protocol::{CloseCode, Message, Prepared};
 
-use super::{Encoding, Parsed};
+use super::{Encoding, Parsed, Protocol};
 use crate::chat::{BadCommand, Event, Joiner, Request};
 use crate::clock::Now;
 use crate::ids::LogName;
-use crate::log::Position;
+use crate::log::{Position, Select};
 use crate::transport::feeds::Shared;
 
 /// The machine of a connection that speaks another protocol than the chat's own. See the [module](super) for what it can rely on.
 pub trait Session: fmt::Debug + Send {
+    /// What it speaks.
+    fn protocol(&self) -> Protocol;
+
     /// The connection is open.
     fn opened(&mut self, now: Now, out: &mut Out);
 
@@ -26,6 +30,9 @@ pub trait Session: fmt::Debug + Send {
     /// A log that it follows has an entry.
     fn entry(&mut self, entry: &Shared, now: Now, out: &mut Out);
 
+    /// There are logs that it [looks](Out::look) for; of one that has just begun, with the position before its first entry.
+    fn found(&mut self, _logs: &[(LogName, Option<Position>)], _now: Now, _out: &mut Out) {}
+
     /// The encoding in which each entry of a log is sent without asking, if it is so at the moment.
     fn shares(&self, _log: &LogName) -> Option<Encoding> {
         None
@@ -34,6 +41,11 @@ pub trait Session: fmt::Debug + Send {
     /// Whether it can take an entry now.
     fn has_room(&self) -> bool {
         true
+    }
+
+    /// Whether it says itself what has [arrived](Out::arrived): else a pong does, as of who speaks the chat's own protocol.
+    fn confirms(&self) -> bool {
+        false
     }
 
     /// Bytes of memory that it has beside its own size: they count as what is unsent does.
@@ -53,7 +65,7 @@ pub trait Session: fmt::Debug + Send {
     fn closing(&mut self, _code: CloseCode, _reason: &str, _out: &mut Out) {}
 
     /// The connection has ended: nothing can be said any more.
-    fn ended(&mut self) {}
+    fn ended(&mut self, _now: Now) {}
 }
 
 /// What a session wants done.
@@ -71,6 +83,8 @@ pub enum Act {
     Ask(Parsed<'static>, usize),
     /// What it was given of a log has arrived up to here.
     Arrived(LogName, Position),
+    /// Tell it of logs that are wanted, those that there are and those that begin; none ends that.
+    Look(Option<Arc<dyn Select>>),
     /// Close, and say nothing more.
     Close(CloseCode, String),
 }
@@ -115,6 +129,11 @@ impl Out {
         self.0.push(Act::Arrived(log, position));
     }
 
+    /// Looks for logs from now on, and for no others any more: it hears of them by [`Session::found`].
+    pub fn look(&mut self, which: Option<Arc<dyn Select>>) {
+        self.0.push(Act::Look(which));
+    }
+
     /// Closes the connection; nothing is sent behind that.
     pub fn close(&mut self, code: CloseCode, reason: impl Into<String>) {
         self.0.push(Act::Close(code, reason.into()));
@@ -129,7 +148,9 @@ impl Out {
     pub fn keep_words(&mut self) {
         self.0.retain(|act| match act {
             Act::SendText(_) | Act::SendBinary(_) | Act::SendPrepared(_) => true,
-            Act::Begin(_) | Act::Ask(..) | Act::Arrived(..) | Act::Close(..) => false,
+            Act::Begin(_) | Act::Ask(..) | Act::Arrived(..) | Act::Look(_) | Act::Close(..) => {
+                false
+            }
         });
     }
 
