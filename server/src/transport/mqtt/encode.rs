@@ -257,7 +257,7 @@ mod tests {
             retain: true,
             ..Head::plain(Version::Five)
         };
-        let expected = b"\x31\x13\0\x01t\x0e\x0b\x01\x0b\xc8\x01\x26\0\x03gap\0\x01xhi";
+        let expected = b"\x31\x14\0\x01t\x0e\x0b\x01\x0b\xc8\x01\x26\0\x03gap\0\x01xhi";
         assert_eq!(publish(&head, "t", b"hi"), expected);
         let head = Head {
             version: Version::Three,

@@ -364,7 +364,12 @@ impl Session for Mqtt {
             return;
         }
         if let Event::Gap {
-            room_id, from, to, ..
+            room_id,
+            from,
+            to,
+            // That of a page of history is no hole in what it follows.
+            id: None,
+            ..
         } = event
         {
             self.missed(room_id, from, *to);

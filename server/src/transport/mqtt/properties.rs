@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn what_means_something_is_kept() {
         let bytes = [
-            26, 0x11, 0, 0, 0, 9, 0x21, 0, 5, 0x27, 0, 0, 1, 0, 0x17, 0, 0x26, 0, 3, b's', b'e',
+            25, 0x11, 0, 0, 0, 9, 0x21, 0, 5, 0x27, 0, 0, 1, 0, 0x17, 0, 0x26, 0, 3, b's', b'e',
             b'q', 0, 2, b'4', b'2', 0xFF,
         ];
         let properties = read(&bytes, Allowed::CONNECT).unwrap();

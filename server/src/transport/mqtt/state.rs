@@ -251,8 +251,10 @@ impl State {
         if cursor == place.cursor {
             return None;
         }
+        // Where it begins is no news.
+        let is_first = place.cursor.is_none() && oldest.is_some();
         place.cursor = cursor;
-        cursor
+        cursor.filter(|_| !is_first)
     }
 
     /// What a log has no more cannot be sent again.
@@ -381,7 +383,9 @@ mod tests {
     fn what_the_log_has_lost_is_not_waited_for() {
         let log = LogName::new("a").unwrap();
         let mut state = following(&log);
-        (1..=3).for_each(|offset| drop(send(&mut state, &log, offset)));
+        for offset in 1..=3 {
+            send(&mut state, &log, offset);
+        }
         state.come_back();
         state.forget_lost(&log, at(2));
         assert_eq!(state.records.len(), 1);
