@@ -19,7 +19,7 @@ use super::packet::{Answer, Packet, QoS, Version, decode, version_of};
 use super::publish::Alias;
 use super::reason::{Bad, Reason, forbidden};
 use super::store::{Claim, Sessions};
-use super::subscribe::{Join, Joins};
+use super::joins::{Join, Joins};
 use super::wire::{Frame, Frames};
 use crate::chat::{Command, Event, Joiner, Request};
 use crate::clock::Now;

@@ -2,14 +2,15 @@
 //! and a retained message is a log's last entry. docs/MQTT.md says what is promised.
 //!
 //! Bytes come in binary messages that may share or span packets ([`wire`]); a packet is read by [`packet`] and written by [`encode`].
-//! The machine of a connection is [`Mqtt`]: [`connect`] lets it in, [`publish`] is what it sends, [`subscribe`] what it asks for, and
-//! [`deliver`] what it gets. What outlives a connection is a [`state::State`], which [`store`] keeps by user and client id.
+//! The machine of a connection is [`Mqtt`]: [`connect`] lets it in, [`publish`] is what it sends, [`subscribe`] and [`joins`] what it asks for,
+//! and [`deliver`] what it gets. What outlives a connection is a [`state::State`], which [`store`] keeps by user and client id.
 
 mod connect;
 mod deliver;
 mod encode;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod joins;
 mod machine;
 mod packet;
 mod payload;
