@@ -138,6 +138,8 @@ counters! {
     busy: time,
     /// Open connections by what they are used for.
     chat_sockets: gauge as connections_by_kind { kind = "chat" },
+    /// Those that chat in MQTT.
+    mqtt_sockets: gauge as connections_by_kind { kind = "mqtt" },
     /// Sessions of Socket.IO, with a WebSocket or without.
     socket_io_sessions: gauge as connections_by_kind { kind = "socket.io" },
     /// WebSockets whose messages come back.
@@ -411,6 +413,7 @@ impl Status {
     fn counted(&self) -> Counters {
         let own = self.own;
         let others = own.chat_sockets
+            + own.mqtt_sockets
             + own.socket_io_sessions
             + own.echo_sockets
             + own.relay_sockets

@@ -13,7 +13,7 @@ pub struct ProtocolOptions {
         env = "TIDEWIRE_PROTOCOLS",
         value_name = "PROTOCOL",
         value_delimiter = ',',
-        default_value = "json,protobuf,socket.io"
+        default_value = "json,protobuf,mqtt,socket.io"
     )]
     pub protocols: Vec<Protocol>,
     /// What an event of Socket.IO is called, as "msg=chat message"; may be given for each

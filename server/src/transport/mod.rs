@@ -12,6 +12,7 @@ pub mod feeds;
 mod http;
 mod json;
 mod media;
+pub mod mqtt;
 pub mod protobuf;
 mod query;
 mod response;

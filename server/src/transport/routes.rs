@@ -3,9 +3,10 @@
 use tidewire_protocol::handshake::server::{Request, Upgrade};
 
 use super::api::{self, Call, JsonParser, Target};
+use super::dialect::Protocol;
 use super::http::Turn;
 use super::response::{Response, overloaded};
-use super::{assets, auth, cors, query, socket_io};
+use super::{assets, auth, cors, mqtt, query, socket_io};
 use crate::auth::{Access, Forbidden, Right};
 use crate::chat::Joiner;
 use crate::ids::{NameError, RoomName, Session, UserName};
@@ -27,6 +28,8 @@ pub(crate) enum Endpoint {
     },
     /// The chat.
     Chat(Joiner),
+    /// The chat as MQTT.
+    Mqtt(Joiner),
     /// A session of Engine.IO.
     Engine(Box<socket_io::Entrance>),
 }
@@ -75,6 +78,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         "/ws" | "/chat" => joiner(query).map(Endpoint::Chat),
         "/echo" => Ok(Endpoint::Echo),
         "/relay" => relay(query),
+        "/mqtt" if turn.config.protocols.speaks(Protocol::Mqtt) => mqtt_client(query),
         _ => return Route::Respond(page(request, path, turn)),
     };
     let upgrade = match Upgrade::from_request(request) {
@@ -85,8 +89,10 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         return Route::Respond(Response::sentence(403, cors::REFUSED).closing());
     }
     let access = match auth::access(request, query, turn) {
-        // A `hello` may bring one.
-        Err(auth::Unauthorized::NoToken) if matches!(endpoint, Ok(Endpoint::Chat(_))) => {
+        // A `hello` or a CONNECT may bring one.
+        Err(auth::Unauthorized::NoToken)
+            if matches!(endpoint, Ok(Endpoint::Chat(_) | Endpoint::Mqtt(_))) =>
+        {
             Access::Awaited
         }
         Err(unauthorized) => return Route::Respond(unauthorized.response()),
@@ -94,13 +100,19 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
     };
     match endpoint.and_then(|endpoint| endpoint.permitted(&access)) {
         Ok(endpoint) => {
-            let supported: &[&str] = if matches!(endpoint, Endpoint::Chat(_)) {
-                turn.config.protocols.of_the_chat()
-            } else {
-                &[]
+            let supported: &[&str] = match &endpoint {
+                Endpoint::Chat(_) => turn.config.protocols.of_the_chat(),
+                Endpoint::Mqtt(_) => &[mqtt::PROTOCOL],
+                Endpoint::Echo | Endpoint::Relay { .. } => &[],
             };
+            let protocol = upgrade.choose_protocol(supported);
+            // Most clients give up a handshake that does not name the subprotocol, and say less about why.
+            if matches!(endpoint, Endpoint::Mqtt(_)) && protocol.is_none() {
+                let sentence = "This address speaks MQTT: ask for the subprotocol \"mqtt\".";
+                return Route::Respond(Response::sentence(400, sentence).closing());
+            }
             Route::Accept {
-                protocol: upgrade.choose_protocol(supported),
+                protocol,
                 upgrade,
                 endpoint,
                 access,
@@ -108,6 +120,13 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         }
         Err(refused) => Route::Respond(refused.response()),
     }
+}
+
+/// Who comes, as whoever has this access.
+fn admitted(mut joiner: Joiner, access: &Access) -> Result<Joiner, Refused> {
+    joiner.user = access.person(joiner.user)?;
+    joiner.access = access.clone();
+    Ok(joiner)
 }
 
 /// Why an address leads to no WebSocket.
@@ -155,11 +174,8 @@ impl Endpoint {
                 Ok(self)
             }
             // The hub looks at each room.
-            Self::Chat(mut joiner) => {
-                joiner.user = access.person(joiner.user)?;
-                joiner.access = access.clone();
-                Ok(Self::Chat(joiner))
-            }
+            Self::Chat(joiner) => admitted(joiner, access).map(Self::Chat),
+            Self::Mqtt(joiner) => admitted(joiner, access).map(Self::Mqtt),
         }
     }
 }
@@ -231,6 +247,16 @@ pub(super) fn joiner(query: &str) -> Result<Joiner, Refused> {
         }
     }
     Ok(joiner)
+}
+
+/// `userId` of an MQTT address; all else its CONNECT says.
+fn mqtt_client(query: &str) -> Result<Endpoint, Refused> {
+    let Joiner { user, .. } = joiner(query)?;
+    let joiner = Joiner {
+        user,
+        ..Joiner::default()
+    };
+    Ok(Endpoint::Mqtt(joiner))
 }
 
 /// `room` and `self` of a relay address.

@@ -112,6 +112,11 @@ impl WebSocket {
         }
     }
 
+    /// Whether it says itself what has arrived.
+    pub(in crate::net) fn confirms(&mut self) -> bool {
+        self.session().is_some_and(|session| session.confirms())
+    }
+
     /// The encoding of all that the chat tells it, if it is one.
     pub(in crate::net) const fn encoding(&self) -> Option<Encoding> {
         match &self.app {

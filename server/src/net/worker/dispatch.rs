@@ -9,12 +9,13 @@ use super::chat::Chat;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use super::mail::Mail;
 use super::readers::held_bytes;
-use crate::chat::{Audience, Effect, Event, Except, Parting, Request};
+use crate::chat::{Audience, Effect, Event, Except, Joiner, Parting, Request};
 use crate::ids::{ConnId, RoomName};
 use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::recorder::EndCause;
 use crate::transport::dialect::{Dialect, Encoding, Told};
+use crate::transport::mqtt::{Limits, Mqtt, Sessions};
 use crate::transport::socket_io::Purpose;
 use crate::transport::{Accepted, Endpoint, protobuf};
 
@@ -97,6 +98,11 @@ impl Worker {
                 });
                 (config, app)
             }
+            Endpoint::Mqtt(joiner) => {
+                let config = &self.web_sockets.chat;
+                let session = mqtt_session(joiner, config, &self.mqtt);
+                (config, App::Chat(session))
+            }
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
@@ -114,7 +120,7 @@ impl Worker {
                 self.retap(id);
             }
             Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
-            Endpoint::Engine(_) => {
+            Endpoint::Mqtt(_) | Endpoint::Engine(_) => {
                 self.with_session(id, |session, now, out| session.opened(now, out));
             }
         }
@@ -215,7 +221,8 @@ impl Worker {
             App::Relay(place) => self.relay.leave(&place.room, id),
             App::Chat(dialect) => {
                 let parting = if let Dialect::Session(mut session) = dialect {
-                    session.ended();
+                    session.ended(self.now);
+                    self.look_no_more(id);
                     session.parting()
                 } else {
                     None
@@ -446,6 +453,19 @@ impl Worker {
             State::Http(_) => None,
         }
     }
+}
+
+/// What speaks MQTT with who came with this; a packet may have as much as a message.
+fn mqtt_session(
+    joiner: &Joiner,
+    config: &tidewire_protocol::Config,
+    sessions: &Arc<Sessions>,
+) -> Dialect {
+    let limits = Limits {
+        packet_bytes_max: config.message_bytes_max as usize,
+    };
+    let mqtt = Mqtt::new(joiner.clone(), Arc::clone(sessions), limits);
+    Dialect::Session(Box::new(Box::new(mqtt)))
 }
 
 /// A code of the range for applications.

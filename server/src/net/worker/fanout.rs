@@ -82,6 +82,7 @@ impl Worker {
 
     /// Everybody who follows the log is to get the entry: with what else comes together, or later, when there is room for it.
     pub(super) fn announce(&mut self, entry: &Arc<Entry>, sender: Option<Sender>) {
+        self.note_beginning(entry);
         let log = &entry.draft.log;
         if self.together.log().is_some_and(|together| together != log)
             || self.together.bytes > TOGETHER_BYTES_MAX

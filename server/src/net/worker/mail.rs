@@ -342,12 +342,17 @@ pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>
     for reply in replies {
         let bytes = bytes_of(&reply);
         let asker = match &reply {
-            Reply::Appended(_, asked) | Reply::Page(_, asked) => Some(asked.worker),
+            Reply::Appended(_, asked) | Reply::Page(_, asked) | Reply::Found(_, asked) => {
+                Some(asked.worker)
+            }
             Reply::Announced(_) | Reply::Broken(_) => None,
         };
         if let Some((log, entry)) = concerns(&reply) {
+            let begins = entry.is_some_and(|entry| entry.position.offset == 1);
             for (number, (worker, delivery)) in workers.iter().zip(&mut deliveries).enumerate() {
-                if Some(number) != asker && worker.interest.may_be_in(log) {
+                let is_wanted =
+                    worker.interest.may_be_in(log) || begins && worker.interest.is_looking();
+                if Some(number) != asker && is_wanted {
                     delivery.messages.push(match entry {
                         Some(entry) => Mail::Announced(Arc::clone(entry)),
                         None => Mail::Broken(log.clone()),
@@ -372,7 +377,7 @@ fn concerns(reply: &Reply<Asked>) -> Option<(&LogName, Option<&Arc<Entry>>)> {
             Some((&entry.draft.log, Some(entry)))
         }
         Reply::Broken(log) => Some((log, None)),
-        Reply::Appended(..) | Reply::Page(..) => None,
+        Reply::Appended(..) | Reply::Page(..) | Reply::Found(..) => None,
     }
 }
 
@@ -380,7 +385,7 @@ fn mail_of(reply: Reply<Asked>) -> Mail {
     match reply {
         Reply::Announced(entry) => Mail::Announced(entry),
         Reply::Broken(log) => Mail::Broken(log),
-        reply @ (Reply::Appended(..) | Reply::Page(..)) => Mail::Log(reply),
+        reply @ (Reply::Appended(..) | Reply::Page(..) | Reply::Found(..)) => Mail::Log(reply),
     }
 }
 
@@ -390,6 +395,7 @@ fn bytes_of(reply: &Reply<Asked>) -> usize {
         + match reply {
             Reply::Appended(Ok(Placed::New(entry)), _) | Reply::Announced(entry) => content(entry),
             Reply::Page(Ok(page), _) => page.entries.iter().map(content).sum(),
+            Reply::Found(logs, _) => logs.len() * size_of::<LogName>(),
             Reply::Appended(..) | Reply::Page(..) | Reply::Broken(_) => 0,
         }
 }

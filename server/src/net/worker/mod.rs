@@ -14,6 +14,7 @@ mod fanout;
 mod guests;
 mod inquiries;
 mod io;
+mod looking;
 mod mail;
 mod observe;
 mod operator;
@@ -47,6 +48,7 @@ use self::captures::Tapping;
 use self::chat::Chat;
 use self::elsewhere::PutOff;
 use self::fanout::{Relayed, Together};
+use self::looking::Lookers;
 use self::observe::Observer;
 use self::operator::Desk;
 use self::readers::Readers;
@@ -74,6 +76,7 @@ use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
 use crate::transport::dialect::Sid;
 use crate::transport::feeds::Feeds;
+use crate::transport::mqtt::Sessions;
 use crate::transport::{Date, HttpConfig, Turn};
 
 const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
@@ -137,6 +140,10 @@ pub(super) struct Worker {
     /// What followers were told since the last flush, and is not kept.
     told_bytes: usize,
     relay: Relay,
+    /// Sessions that look for logs.
+    lookers: Lookers,
+    /// The sessions of clients that speak MQTT, at all workers.
+    mqtt: Arc<Sessions>,
     /// What was said to the relay.
     relayed: Option<Relayed>,
     /// Publications over HTTP that have no answer yet.
@@ -351,6 +358,7 @@ impl Worker {
             }
         }
         self.deliver();
+        self.tell_lookers();
         self.inbox.give_back(mail);
     }
 

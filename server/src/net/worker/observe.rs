@@ -245,6 +245,7 @@ impl Worker {
         let own = &mut self.status.own;
         let (counter, kind) = match endpoint {
             Endpoint::Chat(_) => (&mut own.chat_sockets, "chat"),
+            Endpoint::Mqtt(_) => (&mut own.mqtt_sockets, "mqtt"),
             Endpoint::Engine(_) => (&mut own.socket_io_sessions, "socket.io"),
             Endpoint::Echo => (&mut own.echo_sockets, "echo"),
             Endpoint::Relay { .. } => (&mut own.relay_sockets, "relay"),
@@ -259,6 +260,7 @@ impl Worker {
     pub(super) fn count_socket_gone(&mut self, app: &App) {
         let own = &mut self.status.own;
         let counter = match app {
+            App::Chat(_) if app.speaks(Protocol::Mqtt) => &mut own.mqtt_sockets,
             App::Chat(_) if app.speaks(Protocol::SocketIo) => &mut own.socket_io_sessions,
             App::Chat(_) => &mut own.chat_sockets,
             App::Echo => &mut own.echo_sockets,

@@ -238,9 +238,10 @@ pub(super) fn is_plain_http(conn: &Conn) -> bool {
 
 fn kind_of(conn: &Conn) -> Kind {
     match &conn.state {
-        State::WebSocket(web_socket) => match web_socket.app {
+        State::WebSocket(web_socket) => match &web_socket.app {
             App::Echo => Kind::Echo,
             App::Relay(_) => Kind::Relay,
+            App::Chat(_) if web_socket.app.speaks(Protocol::Mqtt) => Kind::Mqtt,
             App::Chat(_) if web_socket.app.speaks(Protocol::SocketIo) => Kind::SocketIo,
             App::Chat(_) | App::Gone => Kind::Chat,
         },

@@ -34,6 +34,7 @@ impl Worker {
                 Act::Begin(joiner) => self.begin_chat(id, *joiner),
                 Act::Ask(parsed, bytes) => self.hear(id, parsed, bytes),
                 Act::Arrived(log, position) => self.session_arrived(id, log, position),
+                Act::Look(which) => self.look(id, which),
                 Act::Answer(conn, answer) => self.reply(conn, answer),
                 Act::Knock(conn, knock) => self.knock_here(id, conn, None, knock),
                 Act::KnockAt(sid, knock) => self.knock(id, sid, knock),

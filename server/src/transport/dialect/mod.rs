@@ -29,6 +29,8 @@
 //! * Every answer carries the `id` of its request, any JSON value: give each request one, a number for example, to know what is
 //!   answered. An `Ack` comes when the entry is kept, never before; an `Error` with the id says why not.
 //!   Where a message has no number of its own to be known by when it comes again, `seq` stays away, and the ack with it: give one.
+//! * With [`Joiner::chooses`](crate::chat::Joiner::chooses) it follows nothing by itself; `Follow` and `Unfollow` are of private messages and broadcasts.
+//! * [`Out::look`] finds the logs that have entries, and tells of each that begins, by their names.
 //! * `JoinRoom` makes it a member that follows; `Joined` comes behind the replayed entries. `Publish` needs no membership.
 //!   `History` with `limit` 1 is a room's last entry.
 //! * Entries come by [`Session::entry`] in the order of their log. While [`Session::has_room`] is false none come: the

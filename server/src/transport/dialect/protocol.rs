@@ -9,6 +9,8 @@ pub enum Protocol {
     Json,
     /// The same as Protobuf.
     Protobuf,
+    /// MQTT 3.1.1 and 5, at /mqtt.
+    Mqtt,
     /// Socket.IO, at /socket.io/.
     #[value(name = "socket.io")]
     SocketIo,
@@ -18,7 +20,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// All that a chat is spoken in.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Protobuf, Self::SocketIo];
+    pub const ALL: [Self; 4] = [Self::Json, Self::Protobuf, Self::Mqtt, Self::SocketIo];
 }
 
 /// Those that a server speaks.

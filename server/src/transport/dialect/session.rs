@@ -1,6 +1,7 @@
 //! A protocol with a state of its own, on one connection: what it is told, and what it wants done.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidewire_protocol::{CloseCode, Message, Prepared};
@@ -9,11 +10,14 @@ use super::{Answer, Encoding, Knock, Parsed, Protocol, Sid};
 use crate::chat::{BadCommand, Event, Joiner, Request};
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName};
-use crate::log::Position;
+use crate::log::{Position, Select};
 use crate::transport::feeds::Shared;
 
 /// The machine of a connection that speaks another protocol than the chat's own. See the [module](super) for what it can rely on.
 pub trait Session: fmt::Debug + Send {
+    /// What it speaks.
+    fn protocol(&self) -> Protocol;
+
     /// The connection is open.
     fn opened(&mut self, now: Now, out: &mut Out);
 
@@ -25,6 +29,9 @@ pub trait Session: fmt::Debug + Send {
 
     /// A log that it follows has an entry.
     fn entry(&mut self, entry: &Shared, now: Now, out: &mut Out);
+
+    /// There are logs that it [looks](Out::look) for; of one that has just begun, with the position before its first entry.
+    fn found(&mut self, _logs: &[(LogName, Option<Position>)], _now: Now, _out: &mut Out) {}
 
     /// The encoding in which each entry of a log is sent without asking, if it is so at the moment.
     fn shares(&self, _log: &LogName) -> Option<Encoding> {
@@ -39,6 +46,11 @@ pub trait Session: fmt::Debug + Send {
     /// Whether it can take an entry now.
     fn has_room(&self) -> bool {
         true
+    }
+
+    /// Whether it says itself what has [arrived](Out::arrived): else a pong does, as of who speaks the chat's own protocol.
+    fn confirms(&self) -> bool {
+        false
     }
 
     /// Bytes of memory that it has beside its own size: they count as what is unsent does.
@@ -75,7 +87,7 @@ pub trait Session: fmt::Debug + Send {
     fn closing(&mut self, _code: CloseCode, _reason: &str, _out: &mut Out) {}
 
     /// The connection has ended: nothing can be said any more.
-    fn ended(&mut self) {}
+    fn ended(&mut self, _now: Now) {}
 
     /// What another session is still to know then: that is asked behind [`ended`](Self::ended).
     fn parting(&mut self) -> Option<(Sid, Knock)> {
@@ -98,6 +110,8 @@ pub enum Act {
     Ask(Parsed<'static>, usize),
     /// What it was given of a log has arrived up to here.
     Arrived(LogName, Position),
+    /// Tell it of logs that are wanted, those that there are and those that begin; none ends that.
+    Look(Option<Arc<dyn Select>>),
     /// Answer a request over HTTP that waits on this connection.
     Answer(ConnId, Answer),
     /// Want something of the session on another connection of this worker.
@@ -150,6 +164,11 @@ impl Out {
         self.0.push(Act::Arrived(log, position));
     }
 
+    /// Looks for logs from now on, and for no others any more: it hears of them by [`Session::found`].
+    pub fn look(&mut self, which: Option<Arc<dyn Select>>) {
+        self.0.push(Act::Look(which));
+    }
+
     /// Answers a request over HTTP.
     pub fn answer(&mut self, conn: ConnId, answer: Answer) {
         self.0.push(Act::Answer(conn, answer));
@@ -190,6 +209,7 @@ impl Out {
             | Act::Knock(..)
             | Act::KnockAt(..)
             | Act::TakeSocket(_)
+            | Act::Look(_)
             | Act::Close(..) => false,
         });
     }
