@@ -103,7 +103,7 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
             let supported: &[&str] = match &endpoint {
                 Endpoint::Chat(_) => turn.config.protocols.of_the_chat(),
                 Endpoint::Mqtt(_) => &[mqtt::PROTOCOL],
-                Endpoint::Echo | Endpoint::Relay { .. } => &[],
+                Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Engine(_) => &[],
             };
             let protocol = upgrade.choose_protocol(supported);
             // Most clients give up a handshake that does not name the subprotocol, and say less about why.

@@ -62,7 +62,7 @@ impl Worker {
         } = accepted;
         let session = match &endpoint {
             Endpoint::Engine(entrance) => Some(self.engine_for(id, entrance)),
-            Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Chat(_) => None,
+            Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Chat(_) | Endpoint::Mqtt(_) => None,
         };
         let Some(conn) = self.table.get_mut(id) else {
             return;

@@ -15,9 +15,6 @@ use crate::transport::feeds::Shared;
 
 /// The machine of a connection that speaks another protocol than the chat's own. See the [module](super) for what it can rely on.
 pub trait Session: fmt::Debug + Send {
-    /// What it speaks.
-    fn protocol(&self) -> Protocol;
-
     /// The connection is open.
     fn opened(&mut self, now: Now, out: &mut Out);
 

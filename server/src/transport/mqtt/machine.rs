@@ -15,11 +15,11 @@ use tidewire_protocol::{CloseCode, Message};
 
 use super::connect::Entering;
 use super::encode;
+use super::joins::{Join, Joins};
 use super::packet::{Answer, Packet, QoS, Version, decode, version_of};
 use super::publish::Alias;
 use super::reason::{Bad, Reason, forbidden};
 use super::store::{Claim, Sessions};
-use super::joins::{Join, Joins};
 use super::wire::{Frame, Frames};
 use crate::chat::{Command, Event, Joiner, Request};
 use crate::clock::Now;
@@ -319,8 +319,8 @@ impl Mqtt {
 }
 
 impl Session for Mqtt {
-    fn protocol(&self) -> Protocol {
-        Protocol::Mqtt
+    fn protocol(&self) -> Option<Protocol> {
+        Some(Protocol::Mqtt)
     }
 
     fn opened(&mut self, now: Now, _out: &mut Out) {
