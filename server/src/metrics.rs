@@ -138,6 +138,10 @@ counters! {
     busy: time,
     /// Open connections by what they are used for.
     chat_sockets: gauge as connections_by_kind { kind = "chat" },
+    /// Those that chat in MQTT.
+    mqtt_sockets: gauge as connections_by_kind { kind = "mqtt" },
+    /// Sessions of Socket.IO, with a WebSocket or without.
+    socket_io_sessions: gauge as connections_by_kind { kind = "socket.io" },
     /// WebSockets whose messages come back.
     echo_sockets: gauge as connections_by_kind { kind = "echo" },
     /// WebSockets of the relay.
@@ -408,8 +412,13 @@ impl Status {
     /// This worker's own numbers with those that follow from others, which are not worth counting in each turn.
     fn counted(&self) -> Counters {
         let own = self.own;
-        let others =
-            own.chat_sockets + own.echo_sockets + own.relay_sockets + own.streams + own.polls;
+        let others = own.chat_sockets
+            + own.mqtt_sockets
+            + own.socket_io_sessions
+            + own.echo_sockets
+            + own.relay_sockets
+            + own.streams
+            + own.polls;
         Counters {
             plain: own.connections.saturating_sub(others),
             busy: self.durations.turn.sum_nanoseconds(),

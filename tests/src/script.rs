@@ -42,7 +42,13 @@ impl Script {
 
     #[track_caller]
     fn node_command(name: &str, arguments: &[&str]) -> Command {
-        for module in ["axe-core", "ws", "playwright-core"] {
+        for module in [
+            "axe-core",
+            "ws",
+            "playwright-core",
+            "mqtt",
+            "socket.io-client",
+        ] {
             let installed = manifest_directory().join("node_modules").join(module);
             assert!(
                 installed.exists(),

@@ -9,6 +9,7 @@ mod autobahn;
 mod bench;
 mod callgrind;
 mod chaos;
+mod conformance;
 mod differential;
 #[cfg(test)]
 mod docs;
@@ -51,6 +52,8 @@ enum Command {
     Test(test::Args),
     /// Run the Autobahn testsuite against the server's /echo and for our client
     Autobahn(autobahn::Args),
+    /// Run the official suites of Engine.IO and Socket.IO against the server
+    Conformance(conformance::Args),
     /// Kill the server under load, flood it with bad input, soak it, or join busy rooms, many times
     Chaos(chaos::Args),
     /// Test the HTTP API against its own description, with schemathesis
@@ -89,6 +92,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Test(args) => test::run(&args),
         Command::Autobahn(args) => autobahn::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Linear => linear::run(),

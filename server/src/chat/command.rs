@@ -78,6 +78,18 @@ pub enum Command<'a> {
         /// Whether the sender gets it as other followers do: else the ack is its copy.
         comes_back: bool,
     },
+    /// Follow one's own private messages (`@` and one's name) or the broadcasts (`*`), of who [chooses](super::Joiner::chooses) that.
+    Follow {
+        /// The log.
+        log: Cow<'a, str>,
+        /// The position behind which messages are missing; private messages are followed from what has not arrived yet if absent.
+        since: Option<Cow<'a, str>>,
+    },
+    /// Follow one of these no more.
+    Unfollow {
+        /// The log.
+        log: Cow<'a, str>,
+    },
     /// Say what is to be published if the connection ends without goodbye; nothing takes back what was said before.
     Will(Option<Testament<'a>>),
     /// Tell the others in a room that one is typing.
@@ -245,6 +257,8 @@ impl<'a> Command<'a> {
             Self::Hello { .. }
             | Self::JoinRoom { .. }
             | Self::LeaveRoom { .. }
+            | Self::Follow { .. }
+            | Self::Unfollow { .. }
             | Self::Will(_)
             | Self::Typing { .. }
             | Self::History { .. }
@@ -259,6 +273,7 @@ impl<'a> Command<'a> {
         match self {
             Self::Hello { .. }
             | Self::JoinRoom { .. }
+            | Self::Follow { .. }
             | Self::History { .. }
             | Self::Presence { .. } => true,
             Self::LeaveRoom { .. }
@@ -266,10 +281,17 @@ impl<'a> Command<'a> {
             | Self::PrivateMsg { .. }
             | Self::Broadcast { .. }
             | Self::Publish { .. }
+            | Self::Unfollow { .. }
             | Self::Will(_)
             | Self::Typing { .. }
             | Self::Heartbeat => false,
         }
+    }
+
+    /// Whether it counts against no rate, because it must not be refused: who says goodbye has no will any more.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        matches!(self, Self::Will(None) | Self::Unfollow { .. })
     }
 
     fn from_fields(fields: Fields<'a>) -> Result<Self, Refused> {

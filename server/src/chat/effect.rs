@@ -25,6 +25,8 @@ pub struct Joiner {
     pub access: Access,
     /// A token that it shows, and that nobody has looked at yet.
     pub token: Option<Box<str>>,
+    /// It says itself which of its user's private messages and broadcasts it follows, and since when; and is in no room from before.
+    pub chooses: bool,
     /// When its request was read.
     pub arrived: Arrival,
 }

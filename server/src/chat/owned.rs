@@ -82,6 +82,11 @@ impl Command<'_> {
                 seq: owned(seq),
                 comes_back,
             },
+            Self::Follow { log, since } => Command::Follow {
+                log: own(log),
+                since: owned(since),
+            },
+            Self::Unfollow { log } => Command::Unfollow { log: own(log) },
             Self::Will(will) => Command::Will(will.map(|will| Testament {
                 log: own(will.log),
                 content: own_json(will.content),

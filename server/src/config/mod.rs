@@ -48,7 +48,7 @@ use crate::chat::HubConfig;
 use crate::ids::NodeName;
 use crate::log::Rules;
 pub use crate::transport::{BadOrigin, Origin};
-use crate::transport::{Cors, HttpConfig};
+use crate::transport::{Cors, HttpConfig, socket_io};
 
 /// 4009: no answer to a ping.
 pub(crate) const HEARTBEAT_LOST: u16 = 4009;
@@ -56,6 +56,9 @@ pub(crate) const HEARTBEAT_LOST: u16 = 4009;
 /// The time for an answer that needs the disk: far more than a healthy one takes, and less than the minute after which
 /// proxies give up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The largest message of the chat, in bytes.
+const CHAT_BYTES_MAX: u64 = 64 << 10;
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -171,6 +174,10 @@ impl Default for Config {
 pub(crate) struct WebSocketConfigs {
     /// 64 KiB a message, in 1,024 fragments at most.
     pub(crate) chat: Arc<WebSocketConfig>,
+    /// As the suites of Engine.IO and Socket.IO expect it: 1,000,000 bytes a message.
+    pub(crate) conformance: Arc<WebSocketConfig>,
+    /// Nothing is sent and nothing expected, because there is no socket: sessions that are polled.
+    pub(crate) polled: Arc<WebSocketConfig>,
     /// 1 MiB a message, in 1,024 fragments at most.
     pub(crate) relay: Arc<WebSocketConfig>,
     /// 64 MiB a message, in 131,072 fragments at most: what the Autobahn testsuite needs, and room.
@@ -193,7 +200,12 @@ impl Config {
             })
         };
         WebSocketConfigs {
-            chat: of(64 << 10, 1024),
+            chat: of(CHAT_BYTES_MAX, 1024),
+            conformance: of(socket_io::ECHO_BYTES_MAX as u64, 1024),
+            polled: Arc::new(WebSocketConfig {
+                ping_interval: None,
+                ..WebSocketConfig::default()
+            }),
             relay: of(1 << 20, 1024),
             echo: of(64 << 20, 131_072),
         }
@@ -228,6 +240,14 @@ impl Config {
             addresses: None,
             keys,
             protocols: self.protocols.all(),
+            socket_io: socket_io::Settings {
+                ping_interval: self.heartbeat,
+                ping_timeout: self.pong_wait,
+                payload_bytes_max: CHAT_BYTES_MAX,
+                connect_time: self.handshake_timeout,
+                names: self.protocols.dictionary(),
+                recovers: self.protocols.socketio_recovery,
+            },
             is_tls: self.tls.is_on(),
         }
     }

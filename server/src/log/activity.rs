@@ -86,6 +86,7 @@ impl Activity {
             Reply::Appended(Err(AppendError::LogsFull), _) => return,
             Reply::Appended(Err(AppendError::Store(error)), _) => return self.not_committed(error),
             Reply::Page(..) => &self.reads,
+            Reply::Found(..) => return,
             Reply::Announced(_) => &self.announced,
             Reply::Broken(_) => &self.broken,
         };

@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::select::select;
 use super::{
-    Activity, Draft, Entry, LogsFull, Page, PageMax, Placed, Position, Rules, Since, Store,
+    Activity, Draft, Entry, LogsFull, Page, PageMax, Placed, Position, Rules, Select, Since, Store,
     StoreError,
 };
 use crate::clock::Now;
@@ -50,6 +51,8 @@ pub enum Request<C> {
         /// Comes back with the page.
         context: C,
     },
+    /// Find the logs that are wanted. Where [others append, too](crate::log::remote), only those that are followed here are known.
+    Find(Arc<dyn Select>, C),
     /// A log's owner has seen it up to here.
     Mark(LogName, Position),
     /// Go by these rules, as [`Store::set_rules`] may.
@@ -77,6 +80,8 @@ pub enum Reply<C> {
     Appended(Result<Placed, AppendError>, C),
     /// A page. What is appended later comes as [`Reply::Appended`] or [`Reply::Announced`] behind it.
     Page(Result<Page, StoreError>, C),
+    /// Some logs, [`FOUND_MAX`](super::FOUND_MAX) at most.
+    Found(Vec<LogName>, C),
     /// Another node's client has sent this.
     Announced(Arc<Entry>),
     /// What was announced of this log last may not be there any more, or something behind it is missing: who follows it reads
@@ -247,6 +252,11 @@ impl<C> Run<C> {
             } => {
                 let page = self.store.read_before(&log, before.as_ref(), max);
                 self.answer_page(page, context);
+            }
+            Request::Find(which, context) => {
+                let logs = self.store.logs().into_iter().map(|(log, _)| log);
+                let found = select(&*which, logs);
+                self.replies.push(Reply::Found(found, context));
             }
             Request::Mark(log, position) => {
                 if self.is_news(&log, position) {
@@ -462,7 +472,9 @@ mod tests {
                 .into_iter()
                 .map(|reply| match reply {
                     Reply::Appended(result, _) => result.map(|placed| placed.position().offset),
-                    Reply::Page(..) | Reply::Announced(_) | Reply::Broken(_) => panic!(),
+                    Reply::Page(..) | Reply::Found(..) | Reply::Announced(_) | Reply::Broken(_) => {
+                        panic!()
+                    }
                 })
                 .collect::<Vec<_>>()
         };

@@ -15,6 +15,7 @@ pub mod redis;
 pub mod remote;
 mod routed;
 mod rules;
+mod select;
 pub mod shared;
 #[cfg(test)]
 pub(crate) mod store_tests;
@@ -31,6 +32,7 @@ pub use memory::MemoryStore;
 pub use position::{BadPosition, Epoch, Position, Positions, Since};
 pub use routed::RoutedStore;
 pub use rules::{Keep, Pattern, Rule, Rules, Slow};
+pub use select::{FOUND_MAX, Select};
 
 use crate::ids::LogName;
 

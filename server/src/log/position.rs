@@ -145,6 +145,15 @@ impl<'a> Positions<'a> {
         })
     }
 
+    /// The pairs in order: the name of a log and its position, each if it is one.
+    pub fn pairs(self) -> impl Iterator<Item = (Option<Cow<'a, str>>, Option<Position>)> {
+        self.0.split(',').map(|pair| {
+            let (name, token) = pair.rsplit_once(':').unwrap_or_default();
+            let name = percent_decode_str(name).decode_utf8().ok();
+            (name, token.parse().ok())
+        })
+    }
+
     /// The text for these logs.
     #[must_use]
     pub fn encode<'p>(positions: impl IntoIterator<Item = (&'p str, Position)>) -> String {

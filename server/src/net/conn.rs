@@ -335,6 +335,9 @@ impl Conn {
         let State::WebSocket(web_socket) = &mut self.state else {
             return false;
         };
+        if web_socket.confirms() {
+            return false;
+        }
         web_socket.receipt.sent(messages, is_urgent);
         web_socket.receipt.is_due()
     }

@@ -37,6 +37,7 @@ use crate::log::redis::RedisEngine;
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Readiness, Status};
 use crate::recorder::EndCounts;
+use crate::transport::mqtt::Sessions;
 
 /// Descriptors that are not for connections: standard streams, signals, files, and those of connections that are only told
 /// that all are taken.
@@ -154,6 +155,7 @@ impl Server {
         let captures = Captures::default();
         let capture = start_capture(&config.capture, &captures, senders.clone())?;
         let arrivals = Arc::default();
+        let mqtt = Arc::new(Sessions::new(rand::random()));
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -171,6 +173,7 @@ impl Server {
                     .with_ends(ends.clone()),
                 captures: (captures.clone(), capture.clone()),
                 interest: interest.map(Arc::clone),
+                mqtt: Arc::clone(&mqtt),
                 keys: keys.clone(),
             };
             workers.push(Worker::new(parts, config).map_err(StartError::Loop)?);

@@ -1,4 +1,5 @@
-//! A connection's socket, with TLS or without: what is read and written here is what the peer means.
+//! A connection's socket, with TLS or without: what is read and written here is what the peer means. A session that is polled has a
+//! connection's place and no socket: nothing comes there, and what is written goes nowhere.
 
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;
@@ -17,7 +18,7 @@ const TLS_READ_BYTES_MAX: usize = 128 << 10;
 /// A socket, and perhaps TLS on it.
 #[derive(Debug)]
 pub(super) struct Stream {
-    socket: TcpStream,
+    socket: Option<TcpStream>,
     tls: Option<Box<Session>>,
 }
 
@@ -33,18 +34,43 @@ impl Stream {
                 .map_err(io::Error::other)
         };
         Ok(Self {
-            socket,
+            socket: Some(socket),
             tls: credentials.map(session).transpose()?,
         })
     }
 
+    /// The place of one, without a socket.
+    pub(super) const fn nowhere() -> Self {
+        Self {
+            socket: None,
+            tls: None,
+        }
+    }
+
+    /// Whether there is no socket.
+    #[inline]
+    pub(super) const fn is_nowhere(&self) -> bool {
+        self.socket.is_none()
+    }
+
     /// What is below TLS.
-    pub(super) const fn socket(&self) -> &TcpStream {
-        &self.socket
+    pub(super) const fn socket(&self) -> Option<&TcpStream> {
+        self.socket.as_ref()
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
+        match &mut self.socket {
+            Some(socket) => registry.register(socket, token, Interest::READABLE),
+            None => Ok(()),
+        }
+    }
+
+    /// No events come for it any more: another poll is to have it.
+    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match &mut self.socket {
+            Some(socket) => registry.deregister(socket),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn reregister(
@@ -53,19 +79,27 @@ impl Stream {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        registry.reregister(&mut self.socket, token, interest)
+        match &mut self.socket {
+            Some(socket) => registry.reregister(socket, token, interest),
+            None => Ok(()),
+        }
     }
 
     /// Lets the kernel give the peer up when it has not acknowledged bytes for this long: an event stream has no pong, and a
     /// host that is gone says nothing.
     pub(super) fn give_up_unacknowledged(&self, after: Duration) {
-        // Refused by a socket that has failed, which is known soon anyway.
-        let _ = SockRef::from(&self.socket).set_tcp_user_timeout(Some(after));
+        if let Some(socket) = &self.socket {
+            // Refused by a socket that has failed, which is known soon anyway.
+            let _ = SockRef::from(socket).set_tcp_user_timeout(Some(after));
+        }
     }
 
     /// What comes next on the socket, below TLS, and stays there; `WouldBlock` is `None`.
     pub(super) fn peek(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match self.socket.peek(buffer) {
+        let Some(socket) = &self.socket else {
+            return Ok(None);
+        };
+        match socket.peek(buffer) {
             Ok(there) => Ok(Some(there)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
@@ -74,15 +108,19 @@ impl Stream {
 
     /// Takes what was peeked at; returns whether all of it was still there.
     pub(super) fn skip(&mut self, peeked: &mut [u8]) -> bool {
-        matches!(self.socket.read(peeked), Ok(read) if read == peeked.len())
+        let read = self.socket.as_mut().map(|socket| socket.read(peeked));
+        matches!(read, Some(Ok(read)) if read == peeked.len())
     }
 
     /// Reads once, about `size` bytes at most, to the beginning of `buffer`, whose rest TLS works in.
     pub(super) fn read(&mut self, buffer: &mut [u8], size: usize) -> io::Result<Received> {
+        let Some(socket) = &mut self.socket else {
+            return Ok(Received::Nothing);
+        };
         loop {
             let received = match &mut self.tls {
-                None => read_plain(&mut self.socket, buffer, size),
-                Some(tls) => tls.read(&mut self.socket, buffer, size.min(TLS_READ_BYTES_MAX)),
+                None => read_plain(socket, buffer, size),
+                Some(tls) => tls.read(socket, buffer, size.min(TLS_READ_BYTES_MAX)),
             };
             match received {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -97,18 +135,24 @@ impl Stream {
 
     /// Writes once.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(socket) = &mut self.socket else {
+            return Ok(bytes.len());
+        };
         let written = match &mut self.tls {
-            None => self.socket.write(bytes),
-            Some(tls) => tls.write(&mut self.socket, &[IoSlice::new(bytes)]),
+            None => socket.write(bytes),
+            Some(tls) => tls.write(socket, &[IoSlice::new(bytes)]),
         };
         written.map(traffic::count_written)
     }
 
     /// Writes once, from several slices.
     pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(socket) = &mut self.socket else {
+            return Ok(slices.iter().map(|slice| slice.len()).sum());
+        };
         let written = match &mut self.tls {
-            None => self.socket.write_vectored(slices),
-            Some(tls) => tls.write(&mut self.socket, slices),
+            None => socket.write_vectored(slices),
+            Some(tls) => tls.write(socket, slices),
         };
         written.map(traffic::count_written)
     }
@@ -125,16 +169,16 @@ impl Stream {
 
     /// Writes those; returns whether all have left.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
-        match &mut self.tls {
-            None => Ok(true),
-            Some(tls) => tls.flush(&mut self.socket),
+        match (&mut self.tls, &mut self.socket) {
+            (Some(tls), Some(socket)) => tls.flush(socket),
+            (None, _) | (_, None) => Ok(true),
         }
     }
 
     /// Tells the peer that nothing more will come: TLS does it for itself, so that nobody else can.
     pub(super) fn close(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.close(&mut self.socket);
+        if let (Some(tls), Some(socket)) = (&mut self.tls, &mut self.socket) {
+            tls.close(socket);
         }
     }
 
@@ -142,7 +186,10 @@ impl Stream {
     pub(super) fn half_close(&mut self) {
         self.close();
         // If the peer is gone already, so be it.
-        let _ = self.socket.shutdown(Shutdown::Write);
+        let _ = self
+            .socket
+            .as_ref()
+            .map(|socket| socket.shutdown(Shutdown::Write));
     }
 
     /// What TLS has that is to be counted.

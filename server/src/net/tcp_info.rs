@@ -6,7 +6,7 @@ use crate::recorder::TcpState;
 /// Asks; `None` where the system does not say.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(super) fn tcp_info(stream: &Stream) -> Option<TcpState> {
-    let info = nix::sys::socket::getsockopt(stream.socket(), option::TcpInfo).ok()?;
+    let info = nix::sys::socket::getsockopt(stream.socket()?, option::TcpInfo).ok()?;
     Some(TcpState {
         rtt_us: info.tcpi_rtt,
         rtt_var_us: info.tcpi_rttvar,

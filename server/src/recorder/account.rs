@@ -53,6 +53,10 @@ pub(crate) struct End {
 pub(crate) enum Kind {
     /// A WebSocket that chats.
     Chat,
+    /// A WebSocket that chats in MQTT.
+    Mqtt,
+    /// A session of Socket.IO, with a WebSocket or without.
+    SocketIo,
     /// A WebSocket of the relay.
     Relay,
     /// A WebSocket that is echoed.
@@ -68,6 +72,8 @@ impl Kind {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Mqtt => "mqtt",
+            Self::SocketIo => "socket.io",
             Self::Relay => "relay",
             Self::Echo => "echo",
             Self::Stream => "stream",

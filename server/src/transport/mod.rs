@@ -12,10 +12,12 @@ pub mod feeds;
 mod http;
 mod json;
 mod media;
+pub mod mqtt;
 pub mod protobuf;
 mod query;
 mod response;
 mod routes;
+pub mod socket_io;
 
 pub(crate) use api::{
     Call, CaptureRequest, Download, Found, History, Operation, Progress, Publish, Subject,

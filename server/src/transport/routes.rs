@@ -3,9 +3,10 @@
 use tidewire_protocol::handshake::server::{Request, Upgrade};
 
 use super::api::{self, Call, JsonParser, Target};
+use super::dialect::Protocol;
 use super::http::Turn;
 use super::response::{Response, overloaded};
-use super::{assets, auth, cors, query};
+use super::{assets, auth, cors, mqtt, query, socket_io};
 use crate::auth::{Access, Forbidden, Right};
 use crate::chat::Joiner;
 use crate::ids::{NameError, RoomName, Session, UserName};
@@ -27,6 +28,10 @@ pub(crate) enum Endpoint {
     },
     /// The chat.
     Chat(Joiner),
+    /// The chat as MQTT.
+    Mqtt(Joiner),
+    /// A session of Engine.IO.
+    Engine(Box<socket_io::Entrance>),
 }
 
 /// What to do about a request.
@@ -62,14 +67,18 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
     if api::is_api(path) {
         return api::route(request, path, query, turn, overloaded);
     }
+    if socket_io::is_address(path, turn.config.protocols) {
+        return socket_io::route(request, path, query, overloaded, turn);
+    }
     if let Some(response) = refuse(request, overloaded) {
         return Route::Respond(response.closing());
     }
     let endpoint = match path {
-        "/" if Upgrade::is_asked_by(request) => chat(query),
-        "/ws" | "/chat" => chat(query),
+        "/" if Upgrade::is_asked_by(request) => joiner(query).map(Endpoint::Chat),
+        "/ws" | "/chat" => joiner(query).map(Endpoint::Chat),
         "/echo" => Ok(Endpoint::Echo),
         "/relay" => relay(query),
+        "/mqtt" if turn.config.protocols.speaks(Protocol::Mqtt) => mqtt_client(query),
         _ => return Route::Respond(page(request, path, turn)),
     };
     let upgrade = match Upgrade::from_request(request) {
@@ -80,8 +89,10 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         return Route::Respond(Response::sentence(403, cors::REFUSED).closing());
     }
     let access = match auth::access(request, query, turn) {
-        // A `hello` may bring one.
-        Err(auth::Unauthorized::NoToken) if matches!(endpoint, Ok(Endpoint::Chat(_))) => {
+        // A `hello` or a CONNECT may bring one.
+        Err(auth::Unauthorized::NoToken)
+            if matches!(endpoint, Ok(Endpoint::Chat(_) | Endpoint::Mqtt(_))) =>
+        {
             Access::Awaited
         }
         Err(unauthorized) => return Route::Respond(unauthorized.response()),
@@ -89,13 +100,19 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
     };
     match endpoint.and_then(|endpoint| endpoint.permitted(&access)) {
         Ok(endpoint) => {
-            let supported: &[&str] = if matches!(endpoint, Endpoint::Chat(_)) {
-                turn.config.protocols.of_the_chat()
-            } else {
-                &[]
+            let supported: &[&str] = match &endpoint {
+                Endpoint::Chat(_) => turn.config.protocols.of_the_chat(),
+                Endpoint::Mqtt(_) => &[mqtt::PROTOCOL],
+                Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Engine(_) => &[],
             };
+            let protocol = upgrade.choose_protocol(supported);
+            // Most clients give up a handshake that does not name the subprotocol, and say less about why.
+            if matches!(endpoint, Endpoint::Mqtt(_)) && protocol.is_none() {
+                let sentence = "This address speaks MQTT: ask for the subprotocol \"mqtt\".";
+                return Route::Respond(Response::sentence(400, sentence).closing());
+            }
             Route::Accept {
-                protocol: upgrade.choose_protocol(supported),
+                protocol,
                 upgrade,
                 endpoint,
                 access,
@@ -105,9 +122,16 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
     }
 }
 
+/// Who comes, as whoever has this access.
+fn admitted(mut joiner: Joiner, access: &Access) -> Result<Joiner, Refused> {
+    joiner.user = access.person(joiner.user)?;
+    joiner.access = access.clone();
+    Ok(joiner)
+}
+
 /// Why an address leads to no WebSocket.
 #[derive(Debug, PartialEq, Eq)]
-enum Refused {
+pub(super) enum Refused {
     BadAddress(String),
     Forbidden(String),
 }
@@ -115,6 +139,12 @@ enum Refused {
 impl Refused {
     fn not_utf8() -> Self {
         Self::BadAddress("The query is not UTF-8.".to_owned())
+    }
+
+    /// Why, in a sentence.
+    pub(super) fn told(&self) -> &str {
+        let (Self::BadAddress(sentence) | Self::Forbidden(sentence)) = self;
+        sentence
     }
 
     fn response(self) -> Response {
@@ -135,7 +165,8 @@ impl Endpoint {
     /// The endpoint as whoever has this access may have it.
     fn permitted(self, access: &Access) -> Result<Self, Refused> {
         match self {
-            Self::Echo => Ok(self),
+            // Who comes to a session was looked at where its address was.
+            Self::Echo | Self::Engine(_) => Ok(self),
             // Nothing is kept there that could be read.
             Self::Relay { ref room, .. } => {
                 access.allow(Right::Join, room.as_str())?;
@@ -143,11 +174,8 @@ impl Endpoint {
                 Ok(self)
             }
             // The hub looks at each room.
-            Self::Chat(mut joiner) => {
-                joiner.user = access.person(joiner.user)?;
-                joiner.access = access.clone();
-                Ok(Self::Chat(joiner))
-            }
+            Self::Chat(joiner) => admitted(joiner, access).map(Self::Chat),
+            Self::Mqtt(joiner) => admitted(joiner, access).map(Self::Mqtt),
         }
     }
 }
@@ -197,7 +225,7 @@ const fn may_scrape(_request: &Request<'_>) -> bool {
 }
 
 /// `userId`, `session`, `room` (repeatable) and `since` of a chat address.
-fn chat(query: &str) -> Result<Endpoint, Refused> {
+pub(super) fn joiner(query: &str) -> Result<Joiner, Refused> {
     let mut joiner = Joiner::default();
     for pair in query::pairs(query) {
         let (name, value) = pair.map_err(|query::NotUtf8| Refused::not_utf8())?;
@@ -218,7 +246,17 @@ fn chat(query: &str) -> Result<Endpoint, Refused> {
             _ => {}
         }
     }
-    Ok(Endpoint::Chat(joiner))
+    Ok(joiner)
+}
+
+/// `userId` of an MQTT address; all else its CONNECT says.
+fn mqtt_client(query: &str) -> Result<Endpoint, Refused> {
+    let Joiner { user, .. } = joiner(query)?;
+    let joiner = Joiner {
+        user,
+        ..Joiner::default()
+    };
+    Ok(Endpoint::Mqtt(joiner))
 }
 
 /// `room` and `self` of a relay address.
@@ -246,8 +284,7 @@ mod tests {
 
     #[test]
     fn a_chat_address_says_who_and_where() {
-        let Ok(Endpoint::Chat(joiner)) =
-            chat("userId=J%C3%BCrgen&room=a&room=b&room=a&since=1-2&session=s&x=y")
+        let Ok(joiner) = joiner("userId=J%C3%BCrgen&room=a&room=b&room=a&since=1-2&session=s&x=y")
         else {
             panic!()
         };
@@ -271,22 +308,19 @@ mod tests {
 
     #[test]
     fn what_is_left_empty_is_not_said() {
-        assert_eq!(
-            chat("userId=&room=&session="),
-            Ok(Endpoint::Chat(Joiner::default()))
-        );
+        assert_eq!(joiner("userId=&room=&session="), Ok(Joiner::default()));
     }
 
     #[test]
     fn a_bad_name_in_an_address_is_told() {
         let long = format!("userId={}", "x".repeat(129));
         let told = "\"userId\" in the address is longer than 128 bytes.";
-        assert_eq!(chat(&long), Err(Refused::BadAddress(told.to_owned())));
-        let Err(Refused::BadAddress(told)) = chat("room=%40bob") else {
+        assert_eq!(joiner(&long), Err(Refused::BadAddress(told.to_owned())));
+        let Err(Refused::BadAddress(told)) = joiner("room=%40bob") else {
             panic!()
         };
         assert!(told.starts_with("\"room\" "), "{told}");
-        assert_eq!(chat("userId=%ff"), Err(Refused::not_utf8()));
+        assert_eq!(joiner("userId=%ff"), Err(Refused::not_utf8()));
     }
 
     #[test]

@@ -103,6 +103,16 @@ impl Hub {
                 self.append(conn, log, said);
                 Ok(())
             }
+            Command::Follow { log, since } => {
+                let log = self.own_log(conn, log)?;
+                self.follow_log(conn, log, since.as_deref());
+                Ok(())
+            }
+            Command::Unfollow { log } => {
+                let log = self.own_log(conn, log)?;
+                self.effects.push(Effect::Unfollow(conn, log));
+                Ok(())
+            }
             Command::Will(testament) => self.will(conn, testament.take()),
             Command::Typing { room } => self.typing(conn, room),
             Command::History {

@@ -1,6 +1,7 @@
 //! Which logs a connection follows and how far it has come: rooms that are joined, receipts.
 
 use super::Hub;
+use crate::chat::command::Refused;
 use crate::chat::effect::{Effect, Follow};
 use crate::chat::event::Event;
 use crate::chat::member::Member;
@@ -63,6 +64,18 @@ impl Hub {
         {
             joined.set_arrived(position);
         }
+    }
+
+    /// The log of this name, if it is one that a connection follows without being in a room.
+    pub(super) fn own_log(&self, conn: ConnId, name: &str) -> Result<LogName, Refused> {
+        let own = self.people.get(conn).map(|member| member.user.log());
+        let mut logs = own.into_iter().chain([LogName::broadcast()]);
+        logs.find(|log| log.as_str() == name)
+            .ok_or_else(|| Refused {
+                code: "forbidden",
+                message: "Only one's own private messages and the broadcasts are followed so."
+                    .to_owned(),
+            })
     }
 
     /// The logs that a connection follows.

@@ -258,13 +258,15 @@ impl Hub {
         let Some(earlier) = self.take_identity(conn, now) else {
             return self.be_replaced(conn, None, now);
         };
-        if !earlier.is_empty() {
+        if !earlier.is_empty() && !joiner.chooses {
             self.earlier.insert(conn, earlier);
         }
         self.welcome(conn, None, now);
         let since = joiner.since.as_deref();
-        self.follow_personal(conn, &user, since);
-        self.follow_log(conn, LogName::broadcast(), named(since, BROADCAST_LOG));
+        if !joiner.chooses {
+            self.follow_personal(conn, &user, since);
+            self.follow_log(conn, LogName::broadcast(), named(since, BROADCAST_LOG));
+        }
         let max = self.rooms_left(conn);
         for room in joiner.rooms.iter().take(max) {
             let since = since.and_then(|since| Positions::new(since).of(room.as_str()));

@@ -153,6 +153,7 @@ impl Hub {
             Command::Hello {
                 user: Some(user), ..
             } if member.user.as_str() != &**user => (1 + 2 * member.rooms.len()) as f32,
+            command if command.is_free() => 0.0,
             Command::Hello { .. }
             | Command::JoinRoom { .. }
             | Command::LeaveRoom { .. }
@@ -160,6 +161,8 @@ impl Hub {
             | Command::PrivateMsg { .. }
             | Command::Broadcast { .. }
             | Command::Publish { .. }
+            | Command::Follow { .. }
+            | Command::Unfollow { .. }
             | Command::Will(_)
             | Command::Typing { .. }
             | Command::History { .. }

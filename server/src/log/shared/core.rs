@@ -22,8 +22,9 @@ use super::watched::Log;
 use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::remote::{Action, Link, Target};
+use crate::log::select::select;
 use crate::log::shared::{Ack, Answer, Bucket, Command, Settings};
-use crate::log::{Epoch, Position, Reply, Request, Rules, Traffic};
+use crate::log::{Epoch, Position, Reply, Request, Rules, Select, Traffic};
 
 /// What a link of commands is to ask.
 #[derive(Debug, Clone)]
@@ -237,11 +238,20 @@ impl<C> Core<C> {
                 max,
                 context,
             } => self.read_back(log, before, max, context),
+            Request::Find(which, context) => self.find(&*which, context),
             Request::Mark(log, position) => self.mark(log, position),
             Request::Rules(rules) => self.rules = rules,
             Request::Watch(log) => self.watch(log),
             Request::Unwatch(log) => self.unwatch(&log),
         }
+    }
+
+    /// Where the logs are nobody says which there are; those that are followed here are known.
+    fn find(&mut self, which: &dyn Select, context: C) {
+        let shelves = self.shelves.iter();
+        let logs = shelves.flat_map(|shelf| shelf.logs.keys().cloned());
+        let found = select(which, logs);
+        self.replies.push(Reply::Found(found, context));
     }
 
     /// When there is something to do.

@@ -126,7 +126,11 @@ impl Conn {
         let Peer { ip, port } = self.peer;
         let client = SocketAddr::new(ip, port);
         // A socket that has failed does not know any more.
-        let server = self.stream.socket().local_addr().map_or(client, |server| {
+        let server = self
+            .stream
+            .socket()
+            .and_then(|socket| socket.local_addr().ok());
+        let server = server.map_or(client, |server| {
             SocketAddr::new(server.ip().to_canonical(), server.port())
         });
         let web_socket = match &self.state {

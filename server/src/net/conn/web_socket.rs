@@ -8,7 +8,7 @@ use super::{Conn, State, WAITING_BYTES_HIGH};
 use crate::ids::{LogName, RoomName};
 use crate::limit::Spent;
 use crate::net::receipt::Receipt;
-use crate::transport::dialect::{Dialect, Encoding, Session};
+use crate::transport::dialect::{Dialect, Encoding, Protocol, Session};
 
 /// Unsent bytes above which a connection is not read: who does not take answers may not ask for more.
 const UNSENT_BYTES_HIGH: usize = 64 << 10;
@@ -44,6 +44,13 @@ pub(in crate::net) struct RelayPlace {
     pub(in crate::net) spent: Spent,
     /// It has sent too much, and is not heard for a moment.
     pub(in crate::net) is_held: bool,
+}
+
+impl App {
+    /// Whether this is what is spoken.
+    pub(in crate::net) fn speaks(&self, protocol: Protocol) -> bool {
+        matches!(self, Self::Chat(Dialect::Session(session)) if session.protocol() == Some(protocol))
+    }
 }
 
 impl Conn {
@@ -103,6 +110,11 @@ impl WebSocket {
             | App::Relay(_)
             | App::Gone => None,
         }
+    }
+
+    /// Whether it says itself what has arrived.
+    pub(in crate::net) fn confirms(&mut self) -> bool {
+        self.session().is_some_and(|session| session.confirms())
     }
 
     /// The encoding of all that the chat tells it, if it is one.

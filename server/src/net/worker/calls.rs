@@ -83,6 +83,8 @@ impl Worker {
             Call::Operate(operation) => self.operate(id, operation),
             Call::Capture(request) => self.begin_capture(id, *request),
             Call::Typing(room, user) => self.tell_typing(id, room, user),
+            Call::Open(entrance) => self.open_session(id, *entrance),
+            Call::Knock(sid, knock) => self.knock_for(id, sid, knock),
             Call::Upload(Upload(meta)) => {
                 self.files.ask(id, Job::Begin(meta.clone()));
                 self.transfers.insert(id, Transfer::Upload(meta));
@@ -123,7 +125,8 @@ impl Worker {
 
     /// Who does not wait for an answer any more needs no file, and follows nothing.
     pub(super) fn forget_call_if_over(&mut self, id: ConnId) {
-        if (self.transfers.contains_key(&id) || self.readers.contains_key(&id))
+        let is_waiting = self.transfers.contains_key(&id) || self.readers.contains_key(&id);
+        if (is_waiting || self.knocking.contains_key(&id))
             && self.with_http(id, |http, _| http.is_calling()) != Some(true)
         {
             self.forget_call(id);
@@ -133,6 +136,7 @@ impl Worker {
     /// The connection is gone, or has its answer.
     pub(super) fn forget_call(&mut self, id: ConnId) {
         self.forget_reader(id);
+        self.knock_no_more(id);
         if let Some(Transfer::Upload(_)) = self.transfers.remove(&id) {
             self.files.ask(id, Job::Abort);
         }

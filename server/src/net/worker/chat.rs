@@ -65,7 +65,8 @@ impl Worker {
 
     /// It says something, which was so many bytes long.
     pub(super) fn hear(&mut self, id: ConnId, parsed: Parsed<'_>, bytes: usize) {
-        if let Err(wait) = self.spend_of_address(id, bytes) {
+        let is_free = matches!(&parsed, Ok(request) if request.command.is_free());
+        if !is_free && let Err(wait) = self.spend_of_address(id, bytes) {
             return self.refuse_to_hear(id, parsed, bytes, wait);
         }
         match &mut self.chat {

@@ -46,6 +46,7 @@ pub(super) enum Context {
     Page(Read),
     History(Box<Reading>),
     HttpHistory(ConnId, Part),
+    Find(ConnId),
     /// The server's own message.
     Canary,
     /// What it tells other nodes.
@@ -186,7 +187,10 @@ impl Worker {
                 }
                 Context::Canary => self.canary_placed(&result),
                 Context::Note => self.note_placed(&result),
-                Context::Page(_) | Context::History(_) | Context::HttpHistory(..) => {}
+                Context::Page(_)
+                | Context::History(_)
+                | Context::HttpHistory(..)
+                | Context::Find(_) => {}
             },
             Reply::Page(page, asked) => match asked.context {
                 Context::Page(read) => match page {
@@ -201,8 +205,17 @@ impl Worker {
                     }
                 }
                 Context::HttpHistory(conn, part) => self.history_read(conn, part, &page),
-                Context::Append(_) | Context::Publish(..) | Context::Canary | Context::Note => {}
+                Context::Append(_)
+                | Context::Publish(..)
+                | Context::Find(_)
+                | Context::Canary
+                | Context::Note => {}
             },
+            Reply::Found(logs, asked) => {
+                if let Context::Find(conn) = asked.context {
+                    self.found(conn, logs);
+                }
+            }
             // They came as mail of their own.
             Reply::Announced(_) | Reply::Broken(_) => {}
         }
@@ -238,8 +251,10 @@ impl Worker {
             return self.give_entry(id, shared);
         };
         let is_urgent = is_urgent(&shared.entry.draft.log);
-        web_socket.receipt.sent(1, is_urgent);
-        let is_due = web_socket.receipt.is_due();
+        let is_due = !web_socket.confirms() && {
+            web_socket.receipt.sent(1, is_urgent);
+            web_socket.receipt.is_due()
+        };
         if let Some(session) = web_socket.session() {
             let mut out = Out::default();
             session.entry(shared, now, &mut out);

@@ -9,12 +9,14 @@ use super::chat::Chat;
 use super::delivery::OUTBOX_BYTES_HIGH;
 use super::mail::Mail;
 use super::readers::held_bytes;
-use crate::chat::{Audience, Effect, Event, Except, Parting, Request};
+use crate::chat::{Audience, Effect, Event, Except, Joiner, Parting, Request};
 use crate::ids::{ConnId, RoomName};
 use crate::limit::Spent;
 use crate::net::conn::{App, RelayPlace, State, WebSocket};
 use crate::recorder::EndCause;
 use crate::transport::dialect::{Dialect, Encoding, Told};
+use crate::transport::mqtt::{Limits, Mqtt, Sessions};
+use crate::transport::socket_io::Purpose;
 use crate::transport::{Accepted, Endpoint, protobuf};
 
 /// What is announced in a room, and not kept, has about so many bytes.
@@ -49,12 +51,19 @@ impl Worker {
 
     /// The connection speaks WebSocket from now on; `input` holds the frames that came behind the handshake.
     pub(super) fn upgrade(&mut self, id: ConnId, accepted: Accepted, input: &mut [u8]) {
+        if let Some(owner) = self.owner_of_session(&accepted) {
+            return self.send_on(id, owner, accepted, input);
+        }
         let Accepted {
             endpoint,
             protocol,
             access,
             deflate,
         } = accepted;
+        let session = match &endpoint {
+            Endpoint::Engine(entrance) => Some(self.engine_for(id, entrance)),
+            Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Chat(_) | Endpoint::Mqtt(_) => None,
+        };
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
@@ -79,6 +88,21 @@ impl Worker {
                 &self.web_sockets.chat,
                 App::Chat(Dialect::of_the_chat(protocol)),
             ),
+            Endpoint::Engine(entrance) => {
+                let config = match entrance.purpose {
+                    Purpose::Chat(_) => &self.web_sockets.chat,
+                    Purpose::EngineEcho | Purpose::SocketEcho => &self.web_sockets.conformance,
+                };
+                let app = session.map_or(App::Gone, |session| {
+                    App::Chat(Dialect::Session(Box::new(session)))
+                });
+                (config, app)
+            }
+            Endpoint::Mqtt(joiner) => {
+                let config = &self.web_sockets.chat;
+                let session = mqtt_session(joiner, config, &self.mqtt);
+                (config, App::Chat(session))
+            }
         };
         let mut connection = Connection::server(config.clone(), self.now.instant);
         connection.queue_handshake(http.unsent());
@@ -96,6 +120,9 @@ impl Worker {
                 self.retap(id);
             }
             Endpoint::Chat(joiner) => self.begin_chat(id, joiner),
+            Endpoint::Mqtt(_) | Endpoint::Engine(_) => {
+                self.with_session(id, |session, now, out| session.opened(now, out));
+            }
         }
         if let Some(drain) = self.closing_for() {
             self.close_for_stop(id, drain);
@@ -106,9 +133,11 @@ impl Worker {
     // ---- WebSocket ----
 
     pub(super) fn handle_web_socket(&mut self, id: ConnId, bytes: &mut [u8]) {
-        let mut input = bytes;
+        let (mut input, mut id) = (bytes, id);
         let now = self.now.instant;
         loop {
+            // What comes behind an upgrade is for who has the socket now.
+            id = self.moved_to.take().unwrap_or(id);
             let Some(conn) = self.table.get_mut(id) else {
                 return;
             };
@@ -191,10 +220,17 @@ impl Worker {
         match app {
             App::Relay(place) => self.relay.leave(&place.room, id),
             App::Chat(dialect) => {
-                if let Dialect::Session(mut session) = dialect {
-                    session.ended();
-                }
+                let parting = if let Dialect::Session(mut session) = dialect {
+                    session.ended(self.now);
+                    self.look_no_more(id);
+                    session.parting()
+                } else {
+                    None
+                };
                 self.end_chat(id);
+                if let Some((sid, knock)) = parting {
+                    self.knock(id, sid, knock);
+                }
             }
             App::Echo | App::Gone => {}
         }
@@ -401,6 +437,14 @@ impl Worker {
         let _ = web_socket.connection.close(code, reason, now);
         self.mark_dirty(id);
         self.handle_end(id);
+        if self
+            .table
+            .get(id)
+            .is_some_and(|conn| conn.stream.is_nowhere())
+        {
+            // There is no peer whose part in closing could be waited for.
+            self.kill(id);
+        }
     }
 
     pub(super) fn web_socket(&mut self, id: ConnId) -> Option<&mut WebSocket> {
@@ -409,6 +453,19 @@ impl Worker {
             State::Http(_) => None,
         }
     }
+}
+
+/// What speaks MQTT with who came with this; a packet may have as much as a message.
+fn mqtt_session(
+    joiner: &Joiner,
+    config: &tidewire_protocol::Config,
+    sessions: &Arc<Sessions>,
+) -> Dialect {
+    let limits = Limits {
+        packet_bytes_max: config.message_bytes_max as usize,
+    };
+    let mqtt = Mqtt::new(joiner.clone(), Arc::clone(sessions), limits);
+    Dialect::Session(Box::new(Box::new(mqtt)))
 }
 
 /// A code of the range for applications.

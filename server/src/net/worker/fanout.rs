@@ -82,6 +82,7 @@ impl Worker {
 
     /// Everybody who follows the log is to get the entry: with what else comes together, or later, when there is room for it.
     pub(super) fn announce(&mut self, entry: &Arc<Entry>, sender: Option<Sender>) {
+        self.note_beginning(entry);
         let log = &entry.draft.log;
         if self.together.log().is_some_and(|together| together != log)
             || self.together.bytes > TOGETHER_BYTES_MAX
@@ -160,8 +161,11 @@ impl Worker {
                 self.deliver_one_by_one(follower, &together.entries);
                 continue;
             };
+            let Some(batch) = batches.get(encoding, &together.entries) else {
+                self.deliver_one_by_one(follower, &together.entries);
+                continue;
+            };
             sent += count;
-            let batch = batches.get(encoding, &together.entries);
             let is_left = conn.send_batch(batch);
             let is_due = conn.note_sent(count, is_urgent);
             if is_left || is_due {
@@ -356,18 +360,24 @@ impl Worker {
 
 /// Entries that go out together, in the encodings that are asked for: nearly always one.
 #[derive(Default)]
-struct Batches(SmallVec<[(Encoding, Batch); 1]>);
+struct Batches(SmallVec<[(Encoding, Option<Batch>); 1]>);
 
 impl Batches {
-    fn get(&mut self, encoding: Encoding, entries: &[Said]) -> &Batch {
+    /// The batch in an encoding; none where one of the entries is more than a message in it.
+    fn get(&mut self, encoding: Encoding, entries: &[Said]) -> Option<&Batch> {
         let known = self.0.iter().position(|(known, _)| *known == encoding);
         let place = known.unwrap_or_else(|| {
+            let mut entries = entries.iter().map(|said| &said.shared);
+            let is_batch = entries
+                .clone()
+                .all(|shared| encoding.is_one_message(&shared.entry));
             let messages = entries
-                .iter()
-                .map(|said| said.shared.prepared(encoding).clone());
-            self.0.push((encoding, Batch::new(messages.collect())));
+                .by_ref()
+                .map(|shared| shared.prepared(encoding).clone());
+            let batch = is_batch.then(|| Batch::new(messages.collect()));
+            self.0.push((encoding, batch));
             self.0.len() - 1
         });
-        &self.0[place].1
+        self.0[place].1.as_ref()
     }
 }

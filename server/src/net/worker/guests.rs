@@ -63,7 +63,8 @@ impl Worker {
         self.turned_away -= usize::from(guest.gate.turned_away.is_some());
     }
 
-    fn check(&mut self, ip: IpAddr) -> Result<Option<Pass>, TurnedAway> {
+    /// The right to be one more connection of this address, where those are limited.
+    pub(super) fn check(&mut self, ip: IpAddr) -> Result<Option<Pass>, TurnedAway> {
         if self.memory.level() > Level::Enough {
             self.status.own.memory_refused += 1;
             return Err(TurnedAway::Memory);

@@ -193,6 +193,7 @@ impl Worker {
                     self.worked = true;
                     self.after_silent_change(id);
                     self.hurry_poll(id);
+                    self.knock_no_more(id);
                 }
                 Ok(Received::Bytes { count, is_drained }) => {
                     conn.readable = !is_drained || conn.read_closed;
@@ -274,6 +275,13 @@ impl Worker {
         let Some(mut conn) = self.table.get_mut(id) else {
             return;
         };
+        if conn.stream.is_nowhere() {
+            self.flush_session(id);
+            match self.table.get_mut(id) {
+                Some(again) => conn = again,
+                None => return,
+            }
+        }
         if let State::Http(_) = conn.state {
             self.answer_poll(id);
             match self.table.get_mut(id) {

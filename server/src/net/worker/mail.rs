@@ -21,15 +21,16 @@ use crate::limit::Level;
 use crate::log::{Entry, Placed, Position, Reply};
 use crate::net::arrivals::Arrivals;
 use crate::net::capture::Capture;
+use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::files::Done;
 use crate::net::inbox::{Delivery, Sender, send_together};
 use crate::net::receipt::Progress;
 use crate::net::reload::Reloaded;
 use crate::recorder::Account;
-use crate::transport::dialect::{Parsed, Told};
+use crate::transport::dialect::{Answer, Knock, Parsed, Sid, Told};
 use crate::transport::feeds::Interest;
-use crate::transport::{Operation, Publish, Response};
+use crate::transport::{Accepted, Operation, Publish, Response};
 
 /// The worker that has the hub, and hears the signals.
 pub(in crate::net) const HOME: usize = 0;
@@ -66,6 +67,12 @@ pub(in crate::net) enum Mail {
     Respond(ConnId, Response),
     /// A new connection, from a worker that has more than its share.
     Accepted(TcpStream, SocketAddr),
+    /// A connection whose WebSocket is to take over a session of this worker; and what came behind its handshake.
+    Moved(Box<Conn>, Box<Accepted>, Vec<u8>),
+    /// A connection of another worker wants something of a session of this one.
+    Knock(ConnId, Sid, Knock),
+    /// A session of another worker answers a request.
+    Reply(ConnId, Answer),
     /// Messages for those who are in a room of the relay, from connections of another worker; each of those waits for so much.
     Relayed(Vec<(ConnId, u32)>, RoomName, Batch),
     /// A capture begins, of which this worker's connections may be a part.
@@ -199,6 +206,11 @@ impl Peers {
         self.lane.owns(conn)
     }
 
+    /// Whether a worker has such places.
+    pub(super) fn are_anybodys(&self, conn: ConnId) -> bool {
+        self.lane.owner(conn) < self.senders.len()
+    }
+
     /// The way to this worker's inbox, for a thread.
     pub(super) fn own_sender(&self) -> Sender<Mail> {
         self.senders[self.number].clone()
@@ -330,12 +342,17 @@ pub(in crate::net) fn hand_out(workers: &[Recipient], replies: Vec<Reply<Asked>>
     for reply in replies {
         let bytes = bytes_of(&reply);
         let asker = match &reply {
-            Reply::Appended(_, asked) | Reply::Page(_, asked) => Some(asked.worker),
+            Reply::Appended(_, asked) | Reply::Page(_, asked) | Reply::Found(_, asked) => {
+                Some(asked.worker)
+            }
             Reply::Announced(_) | Reply::Broken(_) => None,
         };
         if let Some((log, entry)) = concerns(&reply) {
+            let begins = entry.is_some_and(|entry| entry.position.offset == 1);
             for (number, (worker, delivery)) in workers.iter().zip(&mut deliveries).enumerate() {
-                if Some(number) != asker && worker.interest.may_be_in(log) {
+                let is_wanted =
+                    worker.interest.may_be_in(log) || begins && worker.interest.is_looking();
+                if Some(number) != asker && is_wanted {
                     delivery.messages.push(match entry {
                         Some(entry) => Mail::Announced(Arc::clone(entry)),
                         None => Mail::Broken(log.clone()),
@@ -360,7 +377,7 @@ fn concerns(reply: &Reply<Asked>) -> Option<(&LogName, Option<&Arc<Entry>>)> {
             Some((&entry.draft.log, Some(entry)))
         }
         Reply::Broken(log) => Some((log, None)),
-        Reply::Appended(..) | Reply::Page(..) => None,
+        Reply::Appended(..) | Reply::Page(..) | Reply::Found(..) => None,
     }
 }
 
@@ -368,7 +385,7 @@ fn mail_of(reply: Reply<Asked>) -> Mail {
     match reply {
         Reply::Announced(entry) => Mail::Announced(entry),
         Reply::Broken(log) => Mail::Broken(log),
-        reply @ (Reply::Appended(..) | Reply::Page(..)) => Mail::Log(reply),
+        reply @ (Reply::Appended(..) | Reply::Page(..) | Reply::Found(..)) => Mail::Log(reply),
     }
 }
 
@@ -378,6 +395,7 @@ fn bytes_of(reply: &Reply<Asked>) -> usize {
         + match reply {
             Reply::Appended(Ok(Placed::New(entry)), _) | Reply::Announced(entry) => content(entry),
             Reply::Page(Ok(page), _) => page.entries.iter().map(content).sum(),
+            Reply::Found(logs, _) => logs.len() * size_of::<LogName>(),
             Reply::Appended(..) | Reply::Page(..) | Reply::Broken(_) => 0,
         }
 }

@@ -9,10 +9,12 @@ mod cluster;
 mod delivery;
 mod dispatch;
 mod elsewhere;
+mod engine;
 mod fanout;
 mod guests;
 mod inquiries;
 mod io;
+mod looking;
 mod mail;
 mod observe;
 mod operator;
@@ -46,6 +48,7 @@ use self::captures::Tapping;
 use self::chat::Chat;
 use self::elsewhere::PutOff;
 use self::fanout::{Relayed, Together};
+use self::looking::Lookers;
 use self::observe::Observer;
 use self::operator::Desk;
 use self::readers::Readers;
@@ -71,7 +74,9 @@ use crate::limit::Allowance;
 use crate::log::Reply;
 use crate::metrics::Status;
 use crate::timer::{Tick, Wheel};
+use crate::transport::dialect::Sid;
 use crate::transport::feeds::Feeds;
+use crate::transport::mqtt::Sessions;
 use crate::transport::{Date, HttpConfig, Turn};
 
 const LISTENER: Token = Token(FIRST_RESERVED_TOKEN);
@@ -135,6 +140,10 @@ pub(super) struct Worker {
     /// What followers were told since the last flush, and is not kept.
     told_bytes: usize,
     relay: Relay,
+    /// Sessions that look for logs.
+    lookers: Lookers,
+    /// The sessions of clients that speak MQTT, at all workers.
+    mqtt: Arc<Sessions>,
     /// What was said to the relay.
     relayed: Option<Relayed>,
     /// Publications over HTTP that have no answer yet.
@@ -152,6 +161,10 @@ pub(super) struct Worker {
     desk: Option<Box<Desk>>,
     /// Those who follow logs over HTTP.
     readers: Readers,
+    /// The sessions that connections wait for, which have polled or told them something.
+    knocking: HashMap<ConnId, Sid, foldhash::fast::RandomState>,
+    /// The connection that has the socket which another one had, if that was found out while it was read.
+    moved_to: Option<ConnId>,
     /// When the tokens of connections end.
     expiries: Expiries,
     tapping: Tapping,
@@ -345,6 +358,7 @@ impl Worker {
             }
         }
         self.deliver();
+        self.tell_lookers();
         self.inbox.give_back(mail);
     }
 
@@ -367,6 +381,9 @@ impl Worker {
             Mail::Publish(id, publish) => self.publish(id, publish),
             Mail::Respond(id, response) => self.respond(id, &response),
             Mail::Accepted(stream, peer) => self.take_over(stream, peer),
+            Mail::Moved(conn, accepted, input) => self.take_in(*conn, *accepted, input),
+            Mail::Knock(from, sid, knock) => self.knock(from, sid, knock),
+            Mail::Reply(id, answer) => self.answer_knock(id, &answer),
             Mail::Relayed(senders, room, batch) => self.relay_from_afar(senders, &room, &batch),
             Mail::CaptureBegins(capture) => self.add_capture(capture),
             Mail::CaptureEnded(number) => self.end_capture(number),

@@ -26,6 +26,7 @@ use crate::metrics::{Failure, STARTING};
 use crate::net::conn::{App, Peer};
 use crate::net::traffic;
 use crate::transport::Endpoint;
+use crate::transport::dialect::Protocol;
 
 /// Between canaries until the first has come back to every worker.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
@@ -244,6 +245,8 @@ impl Worker {
         let own = &mut self.status.own;
         let (counter, kind) = match endpoint {
             Endpoint::Chat(_) => (&mut own.chat_sockets, "chat"),
+            Endpoint::Mqtt(_) => (&mut own.mqtt_sockets, "mqtt"),
+            Endpoint::Engine(_) => (&mut own.socket_io_sessions, "socket.io"),
             Endpoint::Echo => (&mut own.echo_sockets, "echo"),
             Endpoint::Relay { .. } => (&mut own.relay_sockets, "relay"),
         };
@@ -254,9 +257,11 @@ impl Worker {
     }
 
     /// It is one no more.
-    pub(super) const fn count_socket_gone(&mut self, app: &App) {
+    pub(super) fn count_socket_gone(&mut self, app: &App) {
         let own = &mut self.status.own;
         let counter = match app {
+            App::Chat(_) if app.speaks(Protocol::Mqtt) => &mut own.mqtt_sockets,
+            App::Chat(_) if app.speaks(Protocol::SocketIo) => &mut own.socket_io_sessions,
             App::Chat(_) => &mut own.chat_sockets,
             App::Echo => &mut own.echo_sockets,
             App::Relay(_) => &mut own.relay_sockets,

@@ -15,6 +15,7 @@ use crate::ids::ConnId;
 use crate::net::conn::{App, Conn, State};
 use crate::net::tcp_info::tcp_info;
 use crate::recorder::{Account, End, EndCause, Kind, TcpState};
+use crate::transport::dialect::Protocol;
 use crate::transport::{Gate, TurnedAway};
 
 /// Parts of a second that the opening of a connection is told in: 32 bits of them are 13 years.
@@ -237,9 +238,11 @@ pub(super) fn is_plain_http(conn: &Conn) -> bool {
 
 fn kind_of(conn: &Conn) -> Kind {
     match &conn.state {
-        State::WebSocket(web_socket) => match web_socket.app {
+        State::WebSocket(web_socket) => match &web_socket.app {
             App::Echo => Kind::Echo,
             App::Relay(_) => Kind::Relay,
+            App::Chat(_) if web_socket.app.speaks(Protocol::Mqtt) => Kind::Mqtt,
+            App::Chat(_) if web_socket.app.speaks(Protocol::SocketIo) => Kind::SocketIo,
             App::Chat(_) | App::Gone => Kind::Chat,
         },
         State::Http(http) if http.outcome().is_stream => Kind::Stream,

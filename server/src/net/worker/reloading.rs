@@ -36,6 +36,9 @@ impl Worker {
             if let Some(conn) = self.table.get_mut(id)
                 && let State::WebSocket(web_socket) = &mut conn.state
             {
+                if conn.stream.is_nowhere() {
+                    continue;
+                }
                 let config = match web_socket.app {
                     App::Echo => &self.web_sockets.echo,
                     App::Relay(_) => &self.web_sockets.relay,

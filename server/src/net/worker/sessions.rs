@@ -34,12 +34,25 @@ impl Worker {
                 Act::Begin(joiner) => self.begin_chat(id, *joiner),
                 Act::Ask(parsed, bytes) => self.hear(id, parsed, bytes),
                 Act::Arrived(log, position) => self.session_arrived(id, log, position),
+                Act::Look(which) => self.look(id, which),
+                Act::Answer(conn, answer) => self.reply(conn, answer),
+                Act::Knock(conn, knock) => self.knock_here(id, conn, None, knock),
+                Act::KnockAt(sid, knock) => self.knock(id, sid, knock),
+                Act::TakeSocket(conn) => self.take_socket(id, conn),
                 Act::Close(code, reason) => return self.close_silently(id, code, &reason),
             }
         }
+        let conn = self.table.get(id);
+        let (is_behind, is_nowhere) = conn.map_or((false, false), |conn| {
+            (conn.is_behind, conn.stream.is_nowhere())
+        });
         // It may have room again.
-        if self.table.get_mut(id).is_some_and(|conn| conn.is_behind) {
+        if is_behind {
             self.serve_later(id);
+        }
+        if is_nowhere {
+            // It says what it has to say at the end of the turn.
+            self.mark_dirty(id);
         }
     }
 

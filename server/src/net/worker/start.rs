@@ -10,6 +10,7 @@ use super::captures::Tapping;
 use super::chat::Chat;
 use super::elsewhere::PutOff;
 use super::fanout::Together;
+use super::looking::Lookers;
 use super::mail::{HOME, Mail, Peers};
 use super::observe::Observer;
 use super::operator::Desk;
@@ -36,6 +37,7 @@ use crate::net::tls::Credentials;
 use crate::net::worklist::Worklist;
 use crate::timer::Wheel;
 use crate::transport::feeds::{Feeds, Interest};
+use crate::transport::mqtt::Sessions;
 use crate::transport::{Date, HttpConfig};
 
 /// The buffer that all connections are read into: several large messages should lie in it whole. Only what was read into has
@@ -58,6 +60,8 @@ pub(in crate::net) struct Parts {
     pub(in crate::net) captures: (Captures, Option<Arc<Capture>>),
     /// Where the others look for what its connections follow; nowhere if there are none.
     pub(in crate::net) interest: Option<Arc<Interest>>,
+    /// The sessions of clients that speak MQTT.
+    pub(in crate::net) mqtt: Arc<Sessions>,
     /// What tokens are checked with.
     pub(in crate::net) keys: Option<Arc<Keys>>,
 }
@@ -81,6 +85,7 @@ impl Worker {
             memory,
             captures,
             interest,
+            mqtt,
             keys,
         } = parts;
         let (is_home, lane) = (peers.number() == HOME, peers.lane());
@@ -134,6 +139,8 @@ impl Worker {
             lag_max: config.lag_max,
             told_bytes: 0,
             relay: Relay::default(),
+            lookers: Lookers::default(),
+            mqtt,
             relayed: None,
             publishing: 0,
             together: Together::default(),
@@ -141,6 +148,8 @@ impl Worker {
             files,
             transfers: HashMap::default(),
             readers: Readers::default(),
+            knocking: HashMap::default(),
+            moved_to: None,
             expiries: Expiries::default(),
             recording: Recording::new(config.recorder.recorder, now.instant),
             desk: is_home.then(|| Box::new(Desk::new(now))),

@@ -328,6 +328,9 @@ impl Worker {
         let Some(conn) = self.table.get_mut(id) else {
             return;
         };
+        if conn.stream.is_nowhere() {
+            return self.close_silently(id, code, STOPPING);
+        }
         match &mut conn.state {
             State::Http(http) => http.drain(&self.http, self.now.instant),
             // One that is closing already goes on closing.

@@ -39,6 +39,7 @@ pub(super) fn joiner(target: &Target) -> Result<Option<Joiner>, Problem> {
         since: target.value("since").map(str::to_owned),
         access: target.access.clone(),
         token: None,
+        chooses: false,
         // Who carries the call out knows that.
         arrived: Arrival::default(),
     }))

@@ -33,10 +33,12 @@ pub(crate) use rooms::{Publish, members, published, rooms};
 
 use super::auth;
 use super::cors;
+use super::dialect::{Knock, Sid};
 use super::http::{HttpConfig, Turn};
 use super::query;
 use super::response::{OVERLOADED, Response};
 use super::routes::Route;
+use super::socket_io;
 use crate::auth::Access;
 use crate::chat::Joiner;
 use crate::ids::{RoomName, UserName};
@@ -73,6 +75,10 @@ pub(crate) enum Call {
     Upload(Upload),
     /// Send a file, or a part of it.
     Download(Download),
+    /// Begin a session that is polled.
+    Open(Box<socket_io::Entrance>),
+    /// Want something of one.
+    Knock(Sid, Knock),
 }
 
 /// Why a request asks for nothing that can be done.
@@ -415,7 +421,7 @@ fn no_body(request: &Request<'_>) -> Result<(), Problem> {
 }
 
 /// The length of a body that is to come, checked before a byte of it is read.
-fn body_bytes(request: &Request<'_>, max: u64) -> Result<u64, Problem> {
+pub(super) fn body_bytes(request: &Request<'_>, max: u64) -> Result<u64, Problem> {
     let has = |name| request.values(name).next().is_some();
     // "A server MAY reject a request that contains a message body but not a Content-Length by responding with 411" (RFC
     // 9112 §6.3). With both, or in HTTP/1.0, it is more than a missing length.

@@ -6,7 +6,7 @@ use tidewire_protocol::{Message, Prepared};
 
 use crate::chat::{Event, Shown};
 use crate::log::Entry;
-use crate::transport::protobuf;
+use crate::transport::{mqtt, protobuf, socket_io};
 
 /// Which bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +15,16 @@ pub enum Encoding {
     Json,
     /// A binary message, as docs/tidewire.v1.proto says.
     Protobuf,
+    /// A PUBLISH of MQTT 3.1.1 at QoS 0; of entries only.
+    Mqtt3,
+    /// The same of MQTT 5.
+    Mqtt5,
+    /// A text message, as docs/SOCKETIO.md says, with these names for events.
+    SocketIo(socket_io::Dictionary),
 }
 
 /// How many there are beside JSON, which nearly everybody speaks.
-const OTHERS: usize = 1;
+const OTHERS: usize = 4;
 
 impl Encoding {
     /// Its place among those.
@@ -26,15 +32,30 @@ impl Encoding {
         match self {
             Self::Json => None,
             Self::Protobuf => Some(0),
+            Self::Mqtt3 => Some(1),
+            Self::Mqtt5 => Some(2),
+            Self::SocketIo(_) => Some(3),
         }
     }
 
-    /// A log's entry, as its followers get it.
+    /// Whether an entry is one message in it.
+    #[must_use]
+    pub fn is_one_message(self, entry: &Entry) -> bool {
+        match self {
+            Self::Json | Self::Protobuf | Self::Mqtt3 | Self::Mqtt5 => true,
+            Self::SocketIo(_) => !socket_io::has_binary(&entry.draft.content),
+        }
+    }
+
+    /// A log's entry, as its followers get it, where it [is one message](Self::is_one_message).
     #[must_use]
     pub fn of_entry(self, entry: &Entry) -> Prepared {
         match self {
             Self::Json => Prepared::new(&Message::text(&Shown::new(entry).to_text())),
             Self::Protobuf => Prepared::new(&Message::binary(&protobuf::entry(entry))),
+            Self::Mqtt3 => mqtt::message_of_3(entry),
+            Self::Mqtt5 => mqtt::message_of_5(entry),
+            Self::SocketIo(names) => Prepared::new(&Message::text(&socket_io::entry(entry, names))),
         }
     }
 
@@ -42,8 +63,13 @@ impl Encoding {
     #[must_use]
     pub fn of_event(self, event: &Event) -> Prepared {
         match self {
-            Self::Json => Prepared::new(&Message::text(&event.to_text())),
+            // A session is told the event itself, and encodes no other.
+            Self::Json | Self::Mqtt3 | Self::Mqtt5 => {
+                Prepared::new(&Message::text(&event.to_text()))
+            }
             Self::Protobuf => Prepared::new(&Message::binary(&protobuf::event(event))),
+            // Each session has its own way to tell it, so that nobody asks.
+            Self::SocketIo(_) => Prepared::new(&Message::text(&event.to_text())),
         }
     }
 }

@@ -29,6 +29,8 @@
 //! * Every answer carries the `id` of its request, any JSON value: give each request one, a number for example, to know what is
 //!   answered. An `Ack` comes when the entry is kept, never before; an `Error` with the id says why not.
 //!   Where a message has no number of its own to be known by when it comes again, `seq` stays away, and the ack with it: give one.
+//! * With [`Joiner::chooses`](crate::chat::Joiner::chooses) it follows nothing by itself; `Follow` and `Unfollow` are of private messages and broadcasts.
+//! * [`Out::look`] finds the logs that have entries, and tells of each that begins, by their names.
 //! * `JoinRoom` makes it a member that follows; `Joined` comes behind the replayed entries. `Publish` needs no membership.
 //!   `History` with `limit` 1 is a room's last entry.
 //! * Entries come by [`Session::entry`] in the order of their log. While [`Session::has_room`] is false none come: the
@@ -39,14 +41,19 @@
 //!   language. [`Session::ended`] is the last call, however the connection ended. What is to be published then is a
 //!   [`Will`](crate::chat::Command::Will), which the chat has been given before: a connection may end where nobody asks it any more.
 //! * Who shows a token in its own way gives it to [`Joiner::token`](crate::chat::Joiner::token): the hub looks at it.
+//! * A session need not have a socket: where a request over HTTP begins one ([`Call::Open`](crate::transport::Call::Open)), it has a place among
+//!   connections and a name ([`Sid`]), by which requests on any connection, at any worker, [knock](Session::knock) at it, and a
+//!   WebSocket may give it its own ([`Out::take_socket`]).
 //! * Rates, sizes and the memory budget are seen to outside: each [`Out::ask`] is counted as a message of so many bytes.
 
 mod encoding;
+mod knock;
 mod protocol;
 mod session;
 
 pub(in crate::transport) use encoding::Encodings;
 pub use encoding::{Encoding, Told};
+pub use knock::{Answer, Knock, Refusal, Sid};
 pub use protocol::{Protocol, Protocols};
 pub use session::{Act, Out, Session};
 

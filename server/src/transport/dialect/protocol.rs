@@ -9,11 +9,18 @@ pub enum Protocol {
     Json,
     /// The same as Protobuf.
     Protobuf,
+    /// MQTT 3.1.1 and 5, at /mqtt.
+    Mqtt,
+    /// Socket.IO, at /socket.io/.
+    #[value(name = "socket.io")]
+    SocketIo,
+    /// What the official suites of Engine.IO and Socket.IO are run against, at /engine.io/ and /socket.io/: an echo, and no chat.
+    Conformance,
 }
 
 impl Protocol {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Json, Self::Protobuf];
+    /// All that a chat is spoken in.
+    pub const ALL: [Self; 4] = [Self::Json, Self::Protobuf, Self::Mqtt, Self::SocketIo];
 }
 
 /// Those that a server speaks.

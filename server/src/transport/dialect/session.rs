@@ -1,15 +1,16 @@
 //! A protocol with a state of its own, on one connection: what it is told, and what it wants done.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidewire_protocol::{CloseCode, Message, Prepared};
 
-use super::{Encoding, Parsed};
+use super::{Answer, Encoding, Knock, Parsed, Protocol, Sid};
 use crate::chat::{BadCommand, Event, Joiner, Request};
 use crate::clock::Now;
-use crate::ids::LogName;
-use crate::log::Position;
+use crate::ids::{ConnId, LogName};
+use crate::log::{Position, Select};
 use crate::transport::feeds::Shared;
 
 /// The machine of a connection that speaks another protocol than the chat's own. See the [module](super) for what it can rely on.
@@ -26,14 +27,27 @@ pub trait Session: fmt::Debug + Send {
     /// A log that it follows has an entry.
     fn entry(&mut self, entry: &Shared, now: Now, out: &mut Out);
 
+    /// There are logs that it [looks](Out::look) for; of one that has just begun, with the position before its first entry.
+    fn found(&mut self, _logs: &[(LogName, Option<Position>)], _now: Now, _out: &mut Out) {}
+
     /// The encoding in which each entry of a log is sent without asking, if it is so at the moment.
     fn shares(&self, _log: &LogName) -> Option<Encoding> {
+        None
+    }
+
+    /// What it speaks, for whoever looks at connections; the chat's own if nothing is said.
+    fn protocol(&self) -> Option<Protocol> {
         None
     }
 
     /// Whether it can take an entry now.
     fn has_room(&self) -> bool {
         true
+    }
+
+    /// Whether it says itself what has [arrived](Out::arrived): else a pong does, as of who speaks the chat's own protocol.
+    fn confirms(&self) -> bool {
+        false
     }
 
     /// Bytes of memory that it has beside its own size: they count as what is unsent does.
@@ -49,11 +63,33 @@ pub trait Session: fmt::Debug + Send {
     /// That time has come.
     fn timeout(&mut self, _now: Now, _out: &mut Out) {}
 
+    /// The connection `from` wants something of it, and says how it is called, which is to be checked: a request over HTTP, which is
+    /// answered by [`Out::answer`], now or later, or a WebSocket. Returns whether somebody was there to hear it.
+    fn knock(
+        &mut self,
+        _from: ConnId,
+        _sid: Sid,
+        _knock: &Knock,
+        _now: Now,
+        _out: &mut Out,
+    ) -> bool {
+        false
+    }
+
+    /// A turn is at its end, in which something may have changed for a session that has no socket of its own: what is to be answered
+    /// is answered now. `is_full`: so much of what it said is on its way that no more is to be taken.
+    fn flush(&mut self, _is_full: bool, _out: &mut Out) {}
+
     /// The server closes the connection, for this reason: what it says now is the last that goes out.
     fn closing(&mut self, _code: CloseCode, _reason: &str, _out: &mut Out) {}
 
     /// The connection has ended: nothing can be said any more.
-    fn ended(&mut self) {}
+    fn ended(&mut self, _now: Now) {}
+
+    /// What another session is still to know then: that is asked behind [`ended`](Self::ended).
+    fn parting(&mut self) -> Option<(Sid, Knock)> {
+        None
+    }
 }
 
 /// What a session wants done.
@@ -71,6 +107,16 @@ pub enum Act {
     Ask(Parsed<'static>, usize),
     /// What it was given of a log has arrived up to here.
     Arrived(LogName, Position),
+    /// Tell it of logs that are wanted, those that there are and those that begin; none ends that.
+    Look(Option<Arc<dyn Select>>),
+    /// Answer a request over HTTP that waits on this connection.
+    Answer(ConnId, Answer),
+    /// Want something of the session on another connection of this worker.
+    Knock(ConnId, Knock),
+    /// The same of the session of this name.
+    KnockAt(Sid, Knock),
+    /// Have the socket of this connection for its own from now on.
+    TakeSocket(ConnId),
     /// Close, and say nothing more.
     Close(CloseCode, String),
 }
@@ -115,6 +161,31 @@ impl Out {
         self.0.push(Act::Arrived(log, position));
     }
 
+    /// Looks for logs from now on, and for no others any more: it hears of them by [`Session::found`].
+    pub fn look(&mut self, which: Option<Arc<dyn Select>>) {
+        self.0.push(Act::Look(which));
+    }
+
+    /// Answers a request over HTTP.
+    pub fn answer(&mut self, conn: ConnId, answer: Answer) {
+        self.0.push(Act::Answer(conn, answer));
+    }
+
+    /// Wants something of the session on another connection; it finds nobody if that is gone.
+    pub fn knock(&mut self, conn: ConnId, knock: Knock) {
+        self.0.push(Act::Knock(conn, knock));
+    }
+
+    /// Wants something of the session of this name: the connection is closed where there is none that has it.
+    pub fn knock_at(&mut self, sid: Sid, knock: Knock) {
+        self.0.push(Act::KnockAt(sid, knock));
+    }
+
+    /// Takes over the socket of a connection that knocked: what is sent behind this goes there, and what comes there comes here.
+    pub fn take_socket(&mut self, conn: ConnId) {
+        self.0.push(Act::TakeSocket(conn));
+    }
+
     /// Closes the connection; nothing is sent behind that.
     pub fn close(&mut self, code: CloseCode, reason: impl Into<String>) {
         self.0.push(Act::Close(code, reason.into()));
@@ -128,8 +199,15 @@ impl Out {
     /// Forgets all that is not to be sent.
     pub fn keep_words(&mut self) {
         self.0.retain(|act| match act {
-            Act::SendText(_) | Act::SendBinary(_) | Act::SendPrepared(_) => true,
-            Act::Begin(_) | Act::Ask(..) | Act::Arrived(..) | Act::Close(..) => false,
+            Act::SendText(_) | Act::SendBinary(_) | Act::SendPrepared(_) | Act::Answer(..) => true,
+            Act::Begin(_)
+            | Act::Ask(..)
+            | Act::Arrived(..)
+            | Act::Knock(..)
+            | Act::KnockAt(..)
+            | Act::TakeSocket(_)
+            | Act::Look(_)
+            | Act::Close(..) => false,
         });
     }
 

@@ -15,11 +15,18 @@ const COUNTERS: usize = 4096;
 /// A worker counts a log before it asks for its first page, and whoever answers looks here after that: so nothing that comes
 /// behind the page is missed.
 #[derive(Debug)]
-pub struct Interest(Box<[AtomicU32]>);
+pub struct Interest {
+    logs: Box<[AtomicU32]>,
+    /// Connections that are to hear of every log that begins.
+    lookers: AtomicU32,
+}
 
 impl Default for Interest {
     fn default() -> Self {
-        Self((0..COUNTERS).map(|_| AtomicU32::new(0)).collect())
+        Self {
+            logs: (0..COUNTERS).map(|_| AtomicU32::new(0)).collect(),
+            lookers: AtomicU32::new(0),
+        }
     }
 }
 
@@ -29,6 +36,21 @@ impl Interest {
     pub fn may_be_in(&self, log: &LogName) -> bool {
         let counter = self.counter(log);
         counter.is_some_and(|counter| counter.load(Ordering::Acquire) > 0)
+    }
+
+    /// Whether somebody is to hear of every log that begins.
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        self.lookers.load(Ordering::Acquire) > 0
+    }
+
+    /// One more is, or one less.
+    pub(super) fn look(&self, begins: bool) {
+        if begins {
+            self.lookers.fetch_add(1, Ordering::Release);
+        } else {
+            self.lookers.fetch_sub(1, Ordering::Release);
+        }
     }
 
     /// Somebody follows the log.
@@ -47,6 +69,6 @@ impl Interest {
 
     fn counter(&self, log: &LogName) -> Option<&AtomicU32> {
         let hash = FixedState::default().hash_one(log.as_str());
-        self.0.get(hash as usize % COUNTERS)
+        self.logs.get(hash as usize % COUNTERS)
     }
 }

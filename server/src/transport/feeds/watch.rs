@@ -22,6 +22,13 @@ impl Feeds {
         self.watchers.interest = Some(interest);
     }
 
+    /// A connection is to hear of every log that begins, or not any more.
+    pub fn note_looking(&self, begins: bool) {
+        if let Some(interest) = &self.watchers.interest {
+            interest.look(begins);
+        }
+    }
+
     /// Notes what is followed from now on and what is not any more, for [`take_watches`](Self::take_watches).
     pub fn note_watches(&mut self) {
         self.watchers.told = Some(Vec::new());

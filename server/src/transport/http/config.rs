@@ -10,6 +10,7 @@ use crate::limit::Addresses;
 use crate::transport::client::Proxies;
 use crate::transport::cors::Cors;
 use crate::transport::dialect::Protocols;
+use crate::transport::socket_io;
 
 /// The slowest that a body may come or be taken, in bytes a second, over its whole length: what a telephone does on a bad
 /// day, and thirty times what Apache asks for (`RequestReadTimeout`, 500).
@@ -41,6 +42,8 @@ pub(crate) struct HttpConfig {
     pub(crate) keys: Option<Arc<Keys>>,
     /// What the chat is spoken in.
     pub(crate) protocols: Protocols,
+    /// What its sessions go by in Socket.IO.
+    pub(crate) socket_io: socket_io::Settings,
     /// Connections are TLS all the way to here, so that browsers may be told never to come without.
     pub(crate) is_tls: bool,
 }

@@ -6,6 +6,7 @@ use super::HttpConfig;
 use crate::transport::api;
 use crate::transport::date::Date;
 use crate::transport::response::{Header, Manner};
+use crate::transport::socket_io;
 
 /// A browser that came once by TLS comes by nothing else for a year (RFC 6797 §6.1).
 const HSTS: &str = "max-age=31536000";
@@ -28,9 +29,9 @@ impl Exchange {
         // thinks so, too: what follows is not to be read as HTTP. "The server MUST simply _Close the WebSocket
         // Connection_" (RFC 6455 §7.2.2). [6455-7.2.2-1]
         let asked_to_upgrade = request.values("upgrade").next().is_some();
-        let is_api = request
-            .path_and_query()
-            .is_ok_and(|(path, _)| api::is_api(path));
+        let is_api = request.path_and_query().is_ok_and(|(path, _)| {
+            api::is_api(path) || socket_io::is_address(path, config.protocols)
+        });
         let mut headers = if is_api {
             config.cors.headers(request)
         } else {

@@ -30,6 +30,14 @@ impl Peer {
             cors: Cors::default(),
             keys: None,
             protocols: crate::transport::dialect::Protocols::default(),
+            socket_io: crate::transport::socket_io::Settings {
+                ping_interval: Duration::from_secs(30),
+                ping_timeout: Duration::from_secs(10),
+                payload_bytes_max: 1 << 16,
+                connect_time: Duration::from_secs(10),
+                names: crate::transport::socket_io::Dictionary::new(&[]),
+                recovers: true,
+            },
             is_tls: false,
         };
         let status = Status::up(10, 0, Board::quiet(1));

@@ -14,7 +14,8 @@ receives for one. `cargo xtask bench transports` runs it again.
 * *limit* is an epoll server that makes the same system calls and nothing else (`bench/limit`): the better one of a write for
   each message and one for all that a turn brought. The number in brackets is the ratio to it.
 * MQTT is 3.1.1, at QoS 0, for Tidewire and for Mosquitto (Debian's, on its WebSocket listener). Socket.IO is over WebSocket; on
-  Node it is `sockets.emit` to all who are connected, for Tidewire it is the room's log as on all other transports.
+  Node it is `sockets.emit` to all who are connected, for Tidewire it is the room's log as on all other transports. *Recoverable* is
+  with connection state recovery, which is Tidewire's default and not socket.io's: each event has an offset for each connection.
 * Server and load have a processor each; all take turns in each round. The load takes apart every frame, packet, event and
   answer, compares what it says byte by byte, and fails if a message is lost, doubled or out of order at any follower. A delivery
   is what was so counted.

@@ -155,7 +155,7 @@ impl World {
                     page.entries.iter().for_each(|entry| self.note(entry));
                 }
             }
-            Reply::Page(_, Asked::Append { .. }) => panic!("nobody asked"),
+            Reply::Page(_, Asked::Append { .. }) | Reply::Found(..) => panic!("nobody asked"),
             Reply::Announced(entry) => {
                 let sent = &self.messages[&number_of(&entry)];
                 assert!(
