@@ -2,7 +2,8 @@
 //! writes a page in `bench/results/`.
 //!
 //! `servers` is the server beside others and the physical limit; `growth`, `many` and `workers` are the server alone, with
-//! more and more of something, with very many connections, and with two threads; `codec` is Tidewire's codec beside those of
+//! more and more of something, with very many connections, and with two threads; `transports` is one room over each of its
+//! transports, beside Mosquitto and socket.io; `codec` is Tidewire's codec beside those of
 //! its peers on the same bytes, also for the protocol crate's README; `publish` is the log on the disk beside the one in
 //! memory; `slow` is a room with slow readers beside the same room without them. `instructions` compares the server with
 //! itself.
@@ -19,6 +20,7 @@ mod servers;
 mod slow;
 mod stage;
 mod table;
+mod transports;
 mod workers;
 
 use std::fs;
@@ -46,6 +48,8 @@ enum What {
     Many(many::Args),
     /// Two workers beside one
     Workers(workers::Args),
+    /// A delivery on each transport, beside Mosquitto and socket.io
+    Transports(transports::Args),
     /// Tidewire, tungstenite, fastwebsockets and soketto in memory
     Codec(CodecArgs),
     /// The server's instructions for a message beside those that were accepted: more than 3 % above fails
@@ -74,6 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Growth(args) => growth::run(args),
         What::Many(args) => many::run(args),
         What::Workers(args) => workers::run(args),
+        What::Transports(args) => transports::run(args),
         What::Instructions(args) => instructions::run(args),
         What::Codec(args) => run_codec(args),
         What::Budget => {
