@@ -314,7 +314,14 @@ impl Chat {
         } else if let Event::Left { room_id, .. } = event {
             self.rooms.retain(|room| room != room_id);
             self.progress.remove(room_id.as_str());
-        } else if let Event::Gap { room_id, to, .. } = event {
+        } else if let Event::Gap {
+            room_id,
+            to,
+            id: None,
+            ..
+        } = event
+        {
+            // One with a number is about a page of history.
             self.progress.set(room_id, *to);
         }
     }
