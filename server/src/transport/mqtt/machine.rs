@@ -350,14 +350,13 @@ impl Session for Mqtt {
 
     fn told(&mut self, event: &Event, now: Now, out: &mut Out) {
         if let Phase::Entering(_) = self.phase {
-            match event {
-                Event::Welcome { session, user, .. } => {
-                    self.heard = Some(now.instant);
-                    self.welcomed(user, session, now, out);
-                    return self.go_on(now, out);
-                }
-                Event::Error { code, message, .. } => return self.not_welcomed(code, message, out),
-                _ => {}
+            if let Event::Welcome { session, user, .. } = event {
+                self.heard = Some(now.instant);
+                self.welcomed(user, session, now, out);
+                return self.go_on(now, out);
+            }
+            if let Event::Error { code, message, .. } = event {
+                return self.not_welcomed(code, message, out);
             }
         }
         if let Phase::Awaiting(_) | Phase::Over = self.phase {
@@ -391,7 +390,10 @@ impl Session for Mqtt {
             Version::Three => Encoding::Mqtt3,
             Version::Five => Encoding::Mqtt5,
         };
-        (self.is_plain && !log.as_str().starts_with('@')).then_some(encoding)
+        // Who wants no large packets is looked at with each.
+        let takes_all = self.packet_bytes_max == usize::MAX;
+        let is_shared = self.is_plain && takes_all && !log.as_str().starts_with('@');
+        is_shared.then_some(encoding)
     }
 
     fn has_room(&self) -> bool {
