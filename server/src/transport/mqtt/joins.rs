@@ -289,9 +289,10 @@ impl Mqtt {
         out: &mut Out,
     ) {
         self.joins.asked -= 1;
-        let reason = match Reason::of_error(code) {
-            Reason::TopicNameInvalid => Reason::TopicFilterInvalid,
-            reason => reason,
+        let reason = if code == "bad_name" {
+            Reason::TopicFilterInvalid
+        } else {
+            Reason::of_error(code)
         };
         // It is not there any more, or what was there cannot be read now.
         if let How::Leave | How::Again = join.how {

@@ -214,9 +214,10 @@ impl Mqtt {
             Phase::Open => self.say_goodbye(reason, why, out),
         }
         self.phase = Phase::Over;
-        let code = match reason {
-            Reason::PacketTooLarge => CloseCode::MESSAGE_TOO_BIG,
-            _ => CloseCode::POLICY_VIOLATION,
+        let code = if reason == Reason::PacketTooLarge {
+            CloseCode::MESSAGE_TOO_BIG
+        } else {
+            CloseCode::POLICY_VIOLATION
         };
         out.close(code, why);
     }
