@@ -75,12 +75,19 @@ fn run_cut(task: &str, cuts: usize, options: &[&str]) {
     }
 }
 
+/// Connections that are ended at most, one a millisecond.
+const STRIKES_MAX: usize = 100_000;
+
 /// Ends connections for as long as the client has not noticed: one that polls may have none for a moment.
 fn cut_until_it_is_gone(proxy: &Proxy, fault: Fault, script: &mut Script) {
     let is_gone = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            while !is_gone.load(Ordering::Relaxed) {
+            // Bounded, for a test that has failed.
+            for _ in 0..STRIKES_MAX {
+                if is_gone.load(Ordering::Relaxed) {
+                    return;
+                }
                 proxy.strike(0, fault);
                 thread::sleep(Duration::from_millis(1));
             }
