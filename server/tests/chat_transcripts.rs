@@ -100,6 +100,7 @@ impl Chat {
                 .collect(),
             since: None,
             token: None,
+            chooses: false,
             access: Access::Open,
             chooses: false,
             arrived,
