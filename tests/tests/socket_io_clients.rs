@@ -52,6 +52,9 @@ fn events_are_called_as_the_configuration_says() {
     );
 }
 
+/// Connections that a client has made until it is cut off: far more than it makes.
+const CONNECTIONS_MAX: usize = 1000;
+
 /// Runs a task whose client comes by a proxy that cuts it off so many times.
 fn run_cut(task: &str, cuts: usize, options: &[&str]) {
     for transport in TRANSPORTS {
@@ -63,8 +66,8 @@ fn run_cut(task: &str, cuts: usize, options: &[&str]) {
             let mut script = Script::node("socket_io_client.mjs", &[task, transport, &url, &via]);
             for _ in 0..cuts {
                 script.expect_line("cut");
-                // One that is polled may have several.
-                (0..8).for_each(|_| proxy.strike(0, fault));
+                // One that polls has one for each request, most of which have ended.
+                (0..CONNECTIONS_MAX).for_each(|_| proxy.strike(0, fault));
                 script.say("cut");
             }
             script.finish();

@@ -98,24 +98,25 @@ impl Chat {
         line: &mut Line,
         out: &mut Out,
     ) {
-        match event {
-            Event::Welcome { session, user, .. } => {
-                (self.session, self.user) = (Some(session.clone()), Some(user.clone()));
-                if let Some(resuming) = &resuming {
-                    // An offset names all that it follows, also before all of that has come.
-                    self.progress.go_on(&resuming.positions, &user.log());
-                }
-                match resuming {
-                    Some(resuming) if !resuming.rooms.is_empty() => {
-                        self.state = State::Resuming(resuming);
-                    }
-                    resuming => self.connected(resuming.as_ref(), line, out),
-                }
-                self.hear(event, line, out);
-            }
-            Event::Error { code, message, .. } => refuse_to_connect(code, message, line, out),
-            _ => self.state = State::Entering(resuming),
+        if let Event::Error { code, message, .. } = event {
+            return refuse_to_connect(code, message, line, out);
         }
+        let Event::Welcome { session, user, .. } = event else {
+            self.state = State::Entering(resuming);
+            return;
+        };
+        (self.session, self.user) = (Some(session.clone()), Some(user.clone()));
+        if let Some(resuming) = &resuming {
+            // An offset names all that it follows, also before all of that has come.
+            self.progress.go_on(&resuming.positions, &user.log());
+        }
+        match resuming {
+            Some(resuming) if !resuming.rooms.is_empty() => {
+                self.state = State::Resuming(resuming);
+            }
+            resuming => self.connected(resuming.as_ref(), line, out),
+        }
+        self.hear(event, line, out);
     }
 
     pub(super) fn resuming(
@@ -125,20 +126,18 @@ impl Chat {
         line: &mut Line,
         out: &mut Out,
     ) {
-        match event {
-            Event::Joined {
-                room_id, recovered, ..
-            } => {
-                resuming.rooms.retain(|room| room != room_id);
-                resuming.is_whole &= *recovered;
-            }
-            Event::Gap { .. } => resuming.is_whole = false,
+        if let Event::Joined {
+            room_id, recovered, ..
+        } = event
+        {
+            resuming.rooms.retain(|room| room != room_id);
+            resuming.is_whole &= *recovered;
+        } else if let Event::Gap { .. } = event {
+            resuming.is_whole = false;
+        } else if let Event::Error { id: None, .. } = event {
             // A room that it may not join any more: which, it is told in a sentence.
-            Event::Error { id: None, .. } => {
-                resuming.is_whole = false;
-                resuming.rooms.clear();
-            }
-            _ => {}
+            resuming.is_whole = false;
+            resuming.rooms.clear();
         }
         let is_known = resuming.rooms.is_empty();
         if is_known {

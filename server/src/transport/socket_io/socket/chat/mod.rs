@@ -222,9 +222,10 @@ impl Chat {
     fn command(&self, emitted: Emitted) -> Result<Command<'static>, Refused> {
         let Emitted { command, room } = emitted;
         let is_in = |name: &String| self.rooms.iter().any(|room| room.as_str() == name);
-        let seq = match &command {
-            Command::Publish { seq, .. } | Command::PrivateMsg { seq, .. } => seq.as_deref(),
-            _ => None,
+        let seq = if let Command::Publish { seq, .. } | Command::PrivateMsg { seq, .. } = &command {
+            seq.as_deref()
+        } else {
+            None
         };
         check_seq(seq)?;
         Ok(match (command, room) {
@@ -262,7 +263,10 @@ impl Chat {
 
     fn hear(&mut self, event: &Event, line: &mut Line, out: &mut Out) {
         self.note(event);
-        let asked = event.id().and_then(|id| id.get().parse().ok());
+        // A gap comes before the answer, which has the same number.
+        let is_answer = !matches!(event, Event::Gap { .. });
+        let id = event.id().filter(|_| is_answer);
+        let asked = id.and_then(|id| id.get().parse().ok());
         let asked = asked.and_then(|number: u64| self.asked.remove(&number));
         match asked {
             Some(Asked::Broadcasts) => {
@@ -275,11 +279,10 @@ impl Chat {
                 if let Some(answer) = events::answer(event) {
                     self.acknowledge(Some(id), &answer, line, out);
                 }
-                // Being in another room is to be known by the offset, too.
-                match event {
-                    Event::Joined { .. } | Event::Gap { .. } => {}
-                    Event::Left { room_id, .. } => return self.say_left(room_id, line, out),
-                    _ => return,
+                // Being in another room, or not any more, is to be known by the offset, too.
+                let changes_rooms = matches!(event, Event::Joined { .. } | Event::Left { .. });
+                if !changes_rooms {
+                    return;
                 }
             }
             None => {}
@@ -300,21 +303,26 @@ impl Chat {
     }
 
     fn note(&mut self, event: &Event) {
-        match event {
-            Event::Joined {
-                room_id, position, ..
-            } => {
-                if !self.rooms.contains(room_id) {
-                    self.rooms.push(room_id.clone());
-                }
-                self.progress.set(&room_id.log(), *position);
+        if let Event::Joined {
+            room_id, position, ..
+        } = event
+        {
+            if !self.rooms.contains(room_id) {
+                self.rooms.push(room_id.clone());
             }
-            Event::Left { room_id, .. } => {
-                self.rooms.retain(|room| room != room_id);
-                self.progress.remove(room_id.as_str());
-            }
-            Event::Gap { room_id, to, .. } => self.progress.set(room_id, *to),
-            _ => {}
+            self.progress.set(&room_id.log(), *position);
+        } else if let Event::Left { room_id, .. } = event {
+            self.rooms.retain(|room| room != room_id);
+            self.progress.remove(room_id.as_str());
+        } else if let Event::Gap {
+            room_id,
+            to,
+            id: None,
+            ..
+        } = event
+        {
+            // One with a number is about a page of history.
+            self.progress.set(room_id, *to);
         }
     }
 
