@@ -170,6 +170,30 @@ fn a_session_is_gone_on_with_at_any_worker() {
 }
 
 #[test]
+fn a_wildcard_finds_rooms_that_begin_at_any_worker() {
+    let server = Server::start_with(&["--workers", "3", "--messages-per-second", "0"]);
+    let enter_as = |number: usize| enter(&server, &format!("c{number}"), "bob").0;
+    let mut followers: Vec<Client> = (0..6).map(enter_as).collect();
+    for follower in &mut followers {
+        follow(follower, "home/+", 1);
+        // The answer comes behind the rooms that there are.
+        follower.expect_alive();
+    }
+    for room in ["home/a", "home/b", "home/c"] {
+        let mut author = enter_as(9);
+        say(&mut author, room, "first");
+        say(&mut author, room, "second");
+        for follower in &mut followers {
+            let heard = [hear(follower, room), hear(follower, room)];
+            for ((payload, id, again), content) in heard.iter().zip(["first", "second"]) {
+                assert_eq!((payload.as_str(), *again), (content, false));
+                acknowledge(follower, *id);
+            }
+        }
+    }
+}
+
+#[test]
 fn who_comes_with_the_same_client_id_takes_over() {
     let server = Server::start_with(&["--workers", "2"]);
     let (mut older, _) = enter(&server, "c", "bob");

@@ -129,11 +129,11 @@ impl Mqtt {
         let Phase::Entering(entering) = &self.phase else {
             return;
         };
-        let reason = match Reason::of_error(code) {
-            Reason::NotAuthorized if entering.has_token && code == "unauthorized" => {
-                Reason::BadUserNameOrPassword
-            }
-            reason => reason,
+        let is_bad_token = entering.has_token && code == "unauthorized";
+        let reason = if is_bad_token {
+            Reason::BadUserNameOrPassword
+        } else {
+            Reason::of_error(code)
         };
         self.end(reason, message, out);
     }

@@ -20,6 +20,9 @@ use crate::transport::dialect::Out;
 /// Questions about rooms that wait for the chat's answer.
 const ASKED_MAX: usize = 8;
 
+/// Logs that wait to be followed or left: more than a session follows.
+const WAITING_MAX: usize = 4096;
+
 /// What a client waits for, in bytes, each.
 const JOIN_BYTES: usize = 64;
 
@@ -110,6 +113,10 @@ impl Joins {
 impl Mqtt {
     /// Asks for as much as may be asked for at once.
     pub(super) fn join_more(&mut self, now: Now, out: &mut Out) {
+        if self.joins.waiting.len() > WAITING_MAX {
+            let why = "more is subscribed to than the chat can follow so soon";
+            return self.end(Reason::QuotaExceeded, why, out);
+        }
         if self.joins.retry_at.is_some_and(|at| at > now.instant) {
             return;
         }
@@ -282,9 +289,10 @@ impl Mqtt {
         out: &mut Out,
     ) {
         self.joins.asked -= 1;
-        let reason = match Reason::of_error(code) {
-            Reason::TopicNameInvalid => Reason::TopicFilterInvalid,
-            reason => reason,
+        let reason = if code == "bad_name" {
+            Reason::TopicFilterInvalid
+        } else {
+            Reason::of_error(code)
         };
         // It is not there any more, or what was there cannot be read now.
         if let How::Leave | How::Again = join.how {

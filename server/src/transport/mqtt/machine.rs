@@ -214,9 +214,10 @@ impl Mqtt {
             Phase::Open => self.say_goodbye(reason, why, out),
         }
         self.phase = Phase::Over;
-        let code = match reason {
-            Reason::PacketTooLarge => CloseCode::MESSAGE_TOO_BIG,
-            _ => CloseCode::POLICY_VIOLATION,
+        let code = if reason == Reason::PacketTooLarge {
+            CloseCode::MESSAGE_TOO_BIG
+        } else {
+            CloseCode::POLICY_VIOLATION
         };
         out.close(code, why);
     }
@@ -350,14 +351,13 @@ impl Session for Mqtt {
 
     fn told(&mut self, event: &Event, now: Now, out: &mut Out) {
         if let Phase::Entering(_) = self.phase {
-            match event {
-                Event::Welcome { session, user, .. } => {
-                    self.heard = Some(now.instant);
-                    self.welcomed(user, session, now, out);
-                    return self.go_on(now, out);
-                }
-                Event::Error { code, message, .. } => return self.not_welcomed(code, message, out),
-                _ => {}
+            if let Event::Welcome { session, user, .. } = event {
+                self.heard = Some(now.instant);
+                self.welcomed(user, session, now, out);
+                return self.go_on(now, out);
+            }
+            if let Event::Error { code, message, .. } = event {
+                return self.not_welcomed(code, message, out);
             }
         }
         if let Phase::Awaiting(_) | Phase::Over = self.phase {
@@ -391,7 +391,10 @@ impl Session for Mqtt {
             Version::Three => Encoding::Mqtt3,
             Version::Five => Encoding::Mqtt5,
         };
-        (self.is_plain && !log.as_str().starts_with('@')).then_some(encoding)
+        // Who wants no large packets is looked at with each.
+        let takes_all = self.packet_bytes_max == usize::MAX;
+        let is_shared = self.is_plain && takes_all && !log.as_str().starts_with('@');
+        is_shared.then_some(encoding)
     }
 
     fn has_room(&self) -> bool {

@@ -1,9 +1,9 @@
 //! MQTT 3.1.1 and 5 over WebSocket (OASIS MQTT 3.1.1 §6, 5.0 §6), at `/mqtt`: a topic is a room, a subscription is a cursor into its log,
 //! and a retained message is a log's last entry. docs/MQTT.md says what is promised.
 //!
-//! Bytes come in binary messages that may share or span packets ([`wire`]); a packet is read by [`packet`] and written by [`encode`].
-//! The machine of a connection is [`Mqtt`]: [`connect`] lets it in, [`publish`] is what it sends, [`subscribe`] and [`joins`] what it asks for,
-//! and [`deliver`] what it gets. What outlives a connection is a [`state::State`], which [`store`] keeps by user and client id.
+//! Bytes come in binary messages that may share or span packets (`wire`); a packet is read by `packet` and written by `encode`.
+//! The machine of a connection is `Mqtt`: `connect` lets it in, `publish` is what it sends, `subscribe` and `joins` what it asks for,
+//! and `deliver` what it gets. What outlives a connection is a `state::State`, which `store` keeps by user and client id.
 
 mod connect;
 mod deliver;

@@ -20,6 +20,7 @@ pub(super) enum Version {
 
 /// How certainly a message arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::enum_variant_names, reason = "the names are the standard's")]
 pub(super) enum QoS {
     AtMostOnce,
     AtLeastOnce,

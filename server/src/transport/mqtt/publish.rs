@@ -126,11 +126,11 @@ impl Mqtt {
         if let Some(known) = known {
             self.aliases.swap_remove(known);
         }
-        let topic_owned = topic.into();
-        self.aliases.push(Alias {
-            number,
-            topic: topic_owned,
-        });
+        // What is no room is refused, and not remembered: it may be long.
+        if log_of(topic).is_some() {
+            let topic = topic.into();
+            self.aliases.push(Alias { number, topic });
+        }
         Ok(Cow::Borrowed(topic))
     }
 

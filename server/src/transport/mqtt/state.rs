@@ -22,6 +22,8 @@ pub(super) const RECORDS_MAX: usize = 1024;
 const EMPTY_BYTES: usize = 512;
 /// ... and a subscription, beside its text, or a log, beside its name.
 const PLACE_BYTES: usize = 256;
+/// ... and a message of the client: its number has 128 bytes at most, and some of it is its place in the map.
+const INBOUND_BYTES: usize = 192;
 
 /// A session.
 #[derive(Debug)]
@@ -134,7 +136,7 @@ impl State {
         EMPTY_BYTES
             + (self.subscriptions.len() + self.places.len()) * PLACE_BYTES
             + self.records.len() * size_of::<Record>()
-            + self.inbound.len() * (size_of::<Inbound>() + 64)
+            + self.inbound.len() * (size_of::<Inbound>() + INBOUND_BYTES)
     }
 
     /// A number that no message of this session had.

@@ -189,7 +189,10 @@ pub(super) fn put_varint(value: usize, out: &mut Vec<u8>) {
 
 /// Appends a text behind its length; what is longer than that can say is cut.
 pub(super) fn put_text(text: &str, out: &mut Vec<u8>) {
-    let end = text.floor_char_boundary(usize::from(u16::MAX));
+    let mut end = text.len().min(u16::MAX.into());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     let text = &text[..end];
     out.extend_from_slice(&(text.len() as u16).to_be_bytes());
     out.extend_from_slice(text.as_bytes());

@@ -2,6 +2,7 @@
 //! follows a log there believes nothing, and checks each message that it gets.
 
 mod campaign;
+mod elsewhere;
 mod follower;
 mod redis;
 mod world;
