@@ -101,6 +101,7 @@ impl Chat {
             since: None,
             token: None,
             access: Access::Open,
+            chooses: false,
             arrived,
         };
         self.hub.connect(id(conn), joiner, self.now);

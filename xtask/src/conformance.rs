@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_report_is_read_behind_whatever_is_printed_before_it() {
         let printed = "a warning\n{\"stats\":{\"tests\":2,\"passes\":1},\"failures\":[{\"fullTitle\":\"a b\",\"err\":{\"message\":\"no\"}}]}";
-        let report = Report::read(printed).unwrap();
+        let report = Report::read(printed).expect("it is a report");
         let failures = vec!["a b: no".to_owned()];
         assert_eq!(
             report,

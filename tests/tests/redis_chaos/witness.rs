@@ -228,10 +228,12 @@ impl Follower {
         let length = length.ok_or_else(|| io::Error::other("no length"))?;
         let answer = parse(&inbox.exactly(&mut stream, length, &self.shared)?)?;
         let list = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
-        for told in list("gaps").into_iter().chain(list("messages")) {
-            self.take(&told);
+        let (gaps, messages) = (list("gaps"), list("messages"));
+        for told in gaps.iter().chain(&messages) {
+            self.take(told);
         }
-        self.has_gap = false;
+        // What it was told of may come with the next answer only.
+        self.has_gap &= messages.is_empty();
         if let Some(position) = answer["position"].as_str() {
             self.came_to(position.to_owned());
         }
