@@ -32,7 +32,7 @@ const NATS: &str = "nats://";
 const NATS_TLS: &str = "tls://";
 
 /// What a URL is to begin with.
-const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST";
+const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST or nats://HOST";
 
 /// What is told who says in its place what is to be logged.
 const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE_LOG_LEVEL)";
@@ -42,7 +42,8 @@ const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE
 #[command(next_help_heading = "Many nodes")]
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
-    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
+    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST; or in this NATS, with JetStream:
+    /// `nats://[USER:PASSWORD@]HOST[:PORT][,HOST…]`. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
@@ -57,12 +58,18 @@ pub struct LogOptions {
     /// Time without an answer after which a connection to it is given up
     #[arg(long, env = "TIDEWIRE_LOG_COMMAND_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
     pub log_command_timeout: Duration,
-    /// What all names in it begin with
+    /// What all names in it begin with: keys and channels of Redis, streams and subjects of NATS
     #[arg(long, env = "TIDEWIRE_LOG_PREFIX", value_name = "TEXT", default_value = RedisOptions::PREFIX, value_parser = prefix)]
     pub log_prefix: String,
     /// With rediss://: trust the certificates in this PEM file, and no others [default: those that the system trusts]
     #[arg(long, env = "TIDEWIRE_LOG_CA", value_name = "FILE")]
     pub log_ca: Option<PathBuf>,
+    /// With nats://: servers of a cluster that have each message before it is acknowledged
+    #[arg(long, env = "TIDEWIRE_NATS_REPLICAS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub nats_replicas: u8,
+    /// With nats://: a server that was restarted has all that it has acknowledged, as with `sync_interval: always`. Without, rooms begin a new epoch after each restart
+    #[arg(long, env = "TIDEWIRE_NATS_TRUST_RESTARTS")]
+    pub nats_trust_restarts: bool,
 }
 
 impl Default for LogOptions {
@@ -75,6 +82,8 @@ impl Default for LogOptions {
             log_command_timeout: RedisOptions::COMMAND_TIMEOUT,
             log_prefix: RedisOptions::PREFIX.to_owned(),
             log_ca: None,
+            nats_replicas: 1,
+            nats_trust_restarts: false,
         }
     }
 }
@@ -144,11 +153,23 @@ impl LogOptions {
         let Some(url) = self.log.as_ref().filter(|url| url.is_nats()) else {
             return Ok(None);
         };
-        url.parse_nats().map_err(|why| format!("--log: {why}"))?;
-        Err(
-            "--log: a NATS cannot keep the logs yet: write redis:// and the name of a Redis"
-                .to_owned(),
-        )
+        if self.redis_ack != Ack::Primary {
+            return Err(
+                "--redis-ack is for Redis: how many servers of NATS have a message is --nats-replicas"
+                    .to_owned(),
+            );
+        }
+        let (servers, login) = url.parse_nats().map_err(|why| format!("--log: {why}"))?;
+        Ok(Some(NatsOptions {
+            servers,
+            login: login.map(|(user, password)| (user, Secret::new(password))),
+            prefix: self.log_prefix.clone(),
+            node: self.node.as_ref().map_or("", NodeName::as_str).to_owned(),
+            replicas: self.nats_replicas,
+            trusts_restarts: self.nats_trust_restarts,
+            timeout: self.log_timeout,
+            command_timeout: self.log_command_timeout,
+        }))
     }
 }
 
@@ -483,7 +504,6 @@ mod tests {
                 "rediss+cluster://a,b",
                 Some("a cluster cannot keep the logs yet"),
             ),
-            ("nats://a", Some("a NATS cannot keep the logs yet")),
         ] {
             let options = LogOptions {
                 log: Some(LogUrl(url.to_owned())),
