@@ -1,7 +1,9 @@
-//! Nodes, their links and a Redis that fails in all ways that are known, on virtual time: what happens follows from a seed. Whoever
+//! Nodes, their links and a Redis or NATS that fails in all ways that are known, on virtual time: what happens follows from a seed. Whoever
 //! follows a log there believes nothing, and checks each message that it gets.
 
 mod campaign;
+mod campaign_nats;
 mod follower;
+mod jetstream;
 mod redis;
 mod world;

@@ -1,18 +1,23 @@
-//! The world: nodes, clients, links with their delays, one Redis, and the time.
+//! The world: nodes, clients, links with their delays, one Redis or NATS, and the time.
 
 mod checks;
 mod clients;
 mod faults;
+mod nats;
 mod server;
+mod side;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::super::core::{Ask, Core, Hear, Heard, Hello, Said};
 use super::super::links::Purpose;
 use super::follower::Feeds;
+use super::jetstream::JetStream;
 use super::redis::{Redis, run_id};
 use crate::clock::Now;
 use crate::ids::LogName;
@@ -20,6 +25,7 @@ use crate::log::disk::simulation::Dice;
 use crate::log::remote::{Action, Link, Target};
 use crate::log::shared::{Ack, Settings};
 use crate::log::{Entry, Position, Rules};
+use side::Side;
 
 const MS: u64 = 1000;
 
@@ -51,6 +57,8 @@ enum Event {
     Thaw,
     /// Redis stops waiting for its replica on behalf of a link.
     Counted(usize, Link),
+    ToNats(usize, Link, Bytes),
+    FromNats(usize, Link, Bytes),
 }
 
 /// A link, seen from both ends.
@@ -65,10 +73,12 @@ struct Wire {
     /// Redis waits for its replica before it looks at what else came.
     counts: bool,
     behind: VecDeque<Ask>,
+    /// Of NATS: until when each lane of what comes back is in order.
+    lanes: HashMap<String, u64>,
 }
 
 pub(super) struct Node {
-    pub(super) core: Core<Asked>,
+    pub(super) side: Side,
     pub(super) feeds: Feeds,
     wires: BTreeMap<Link, Wire>,
     /// Its clock is behind by so many milliseconds.
@@ -112,6 +122,7 @@ pub(super) struct World {
     backlog: Vec<Event>,
     order: u64,
     pub(super) redis: Redis,
+    nats: Option<Box<JetStream>>,
     runs: u64,
     pub(super) snapshot: Redis,
     /// What the replica has, while it is cut off.
@@ -156,7 +167,7 @@ impl World {
             let mut core = Core::new(settings, rules, dice.next(), start);
             core.use_single(target);
             Node {
-                core,
+                side: Side::Redis(Box::new(core)),
                 feeds: Feeds::default(),
                 wires: BTreeMap::new(),
                 clock_behind: 0,
@@ -174,6 +185,7 @@ impl World {
             order: 0,
             snapshot: redis.clone(),
             redis,
+            nats: None,
             replica: None,
             runs: 1,
             weather: Weather::default(),
@@ -227,7 +239,7 @@ impl World {
             if due < next {
                 self.time = due.max(self.time);
                 let now = self.now();
-                self.nodes[node].core.handle_timeout(now);
+                self.nodes[node].side.handle_timeout(now);
                 self.settle(node);
                 continue;
             }
@@ -241,7 +253,7 @@ impl World {
     fn next_timeout(&self) -> (u64, usize) {
         let nodes = self.nodes.iter().enumerate();
         let timeout = |(index, node): (usize, &Node)| {
-            let at = node.core.poll_timeout()?;
+            let at = node.side.poll_timeout()?;
             let micros = at
                 .saturating_duration_since(self.start.instant)
                 .as_nanos()
@@ -255,13 +267,13 @@ impl World {
         let now = self.now();
         match event {
             Event::Reached(node, link, run) => {
-                let is_commands = self.nodes[node].core.way_of(link).map(|(_, is)| is);
+                let is_commands = self.nodes[node].side.core().way_of(link).map(|(_, is)| is);
                 let Some(is_commands) = is_commands else {
                     return;
                 };
                 let is_lonely = node == 0 && self.weather.lonely_until > self.time;
                 if self.weather.is_down || is_lonely || run != self.runs {
-                    self.nodes[node].core.closed(link, now);
+                    self.nodes[node].side.closed(link, now);
                 } else if self.weather.frozen_until > self.time {
                     let wait = self.weather.frozen_until - self.time;
                     // The handshake takes too long.
@@ -279,22 +291,13 @@ impl World {
                             ..Wire::default()
                         },
                     );
-                    let hello = Hello {
-                        run_id: run_id(self.redis.run_id),
-                        saves_always: self.redis.saves_always,
-                        unix_ms: Some(now.unix_ms),
-                    };
-                    if is_commands {
-                        self.nodes[node].core.commands_ready(link, hello, now);
-                    } else {
-                        self.nodes[node].core.announcements_ready(link, now);
-                    }
+                    self.reached(node, link, is_commands);
                 }
                 self.settle(node);
             }
             Event::Retry(node, link) => {
-                if self.nodes[node].core.way_of(link).is_some() {
-                    self.nodes[node].core.closed(link, now);
+                if self.nodes[node].side.core().way_of(link).is_some() {
+                    self.nodes[node].side.closed(link, now);
                     self.settle(node);
                 }
             }
@@ -302,19 +305,21 @@ impl World {
             Event::HearToRedis(node, link, hear) => self.redis_hears(node, link, hear),
             Event::FromRedis(node, link, said) => {
                 if self.nodes[node].wires.contains_key(&link) {
-                    self.nodes[node].core.said(link, said, now);
+                    self.nodes[node].side.core_mut().said(link, said, now);
                     self.settle(node);
                 }
             }
             Event::Heard(node, link, heard) => {
                 if self.nodes[node].wires.contains_key(&link) {
-                    self.nodes[node].core.heard(link, heard, now);
+                    self.nodes[node].side.core_mut().heard(link, heard, now);
                     self.settle(node);
                 }
             }
+            Event::ToNats(node, link, bytes) => self.nats_takes(node, link, bytes),
+            Event::FromNats(node, link, bytes) => self.nats_says(node, link, &bytes),
             Event::Closed(node, link) => {
                 if self.nodes[node].wires.remove(&link).is_some() {
-                    self.nodes[node].core.closed(link, now);
+                    self.nodes[node].side.closed(link, now);
                     self.settle(node);
                 }
             }
@@ -339,6 +344,25 @@ impl World {
         }
     }
 
+    /// A link has come to where it goes.
+    fn reached(&mut self, node: usize, link: Link, is_commands: bool) {
+        if self.nats.is_some() {
+            return self.nats_opened(node, link);
+        }
+        let now = self.now();
+        let hello = Hello {
+            run_id: run_id(self.redis.run_id),
+            saves_always: self.redis.saves_always,
+            unix_ms: Some(now.unix_ms),
+        };
+        let core = self.nodes[node].side.core_mut();
+        if is_commands {
+            core.commands_ready(link, hello, now);
+        } else {
+            core.announcements_ready(link, now);
+        }
+    }
+
     fn delay(&mut self) -> u64 {
         if self.weather.slow_until > self.time {
             return self.dice.below(500 * MS);
@@ -353,14 +377,14 @@ impl World {
     fn settle(&mut self, node: usize) {
         loop {
             let mut worked = false;
-            self.nodes[node].core.send_all();
-            let asked = self.nodes[node].core.masters.iter();
+            self.nodes[node].side.core_mut().send_all();
+            let asked = self.nodes[node].side.core().masters.iter();
             let asked = asked.flat_map(|master| &master.sent);
             let pages = asked.filter(|sent| matches!(sent.purpose, Purpose::Page(_)));
             let pages = pages.count();
             let most = &mut self.nodes[node].pages_asked;
             *most = pages.max(*most);
-            while let Some(action) = self.nodes[node].core.actions.pop_front() {
+            while let Some(action) = self.nodes[node].side.poll_action() {
                 worked = true;
                 match action {
                     Action::Open(link, _) => {
@@ -369,6 +393,9 @@ impl World {
                     }
                     Action::Close(link) => {
                         self.nodes[node].wires.remove(&link);
+                        if let Some(nats) = &mut self.nats {
+                            nats.closed((node, link));
+                        }
                     }
                 }
             }
@@ -377,7 +404,7 @@ impl World {
                 worked |= self.take_from(node, link);
             }
             let mut replies = Vec::new();
-            self.nodes[node].core.take_replies(&mut replies);
+            self.nodes[node].side.take_replies(&mut replies);
             worked |= !replies.is_empty();
             for reply in replies {
                 self.reply(node, reply);
@@ -389,14 +416,17 @@ impl World {
     }
 
     fn take_from(&mut self, node: usize, link: Link) -> bool {
+        if self.nats.is_some() {
+            return self.take_bytes(node, link);
+        }
         let mut worked = false;
-        while let Some(ask) = self.nodes[node].core.take_ask(link).cloned() {
+        while let Some(ask) = self.nodes[node].side.core_mut().take_ask(link).cloned() {
             worked = true;
             if let Some(at) = self.sent_at(node, link) {
                 self.at(at, Event::ToRedis(node, link, ask));
             }
         }
-        while let Some(hear) = self.nodes[node].core.take_hear(link) {
+        while let Some(hear) = self.nodes[node].side.core_mut().take_hear(link) {
             worked = true;
             if let Some(at) = self.sent_at(node, link) {
                 self.at(at, Event::HearToRedis(node, link, hear));

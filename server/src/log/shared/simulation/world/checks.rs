@@ -10,7 +10,10 @@ impl World {
     pub(in super::super) fn check_settled(&mut self) {
         assert_eq!((self.open, self.asked_history), (0, 0), "somebody waits");
         for index in 0..self.nodes.len() {
-            assert!(self.nodes[index].core.is_idle(), "node {index} is not idle");
+            assert!(
+                self.nodes[index].side.core().is_idle(),
+                "node {index} is not idle"
+            );
             let feeds = std::mem::take(&mut self.nodes[index].feeds);
             for (log, feed) in &feeds.0 {
                 let head = self.head(log);
@@ -32,6 +35,9 @@ impl World {
     }
 
     fn head(&mut self, log: &LogName) -> Option<Position> {
+        if let Some(nats) = &self.nats {
+            return nats.data.head(log);
+        }
         let heads = Command::Heads {
             bucket: Bucket::of(log),
             logs: vec![log.clone()],
@@ -61,6 +67,11 @@ impl World {
     /// Each message that was acked is where that said.
     pub(in super::super) fn check_acked(&mut self) {
         for (log, position, message) in std::mem::take(&mut self.acked) {
+            if let Some(nats) = &self.nats {
+                let there = nats.data.content(&log, position);
+                assert_eq!(there, Some(message.to_string()), "{log} at {position}");
+                continue;
+            }
             let page = Command::Page {
                 log,
                 from: From::Behind(position.offset - 1),

@@ -9,8 +9,13 @@ impl World {
         self.weather.is_down = true;
         self.weather.frozen_until = 0;
         self.backlog.clear();
-        self.events
-            .retain(|_, event| !matches!(event, Event::ToRedis(..) | Event::HearToRedis(..)));
+        let is_there = |event: &Event| {
+            matches!(
+                event,
+                Event::ToRedis(..) | Event::HearToRedis(..) | Event::ToNats(..)
+            )
+        };
+        self.events.retain(|_, event| !is_there(event));
         for node in 0..self.nodes.len() {
             self.cut(node, true);
             self.cut(node, false);
@@ -74,9 +79,9 @@ impl World {
             }
         }
         self.events.retain(|(time, _), event| match event {
-            Event::ToRedis(of, link, _) | Event::HearToRedis(of, link, _) => {
-                *of != node || !ended.contains(link) || *time < reaches
-            }
+            Event::ToRedis(of, link, _)
+            | Event::HearToRedis(of, link, _)
+            | Event::ToNats(of, link, _) => *of != node || !ended.contains(link) || *time < reaches,
             _ => true,
         });
         for link in ended {

@@ -66,7 +66,7 @@ impl World {
     }
 
     /// Redis stands still, or did when something came that it has not read yet.
-    fn is_frozen(&mut self) -> bool {
+    pub(super) fn is_frozen(&mut self) -> bool {
         if self.weather.frozen_until > self.time && self.backlog.is_empty() {
             self.at(self.weather.frozen_until, Event::Thaw);
         }

@@ -1,0 +1,144 @@
+//! The campaign of a world with a NATS: seeds decide who does what when, and what fails.
+
+use std::time::Duration;
+
+use super::campaign::{client, seeds};
+use super::jetstream::Data;
+use super::world::{Weather, World};
+use crate::ids::LogName;
+use crate::log::{ReadFrom, Since};
+
+const MS: u64 = 1000;
+
+/// What may be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// Nothing: what NATS has answered it has after a restart.
+    Nothing,
+    /// All: it comes back empty, or with all.
+    All,
+    /// Nobody trusts a restart; it comes back with what each stream had at some time.
+    Any,
+}
+
+/// One world from its beginning to when all is well again.
+fn live(seed: u64, loss: Loss) -> World {
+    let mut world = World::on_nats(seed, 3, loss != Loss::Any);
+    let logs: Vec<LogName> = (0..4)
+        .map(|number| LogName::new(&format!("room-{number}")).unwrap())
+        .collect();
+    for node in 0..3 {
+        for log in &logs {
+            world.follow(node, log, ReadFrom::Since(Since::Oldest));
+        }
+    }
+    world.run_until(4_000 * MS);
+    let mut restart_at = None;
+    let mut snapshot = world.nats().data.clone();
+    while world.time < 20_000 * MS {
+        let pause = world.dice.below(20 * MS);
+        world.run_until(world.time + pause);
+        if restart_at.is_some_and(|at| at <= world.time) {
+            restart_at = None;
+            restart(&mut world, loss, &snapshot);
+        }
+        client(&mut world, &logs);
+        if world.dice.percent(2) {
+            fail(&mut world, &mut restart_at);
+        }
+        if world.dice.percent(1) {
+            snapshot = world.nats().data.clone();
+        }
+    }
+    if restart_at.is_some() {
+        let data = world.nats().data.clone();
+        world.restart_nats(data, Duration::ZERO);
+    }
+    world.weather = Weather::default();
+    world.run_until(40_000 * MS);
+    for log in &logs {
+        for node in 0..3 {
+            world.publish(node, log.clone(), true);
+        }
+    }
+    world.run_until(45_000 * MS);
+    world.check_settled();
+    world
+}
+
+/// Another process comes.
+fn restart(world: &mut World, loss: Loss, snapshot: &Data) {
+    let data = match (loss, world.dice.below(4)) {
+        (Loss::Nothing, _) | (_, 0) => world.nats().data.clone(),
+        (Loss::All, _) | (Loss::Any, 1) => Data::default(),
+        (Loss::Any, 2) => world.older(snapshot, false),
+        (Loss::Any, _) => world.older(snapshot, true),
+    };
+    let loading = if world.dice.percent(30) {
+        Duration::from_micros(world.dice.below(800 * MS))
+    } else {
+        Duration::ZERO
+    };
+    world.restart_nats(data, loading);
+}
+
+/// Something fails.
+fn fail(world: &mut World, restart_at: &mut Option<u64>) {
+    let node = world.dice.below(3) as usize;
+    let time = world.time;
+    match world.dice.below(9) {
+        0 | 1 if restart_at.is_none() => {
+            let is_short = world.dice.percent(50);
+            let down = if is_short { 200 * MS } else { 4_000 * MS };
+            let down = world.dice.below(down);
+            world.kill();
+            *restart_at = Some(time + down);
+        }
+        2 => world.cut(node, true),
+        3 => world.cut(node, false),
+        4 => {
+            let long = world.dice.percent(20);
+            let pause = world.dice.below(if long { 9_000 * MS } else { 1_500 * MS });
+            world.weather.frozen_until = time + pause;
+        }
+        5 => world.weather.full_until = time + world.dice.below(500 * MS),
+        6 => world.weather.lossy_until = time + world.dice.below(4_000 * MS),
+        7 => world.weather.slow_until = time + world.dice.below(2_000 * MS),
+        8 => {
+            world.weather.lonely_until = time + world.dice.below(6_000 * MS);
+            world.cut(0, true);
+            world.cut(0, false);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_is_lost_and_nobody_is_told_of_a_gap_where_nats_keeps_all() {
+    for seed in seeds(8) {
+        println!("seed {seed}");
+        let mut world = live(seed, Loss::Nothing);
+        assert!(world.acked.len() > 100, "{}", world.acked.len());
+        world.check_whole();
+    }
+}
+
+#[test]
+fn what_an_empty_nats_has_lost_is_told_and_no_place_has_two_messages() {
+    let mut acked = 0;
+    for seed in seeds(8) {
+        println!("seed {seed}");
+        acked += live(seed, Loss::All).acked.len();
+    }
+    assert!(acked > 100);
+}
+
+#[test]
+fn whatever_a_nats_loses_that_nobody_trusts_is_told() {
+    let mut acked = 0;
+    for seed in seeds(8) {
+        println!("seed {seed}");
+        acked += live(seed, Loss::Any).acked.len();
+    }
+    assert!(acked > 100);
+}
