@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use super::values::time;
 use super::veil::HIDDEN;
 use crate::ids::NodeName;
-use crate::log::nats::NatsOptions;
+use crate::log::nats::{NatsLogin, NatsOptions};
 use crate::log::redis::{RedisOptions, Topology};
 use crate::log::remote::Target;
 use crate::log::shared::{Ack, Secret};
@@ -43,7 +43,7 @@ const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
     /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST; or in this NATS, with JetStream:
-    /// `nats://[USER:PASSWORD@]HOST[:PORT][,HOST…]`. Files stay where --data says
+    /// `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST…]`. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
@@ -162,7 +162,7 @@ impl LogOptions {
         let (servers, login) = url.parse_nats().map_err(|why| format!("--log: {why}"))?;
         Ok(Some(NatsOptions {
             servers,
-            login: login.map(|(user, password)| (user, Secret::new(password))),
+            login,
             prefix: self.log_prefix.clone(),
             node: self.node.as_ref().map_or("", NodeName::as_str).to_owned(),
             replicas: self.nats_replicas,
@@ -221,9 +221,6 @@ struct Place {
     topology: Topology,
 }
 
-/// A user and its password.
-type Login = (String, String);
-
 /// What a scheme says of who answers there.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -237,8 +234,8 @@ impl LogUrl {
         self.0.starts_with(NATS) || self.0.starts_with(NATS_TLS)
     }
 
-    /// The servers of a NATS, and user and password.
-    fn parse_nats(&self) -> Result<(Vec<Target>, Option<Login>), String> {
+    /// The servers of a NATS, and who we are there.
+    fn parse_nats(&self) -> Result<(Vec<Target>, Option<NatsLogin>), String> {
         let rest = self.0.strip_prefix(NATS).ok_or_else(|| {
             "NATS with TLS is not served yet: write nats:// and a server that is reached in private"
                 .to_owned()
@@ -250,11 +247,7 @@ impl LogUrl {
         if hosts.contains(['/', '?', '#']) {
             return Err("leave out what stands behind the host and the port".to_owned());
         }
-        let login = match who.map(credentials).transpose()? {
-            Some((Some(user), Some(password))) => Some((user, password)),
-            Some(_) => return Err("write USER:PASSWORD@ before the host".to_owned()),
-            None => None,
-        };
+        let login = who.map(nats_login).transpose()?;
         let servers = hosts.split(',').map(|host| target(host, NATS_PORT));
         Ok((servers.collect::<Result<_, _>>()?, login))
     }
@@ -311,6 +304,22 @@ fn credentials(who: &str) -> Result<(Option<String>, Option<String>), String> {
         return Err("the password is empty: leave out what stands before the @".to_owned());
     }
     Ok(((!user.is_empty()).then_some(user), Some(password)))
+}
+
+/// Who we are at a NATS: what has no colon is a token.
+fn nats_login(who: &str) -> Result<NatsLogin, String> {
+    if who.contains(':') {
+        return match credentials(who)? {
+            (Some(user), Some(password)) => Ok(NatsLogin::User(user, Secret::new(password))),
+            _ => Err("write USER:PASSWORD@ or TOKEN@ before the host".to_owned()),
+        };
+    }
+    let token = percent_decode_str(who).decode_utf8();
+    let token = token.map_err(|_| "the token is no UTF-8 where % stands for its bytes")?;
+    if token.is_empty() {
+        return Err("the token is empty: leave out the @".to_owned());
+    }
+    Ok(NatsLogin::Token(Secret::new(token.into_owned())))
 }
 
 fn topology(kind: Kind, hosts: &str, path: &str) -> Result<Topology, String> {
@@ -459,6 +468,48 @@ mod tests {
             let who = (place.user.as_deref(), place.password.as_deref());
             assert_eq!(who, (user, Some(password)), "{url}");
             assert_eq!(place.topology, single("a", 6379, 0), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_nats_says_where_its_servers_are_and_who_we_are_there() {
+        let servers = |url: &str| LogUrl(url.to_owned()).parse_nats();
+        let user =
+            |user: &str, word: &str| NatsLogin::User(user.to_owned(), Secret::new(word.to_owned()));
+        let token = |word: &str| NatsLogin::Token(Secret::new(word.to_owned()));
+        for (url, there, login) in [
+            ("nats://a", vec![at("a", 4222)], None),
+            ("nats://a:1,[::1]", vec![at("a", 1), at("::1", 4222)], None),
+            (
+                "nats://u:p%40@a",
+                vec![at("a", 4222)],
+                Some(user("u", "p@")),
+            ),
+            (
+                "nats://s%2fcret@a",
+                vec![at("a", 4222)],
+                Some(token("s/cret")),
+            ),
+        ] {
+            assert_eq!(servers(url).unwrap(), (there, login), "{url}");
+            let shown = LogUrl(url.to_owned()).to_string();
+            assert!(!shown.contains("cret") && !shown.contains("p%"), "{shown}");
+        }
+        for (url, told) in [
+            ("tls://a", "TLS is not served yet"),
+            ("nats://@a", "the token is empty"),
+            ("nats://:secret@a", "USER:PASSWORD@ or TOKEN@"),
+            ("nats://u:secret%ff@a", "no UTF-8"),
+            ("nats://secret%ff@a", "no UTF-8"),
+            ("nats://a/secret", "leave out"),
+            ("nats://a:0", "no port"),
+            ("nats://", "host is missing"),
+        ] {
+            let why = servers(url).unwrap_err();
+            assert!(
+                why.contains(told) && !why.contains("secret"),
+                "{url}: {why}"
+            );
         }
     }
 

@@ -41,6 +41,7 @@ impl JetStream {
             _ => panic!("nobody asks for {what}"),
         };
         self.answer(end, LANE, reply, &answer);
+        self.made_at = 0;
     }
 
     fn create(&mut self, name: &str, config: Value) -> Value {
@@ -57,7 +58,8 @@ impl JetStream {
         }
         self.made += 1;
         let created = format!("{} {} {}", self.process, self.unix_ms, self.made);
-        let stream = Stream::new(config, created);
+        self.made_at = self.shape.now + self.shape.making;
+        let stream = Stream::new(config, created, self.made_at);
         let info = stream.info(None);
         self.data.streams.insert(name.to_owned(), stream);
         info
@@ -85,19 +87,14 @@ impl JetStream {
 
     fn purge(&mut self, name: &str, body: &Value) -> Value {
         if let Some(stream) = self.data.streams.get_mut(name) {
-            let (first, filter) = (body["seq"].as_u64(), body["filter"].as_str());
-            stream.messages.retain(|seq, (message, _)| {
-                let is_old = first.is_none_or(|first| *seq < first);
-                let is_meant = filter.is_none_or(|filter| matches(filter, &message.subject));
-                !(is_old && is_meant)
-            });
+            stream.purge(body["seq"].as_u64(), body["filter"].as_str());
         }
         json!({ "success": true })
     }
 
     fn direct_get(&mut self, end: End, name: &str, body: &Value, reply: &str) {
         let unix_ms = self.unix_ms;
-        if self.is_hidden(name) || !self.data.streams.contains_key(name) {
+        if self.is_hidden(name) || self.is_young(name) || !self.data.streams.contains_key(name) {
             return self.nobody(end, reply);
         }
         let Some(stream) = self.data.streams.get_mut(name) else {

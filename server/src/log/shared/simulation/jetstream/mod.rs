@@ -27,6 +27,8 @@ pub(super) type End = (usize, Link);
 #[derive(Debug)]
 pub(super) struct Out {
     pub(super) to: End,
+    /// Not sent before that.
+    pub(super) after: u64,
     /// What is in the same one stays in order.
     pub(super) lane: String,
     pub(super) bytes: Bytes,
@@ -41,6 +43,10 @@ pub(super) struct Shape {
     pub(super) starts: bool,
     /// It takes no messages.
     pub(super) is_full: bool,
+    /// What time it is, in microseconds.
+    pub(super) now: u64,
+    /// How long it takes until a stream that it makes takes messages: others than who made it may see it before that.
+    pub(super) making: u64,
 }
 
 /// What it has on its disk.
@@ -94,6 +100,8 @@ pub(super) struct JetStream {
     process: u64,
     peers: BTreeMap<End, Peer>,
     made: u64,
+    /// When what is made now takes messages; 0 if nothing is.
+    made_at: u64,
     unix_ms: u64,
     outs: Vec<Out>,
 }
@@ -107,6 +115,7 @@ impl JetStream {
             process: 1,
             peers: BTreeMap::new(),
             made: 0,
+            made_at: 0,
             unix_ms: 0,
             outs: Vec::new(),
         }
@@ -182,7 +191,7 @@ impl JetStream {
         let streams = self.data.streams.iter();
         let mut streams = streams.filter(|(_, stream)| stream.takes(&message.subject));
         let taker = streams.next().map(|(name, _)| name.clone());
-        match taker.filter(|name| !self.is_hidden(name)) {
+        match taker.filter(|name| !self.is_hidden(name) && !self.is_young(name)) {
             Some(name) => self.store(end, &name, message, reply),
             None if !heard => self.nobody(end, reply),
             None => {}
@@ -227,6 +236,7 @@ impl JetStream {
                     let bytes = talk::message(subject, *number, &format!("{more}{headers}"), body);
                     outs.push(Out {
                         to: *end,
+                        after: 0,
                         lane: "news".to_owned(),
                         bytes,
                         is_news: true,
@@ -241,6 +251,12 @@ impl JetStream {
 
     fn is_hidden(&self, name: &str) -> bool {
         self.shape.starts && self.hidden.contains(name)
+    }
+
+    /// It is there, and does not listen yet.
+    fn is_young(&self, name: &str) -> bool {
+        let stream = self.data.streams.get(name);
+        stream.is_some_and(|stream| stream.takes_at > self.shape.now)
     }
 
     // ---- answers ----
@@ -286,6 +302,7 @@ impl JetStream {
     fn out(&mut self, end: End, lane: &str, bytes: Bytes) {
         self.outs.push(Out {
             to: end,
+            after: self.made_at,
             lane: lane.to_owned(),
             bytes,
             is_news: false,

@@ -28,7 +28,12 @@ pub(super) enum Stored {
 pub(in super::super) struct Stream {
     pub(super) config: Value,
     pub(super) created: String,
+    /// When it begins to take messages, in microseconds.
+    pub(super) takes_at: u64,
     pub(super) messages: BTreeMap<u64, (Message, u64)>,
+    /// The newest of each subject, which may be gone.
+    newest: BTreeMap<String, u64>,
+    bytes: usize,
     pub(super) last: u64,
 }
 
@@ -40,11 +45,14 @@ impl Message {
 }
 
 impl Stream {
-    pub(super) fn new(config: Value, created: String) -> Self {
+    pub(super) fn new(config: Value, created: String, takes_at: u64) -> Self {
         Self {
             config,
             created,
+            takes_at,
             messages: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            bytes: 0,
             last: 0,
         }
     }
@@ -78,29 +86,60 @@ impl Stream {
             }
         }
         self.last += 1;
+        self.bytes += message.body.len();
         self.messages.insert(self.last, (message.clone(), unix_ms));
-        if self.number("max_msgs_per_subject") == 1 {
-            let last = self.last;
-            self.messages
-                .retain(|seq, (of, _)| *seq == last || of.subject != message.subject);
+        let before = self.newest.insert(message.subject.clone(), self.last);
+        if let Some(before) = before.filter(|_| self.number("max_msgs_per_subject") == 1) {
+            self.remove(before);
         }
         let most = self.number("max_msgs");
-        while most > 0 && self.messages.len() as u64 > most {
-            self.messages.pop_first();
+        while most > 0
+            && self.messages.len() as u64 > most
+            && let Some(&first) = self.messages.keys().next()
+        {
+            self.remove(first);
         }
         Stored::At(self.last)
+    }
+
+    fn remove(&mut self, seq: u64) {
+        if let Some((message, _)) = self.messages.remove(&seq) {
+            self.bytes -= message.body.len();
+        }
+    }
+
+    /// Removes what is before a number, or has a subject.
+    pub(super) fn purge(&mut self, first: Option<u64>, filter: Option<&str>) {
+        let is_meant = |(seq, (message, _)): &(&u64, &(Message, u64))| {
+            first.is_none_or(|first| **seq < first)
+                && filter.is_none_or(|filter| matches(filter, &message.subject))
+        };
+        let meant: Vec<u64> = self
+            .messages
+            .iter()
+            .filter(is_meant)
+            .map(|(seq, _)| *seq)
+            .collect();
+        meant.into_iter().for_each(|seq| self.remove(seq));
     }
 
     /// Lets go of what is too old.
     pub(super) fn expire(&mut self, unix_ms: u64) {
         let age = self.number("max_age") / 1_000_000;
-        if age > 0 {
-            self.messages.retain(|_, (_, at)| *at + age > unix_ms);
+        while age > 0
+            && let Some((&first, (_, at))) = self.messages.first_key_value()
+            && *at + age <= unix_ms
+        {
+            self.remove(first);
         }
     }
 
     /// The newest with a subject, which may have `*` in it.
     pub(super) fn newest(&self, subject: &str) -> Option<(u64, &Message)> {
+        if !subject.contains('*') {
+            let seq = *self.newest.get(subject)?;
+            return self.messages.get(&seq).map(|(message, _)| (seq, message));
+        }
         let mut messages = self.messages.iter().rev();
         let found = messages.find(|(_, (message, _))| matches(subject, &message.subject));
         found.map(|(seq, (message, _))| (*seq, message))
@@ -109,10 +148,10 @@ impl Stream {
     /// What it says of itself, and of subjects, if it is asked.
     pub(super) fn info(&self, filter: Option<&str>) -> Value {
         let first = self.messages.keys().next().copied();
-        let bytes: usize = self.messages.values().map(|(of, _)| of.body.len()).sum();
         let mut subjects: BTreeMap<&str, u64> = BTreeMap::new();
-        for (message, _) in self.messages.values() {
-            if filter.is_some_and(|filter| matches(filter, &message.subject)) {
+        if let Some(filter) = filter {
+            let messages = self.messages.values().map(|(message, _)| message);
+            for message in messages.filter(|message| matches(filter, &message.subject)) {
                 *subjects.entry(&message.subject).or_default() += 1;
             }
         }
@@ -121,7 +160,7 @@ impl Stream {
             "created": self.created,
             "state": {
                 "messages": self.messages.len(),
-                "bytes": bytes + 256 * self.messages.len(),
+                "bytes": self.bytes + 256 * self.messages.len(),
                 "first_seq": first.unwrap_or(self.last + 1),
                 "last_seq": self.last,
                 "subjects": subjects,

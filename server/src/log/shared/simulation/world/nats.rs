@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Event, World};
+use super::{Event, MS, World};
 use crate::log::Rules;
 use crate::log::nats::{NatsEngine, NatsOptions};
 use crate::log::remote::{Engine as _, Link, Target};
@@ -86,6 +86,8 @@ impl World {
         let shape = Shape {
             starts: self.weather.loading_until > self.time,
             is_full: self.weather.full_until > self.time,
+            now: self.time,
+            making: self.dice.below(4 * MS),
         };
         let nats = self.nats();
         nats.shape = shape;
@@ -113,7 +115,7 @@ impl World {
             let (node, link) = out.to;
             if let Some(wire) = self.nodes[node].wires.get_mut(&link) {
                 let back = wire.lanes.entry(out.lane).or_default();
-                *back = (*back).max(time + delay);
+                *back = (*back).max(out.after.max(time) + delay);
                 let at = *back;
                 self.at(at, Event::FromNats(node, link, out.bytes));
             }
