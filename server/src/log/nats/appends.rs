@@ -13,8 +13,8 @@ use crate::log::{Draft, Epoch, Position};
 /// What a message needs beside its content, at most.
 const AROUND_MAX: usize = 4096;
 
-/// How often a message is sent that nobody took: its log has begun an era, or was deleted.
-const TRIES: u32 = 3;
+/// How often a message is sent that nobody took: its log has begun an era, was deleted, or is being made by another node.
+const TRIES: u32 = 8;
 
 /// A log's size is looked at again after so many bytes, or a sixteenth of what it may have.
 const LOOKED_AT_MIN: u64 = 64 << 10;

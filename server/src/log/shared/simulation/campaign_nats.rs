@@ -149,3 +149,49 @@ fn whatever_a_nats_loses_that_nobody_trusts_is_told() {
     }
     assert!(acked > 100);
 }
+
+#[test]
+fn what_is_said_keeps_its_order_where_nodes_make_a_stream_at_the_same_time() {
+    for seed in 0..10 {
+        let mut world = World::on_nats(seed, 3, true);
+        world.run_until(1_000 * MS);
+        for number in 0..20 {
+            let log = LogName::new(&format!("room-{number}")).unwrap();
+            for _ in 0..10 {
+                for node in 0..3 {
+                    world.publish(node, log.clone(), true);
+                }
+            }
+            world.run_until(world.time + 100 * MS);
+        }
+        world.run_until(world.time + 2_000 * MS);
+        assert_eq!(
+            (world.acked.len(), world.unavailable),
+            (600, 0),
+            "seed {seed}"
+        );
+        world.check_epochs();
+    }
+}
+
+#[test]
+fn the_canary_of_a_node_that_is_gone_is_deleted_and_those_of_others_stay() {
+    let mut world = World::on_nats(1, 2, true);
+    for node in 0..2 {
+        world.publish(node, LogName::canary(), false);
+    }
+    world.run_until(1_000 * MS);
+    let canaries = |world: &mut World| {
+        let names = world.nats().data.streams.keys();
+        let names = names.filter_map(|name| name.strip_prefix("t_canary_"));
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(canaries(&mut world), ["node-0", "node-1"]);
+    world.end_last_node();
+    while world.time < 300_000 * MS {
+        world.publish(0, LogName::canary(), false);
+        world.run_until(world.time + 10_000 * MS);
+    }
+    assert_eq!(canaries(&mut world), ["node-0"]);
+    assert_eq!(world.unavailable, 0);
+}

@@ -61,6 +61,26 @@ enum Event {
     FromNats(usize, Link, Bytes),
 }
 
+impl Event {
+    /// The node that it is about.
+    const fn node(&self) -> Option<usize> {
+        match self {
+            Self::Reached(node, ..)
+            | Self::ToRedis(node, ..)
+            | Self::HearToRedis(node, ..)
+            | Self::FromRedis(node, ..)
+            | Self::Heard(node, ..)
+            | Self::Closed(node, ..)
+            | Self::ReadOn(node, ..)
+            | Self::Retry(node, ..)
+            | Self::Counted(node, ..)
+            | Self::ToNats(node, ..)
+            | Self::FromNats(node, ..) => Some(*node),
+            Self::SendAgain(_) | Self::Thaw => None,
+        }
+    }
+}
+
 /// A link, seen from both ends.
 #[derive(Debug, Default)]
 struct Wire {

@@ -66,6 +66,18 @@ impl World {
         self.weather.is_down = false;
     }
 
+    /// The last node is gone, without a word.
+    pub(in super::super) fn end_last_node(&mut self) {
+        let last = self.nodes.len() - 1;
+        self.events.retain(|_, event| event.node() != Some(last));
+        self.backlog.retain(|event| event.node() != Some(last));
+        if let (Some(node), Some(nats)) = (self.nodes.pop(), &mut self.nats) {
+            node.wires
+                .into_keys()
+                .for_each(|link| nats.closed((last, link)));
+        }
+    }
+
     /// A link of a node ends; what is on its way arrives up to some moment.
     pub(in super::super) fn cut(&mut self, node: usize, is_commands: bool) {
         let delay = self.dice.below(3 * MS);
