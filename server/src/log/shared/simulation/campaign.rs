@@ -138,11 +138,11 @@ fn fail(world: &mut World, loss: Loss, restart_at: &mut Option<u64>) {
 }
 
 pub(super) fn seeds(default: u64) -> std::ops::Range<u64> {
-    let seed = std::env::var("TIDEWIRE_LOG_SEED").ok();
+    let seed = std::env::var("TIDEWIRE_REDIS_SEED").ok();
     if let Some(seed) = seed.and_then(|seed| seed.parse().ok()) {
         return seed..seed + 1;
     }
-    let count = std::env::var("TIDEWIRE_LOG_SEEDS").ok();
+    let count = std::env::var("TIDEWIRE_REDIS_SEEDS").ok();
     0..count
         .and_then(|count| count.parse().ok())
         .unwrap_or(default)
@@ -203,7 +203,7 @@ fn while_no_replica_answers_pages_are_read_on_the_same_link() {
     }
     assert_eq!(world.acked.len(), 1);
     assert!(longest < 2_500 * MS, "a page took {} ms", longest / MS);
-    assert_eq!(world.nodes[0].side.core().links, 2, "a link was given up");
+    assert_eq!(world.nodes[0].core.links, 2, "a link was given up");
 }
 
 #[test]

@@ -98,7 +98,7 @@ struct Wire {
 }
 
 pub(super) struct Node {
-    pub(super) side: Side,
+    pub(super) core: Side,
     pub(super) feeds: Feeds,
     wires: BTreeMap<Link, Wire>,
     /// Its clock is behind by so many milliseconds.
@@ -187,7 +187,7 @@ impl World {
             let mut core = Core::new(settings, rules, dice.next(), start);
             core.use_single(target);
             Node {
-                side: Side::Redis(Box::new(core)),
+                core: Side::Redis(Box::new(core)),
                 feeds: Feeds::default(),
                 wires: BTreeMap::new(),
                 clock_behind: 0,
@@ -259,7 +259,7 @@ impl World {
             if due < next {
                 self.time = due.max(self.time);
                 let now = self.now();
-                self.nodes[node].side.handle_timeout(now);
+                self.nodes[node].core.handle_timeout(now);
                 self.settle(node);
                 continue;
             }
@@ -273,7 +273,7 @@ impl World {
     fn next_timeout(&self) -> (u64, usize) {
         let nodes = self.nodes.iter().enumerate();
         let timeout = |(index, node): (usize, &Node)| {
-            let at = node.side.poll_timeout()?;
+            let at = node.core.poll_timeout()?;
             let micros = at
                 .saturating_duration_since(self.start.instant)
                 .as_nanos()
@@ -287,13 +287,13 @@ impl World {
         let now = self.now();
         match event {
             Event::Reached(node, link, run) => {
-                let is_commands = self.nodes[node].side.core().way_of(link).map(|(_, is)| is);
+                let is_commands = self.nodes[node].core.way_of(link).map(|(_, is)| is);
                 let Some(is_commands) = is_commands else {
                     return;
                 };
                 let is_lonely = node == 0 && self.weather.lonely_until > self.time;
                 if self.weather.is_down || is_lonely || run != self.runs {
-                    self.nodes[node].side.closed(link, now);
+                    self.nodes[node].core.closed(link, now);
                 } else if self.weather.frozen_until > self.time {
                     let wait = self.weather.frozen_until - self.time;
                     // The handshake takes too long.
@@ -316,8 +316,8 @@ impl World {
                 self.settle(node);
             }
             Event::Retry(node, link) => {
-                if self.nodes[node].side.core().way_of(link).is_some() {
-                    self.nodes[node].side.closed(link, now);
+                if self.nodes[node].core.way_of(link).is_some() {
+                    self.nodes[node].core.closed(link, now);
                     self.settle(node);
                 }
             }
@@ -325,13 +325,13 @@ impl World {
             Event::HearToRedis(node, link, hear) => self.redis_hears(node, link, hear),
             Event::FromRedis(node, link, said) => {
                 if self.nodes[node].wires.contains_key(&link) {
-                    self.nodes[node].side.core_mut().said(link, said, now);
+                    self.nodes[node].core.said(link, said, now);
                     self.settle(node);
                 }
             }
             Event::Heard(node, link, heard) => {
                 if self.nodes[node].wires.contains_key(&link) {
-                    self.nodes[node].side.core_mut().heard(link, heard, now);
+                    self.nodes[node].core.heard(link, heard, now);
                     self.settle(node);
                 }
             }
@@ -339,7 +339,7 @@ impl World {
             Event::FromNats(node, link, bytes) => self.nats_says(node, link, &bytes),
             Event::Closed(node, link) => {
                 if self.nodes[node].wires.remove(&link).is_some() {
-                    self.nodes[node].side.closed(link, now);
+                    self.nodes[node].core.closed(link, now);
                     self.settle(node);
                 }
             }
@@ -375,7 +375,7 @@ impl World {
             saves_always: self.redis.saves_always,
             unix_ms: Some(now.unix_ms),
         };
-        let core = self.nodes[node].side.core_mut();
+        let core = &mut self.nodes[node].core;
         if is_commands {
             core.commands_ready(link, hello, now);
         } else {
@@ -397,14 +397,14 @@ impl World {
     fn settle(&mut self, node: usize) {
         loop {
             let mut worked = false;
-            self.nodes[node].side.core_mut().send_all();
-            let asked = self.nodes[node].side.core().masters.iter();
+            self.nodes[node].core.send_all();
+            let asked = self.nodes[node].core.masters.iter();
             let asked = asked.flat_map(|master| &master.sent);
             let pages = asked.filter(|sent| matches!(sent.purpose, Purpose::Page(_)));
             let pages = pages.count();
             let most = &mut self.nodes[node].pages_asked;
             *most = pages.max(*most);
-            while let Some(action) = self.nodes[node].side.poll_action() {
+            while let Some(action) = self.nodes[node].core.poll_action() {
                 worked = true;
                 match action {
                     Action::Open(link, _) => {
@@ -424,7 +424,7 @@ impl World {
                 worked |= self.take_from(node, link);
             }
             let mut replies = Vec::new();
-            self.nodes[node].side.take_replies(&mut replies);
+            self.nodes[node].core.take_replies(&mut replies);
             worked |= !replies.is_empty();
             for reply in replies {
                 self.reply(node, reply);
@@ -440,13 +440,13 @@ impl World {
             return self.take_bytes(node, link);
         }
         let mut worked = false;
-        while let Some(ask) = self.nodes[node].side.core_mut().take_ask(link).cloned() {
+        while let Some(ask) = self.nodes[node].core.take_ask(link).cloned() {
             worked = true;
             if let Some(at) = self.sent_at(node, link) {
                 self.at(at, Event::ToRedis(node, link, ask));
             }
         }
-        while let Some(hear) = self.nodes[node].side.core_mut().take_hear(link) {
+        while let Some(hear) = self.nodes[node].core.take_hear(link) {
             worked = true;
             if let Some(at) = self.sent_at(node, link) {
                 self.at(at, Event::HearToRedis(node, link, hear));

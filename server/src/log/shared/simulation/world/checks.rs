@@ -12,10 +12,7 @@ impl World {
     pub(in super::super) fn check_settled(&mut self) {
         assert_eq!((self.open, self.asked_history), (0, 0), "somebody waits");
         for index in 0..self.nodes.len() {
-            assert!(
-                self.nodes[index].side.core().is_idle(),
-                "node {index} is not idle"
-            );
+            assert!(self.nodes[index].core.is_idle(), "node {index} is not idle");
             let feeds = std::mem::take(&mut self.nodes[index].feeds);
             for (log, feed) in &feeds.0 {
                 let head = self.head(log);

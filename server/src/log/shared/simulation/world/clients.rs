@@ -50,7 +50,7 @@ impl World {
         };
         let now = self.now();
         self.nodes[node]
-            .side
+            .core
             .request(Request::Append(draft, asked), now);
         self.settle(node);
     }
@@ -61,7 +61,7 @@ impl World {
         let now = self.now();
         let node_state = &mut self.nodes[node];
         if !node_state.feeds.0.contains_key(log) {
-            node_state.side.request(Request::Watch(log.clone()), now);
+            node_state.core.request(Request::Watch(log.clone()), now);
             node_state.feeds.0.insert(log.clone(), Feed::default());
         }
         if let Some(feed) = node_state.feeds.0.get_mut(log) {
@@ -76,7 +76,7 @@ impl World {
         let feed = self.nodes[node].feeds.0.remove(log)?;
         let now = self.now();
         self.nodes[node]
-            .side
+            .core
             .request(Request::Unwatch(log.clone()), now);
         self.settle(node);
         feed.followers.iter().find_map(|follower| follower.position)
@@ -95,7 +95,7 @@ impl World {
             max,
             context: Asked::History,
         };
-        self.nodes[node].side.request(request, now);
+        self.nodes[node].core.request(request, now);
         self.settle(node);
     }
 
@@ -109,7 +109,7 @@ impl World {
             follower,
         };
         let now = self.now();
-        self.nodes[node].side.request(
+        self.nodes[node].core.request(
             Request::Read {
                 log: log.clone(),
                 from,

@@ -35,7 +35,7 @@ impl World {
             let rules = Arc::new(Rules::default());
             let seed = world.dice.next();
             let engine = NatsEngine::new(options, rules, seed, world.start);
-            world.nodes[number].side = Side::Nats(Box::new(engine));
+            world.nodes[number].core = Side::Nats(Box::new(engine));
         }
         world
     }
@@ -46,7 +46,7 @@ impl World {
 
     /// What a node's links have to send.
     pub(super) fn take_bytes(&mut self, node: usize, link: Link) -> bool {
-        let Side::Nats(engine) = &mut self.nodes[node].side else {
+        let Side::Nats(engine) = &mut self.nodes[node].core else {
             return false;
         };
         let bytes = engine.output(link).map(|out| out.split().freeze());
@@ -68,7 +68,7 @@ impl World {
     /// A node's link has come.
     pub(super) fn nats_opened(&mut self, node: usize, link: Link) {
         let now = self.now();
-        if let Side::Nats(engine) = &mut self.nodes[node].side {
+        if let Side::Nats(engine) = &mut self.nodes[node].core {
             engine.opened(link, now);
         }
         let outs = self.nats().opened((node, link));
@@ -100,7 +100,7 @@ impl World {
         if !self.nodes[node].wires.contains_key(&link) {
             return;
         }
-        if let Side::Nats(engine) = &mut self.nodes[node].side {
+        if let Side::Nats(engine) = &mut self.nodes[node].core {
             engine.received(link, bytes, now);
             self.settle(node);
         }

@@ -1,6 +1,7 @@
 //! A node's end of all links: the shared half of an engine, whose commands a simulated Redis does as values; or the whole engine of
 //! NATS, which speaks bytes.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
 use super::Asked;
@@ -16,22 +17,28 @@ pub(in super::super) enum Side {
     Nats(Box<NatsEngine<Asked>>),
 }
 
-impl Side {
-    /// What engines share.
-    pub(in super::super) fn core(&self) -> &Core<Asked> {
+/// What engines share.
+impl Deref for Side {
+    type Target = Core<Asked>;
+
+    fn deref(&self) -> &Core<Asked> {
         match self {
             Self::Redis(core) => core,
             Self::Nats(engine) => &engine.core,
         }
     }
+}
 
-    pub(super) fn core_mut(&mut self) -> &mut Core<Asked> {
+impl DerefMut for Side {
+    fn deref_mut(&mut self) -> &mut Core<Asked> {
         match self {
             Self::Redis(core) => core,
             Self::Nats(engine) => &mut engine.core,
         }
     }
+}
 
+impl Side {
     pub(super) fn request(&mut self, request: Request<Asked>, now: Now) {
         match self {
             Self::Redis(core) => core.request(request, now),
