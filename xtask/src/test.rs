@@ -12,7 +12,7 @@ use crate::{
     arch, autobahn, differential, exec, fuzz, linear, paths, protobuf, rfc, schema, server, setup,
 };
 
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
