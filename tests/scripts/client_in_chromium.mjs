@@ -36,13 +36,15 @@ async function newPage(context) {
 }
 
 /** A conversation in a page, with the methods that the disturbances use. */
-async function begin(page, options = {}, names = undefined) {
-  await page.evaluate(async ([options, names]) => {
+async function begin(page, { speaks = 'json', ...options } = {}, names = undefined) {
+  await page.evaluate(async ([speaks, options, names]) => {
     const { connect } = await import('/client.js');
+    const { protobuf } = await import('/client/protobuf.js');
     const { Conversation } = await import('/test/conversation.mjs');
-    window.talk = new Conversation(connect, '/ws', options, names);
+    const spoken = speaks === 'protobuf' ? { WebSocket: protobuf() } : {};
+    window.talk = new Conversation(connect, '/ws', { ...options, ...spoken }, names);
     await window.talk.begin();
-  }, [options, names]);
+  }, [speaks, options, names]);
   return {
     counts: () => page.evaluate(() => window.talk.counts),
     reconnect: () => page.evaluate(() => window.talk.talkers.forEach(({ client }) => client.reconnect())),
@@ -70,6 +72,24 @@ const scenarios = {
       await cut(talk, proxy, proxy.cuts + 15);
       await endWell(talk);
     }
+  },
+
+  /** One page in Protobuf, another in JSON, in one room; both are cut at random bytes. */
+  async protobuf() {
+    const page = await newPage(await newContext());
+    const frames = { text: 0, binary: 0 };
+    page.on('websocket', (socket) => {
+      for (const event of ['framesent', 'framereceived']) {
+        socket.on(event, ({ payload }) => (frames[typeof payload === 'string' ? 'text' : 'binary'] += 1));
+      }
+    });
+    const talk = await begin(page, { speaks: 'protobuf', transports: ['websocket'] });
+    const json = await begin(await newPage(await newContext()), { transports: ['websocket'] }, ['Cora', 'Dan']);
+    await cut(talk, proxy, proxy.cuts + 15);
+    await progress(json);
+    await endWell(json);
+    await endWell(talk);
+    assert.ok(frames.text === 0 && frames.binary > 100, JSON.stringify(frames));
   },
 
   /** Nothing is blocked yet, then WebSocket is, then event streams, too; a new page begins with what worked. */

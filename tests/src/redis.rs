@@ -271,7 +271,9 @@ impl Redis {
     #[track_caller]
     pub fn is_in_step_with(&self, primary: &Self) -> bool {
         let offset = |redis: &Self, name: &str| {
-            let info = redis.ask(&["INFO", "replication"]);
+            // Whoever it has just become the replica of, it ends its connections.
+            let mut client = redis.try_client().ok()?;
+            let info = client.ask(&["INFO", "replication"]).ok()?;
             let line = info.text().lines().find_map(|line| {
                 let (found, value) = line.split_once(':')?;
                 (found == name).then(|| value.to_owned())
@@ -301,7 +303,12 @@ impl Redis {
         fs::remove_dir_all(self.directory.path()).expect("the test's own directory");
     }
 
-    fn try_client(&self) -> std::io::Result<RedisClient> {
+    /// The same, if it lets it in.
+    ///
+    /// # Errors
+    ///
+    /// It does not, or is away.
+    pub fn try_client(&self) -> std::io::Result<RedisClient> {
         let mut client = RedisClient::connect(self.address, self.launch.identity.as_ref())?;
         if let Some((name, password)) = &self.launch.user {
             client.ask(&["AUTH", name, password])?;

@@ -72,13 +72,7 @@ impl Script {
 
     #[track_caller]
     fn python_command(name: &str, arguments: &[&str]) -> Command {
-        let python = target_directory().join("venv/bin/python");
-        assert!(
-            python.exists(),
-            "the Python environment is missing: run `python3 -m venv target/venv` \
-             and `target/venv/bin/pip install -r tests/requirements.txt`"
-        );
-        let mut command = Command::new(python);
+        let mut command = Command::new(python());
         command.arg("-u").arg(script(name)).args(arguments);
         command
     }
@@ -197,6 +191,23 @@ impl Drop for Script {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where the Python of `target/venv` is.
+///
+/// # Panics
+///
+/// When it is not there, or its path is not UTF-8.
+#[must_use]
+#[track_caller]
+pub fn python() -> String {
+    let python = target_directory().join("venv/bin/python");
+    assert!(
+        python.exists(),
+        "the Python environment is missing: run `python3 -m venv target/venv` \
+         and `target/venv/bin/pip install -r tests/requirements.txt`"
+    );
+    python.to_str().expect("a path in UTF-8").to_owned()
 }
 
 /// Where a program is: the file that the environment variable `TIDEWIRE_<NAME>` names, or the first of `names`

@@ -1,5 +1,5 @@
-//! The JavaScript client in real Chromium: the server killed in mid conversation, the connection cut at random bytes, WebSocket
-//! blocked and event streams, too, tabs that sleep, reload with unsent messages, and share one connection.
+//! The JavaScript client in real Chromium: the server killed in mid conversation, the connection cut at random bytes, also where it
+//! speaks Protobuf, WebSocket blocked and event streams, too, tabs that sleep, reload with unsent messages, and share one connection.
 
 use tidewire_tests::browser::chromium;
 use tidewire_tests::script::Script;
@@ -13,6 +13,11 @@ fn fifty_kills_of_the_server_lose_and_double_nothing() {
 #[test]
 fn cuts_at_random_bytes_lose_and_double_nothing() {
     disturbed("cut", &[]);
+}
+
+#[test]
+fn a_page_in_protobuf_chats_with_one_in_json_and_loses_and_doubles_nothing_when_it_is_cut() {
+    disturbed("protobuf", &[]);
 }
 
 #[test]

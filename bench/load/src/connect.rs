@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         options,
         poll: Poll::new()?,
         clients: Vec::new(),
-        upgrade: frame::upgrade(&options.target.path, false),
+        upgrade: frame::upgrade(&options.target.path, frame::Offer::default()),
         close,
         begun: 0,
         complete: 0,
@@ -121,7 +121,7 @@ impl Connect<'_> {
             Some(received) => client.received.extend_from_slice(&buffer[..received]),
         }
         if client.step == Step::Upgrading {
-            let Some(end) = frame::accepted(&client.received, false)? else {
+            let Some(end) = frame::accepted(&client.received, frame::Offer::default())? else {
                 return Ok(());
             };
             client.received.drain(..end);

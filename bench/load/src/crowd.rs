@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         options,
         poll: Poll::new()?,
         clients: Vec::with_capacity(options.connections),
-        upgrade: frame::upgrade(&options.target.path, false),
+        upgrade: frame::upgrade(&options.target.path, frame::Offer::default()),
         on_their_way: 0,
         come: 0,
         lost: BTreeMap::new(),

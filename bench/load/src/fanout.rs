@@ -2,6 +2,7 @@
 //! what is lost, doubled, late or out of order is seen.
 
 pub(crate) mod flights;
+mod inbox;
 pub(crate) mod message;
 
 use std::os::fd::OwnedFd;
@@ -10,9 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use self::flights::Flights;
-use self::message::{Messages, Next};
-use crate::dialect::Dialect;
-use crate::frame::{self, Header};
+use self::inbox::{Found, Inbox};
+use self::message::Messages;
+use crate::dialect::{Dialect, Speech, http};
 use crate::histogram::Histogram;
 use crate::net::{self, Poll};
 use crate::schedule::{Due, Schedule};
@@ -48,12 +49,9 @@ pub(crate) struct Options {
     template: String,
     #[command(flatten)]
     dialect: Dialect,
-    /// Publishers are no followers, and come in by this path
+    /// Publishers are no followers, and come in by this path; one of them, where what they hear there is not to be counted
     #[arg(long, conflicts_with = "without_sender")]
     publish_path: Option<String>,
-    /// Frames are pieces of a stream: the server puts several messages into one, or one into several
-    #[arg(long)]
-    stream: bool,
     /// A publisher does not get its own messages
     #[arg(long)]
     without_sender: bool,
@@ -61,10 +59,7 @@ pub(crate) struct Options {
 
 struct Connection {
     socket: OwnedFd,
-    /// A part of a frame.
-    part: Vec<u8>,
-    /// What frames brought that is no whole message yet, where they are pieces of a stream.
-    stream: Vec<u8>,
+    inbox: Inbox,
     /// The number of the next message of each publisher.
     expected: Vec<u32>,
 }
@@ -83,7 +78,8 @@ struct Fanout {
     poll: Poll,
     connections: Vec<Connection>,
     publishers: Vec<Publisher>,
-    is_stream: bool,
+    /// Where polls go to.
+    path: String,
     depth: usize,
     /// None in a closed loop.
     schedule: Option<Schedule>,
@@ -95,6 +91,8 @@ struct Room {
     /// Messages at followers, and messages that all have.
     delivered: u64,
     complete: u64,
+    /// What came over the connections, whatever it was.
+    bytes: u64,
     /// Frames that carry no message: acknowledgements, who comes and goes.
     other: u64,
     each: Histogram,
@@ -107,7 +105,15 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         "1 to 100 followers are publishers"
     );
     ensure!(options.followers > 1, "a room of one");
-    drop(net::open_first(&options.target)?);
+    ensure!(
+        !options.dialect.is_http() || options.publish_path.is_some(),
+        "who follows over HTTP does not publish: --publish-path"
+    );
+    let (first, offer) = match &options.publish_path {
+        Some(path) if options.dialect.is_http() => (path, options.dialect.offer(false)),
+        _ => (&options.target.path, options.dialect.offer(false)),
+    };
+    drop(net::open_first_at(&options.target, first, offer)?);
     let mut fanout = Fanout::connect(options)?;
     let mut buffer = vec![0; net::BUFFER];
     fanout.settle(&mut buffer)?;
@@ -118,6 +124,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         "complete": room.complete,
         "deliveries_each": options.followers - usize::from(options.without_sender),
         "other": room.other,
+        "bytes_each": room.bytes as f64 / room.delivered.max(1) as f64,
         "latency_us": room.last.to_json(),
         "latency_each_us": room.each.to_json(),
     });
@@ -143,26 +150,32 @@ impl Load for Fanout {
 
 impl Fanout {
     fn connect(options: &Options) -> Result<Self> {
+        let envelope = options.dialect.envelope(&options.template, options.bytes)?;
         let mut fanout = Self {
-            messages: Messages::new(options.bytes, &options.template, options.dialect.opcode())?,
+            messages: Messages::new(options.bytes, envelope, options.dialect.opcode())?,
             poll: Poll::new()?,
             connections: Vec::with_capacity(options.followers + options.publishers),
             publishers: Vec::with_capacity(options.publishers),
-            is_stream: options.stream,
+            path: options.target.path.clone(),
             depth: options.depth,
             schedule: None,
             room: Room {
                 delivered: 0,
                 complete: 0,
+                bytes: 0,
                 other: 0,
                 each: Histogram::new(),
                 last: Histogram::new(),
             },
         };
-        for _ in 0..options.followers {
-            fanout.open(options, &options.target.path)?;
-            let last = fanout.connections.last().context("it was just opened")?;
-            options.dialect.greet(&last.socket)?;
+        for number in 0..options.followers {
+            if options.dialect.is_http() {
+                fanout.follow(options)?;
+            } else {
+                fanout.open(options, &options.target.path)?;
+                let last = fanout.connections.last().context("it was just opened")?;
+                options.dialect.greet(&last.socket, number)?;
+            }
         }
         for number in 0..options.publishers {
             if let Some(path) = &options.publish_path {
@@ -183,15 +196,34 @@ impl Fanout {
         Ok(fanout)
     }
 
+    /// A connection over WebSocket.
     fn open(&mut self, options: &Options, path: &str) -> Result<()> {
         let number = self.connections.len();
-        let (socket, part) = net::open_at(&options.target, path, number, false)
+        let offer = options.dialect.offer(false);
+        let (socket, part) = net::open_at(&options.target, path, number, offer)
             .with_context(|| format!("connection {number}"))?;
-        self.poll.add(&socket, number, false)?;
+        let speech = match options.dialect.is_http() {
+            true => Speech::Plain,
+            false => options.dialect.speak,
+        };
+        self.add(options, socket, Inbox::new(speech, part))
+    }
+
+    /// A follower over HTTP.
+    fn follow(&mut self, options: &Options) -> Result<()> {
+        let number = self.connections.len();
+        let request = http::request(&options.target.path);
+        let socket = net::ask(&options.target, number, &request)
+            .with_context(|| format!("connection {number}"))?;
+        let inbox = Inbox::new(options.dialect.speak, Vec::new());
+        self.add(options, socket, inbox)
+    }
+
+    fn add(&mut self, options: &Options, socket: OwnedFd, inbox: Inbox) -> Result<()> {
+        self.poll.add(&socket, self.connections.len(), false)?;
         self.connections.push(Connection {
             socket,
-            part,
-            stream: Vec::new(),
+            inbox,
             expected: vec![0; options.publishers],
         });
         Ok(())
@@ -267,6 +299,7 @@ impl Fanout {
                 "the server closed connection {}",
                 ready.number
             );
+            self.room.bytes += received as u64;
             self.take(ready.number, &buffer[..received])?;
         }
         Ok(count)
@@ -274,93 +307,50 @@ impl Fanout {
 
     fn take(&mut self, number: usize, bytes: &[u8]) -> Result<()> {
         let now = meter::now();
-        let mut part = std::mem::take(&mut self.connections[number].part);
-        if part.is_empty() {
-            let used = self.frames(number, bytes, now)?;
-            part.extend_from_slice(&bytes[used..]);
-        } else {
-            part.extend_from_slice(bytes);
-            let used = self.frames(number, &part, now)?;
-            part.drain(..used);
-        }
-        self.connections[number].part = part;
-        Ok(())
-    }
-
-    /// Takes whole frames, and returns how long they are together.
-    fn frames(&mut self, number: usize, bytes: &[u8], now: u64) -> Result<usize> {
-        let mut rest = bytes;
-        while let Some(header) = Header::parse(rest)?
-            && let Some(payload) = rest.get(header.len..header.len + header.payload)
-        {
-            rest = &rest[header.len + header.payload..];
-            ensure!(
-                (header.fin || self.is_stream) && !header.compressed,
-                "a frame that is no whole message"
-            );
-            ensure!(
-                matches!(
-                    header.opcode,
-                    frame::CONTINUATION | frame::TEXT | frame::BINARY | frame::PING | frame::PONG
-                ),
-                "the server closes: {}",
-                String::from_utf8_lossy(payload)
-            );
-            if self.is_stream {
-                self.piece(number, payload, now)?;
-                continue;
+        let Connection {
+            socket,
+            inbox,
+            expected,
+        } = &mut self.connections[number];
+        let (publishers, room, path) = (&mut self.publishers, &mut self.room, &self.path);
+        let mut found = |found| match found {
+            Found::Message {
+                publisher,
+                sequence,
+            } => {
+                expect(expected, publisher, sequence)
+                    .with_context(|| format!("connection {number}"))?;
+                let flights = &mut publishers[publisher].flights;
+                let landed = flights
+                    .land(sequence)
+                    .context("a message that was not sent")?;
+                room.count(now.saturating_sub(landed.since), landed.is_last);
+                Ok(())
             }
-            match self.messages.find(payload)? {
-                Some((publisher, sequence)) => self.landed(number, publisher, sequence, now)?,
-                None => self.room.other += 1,
+            Found::Other => {
+                room.other += 1;
+                Ok(())
             }
-        }
-        Ok(bytes.len() - rest.len())
-    }
-
-    /// Takes a piece of a stream.
-    fn piece(&mut self, number: usize, piece: &[u8], now: u64) -> Result<()> {
-        let mut stream = std::mem::take(&mut self.connections[number].stream);
-        stream.extend_from_slice(piece);
-        let mut used = 0;
-        loop {
-            match self.messages.next(&stream[used..])? {
-                Next::Awaited(from) => break used += from,
-                Next::Message {
-                    publisher,
-                    sequence,
-                    end,
-                } => {
-                    used += end;
-                    self.landed(number, publisher, sequence, now)?;
-                }
+            Found::Answered(position) => {
+                let request = http::request(&http::poll_on(path, &position));
+                let sent = net::send(&*socket, &request)?;
+                ensure!(sent == request.len(), "an empty socket is full");
+                Ok(())
             }
-        }
-        stream.drain(..used);
-        self.connections[number].stream = stream;
-        Ok(())
+        };
+        inbox.take(bytes, &mut self.messages, &mut found)
     }
+}
 
-    /// A follower has a message.
-    fn landed(&mut self, number: usize, publisher: usize, sequence: u32, now: u64) -> Result<()> {
-        let connection = &mut self.connections[number];
-        let expected = connection
-            .expected
-            .get_mut(publisher)
-            .context("a message of nobody")?;
-        ensure!(
-            sequence == *expected,
-            "connection {number}: message {sequence} of publisher {publisher}, not {expected}"
-        );
-        *expected += 1;
-        let flights = &mut self.publishers[publisher].flights;
-        let landed = flights
-            .land(sequence)
-            .context("a message that was not sent")?;
-        self.room
-            .count(now.saturating_sub(landed.since), landed.is_last);
-        Ok(())
-    }
+/// Notes that a follower has a publisher's message: the next one.
+fn expect(expected: &mut [u32], publisher: usize, sequence: u32) -> Result<()> {
+    let next = expected.get_mut(publisher).context("a message of nobody")?;
+    ensure!(
+        sequence == *next,
+        "message {sequence} of publisher {publisher}, not {next}"
+    );
+    *next += 1;
+    Ok(())
 }
 
 impl Room {
@@ -375,6 +365,7 @@ impl Room {
 
     fn forget(&mut self) {
         (self.delivered, self.complete, self.other) = (0, 0, 0);
+        self.bytes = 0;
         self.each.clear();
         self.last.clear();
     }

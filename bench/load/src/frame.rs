@@ -86,9 +86,19 @@ impl Header {
     }
 }
 
+/// What a handshake asks for beside the WebSocket.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Offer {
+    pub(crate) deflate: bool,
+    pub(crate) subprotocol: Option<&'static str>,
+}
+
 /// A handshake's request.
-pub(crate) fn upgrade(path: &str, deflate: bool) -> Vec<u8> {
-    let offer = match deflate {
+pub(crate) fn upgrade(path: &str, offer: Offer) -> Vec<u8> {
+    let subprotocol = offer.subprotocol.map_or_else(String::new, |name| {
+        format!("Sec-WebSocket-Protocol: {name}\r\n")
+    });
+    let extensions = match offer.deflate {
         true => {
             "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover\r\n"
         }
@@ -96,7 +106,7 @@ pub(crate) fn upgrade(path: &str, deflate: bool) -> Vec<u8> {
     };
     format!(
         "GET {path} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}{subprotocol}\r\n"
     )
     .into_bytes()
 }
@@ -105,7 +115,7 @@ pub(crate) fn upgrade(path: &str, deflate: bool) -> Vec<u8> {
 ///
 /// # Errors
 /// It is no handshake, or another than was asked for.
-pub(crate) fn accepted(bytes: &[u8], deflate: bool) -> Result<Option<usize>> {
+pub(crate) fn accepted(bytes: &[u8], offer: Offer) -> Result<Option<usize>> {
     let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
         ensure!(bytes.len() < 16 << 10, "the response's head does not end");
         return Ok(None);
@@ -114,16 +124,21 @@ pub(crate) fn accepted(bytes: &[u8], deflate: bool) -> Result<Option<usize>> {
     let mut lines = head.lines();
     let status = lines.next().unwrap_or_default();
     ensure!(status.starts_with("HTTP/1.1 101"), "refused: {status}");
-    let (mut is_accepted, mut extension) = (false, None);
+    let (mut is_accepted, mut extension, mut subprotocol) = (false, None, None);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         match name.to_ascii_lowercase().as_str() {
             "sec-websocket-accept" => is_accepted = value.trim() == ACCEPT,
             "sec-websocket-extensions" => extension = Some(value.trim().to_owned()),
+            "sec-websocket-protocol" => subprotocol = Some(value.trim().to_owned()),
             _ => {}
         }
     }
+    ensure!(
+        subprotocol.as_deref() == offer.subprotocol,
+        "another subprotocol than was offered: {subprotocol:?}"
+    );
     ensure!(is_accepted, "the key was not answered");
-    match (deflate, extension) {
+    match (offer.deflate, extension) {
         (true, None) => bail!("no compression was agreed on"),
         (false, Some(extension)) => bail!("{extension} was not offered"),
         (true, Some(_)) | (false, None) => Ok(Some(end + 4)),
@@ -171,20 +186,36 @@ mod tests {
 
     #[test]
     fn only_what_was_offered_is_accepted() {
+        const PLAIN: Offer = Offer {
+            deflate: false,
+            subprotocol: None,
+        };
+        const DEFLATE: Offer = Offer {
+            deflate: true,
+            subprotocol: None,
+        };
+        const MQTT: Offer = Offer {
+            deflate: false,
+            subprotocol: Some("mqtt"),
+        };
         let response = |more: &str| {
             format!("HTTP/1.1 101 x\r\nsec-websocket-accept: {ACCEPT}\r\n{more}\r\nrest")
         };
         let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
         let plain = response("");
         assert_eq!(
-            accepted(plain.as_bytes(), false).unwrap(),
+            accepted(plain.as_bytes(), PLAIN).unwrap(),
             Some(plain.len() - 4)
         );
-        assert_eq!(accepted(&plain.as_bytes()[..40], false).unwrap(), None);
-        assert!(accepted(plain.as_bytes(), true).is_err());
-        assert!(accepted(response(extension).as_bytes(), true).is_ok());
-        assert!(accepted(response(extension).as_bytes(), false).is_err());
-        assert!(accepted(b"HTTP/1.1 101 x\r\n\r\n", false).is_err());
-        assert!(accepted(b"HTTP/1.1 503 Full\r\n\r\n", false).is_err());
+        assert_eq!(accepted(&plain.as_bytes()[..40], PLAIN).unwrap(), None);
+        assert!(accepted(plain.as_bytes(), DEFLATE).is_err());
+        assert!(accepted(response(extension).as_bytes(), DEFLATE).is_ok());
+        assert!(accepted(response(extension).as_bytes(), PLAIN).is_err());
+        let mqtt = response("Sec-WebSocket-Protocol: mqtt\r\n");
+        assert!(accepted(mqtt.as_bytes(), MQTT).is_ok());
+        assert!(accepted(mqtt.as_bytes(), PLAIN).is_err());
+        assert!(accepted(plain.as_bytes(), MQTT).is_err());
+        assert!(accepted(b"HTTP/1.1 101 x\r\n\r\n", PLAIN).is_err());
+        assert!(accepted(b"HTTP/1.1 503 Full\r\n\r\n", PLAIN).is_err());
     }
 }

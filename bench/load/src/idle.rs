@@ -41,8 +41,9 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         "too few to say what one costs"
     );
     // The first one brings in code and what is made once; it stays, since to be the last to leave costs, too.
-    let (first, _) = net::open_first(&options.target)?;
-    options.dialect.greet(&first)?;
+    let offer = options.dialect.offer(false);
+    let (first, _) = net::open_first_at(&options.target, &options.target.path, offer)?;
+    options.dialect.greet(&first, 0)?;
     let poll = Poll::new()?;
     let mut sockets = vec![first];
     poll.add(&sockets[0], 0, false)?;
@@ -59,10 +60,11 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     let mut points = vec![(0, base)];
     for step in 1..=STEPS {
         let wanted = 1 + options.connections * step / STEPS;
+        let offer = options.dialect.offer(options.deflate);
         for number in sockets.len()..wanted {
-            let (socket, _) = net::open(&options.target, number, options.deflate)
+            let (socket, _) = net::open_at(&options.target, &options.target.path, number, offer)
                 .with_context(|| format!("connection {number}"))?;
-            options.dialect.greet(&socket)?;
+            options.dialect.greet(&socket, number)?;
             idle.poll.add(&socket, number, false)?;
             sockets.push(socket);
         }

@@ -12,7 +12,8 @@ use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::{Target, frame};
+use crate::Target;
+use crate::frame::{self, Offer};
 
 /// What one read takes at most.
 pub(crate) const BUFFER: usize = 512 << 10;
@@ -53,23 +54,32 @@ pub(crate) fn connect(target: &Target, number: usize) -> Result<OwnedFd> {
 
 /// Connects and shakes hands, one step after the other; returns what came behind the handshake, too.
 pub(crate) fn open(target: &Target, number: usize, deflate: bool) -> Result<(OwnedFd, Vec<u8>)> {
-    open_at(target, &target.path, number, deflate)
+    let offer = Offer {
+        deflate,
+        subprotocol: None,
+    };
+    open_at(target, &target.path, number, offer)
 }
 
-/// The same at another path of the server.
+/// Connects and sends a request, whose answer is not waited for.
+pub(crate) fn ask(target: &Target, number: usize, request: &[u8]) -> Result<OwnedFd> {
+    let socket = connect(target, number)?;
+    wait_until(&socket, PollFlags::OUT)?;
+    ensure!(
+        send(&socket, request).context("not connected")? == request.len(),
+        "the request does not fit into an empty socket"
+    );
+    Ok(socket)
+}
+
+/// Connects and shakes hands at this path of the server.
 pub(crate) fn open_at(
     target: &Target,
     path: &str,
     number: usize,
-    deflate: bool,
+    offer: Offer,
 ) -> Result<(OwnedFd, Vec<u8>)> {
-    let socket = connect(target, number)?;
-    let request = frame::upgrade(path, deflate);
-    wait_until(&socket, PollFlags::OUT)?;
-    ensure!(
-        send(&socket, &request).context("not connected")? == request.len(),
-        "the request does not fit into an empty socket"
-    );
+    let socket = ask(target, number, &frame::upgrade(path, offer))?;
     let (mut response, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         wait_until(&socket, PollFlags::IN)?;
@@ -78,7 +88,7 @@ pub(crate) fn open_at(
             Some(received) => response.extend_from_slice(&buffer[..received]),
             None => {}
         }
-        if let Some(end) = frame::accepted(&response, deflate)? {
+        if let Some(end) = frame::accepted(&response, offer)? {
             response.drain(..end);
             return Ok((socket, response));
         }
@@ -87,9 +97,18 @@ pub(crate) fn open_at(
 
 /// The same, but waits for a server that is only starting.
 pub(crate) fn open_first(target: &Target) -> Result<(OwnedFd, Vec<u8>)> {
+    open_first_at(target, &target.path, Offer::default())
+}
+
+/// The same at this path.
+pub(crate) fn open_first_at(
+    target: &Target,
+    path: &str,
+    offer: Offer,
+) -> Result<(OwnedFd, Vec<u8>)> {
     let mut tries = PATIENCE.as_millis() / 20;
     loop {
-        match open(target, 0, false) {
+        match open_at(target, path, 0, offer) {
             Err(_) if tries > 0 => std::thread::sleep(Duration::from_millis(20)),
             result => return result.context("the server does not answer"),
         }

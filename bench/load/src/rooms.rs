@@ -98,7 +98,7 @@ impl Rooms {
         };
         Ok(Self {
             poll,
-            messages: Messages::new(options.bytes, "{}\"}", frame::TEXT)?,
+            messages: Messages::new(options.bytes, (Vec::new(), b"\"}".to_vec()), frame::TEXT)?,
             connections,
             flights: (0..pairs).map(|_| Flights::new(1)).collect(),
             heads: (0..options.rooms).map(head).collect(),

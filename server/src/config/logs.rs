@@ -42,13 +42,21 @@ const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE
 #[command(next_help_heading = "Many nodes")]
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
-    /// or, not served yet, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST; or in this NATS, with JetStream:
+    /// redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST; or in this NATS, with JetStream:
     /// `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST…]`. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
     #[arg(long, env = "TIDEWIRE_NODE", value_name = "NAME", value_parser = NodeName::new)]
     pub node: Option<NodeName>,
+    /// Who we are at the Sentinels, USER:PASSWORD or :PASSWORD, where they ask for that
+    #[arg(
+        long,
+        env = "TIDEWIRE_SENTINEL_LOGIN",
+        value_name = "LOGIN",
+        hide_env_values = true
+    )]
+    pub sentinel_login: Option<SentinelLogin>,
     /// What an ack means: `primary` has the message, `replicas=N` have it, too, or `aof[=N]`: it is on the primary's disk, and on those of N replicas
     #[arg(long, env = "TIDEWIRE_REDIS_ACK", value_name = "WHAT", default_value = "primary", value_parser = ack)]
     pub redis_ack: Ack,
@@ -77,6 +85,7 @@ impl Default for LogOptions {
         Self {
             log: None,
             node: None,
+            sentinel_login: None,
             redis_ack: Ack::default(),
             log_timeout: RedisOptions::TIMEOUT,
             log_command_timeout: RedisOptions::COMMAND_TIMEOUT,
@@ -112,22 +121,25 @@ impl LogOptions {
                 "--log-ca is for TLS: write rediss:// in --log, or leave it out".to_owned(),
             );
         }
-        match place.topology {
-            Topology::Single { .. } => {}
-            Topology::Sentinel { .. } => return Err(
-                "--log: Sentinels are not asked yet: write redis:// and a name that moves with the primary"
+        let is_sentinel = matches!(place.topology, Topology::Sentinel { .. });
+        if self.sentinel_login.is_some() && !is_sentinel {
+            return Err(
+                "--sentinel-login is for Sentinels: write redis+sentinel:// in --log, or leave it out"
                     .to_owned(),
-            ),
-            Topology::Cluster { .. } => return Err(
-                "--log: a cluster cannot keep the logs yet: write redis:// and the name of one Redis"
-                    .to_owned(),
-            ),
+            );
         }
+        let login = self.sentinel_login.as_ref().map(SentinelLogin::parse);
+        let login = login
+            .transpose()
+            .map_err(|why| format!("--sentinel-login: {why}"))?;
+        let (sentinel_user, sentinel_password) = login.unwrap_or((None, None));
         let node = self.node.as_ref().map_or("", NodeName::as_str).to_owned();
         Ok(Some(RedisOptions {
             tls: place.tls,
             user: place.user,
             password: place.password.map(Secret::new),
+            sentinel_user,
+            sentinel_password: sentinel_password.map(Secret::new),
             prefix: self.log_prefix.clone(),
             ack: self.redis_ack,
             timeout: self.log_timeout,
@@ -193,6 +205,35 @@ impl fmt::Debug for LogUrl {
 impl fmt::Display for LogUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(veiled(&self.0).as_deref().unwrap_or(&self.0))
+    }
+}
+
+/// Who we are at the Sentinels, as it was written. Nothing shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SentinelLogin(String);
+
+impl From<String> for SentinelLogin {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for SentinelLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+impl SentinelLogin {
+    /// User and password; no percent signs stand for anything, since this is no URL.
+    fn parse(&self) -> Result<(Option<String>, Option<String>), String> {
+        let told = "write USER:PASSWORD, or :PASSWORD";
+        let (user, password) = self.0.split_once(':').ok_or(told)?;
+        if password.is_empty() {
+            return Err(told.to_owned());
+        }
+        let user = (!user.is_empty()).then(|| user.to_owned());
+        Ok((user, Some(password.to_owned())))
     }
 }
 
@@ -547,14 +588,10 @@ mod tests {
     fn what_is_not_served_yet_is_told() {
         for (url, told) in [
             ("redis://a", None),
-            (
-                "redis+sentinel://a,b/main",
-                Some("Sentinels are not asked yet"),
-            ),
-            (
-                "rediss+cluster://a,b",
-                Some("a cluster cannot keep the logs yet"),
-            ),
+            ("redis+sentinel://a,b/main", None),
+            ("rediss+cluster://a,b", None),
+            ("nats://a", None),
+            ("tls://a", Some("TLS is not served yet")),
         ] {
             let options = LogOptions {
                 log: Some(LogUrl(url.to_owned())),
@@ -564,6 +601,36 @@ mod tests {
             let is_told = why.as_ref().zip(told).map(|(why, told)| why.contains(told));
             assert_eq!(is_told, told.map(|_| true), "{url}: {why:?}");
         }
+    }
+
+    #[test]
+    fn who_we_are_at_the_sentinels_is_said_where_there_are_some() {
+        let options = |url: &str, login: &str| {
+            let options = LogOptions {
+                log: Some(LogUrl(url.to_owned())),
+                sentinel_login: Some(SentinelLogin(login.to_owned())),
+                ..LogOptions::default()
+            };
+            options.redis()
+        };
+        for (login, user, password) in [("u:p%:@", Some("u"), "p%:@"), (":p", None, "p")] {
+            let options = options("redis+sentinel://a:b@c/main", login)
+                .unwrap()
+                .unwrap();
+            assert_eq!(options.sentinel_user.as_deref(), user);
+            assert_eq!(options.sentinel_password.unwrap().reveal(), password);
+            assert_eq!(options.user.as_deref(), Some("a"));
+        }
+        for (url, login, told) in [
+            ("redis+sentinel://a/main", "secret", "USER:PASSWORD"),
+            ("redis+sentinel://a/main", "u:", "USER:PASSWORD"),
+            ("redis://a", "u:secret", "is for Sentinels"),
+        ] {
+            let why = options(url, login).unwrap_err();
+            assert!(why.contains(told) && !why.contains("secret"), "{why}");
+        }
+        let login = SentinelLogin("u:secret".to_owned());
+        assert_eq!(format!("{login:?}"), "***");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use drain::Drain;
 pub(crate) use file::ConfigFile;
 pub use file::Problem;
 pub use limits::LimitOptions;
-pub use logs::{LogOptions, LogUrl};
+pub use logs::{LogOptions, LogUrl, SentinelLogin};
 pub use observe::Observe;
 pub use protocols::ProtocolOptions;
 pub use recorder::{RecorderOptions, Switch};

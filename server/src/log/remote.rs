@@ -84,6 +84,12 @@ pub trait Engine<C> {
     /// This server ends: nothing more will be asked. Others are to know, so that they do not wait for it.
     fn leave(&mut self, now: Now);
 
+    /// Whether a link goes to where logs are; if not, it only tells where that is.
+    fn has_logs(&self, link: Link) -> bool {
+        let _ = link;
+        true
+    }
+
     /// Whether nothing that was asked waits for an answer: then a server that stops has saved all that it was given.
     fn is_idle(&self) -> bool;
 }

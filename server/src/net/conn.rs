@@ -19,6 +19,7 @@ pub(super) use self::web_socket::{App, RelayPlace, WebSocket};
 use super::capture::Taps;
 use super::echo::{MOSTLY_LARGE, echo, send_through};
 use super::stream::Stream;
+use crate::clock::earlier;
 use crate::limit::Pass;
 use crate::recorder::EndCause;
 use crate::timer::Tick;
@@ -251,15 +252,8 @@ impl Conn {
 
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadline = self.state.deadline();
-        let deadline = match self.session_deadline() {
-            None => deadline,
-            Some(at) => Some(deadline.map_or(at, |deadline| deadline.min(at))),
-        };
-        match self.wake_at() {
-            None => deadline,
-            Some(at) => Some(deadline.map_or(at, |deadline| deadline.min(at))),
-        }
+        let deadline = earlier(self.state.deadline(), self.session_deadline());
+        earlier(deadline, self.wake_at())
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {

@@ -2,10 +2,11 @@
 //! writes a page in `bench/results/`.
 //!
 //! `servers` is the server beside others and the physical limit; `growth`, `many` and `workers` are the server alone, with
-//! more and more of something, with very many connections, and with two threads; `codec` is Tidewire's codec beside those of
+//! more and more of something, with very many connections, and with two threads; `transports` is one room over each of its
+//! transports, beside Mosquitto and socket.io; `codec` is Tidewire's codec beside those of
 //! its peers on the same bytes, also for the protocol crate's README; `publish` is the log on the disk beside the one in
-//! memory; `slow` is a room with slow readers beside the same room without them. `instructions` compares the server with
-//! itself.
+//! memory; `redis` is the log in Redis beside plain commands of Redis; `slow` is a room with slow readers beside the same room without
+//! them. `instructions` compares the server with itself.
 
 mod arena;
 mod codec;
@@ -15,10 +16,12 @@ pub(crate) mod instructions;
 mod load;
 mod many;
 mod publish;
+mod redis;
 mod servers;
 mod slow;
 mod stage;
 mod table;
+mod transports;
 mod workers;
 
 use std::fs;
@@ -46,6 +49,8 @@ enum What {
     Many(many::Args),
     /// Two workers beside one
     Workers(workers::Args),
+    /// A delivery on each transport, beside Mosquitto and socket.io
+    Transports(transports::Args),
     /// Tidewire, tungstenite, fastwebsockets and soketto in memory
     Codec(CodecArgs),
     /// The server's instructions for a message beside those that were accepted: more than 3 % above fails
@@ -54,6 +59,8 @@ enum What {
     Budget,
     /// Publishing with logs on the disk and in memory
     Publish(publish::Args),
+    /// Publishing with logs in Redis beside plain commands, and two nodes beside one
+    Redis(redis::Args),
     /// A room with and without readers that hardly read
     Slow,
 }
@@ -74,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Growth(args) => growth::run(args),
         What::Many(args) => many::run(args),
         What::Workers(args) => workers::run(args),
+        What::Transports(args) => transports::run(args),
         What::Instructions(args) => instructions::run(args),
         What::Codec(args) => run_codec(args),
         What::Budget => {
@@ -83,6 +91,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Publish(args) => {
             let body = publish::run(args)?;
             write_page("publish.md", "What keeping a message costs", &body)
+        }
+        What::Redis(args) => {
+            let body = redis::run(args)?;
+            write_page("redis.md", "What keeping logs in Redis costs", &body)
         }
         What::Slow => write_page("slow.md", "Slow readers", &slow::run()?),
     }

@@ -29,8 +29,20 @@ pub(crate) const REDIS: [Package; 2] = [
 /// The NATS server.
 pub(crate) const NATS: Package = ("nats-server", "usr/sbin/nats-server");
 
+/// The MQTT broker Mosquitto, and the libraries of its that a machine may not have: [`libraries`] says where they are.
+pub(crate) const MOSQUITTO: [Package; 3] = [
+    ("mosquitto", "usr/sbin/mosquitto"),
+    ("libdlt2", "usr/share/doc/libdlt2/copyright"),
+    ("libwrap0", "usr/share/doc/libwrap0/copyright"),
+];
+
 fn folder() -> PathBuf {
     paths::target().join("debian")
+}
+
+/// Where libraries are, for the loader.
+pub(crate) fn libraries() -> PathBuf {
+    folder().join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH))
 }
 
 /// The file that a package was unpacked for; [`unpack`] puts it there.

@@ -73,7 +73,7 @@ impl Client {
         bytes.extend_from_slice(received);
         let mut used = 0;
         if self.step == Step::Upgrading {
-            match frame::accepted(&bytes, false)? {
+            match frame::accepted(&bytes, frame::Offer::default())? {
                 None => {
                     self.part = bytes;
                     return Ok(Heard::Nothing);

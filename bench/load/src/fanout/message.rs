@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 use memchr::memmem::Finder;
 
-use crate::{dialect, frame};
+use crate::frame;
 
 /// `@@`, two digits, eight digits.
 const MARK: usize = 12;
@@ -32,16 +32,18 @@ pub(crate) enum Next {
 }
 
 impl Messages {
-    /// `template` has `{}` for what a message says, and may have `{len}` for how long that is.
-    pub(crate) fn new(bytes: usize, template: &str, opcode: u8) -> Result<Self> {
+    /// Between what stands in front of what a message says and what stands behind it.
+    pub(crate) fn new(
+        bytes: usize,
+        (before, behind): (Vec<u8>, Vec<u8>),
+        opcode: u8,
+    ) -> Result<Self> {
         ensure!(bytes >= MARK, "at least {MARK} bytes say who speaks");
-        let template = dialect::lines(template).replace("{len}", &bytes.to_string());
-        let (before, behind) = template.split_once("{}").context("a template with {}")?;
         Ok(Self {
             opcode,
-            before: before.into(),
+            before,
             letters: (b'a'..=b'z').cycle().take(bytes - MARK).collect(),
-            behind: behind.into(),
+            behind,
             place: 0,
             mark: Finder::new("@@"),
         })
@@ -128,13 +130,13 @@ impl Messages {
 mod tests {
     use super::*;
 
-    fn messages(template: &str) -> Messages {
-        Messages::new(40, template, frame::TEXT).unwrap()
+    fn messages() -> Messages {
+        Messages::new(40, (Vec::new(), Vec::new()), frame::TEXT).unwrap()
     }
 
     #[test]
     fn a_mark_is_found_wherever_it_is() {
-        let mut messages = messages("{\"content\":\"{}\"}");
+        let mut messages = messages();
         let letters = String::from_utf8(messages.letters.clone()).unwrap();
         let mut find = |text: String| messages.find(text.as_bytes());
         for prefix in ["", "x", "a longer one", "@ "] {
@@ -149,12 +151,11 @@ mod tests {
 
     #[test]
     fn messages_of_a_stream_are_found_however_it_is_cut() {
-        let messages = messages("PUB room {len}\\r\\n{}\\r\\n");
+        let messages = messages();
         let letters = String::from_utf8(messages.letters.clone()).unwrap();
         let message =
             |sequence: u32| format!("MSG room 1 40\r\n@@03{sequence:08}{letters}\r\n").into_bytes();
         let whole = [message(0), message(1), message(2)].concat();
-        assert_eq!(messages.before, b"PUB room 40\r\n");
         for step in 1..whole.len() {
             let (mut stream, mut found) = (Vec::new(), Vec::new());
             for piece in whole.chunks(step) {

@@ -17,6 +17,10 @@ pub struct RedisOptions {
     pub user: Option<String>,
     /// The password, if it wants one.
     pub password: Option<Secret>,
+    /// Who we are at the Sentinels, who have users of their own; `None` as with [`user`](Self::user).
+    pub sentinel_user: Option<String>,
+    /// The password there, if they want one.
+    pub sentinel_password: Option<Secret>,
     /// What all keys and channels begin with. Default `tidewire:`, so that others may use the same Redis.
     pub prefix: String,
     /// What this node is called; no other has the same name.
@@ -69,12 +73,20 @@ impl RedisOptions {
             tls: false,
             user: None,
             password: None,
+            sentinel_user: None,
+            sentinel_password: None,
             prefix: Self::PREFIX.to_owned(),
             node,
             ack: Ack::default(),
             timeout: Self::TIMEOUT,
             command_timeout: Self::COMMAND_TIMEOUT,
         }
+    }
+
+    /// Whether Sentinels say where it is.
+    #[must_use]
+    pub const fn has_sentinels(&self) -> bool {
+        matches!(self.topology, Topology::Sentinel { .. })
     }
 
     /// What does not depend on who keeps the logs.

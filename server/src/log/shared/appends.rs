@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use super::runs::Run;
 use crate::ids::LogName;
 use crate::log::shared::{Ack, Appended, Bucket, Command, Stored};
@@ -32,6 +32,14 @@ const BATCHES_MAX: u8 = 2;
 pub(super) struct Queued {
     pub(super) number: u64,
     pub(super) stored: Stored,
+}
+
+/// A message that is to be sent again.
+#[derive(Debug)]
+pub(super) struct Returned {
+    queued: Queued,
+    /// It was not taken for certain; else its link ended before it was known.
+    is_refused: bool,
 }
 
 /// Somebody waits for the place of a message.
@@ -163,6 +171,8 @@ impl<C> Core<C> {
     /// Sends what waits for a bucket, as far as there is room on its way.
     pub(super) fn send_appends(&mut self, bucket: Bucket) {
         while let Run::Open(run) = self.shelf(bucket).run
+            && self.shelf(bucket).is_open()
+            && self.shelf(bucket).returned.is_empty()
             && self.shelf(bucket).batches < BATCHES_MAX
         {
             let (numbers, messages) = self.next_batch(bucket);
@@ -216,10 +226,11 @@ impl<C> Core<C> {
         }
     }
 
+    /// A master has taken a batch.
     pub(super) fn batch_placed(
         &mut self,
-        bucket: Bucket,
-        numbers: Vec<u64>,
+        index: usize,
+        (bucket, numbers): (Bucket, Vec<u64>),
         command: Command,
         appended: &[Appended],
     ) {
@@ -230,9 +241,12 @@ impl<C> Core<C> {
             let log = stored.draft.log.clone();
             self.append_over(bucket, &log);
             match *appended {
-                Appended::At(position) => self.message_placed(bucket, number, stored, position),
+                Appended::At(position) => {
+                    self.overtaken(bucket, number, &log, true);
+                    self.message_placed(index, number, stored, position);
+                }
                 Appended::Before { position, time } => {
-                    self.was_there(bucket, number, &log, position, time);
+                    self.was_there(index, number, &log, position, time);
                     self.go_on(bucket, &log);
                 }
                 Appended::LogsFull => {
@@ -248,15 +262,31 @@ impl<C> Core<C> {
                 }
             }
         }
+        self.send_returned(bucket);
     }
 
-    fn message_placed(&mut self, bucket: Bucket, number: u64, stored: Stored, position: Position) {
+    /// What was said before a message that is there now, and was not taken, does not come behind it.
+    /// `is_taken`: that one is there; else it may be, and so may be what its link was to take before.
+    fn overtaken(&mut self, bucket: Bucket, number: u64, log: &LogName, is_taken: bool) {
+        let is_over = |it: &mut Returned| {
+            let is_before = it.queued.number < number && it.queued.stored.draft.log == *log;
+            is_before && (is_taken || it.is_refused)
+        };
+        let over = self.shelf(bucket).returned.extract_if(.., is_over);
+        let over: Vec<u64> = over.map(|it| it.queued.number).collect();
+        for number in over {
+            self.give_up(number);
+        }
+    }
+
+    fn message_placed(&mut self, index: usize, number: u64, stored: Stored, position: Position) {
         let draft = stored.draft;
         let entry = Arc::new(Entry { position, draft });
+        let bucket = Bucket::of(&entry.draft.log);
         let time = entry.draft.time;
         let is_certain = self.ack == Ack::Primary;
         if !is_certain {
-            self.await_copies(bucket, &entry.draft.log.clone(), position, number, time);
+            self.await_copies(index, &entry.draft.log.clone(), position, number, time);
         }
         self.own_placed(bucket, number, entry, is_certain);
     }
@@ -264,12 +294,13 @@ impl<C> Core<C> {
     /// A message was there already.
     fn was_there(
         &mut self,
-        bucket: Bucket,
+        index: usize,
         number: u64,
         log: &LogName,
         position: Position,
         time: u64,
     ) {
+        let bucket = Bucket::of(log);
         let waiting = self.waiting.get(&number);
         let is_certain = self.ack == Ack::Primary;
         // Then it is probably this one itself, and comes to its sender as such.
@@ -277,7 +308,7 @@ impl<C> Core<C> {
             && self.own_found(bucket, log, number, position, time, is_certain);
         if !is_certain {
             // It may be there since others were too few to have it.
-            self.await_copies(bucket, log, position, number, time);
+            self.await_copies(index, log, position, number, time);
         } else if is_to_come {
             self.note_place(number);
         } else {
@@ -295,17 +326,18 @@ impl<C> Core<C> {
     ) {
         let shelf = self.shelf(bucket);
         shelf.batches = shelf.batches.saturating_sub(1);
-        // A batch that is on its way behind this one may be taken: what was said first would come after what was said then.
-        let is_again = is_again && shelf.batches == 0;
         for (number, stored) in numbers.into_iter().zip(messages(command)) {
             self.append_over(bucket, &stored.draft.log);
             if is_again {
-                self.queue_again(bucket, number, stored);
+                let queued = Queued { number, stored };
+                let is_refused = true;
+                let returned = Returned { queued, is_refused };
+                self.shelf(bucket).returned.push(returned);
             } else {
                 self.give_up(number);
             }
         }
-        self.list(bucket);
+        self.send_returned(bucket);
     }
 
     /// The link ended before a batch was answered.
@@ -316,8 +348,13 @@ impl<C> Core<C> {
         command: Command,
         is_sent: bool,
     ) {
+        let shelf = self.shelf(bucket);
+        shelf.batches = shelf.batches.saturating_sub(1);
         for (number, stored) in numbers.into_iter().zip(messages(command)) {
             self.append_over(bucket, &stored.draft.log);
+            if is_sent {
+                self.overtaken(bucket, number, &stored.draft.log, false);
+            }
             if is_sent && stored.draft.seq.is_none() {
                 self.give_up(number);
                 continue;
@@ -325,8 +362,24 @@ impl<C> Core<C> {
             if let Some(waiting) = self.waiting.get_mut(&number) {
                 waiting.is_sent_again |= is_sent;
             }
-            self.queue_again(bucket, number, stored);
+            let queued = Queued { number, stored };
+            let is_refused = !is_sent;
+            let returned = Returned { queued, is_refused };
+            self.shelf(bucket).returned.push(returned);
         }
+        self.send_returned(bucket);
+    }
+
+    /// What was not taken is sent again once no batch is on its way: one that is behind it may be taken, and what was said first would
+    /// come after what was said then.
+    fn send_returned(&mut self, bucket: Bucket) {
+        if self.shelf(bucket).batches == 0 {
+            for returned in std::mem::take(&mut self.shelf(bucket).returned) {
+                let Queued { number, stored } = returned.queued;
+                self.queue_again(bucket, number, stored);
+            }
+        }
+        self.list(bucket);
     }
 
     /// In the order in which they came.
@@ -348,7 +401,7 @@ impl<C> Core<C> {
 
     pub(super) fn send_marks(&mut self, bucket: Bucket) {
         let shelf = self.shelf(bucket);
-        if shelf.marks.is_empty() || !matches!(shelf.run, Run::Open(_)) {
+        if shelf.marks.is_empty() || !shelf.is_open() {
             // Those that wait for longer are of owners who will be told twice.
             if shelf.marks.len() > MARKS_MAX {
                 shelf.marks.clear();
@@ -357,7 +410,7 @@ impl<C> Core<C> {
         }
         let marks = shelf.marks.drain().collect();
         let mark = Command::Mark { bucket, marks };
-        self.ask(bucket, Ask::Command(mark), Purpose::Mark);
+        self.ask(bucket, Ask::Command(mark), Purpose::Mark(bucket));
     }
 
     /// Newer ones may have come meanwhile.

@@ -2,7 +2,7 @@
 //! else of that link until it knows. Where one server is enough nothing of this happens.
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use crate::ids::LogName;
 use crate::log::Position;
 use crate::log::shared::{Ack, Bucket, Failure};
@@ -58,22 +58,19 @@ impl<C> Core<C> {
     /// To be told of once enough others have it.
     pub(super) fn await_copies(
         &mut self,
-        bucket: Bucket,
+        index: usize,
         log: &LogName,
         position: Position,
         number: u64,
         time: u64,
     ) {
-        if let Some(index) = self.shelf(bucket).master {
-            let log = log.clone();
-            self.masters[index].copies.uncopied.push(Uncopied {
-                bucket,
-                log,
-                position,
-                number,
-                time,
-            });
-        }
+        self.masters[index].copies.uncopied.push(Uncopied {
+            bucket: Bucket::of(log),
+            log: log.clone(),
+            position,
+            number,
+            time,
+        });
     }
 
     /// Redis has counted who has what was appended before.

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::appends::{Queued, Waiting};
-use super::links::Master;
+use super::appends::{Queued, Returned, Waiting};
+use super::guide::Guide;
+use super::masters::Master;
 use super::reads::Reading;
-use super::runs::{Peers, Run};
+use super::runs::{Greeting, Peers, Run};
 use super::seen::Seen;
 use super::watched::Log;
 use crate::clock::Now;
@@ -29,6 +30,8 @@ use crate::log::{Epoch, Position, Reply, Request, Rules, Traffic};
 pub(in crate::log) enum Ask {
     /// A command.
     Command(Command),
+    /// The next command is about a bucket that this master is about to get: it is to be done all the same.
+    Asking,
     /// How many others have what was appended before this; to be answered by then.
     Wait(Ack, Duration),
 }
@@ -62,6 +65,8 @@ pub(in crate::log) enum Heard {
     Announced(LogName, Position),
     /// This log has lost something.
     Broken(LogName),
+    /// Announcements of this log do not come any more: as was wanted, or since it is elsewhere.
+    Unsubscribed(LogName),
     /// Somebody is there.
     Pong,
 }
@@ -82,11 +87,22 @@ pub(in crate::log) struct Hello {
 pub(super) struct Shelf<C> {
     /// Which master has it.
     pub(super) master: Option<usize>,
+    /// Which one has it now, while the other has not answered all that it was asked of it.
+    pub(super) moves_to: Option<usize>,
+    /// What its master was asked of it and has not answered.
+    pub(super) asked: usize,
+    /// It is asked nothing for a moment.
+    pub(super) is_paused: bool,
+    /// Some of its logs are not heard of any more.
+    pub(super) is_deaf: bool,
     pub(super) run: Run,
+    pub(super) greeting: Greeting,
     /// Messages that are not on their way yet, in the order in which they came.
     pub(super) queue: VecDeque<Queued>,
     /// Batches that are.
     pub(super) batches: u8,
+    /// Messages of batches that were not taken, or perhaps not, while others are on their way that may be.
+    pub(super) returned: Vec<Returned>,
     /// Pages that are on their way.
     pub(super) pages: u8,
     /// Pages that are not asked for yet.
@@ -115,6 +131,12 @@ pub(in crate::log) struct Core<C> {
     pub(super) random: StdRng,
     pub(in crate::log) now: Now,
     pub(super) masters: Vec<Master<C>>,
+    /// Who says where they are; `None` where that is known.
+    pub(super) guide: Option<Guide>,
+    /// Buckets are at several masters, and one of them may go to another.
+    pub(super) is_split: bool,
+    /// When those buckets are asked again that are asked nothing for a moment.
+    pub(super) resume_at: Option<Instant>,
     pub(super) shelves: Vec<Shelf<C>>,
     /// Buckets with something to send.
     pub(super) listed: Vec<Bucket>,
@@ -150,6 +172,9 @@ impl<C> Core<C> {
             random: StdRng::seed_from_u64(seed),
             now,
             masters: Vec::new(),
+            guide: None,
+            is_split: false,
+            resume_at: None,
             shelves: Bucket::all().map(|_| Shelf::default()).collect(),
             listed: Vec::new(),
             waiting: HashMap::default(),
@@ -171,6 +196,23 @@ impl<C> Core<C> {
 
     /// All buckets are there.
     pub(in crate::log) fn use_single(&mut self, target: Target) {
+        self.use_one(Some(target));
+    }
+
+    /// All buckets are where one of these says.
+    pub(in crate::log) fn use_guides(&mut self, guides: Vec<Target>) {
+        self.guide = Some(Guide::new(guides, self.now.instant));
+        self.use_one(None);
+    }
+
+    /// Each bucket is where one of these says.
+    pub(in crate::log) fn use_parts(&mut self, guides: Vec<Target>) {
+        self.guide = Some(Guide::new(guides, self.now.instant));
+        self.is_split = true;
+        self.keep_links_up();
+    }
+
+    fn use_one(&mut self, target: Option<Target>) {
         self.masters.push(Master::new(target, self.now.instant));
         for shelf in &mut self.shelves {
             shelf.master = Some(0);
@@ -211,7 +253,9 @@ impl<C> Core<C> {
             .iter()
             .filter_map(|master| master.poll_timeout(self.command_timeout));
         let beat = self.next_beat();
-        masters.chain(deadline).chain(checks).chain(beat).min()
+        let guide = self.guide.as_ref().and_then(Guide::poll_timeout);
+        let times = [deadline, checks, beat, guide, self.next_resume()];
+        masters.chain(times.into_iter().flatten()).min()
     }
 
     /// It is as late as that.
@@ -220,16 +264,22 @@ impl<C> Core<C> {
         self.give_up_late_ones();
         self.drop_dead_links();
         self.keep_links_up();
+        self.resume_if_due();
         self.beat_if_due();
         self.check_heads_if_due();
     }
 
-    /// Puts what came since the last call on its way, bucket by bucket.
+    /// Puts what came since the last call on its way; what appends one behind the other, so that it can be one call.
     pub(in crate::log) fn send_all(&mut self) {
-        for bucket in std::mem::take(&mut self.listed) {
+        let listed = std::mem::take(&mut self.listed);
+        for &bucket in &listed {
             self.shelf(bucket).is_listed = false;
             self.send_reads(bucket);
+        }
+        for &bucket in &listed {
             self.send_appends(bucket);
+        }
+        for &bucket in &listed {
             self.send_marks(bucket);
         }
         self.ask_for_copies();
@@ -277,9 +327,15 @@ impl<C> Default for Shelf<C> {
     fn default() -> Self {
         Self {
             master: None,
+            moves_to: None,
+            asked: 0,
+            is_paused: false,
+            is_deaf: false,
             run: Run::Unknown,
+            greeting: Greeting::default(),
             queue: VecDeque::new(),
             batches: 0,
+            returned: Vec::new(),
             pages: 0,
             reads: VecDeque::new(),
             logs: HashMap::default(),

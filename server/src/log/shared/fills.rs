@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use super::pages::head;
 use crate::ids::LogName;
 use crate::log::shared::{Bucket, Command, Extracted, From};

@@ -1,18 +1,15 @@
 //! The links to each master: one for commands, one for announcements. Each comes back by itself, and one whose answers are overdue is
 //! dropped, so that an answer never belongs to another command.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::copies::Copies;
 use super::core::{Ask, Core, Hear, Heard, Hello, Said};
-use super::reads::Reading;
-use super::runs::{Greeting, Run};
+use super::masters::{PONG_MAX, Purpose, SILENT_MAX, Sent};
 use crate::clock::Now;
 use crate::ids::LogName;
-use crate::log::remote::{Action, Link, Target};
+use crate::log::remote::{Action, Link};
 use crate::log::shared::{Answer, Bucket, Failure};
 
 /// How long to wait at most before the first time that a link is opened again; twice as long each time.
@@ -22,124 +19,18 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// then each must have come back, also if its first try met one that was still loading, or stood still.
 const RETRY_MAX: Duration = Duration::from_millis(500);
 
-/// A link of announcements that was silent for so long is asked whether anybody is there.
-const SILENT_MAX: Duration = Duration::from_secs(3);
-
-/// It must say so in this time.
-const PONG_MAX: Duration = Duration::from_secs(2);
-
-/// A process of Redis that takes what is appended, and its links.
-#[derive(Debug)]
-pub(super) struct Master<C> {
-    pub(super) target: Target,
-    pub(super) commands: Way,
-    /// What was asked and is not answered, in order.
-    pub(super) sent: VecDeque<Sent<C>>,
-    /// How many of those the link has taken.
-    pub(super) taken: usize,
-    pub(super) hello: Option<Hello>,
-    pub(super) greeting: Greeting,
-    pub(super) copies: Copies,
-    pub(super) announcements: Way,
-    pub(super) hears: VecDeque<Hear>,
-    /// Since when it has been silent, and whether it was asked.
-    pub(super) heard_at: Instant,
-    pub(super) pinged: bool,
-}
-
-/// A link that is wanted.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) link: Option<Link>,
-    pub(super) is_open: bool,
-    retry_at: Instant,
-    /// How often it was tried in vain.
-    attempts: u32,
-}
-
-/// What was asked, and what for.
-#[derive(Debug)]
-pub(super) struct Sent<C> {
-    pub(super) ask: Ask,
-    pub(super) purpose: Purpose<C>,
-    pub(super) at: Instant,
-}
-
-/// What an answer is for.
-#[derive(Debug)]
-pub(super) enum Purpose<C> {
-    Greet(Bucket),
-    Vouch(Bucket),
-    Open(Bucket),
-    /// The numbers of the messages.
-    Append(Bucket, Vec<u64>),
-    Copies,
-    Page(Box<Reading<C>>),
-    /// To go on with what is announced of a log, as long as its number is this.
-    Fill(LogName, u64),
-    Heads(Bucket),
-    Mark,
-    Beat,
-}
-
-impl Way {
-    const fn new(now: Instant) -> Self {
-        Self {
-            link: None,
-            is_open: false,
-            retry_at: now,
-            attempts: 0,
-        }
-    }
-
-    /// It works.
-    pub(super) const fn works(&mut self) {
-        self.attempts = 0;
-    }
-}
-
-impl<C> Master<C> {
-    pub(super) fn new(target: Target, now: Instant) -> Self {
-        Self {
-            target,
-            commands: Way::new(now),
-            sent: VecDeque::new(),
-            taken: 0,
-            hello: None,
-            greeting: Greeting::default(),
-            copies: Copies::default(),
-            announcements: Way::new(now),
-            hears: VecDeque::new(),
-            heard_at: now,
-            pinged: false,
-        }
-    }
-
-    pub(super) fn poll_timeout(&self, command_timeout: Duration) -> Option<Instant> {
-        let retry = |way: &Way| way.link.is_none().then_some(way.retry_at);
-        let overdue = self.sent.front().map(|sent| sent.at + command_timeout);
-        let limit = if self.pinged { PONG_MAX } else { SILENT_MAX };
-        let silent = self.announcements.is_open.then(|| self.heard_at + limit);
-        let retries = [retry(&self.commands), retry(&self.announcements)];
-        let times = retries.into_iter().chain([overdue, silent]);
-        times.flatten().min()
-    }
-
-    /// Whether nothing is asked that is not answered.
-    pub(super) fn is_silent(&self) -> bool {
-        self.sent.is_empty()
-    }
-}
-
 impl<C> Core<C> {
     /// Opens the links that there are not, when it is time to.
     pub(super) fn keep_links_up(&mut self) {
+        self.keep_guide();
         for index in 0..self.masters.len() {
             for is_commands in [true, false] {
                 let link = Link(self.links + 1);
                 let now = self.now.instant;
                 let master = &mut self.masters[index];
-                let target = master.target.clone();
+                let Some(target) = master.target.clone().filter(|_| master.is_known()) else {
+                    continue;
+                };
                 let way = master.way(is_commands);
                 if way.link.is_none() && way.retry_at <= now {
                     way.link = Some(link);
@@ -177,6 +68,9 @@ impl<C> Core<C> {
         let Some((index, false)) = self.way_of(link) else {
             return;
         };
+        for (_, shelf) in self.shelves_of(index) {
+            shelf.is_deaf = false;
+        }
         let shelves = self.shelves.iter();
         let shelves = shelves.filter(|shelf| shelf.master == Some(index));
         let logs = shelves.flat_map(|shelf| &shelf.logs);
@@ -212,39 +106,55 @@ impl<C> Core<C> {
         let way = self.masters[index].way(is_commands);
         (way.link, way.is_open) = (None, false);
         let limit = RETRY_MAX.min(RETRY_FIRST * (1 << way.attempts.min(8)));
+        let attempts = way.attempts;
         way.attempts += 1;
         // The first time at once, nearly: most links end because somebody wanted that. Nodes do not come all together.
         let wait = limit.mul_f64(self.random.random::<f64>());
         self.masters[index].way(is_commands).retry_at = now + wait;
         if is_commands {
             self.commands_lost(index);
+            self.doubt_master(index, attempts);
         } else {
             self.masters[index].hears.clear();
+            if self.is_split {
+                // Perhaps it refused since it has not what it was to tell of.
+                self.ask_guide();
+            }
         }
     }
 
     /// What was asked is not answered any more. What Redis does with it is not known, if it was sent.
-    fn commands_lost(&mut self, index: usize) {
+    pub(super) fn commands_lost(&mut self, index: usize) {
         let master = &mut self.masters[index];
         let taken = std::mem::take(&mut master.taken);
         master.hello = None;
         let sent = std::mem::take(&mut master.sent);
         self.no_greeting(index);
-        for (_, shelf) in self.shelves_of(index) {
-            shelf.run = Run::Unknown;
-            (shelf.batches, shelf.pages) = (0, 0);
-        }
         self.copies_lost(index);
+        for sent in &sent {
+            self.is_answered(&sent.purpose);
+        }
         for (place, sent) in sent.into_iter().enumerate() {
             match (sent.purpose, sent.ask) {
                 (Purpose::Append(bucket, numbers), Ask::Command(command)) => {
                     self.batch_lost(bucket, numbers, command, place < taken);
                 }
-                (Purpose::Page(reading), _) => self.read_again(*reading),
+                (Purpose::Page(reading), _) => self.page_lost(*reading),
                 (Purpose::Fill(log, number), _) => self.fill_lost(&log, number),
-                (Purpose::Mark, Ask::Command(command)) => self.marks_lost(command),
+                (Purpose::Mark(_), Ask::Command(command)) => self.marks_lost(command),
                 _ => {}
             }
+        }
+        for bucket in Bucket::all() {
+            self.end_move(bucket);
+        }
+    }
+
+    /// What is known of a bucket's asks: one less is open.
+    fn is_answered(&mut self, purpose: &Purpose<C>) {
+        if let Some(bucket) = purpose.bucket() {
+            let shelf = self.shelf(bucket);
+            shelf.asked = shelf.asked.saturating_sub(1);
         }
     }
 
@@ -267,6 +177,9 @@ impl<C> Core<C> {
 
     pub(super) fn ask_master(&mut self, index: usize, ask: Ask, purpose: Purpose<C>) {
         let at = self.now.instant;
+        if let Some(bucket) = purpose.bucket() {
+            self.shelf(bucket).asked += 1;
+        }
         let sent = Sent { ask, purpose, at };
         self.traffic.commands += 1;
         self.masters[index].sent.push_back(sent);
@@ -314,10 +227,15 @@ impl<C> Core<C> {
         master.taken -= 1;
         let took = now.instant.saturating_duration_since(sent.at);
         self.traffic.round_trips.add(took);
+        self.is_answered(&sent.purpose);
+        let bucket = sent.purpose.bucket();
         match said {
             Said::Waited(is_enough) => self.copies_counted(index, is_enough),
             Said::Answer(Answer::Failed(failure)) => self.failed(index, sent, &failure),
             Said::Answer(answer) => self.answered(index, sent, answer),
+        }
+        if let Some(bucket) = bucket {
+            self.end_move(bucket);
         }
     }
 
@@ -325,12 +243,12 @@ impl<C> Core<C> {
         match (sent.purpose, answer) {
             (Purpose::Greet(bucket), Answer::Run(run)) => self.greeted(index, bucket, run),
             (Purpose::Open(bucket), Answer::Run(run)) => self.run_told(bucket, run),
-            (Purpose::Vouch(_), Answer::Broken(_)) => self.vouched(index),
+            (Purpose::Vouch(bucket), Answer::Broken(_)) => self.vouched(bucket),
             (Purpose::Append(bucket, numbers), Answer::Appended(appended)) => {
                 let Ask::Command(command) = sent.ask else {
                     return;
                 };
-                self.batch_placed(bucket, numbers, command, &appended);
+                self.batch_placed(index, (bucket, numbers), command, &appended);
             }
             (Purpose::Page(reading), Answer::Page(page)) => self.page_read(*reading, page),
             (Purpose::Fill(log, number), Answer::Page(page)) => self.filled(&log, number, page),
@@ -340,12 +258,15 @@ impl<C> Core<C> {
                 };
                 self.heads_checked(bucket, command, &heads);
             }
-            (Purpose::Mark, Answer::Done) => {}
+            (Purpose::Mark(_) | Purpose::Asking, Answer::Done) => {}
             (Purpose::Beat, Answer::Nodes(nodes)) => self.nodes_told(&nodes),
             (purpose, _) => {
                 // What answers another question is out of step.
                 let at = self.now.instant;
                 let ask = sent.ask;
+                if let Some(bucket) = purpose.bucket() {
+                    self.shelf(bucket).asked += 1;
+                }
                 let master = &mut self.masters[index];
                 master.sent.push_front(Sent { ask, purpose, at });
                 master.taken += 1;
@@ -356,32 +277,34 @@ impl<C> Core<C> {
 
     /// Redis did not do it.
     fn failed(&mut self, index: usize, sent: Sent<C>, failure: &Failure) {
+        if self.is_about_places(failure) {
+            return self.is_elsewhere(index, sent, failure);
+        }
         let ends_link = match failure {
-            Failure::Moved(_) | Failure::NoScript => true,
+            Failure::Moved(_) | Failure::Asked(_) | Failure::NoScript => true,
             Failure::Stale => false,
             Failure::Refused(_) => is_about_runs(&sent.purpose),
-            Failure::Unable(what) => is_about_runs(&sent.purpose) || is_elsewhere(what),
+            Failure::Unable(what) => is_about_runs(&sent.purpose) || is_of_no_use(what),
         };
-        match (sent.purpose, sent.ask) {
-            (Purpose::Append(bucket, numbers), Ask::Command(command)) => {
-                let is_again = ends_link || *failure == Failure::Stale;
-                self.batch_refused(bucket, numbers, command, is_again);
-                if *failure == Failure::Stale {
-                    self.run_changed(index, bucket);
-                }
-            }
-            (Purpose::Page(reading), _) if ends_link => self.read_again(*reading),
-            (Purpose::Page(reading), _) => self.page_refused(*reading),
-            (Purpose::Fill(log, number), _) => self.fill_lost(&log, number),
-            (Purpose::Vouch(bucket), _) if *failure == Failure::Stale => {
-                self.vouched_in_vain(index, bucket);
-            }
-            (Purpose::Open(bucket), _) if *failure == Failure::Stale => {
+        let is_stale = *failure == Failure::Stale;
+        match sent.purpose {
+            Purpose::Append(bucket, _) if is_stale => {
+                self.take_back(sent, true);
                 self.run_changed(index, bucket);
             }
-            (Purpose::Beat, _) => self.nodes_not_told(),
-            (Purpose::Copies, _) => self.copies_refused(index, failure),
-            (_, _) => {}
+            Purpose::Vouch(bucket) if is_stale => self.vouched_in_vain(index, bucket),
+            Purpose::Open(bucket) if is_stale => self.run_changed(index, bucket),
+            Purpose::Copies => self.copies_refused(index, failure),
+            Purpose::Mark(_) => {}
+            Purpose::Greet(_)
+            | Purpose::Vouch(_)
+            | Purpose::Open(_)
+            | Purpose::Append(..)
+            | Purpose::Page(_)
+            | Purpose::Fill(..)
+            | Purpose::Heads(_)
+            | Purpose::Beat
+            | Purpose::Asking => self.take_back(sent, ends_link),
         }
         if ends_link {
             self.drop_link(index, true);
@@ -400,25 +323,15 @@ impl<C> Core<C> {
             Heard::Subscribed(log) => self.check_head(&log),
             Heard::Announced(log, head) => self.announced(&log, Some(head)),
             Heard::Broken(log) => self.announced(&log, None),
+            Heard::Unsubscribed(log) => self.is_heard_no_more(index, &log),
             Heard::Pong => {}
         }
     }
 
     /// Tells the link of announcements what to hear.
     pub(super) fn hear(&mut self, bucket: Bucket, log: &LogName, is_wanted: bool) {
-        let Some(index) = self.shelf(bucket).master else {
-            return;
-        };
-        let master = &mut self.masters[index];
-        if !master.announcements.is_open {
-            return;
-        }
-        match (master.hears.back_mut(), is_wanted) {
-            (Some(Hear::Subscribe(logs)), true) | (Some(Hear::Unsubscribe(logs)), false) => {
-                logs.push(log.clone());
-            }
-            (_, true) => master.hears.push_back(Hear::Subscribe(vec![log.clone()])),
-            (_, false) => master.hears.push_back(Hear::Unsubscribe(vec![log.clone()])),
+        if let Some(index) = self.shelf(bucket).master {
+            self.masters[index].hear(log, is_wanted);
         }
     }
 
@@ -443,25 +356,6 @@ impl<C> Core<C> {
             }
         }
     }
-
-    /// Processes of Redis that were told what this node has seen.
-    pub(super) fn vouched_runs(&self) -> Vec<String> {
-        let tokens = self.masters.iter();
-        let tokens: HashSet<&String> = tokens
-            .filter_map(|master| master.greeting.vouched.as_ref())
-            .collect();
-        tokens.into_iter().cloned().collect()
-    }
-}
-
-impl<C> Master<C> {
-    const fn way(&mut self, is_commands: bool) -> &mut Way {
-        if is_commands {
-            &mut self.commands
-        } else {
-            &mut self.announcements
-        }
-    }
 }
 
 /// Without its answer a link is of no use.
@@ -473,7 +367,7 @@ const fn is_about_runs<C>(purpose: &Purpose<C>) -> bool {
 }
 
 /// Whether what Redis said means that it is not there yet, or not the one any more that takes messages.
-fn is_elsewhere(what: &str) -> bool {
+fn is_of_no_use(what: &str) -> bool {
     ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN"]
         .iter()
         .any(|code| what.starts_with(code))

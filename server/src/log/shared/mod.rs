@@ -8,14 +8,18 @@ mod command;
 mod copies;
 pub(in crate::log) mod core;
 mod fills;
+pub(in crate::log) mod guide;
 mod links;
+mod masters;
 mod pages;
+mod places;
 mod reads;
 mod runs;
 mod seen;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod tokens;
 mod watched;
 
 pub use command::{

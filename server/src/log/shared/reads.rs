@@ -1,9 +1,8 @@
 //! Pages that workers want: they wait while Redis is away, and are never newer than what was announced.
 
 use super::core::{Ask, Core};
-use super::links::Purpose;
+use super::masters::Purpose;
 use super::pages::{Cut, Wanted, at_least_one, head};
-use super::runs::Run;
 use crate::ids::LogName;
 use crate::log::shared::{Bucket, Command, Extracted, From};
 use crate::log::{PageMax, Position, ReadFrom, Reply, StoreError};
@@ -63,7 +62,7 @@ impl<C> Core<C> {
     }
 
     pub(super) fn send_reads(&mut self, bucket: Bucket) {
-        while matches!(self.shelf(bucket).run, Run::Open(_))
+        while self.shelf(bucket).is_open()
             && self.shelf(bucket).pages < PAGES_MAX
             && let Some(mut reading) = self.shelf(bucket).reads.pop_front()
         {
@@ -94,6 +93,12 @@ impl<C> Core<C> {
         let bucket = Bucket::of(&reading.log);
         self.shelf(bucket).reads.push_front(reading);
         self.list(bucket);
+    }
+
+    /// What was to answer it will not: it is asked again.
+    pub(super) fn page_lost(&mut self, reading: Reading<C>) {
+        self.page_came(Bucket::of(&reading.log));
+        self.read_again(reading);
     }
 
     pub(super) fn page_refused(&mut self, reading: Reading<C>) {

@@ -1,11 +1,12 @@
 //! Which process of Redis has a bucket, whether it takes messages, and who else is there. A process that is new is told what this
 //! node has seen, and is opened once all who may have seen something have done so, or did not come in time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::core::{Ask, Core, Shelf};
-use super::links::Purpose;
+use super::masters::Purpose;
+use super::tokens;
 use crate::ids::LogName;
 use crate::log::Position;
 use crate::log::shared::{self, Bucket, Command, Node, RunState, Trust};
@@ -40,17 +41,32 @@ pub(super) enum Run {
     Open(u64),
 }
 
-/// How far a master's process has been greeted.
+/// How far a bucket's process has been greeted.
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
     /// Greetings and vouchings that are not answered.
     unanswered: usize,
-    /// What tells this run from others, among nodes.
-    token: Option<String>,
-    /// The same, once this node has told all that it has seen.
-    pub(super) vouched: Option<String>,
-    /// How often it looked since then whether others have.
+    /// All that was seen of it was told; how often this node looked since then whether others have.
     looks: Option<u32>,
+    /// The run that was told all of it; not where some is forgotten.
+    vouched: Option<u64>,
+}
+
+impl Greeting {
+    /// Its process is another, or its link is.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What was seen is to be told anew.
+    const fn begin(&mut self) {
+        (self.looks, self.vouched) = (None, None);
+    }
+
+    /// Whether nothing is open.
+    pub(super) const fn is_over(&self) -> bool {
+        self.unanswered == 0
+    }
 }
 
 /// The other nodes.
@@ -66,15 +82,18 @@ pub(super) struct Peers {
 impl<C> Core<C> {
     /// Greets all buckets of a master.
     pub(super) fn greet_all(&mut self, index: usize) {
-        self.masters[index].greeting = Greeting::default();
         let buckets: Vec<Bucket> = self.shelves_of(index).map(|(bucket, _)| bucket).collect();
         for bucket in buckets {
-            self.greet(index, bucket);
+            let shelf = self.shelf(bucket);
+            if shelf.moves_to.is_none() {
+                shelf.greeting.forget();
+                self.greet(index, bucket);
+            }
         }
         self.peers.beat_at = Some(self.now.instant);
     }
 
-    fn greet(&mut self, index: usize, bucket: Bucket) {
+    pub(super) fn greet(&mut self, index: usize, bucket: Bucket) {
         let Some(hello) = self.masters[index].hello.clone() else {
             return;
         };
@@ -83,43 +102,56 @@ impl<C> Core<C> {
             run_id: hello.run_id,
             saves_always: hello.saves_always,
         };
-        self.masters[index].greeting.unanswered += 1;
+        self.shelf(bucket).greeting.unanswered += 1;
         self.ask_master(index, Ask::Command(greet), Purpose::Greet(bucket));
+    }
+
+    /// A greeting, or what was seen, was not taken.
+    pub(super) fn not_greeted(&mut self, bucket: Bucket) {
+        let shelf = self.shelf(bucket);
+        shelf.greeting.unanswered = shelf.greeting.unanswered.saturating_sub(1);
+        shelf.greeting.begin();
+        shelf.run = Run::Unknown;
     }
 
     /// The run that a bucket was asked for is not the one that it has.
     pub(super) fn run_changed(&mut self, index: usize, bucket: Bucket) {
-        if !matches!(self.shelf(bucket).run, Run::Unknown) {
-            self.shelf(bucket).run = Run::Unknown;
-            // Whoever shares it has to tell again what was seen of it.
-            let unanswered = self.masters[index].greeting.unanswered;
-            self.masters[index].greeting = Greeting {
-                unanswered,
-                ..Greeting::default()
-            };
+        let shelf = self.shelf(bucket);
+        if !matches!(shelf.run, Run::Unknown) && shelf.moves_to.is_none() {
+            shelf.run = Run::Unknown;
+            // What was seen of it is to be told again.
+            shelf.greeting.begin();
             self.greet(index, bucket);
         }
     }
 
+    /// A master's link is gone.
     pub(super) fn no_greeting(&mut self, index: usize) {
-        self.masters[index].greeting = Greeting::default();
+        for (_, shelf) in self.shelves_of(index) {
+            shelf.run = Run::Unknown;
+            shelf.greeting.forget();
+        }
         if self.shelves.first().and_then(|shelf| shelf.master) == Some(index) {
             self.peers.is_asking = false;
         }
     }
 
+    /// Who is there is kept elsewhere from now on.
+    pub(super) const fn peers_move(&mut self) {
+        self.peers.is_asking = false;
+        self.peers.beat_at = Some(self.now.instant);
+    }
+
     pub(super) fn greeted(&mut self, index: usize, bucket: Bucket, run: shared::Run) {
-        let greeting = &mut self.masters[index].greeting;
-        greeting.unanswered -= 1;
-        if greeting.token.is_none()
-            && let Some(hello) = &self.masters[index].hello
-        {
-            let token = format!("{}-{}", hello.run_id, run.number);
-            self.masters[index].greeting.token = Some(token);
+        let shelf = self.shelf(bucket);
+        shelf.greeting.unanswered = shelf.greeting.unanswered.saturating_sub(1);
+        if shelf.moves_to.is_some() {
+            return;
         }
-        let known = self.shelf(bucket).run;
+        let known = shelf.run;
         if !matches!(known, Run::Pending(number) | Run::Open(number) if number == run.number) {
             // Ahead of whatever is appended in this run.
+            shelf.greeting.begin();
             self.vouch(index, bucket, run.number);
         }
         let hello = self.masters[index].hello.as_ref();
@@ -135,31 +167,42 @@ impl<C> Core<C> {
             self.open(bucket, run.number, trust);
         }
         self.run_told(bucket, run);
-        self.note_vouched(index);
-        let is_opened = matches!(known, Run::Pending(_)) && run.state != RunState::Pending;
-        if is_opened && self.masters[index].greeting.unanswered == 0 {
-            // Another has opened it, and the others with it.
-            let is_pending = |shelf: &Shelf<C>| matches!(shelf.run, Run::Pending(_));
-            let pending = self.shelves_of(index);
-            let pending = pending.filter(|(_, shelf)| is_pending(shelf));
-            let pending: Vec<Bucket> = pending.map(|(bucket, _)| bucket).collect();
-            for bucket in pending {
-                self.greet(index, bucket);
-            }
+        self.note_vouched(bucket);
+        if matches!(known, Run::Pending(_)) && run.state != RunState::Pending {
+            self.greet_pending(index);
+        }
+    }
+
+    /// Another has opened a bucket, and the others of its master with it.
+    fn greet_pending(&mut self, index: usize) {
+        let is_pending =
+            |shelf: &Shelf<C>| matches!(shelf.run, Run::Pending(_)) && shelf.greeting.is_over();
+        let pending = self.shelves_of(index);
+        let pending = pending.filter(|(_, shelf)| is_pending(shelf));
+        let pending: Vec<Bucket> = pending.map(|(bucket, _)| bucket).collect();
+        for bucket in pending {
+            self.greet(index, bucket);
         }
     }
 
     /// What a bucket's run is now.
     pub(super) fn run_told(&mut self, bucket: Bucket, run: shared::Run) {
         let shelf = self.shelf(bucket);
+        if shelf.moves_to.is_some() {
+            return;
+        }
         shelf.run = match run.state {
             RunState::Pending => Run::Pending(run.number),
             RunState::Open(_) => Run::Open(run.number),
         };
-        let (Run::Open(_), Some(index)) = (shelf.run, shelf.master) else {
-            return;
-        };
-        self.masters[index].commands.works();
+        if let (Run::Open(_), Some(index)) = (shelf.run, shelf.master) {
+            self.masters[index].commands.works();
+            self.is_open_now(bucket);
+        }
+    }
+
+    /// A bucket takes messages from now on, unless there is something else to wait for.
+    pub(super) fn is_open_now(&mut self, bucket: Bucket) {
         if self.may_have_some_already(bucket) {
             // Before anything is read of it: what the last link may have left there is still its senders'.
             self.send_appends(bucket);
@@ -178,19 +221,25 @@ impl<C> Core<C> {
                 seen: seen.to_vec(),
                 epoch,
             };
-            self.masters[index].greeting.unanswered += 1;
+            self.shelf(bucket).greeting.unanswered += 1;
             self.ask_master(index, Ask::Command(vouch), Purpose::Vouch(bucket));
         }
     }
 
-    pub(super) fn vouched(&mut self, index: usize) {
-        self.masters[index].greeting.unanswered -= 1;
-        self.note_vouched(index);
+    pub(super) fn vouched(&mut self, bucket: Bucket) {
+        let shelf = self.shelf(bucket);
+        shelf.greeting.unanswered = shelf.greeting.unanswered.saturating_sub(1);
+        let is_open = shelf.is_open();
+        self.note_vouched(bucket);
+        if is_open {
+            self.is_open_now(bucket);
+        }
     }
 
     /// There is no such run any more that was told so.
     pub(super) fn vouched_in_vain(&mut self, index: usize, bucket: Bucket) {
-        self.masters[index].greeting.unanswered -= 1;
+        let shelf = self.shelf(bucket);
+        shelf.greeting.unanswered = shelf.greeting.unanswered.saturating_sub(1);
         self.run_changed(index, bucket);
     }
 
@@ -199,19 +248,25 @@ impl<C> Core<C> {
         self.peers.is_asking = false;
     }
 
-    /// Once all that was seen is told, others are told so.
-    fn note_vouched(&mut self, index: usize) {
-        let forgot_some = self.shelves.iter().any(|shelf| shelf.seen.forgot_some());
-        let greeting = &mut self.masters[index].greeting;
-        if greeting.unanswered > 0 || greeting.looks.is_some() {
+    /// Once all that was seen of a bucket is told, others are told so; of all of a master at once.
+    fn note_vouched(&mut self, bucket: Bucket) {
+        let shelf = self.shelf(bucket);
+        let (Run::Open(run) | Run::Pending(run)) = shelf.run else {
+            return;
+        };
+        if !shelf.greeting.is_over() || shelf.greeting.looks.is_some() {
             return;
         }
-        greeting.looks = Some(0);
+        shelf.greeting.looks = Some(0);
         // Who has forgotten some cannot say that nothing is missing.
-        greeting.vouched = greeting.token.clone().filter(|_| !forgot_some);
-        // Not before the one that is on its way is answered.
-        self.peers.beat_at = Some(self.now.instant);
-        self.beat_if_due();
+        shelf.greeting.vouched = (!shelf.seen.forgot_some()).then_some(run);
+        let master = shelf.master;
+        let mut shelves = self.shelves.iter();
+        if !shelves.any(|shelf| shelf.master == master && !shelf.greeting.is_over()) {
+            // Not before the one that is on its way is answered.
+            self.peers.beat_at = Some(self.now.instant);
+            self.beat_if_due();
+        }
     }
 
     fn open(&mut self, bucket: Bucket, run: u64, trust: Trust) {
@@ -223,7 +278,8 @@ impl<C> Core<C> {
 
     /// The master that is told who is there: that of the first bucket.
     fn beaten(&self) -> Option<usize> {
-        let index = self.shelves.first()?.master?;
+        let shelf = self.shelves.first()?;
+        let index = shelf.master.filter(|_| shelf.moves_to.is_none())?;
         self.masters[index].hello.is_some().then_some(index)
     }
 
@@ -272,8 +328,16 @@ impl<C> Core<C> {
     /// Those that are there, and what they have told.
     pub(super) fn nodes_told(&mut self, nodes: &[Node]) {
         self.peers.is_asking = false;
-        for index in 0..self.masters.len() {
-            self.open_if_told(index, nodes);
+        let mut looked = HashSet::new();
+        for bucket in Bucket::all() {
+            let is_left = self.open_if_told(bucket, nodes);
+            if let Some(index) = self.shelf(bucket).master.filter(|_| is_left)
+                && looked.insert(index)
+                && self.shelf(bucket).greeting.is_over()
+            {
+                // Another may have opened it meanwhile.
+                self.greet(index, bucket);
+            }
         }
         if self.any_pending() {
             let soon = self.now.instant + PEERS_EVERY;
@@ -285,23 +349,22 @@ impl<C> Core<C> {
         }
     }
 
-    /// Opens what waits, if all who may have seen something of it have told that, or it is too late.
-    fn open_if_told(&mut self, index: usize, nodes: &[Node]) {
-        let greeting = &mut self.masters[index].greeting;
-        let (Some(looks), Some(token)) = (&mut greeting.looks, greeting.token.clone()) else {
-            return;
+    /// Opens what waits, if all who may have seen something of it have told that, or it is too late; returns whether it is left.
+    fn open_if_told(&mut self, bucket: Bucket, nodes: &[Node]) -> bool {
+        let shelf = &mut self.shelves[usize::from(bucket.number())];
+        let (Run::Pending(run), Some(looks)) = (shelf.run, &mut shelf.greeting.looks) else {
+            return false;
         };
         *looks += 1;
         let is_late = *looks > LOOKS_MAX;
-        let is_pending = |(bucket, shelf): (Bucket, &mut Shelf<C>)| match shelf.run {
-            Run::Pending(number) => Some((bucket, number)),
-            Run::Unknown | Run::Open(_) => None,
+        let master = shelf.master.and_then(|index| self.masters.get(index));
+        let Some(hello) = master.and_then(|master| master.hello.as_ref()) else {
+            return false;
         };
-        let pending: Vec<_> = self.shelves_of(index).filter_map(is_pending).collect();
-        let Some(&(first, _)) = pending.first() else {
-            return;
+        let has_vouched = |node: &Node| {
+            let mut tokens = node.vouched.iter();
+            tokens.any(|token| tokens::covers(token, &hello.run_id, run, bucket))
         };
-        let has_vouched = |node: &Node| node.vouched.contains(&token);
         let told = |name: &String| {
             let mut nodes = nodes.iter();
             nodes.any(|node| node.name == *name && has_vouched(node))
@@ -311,16 +374,30 @@ impl<C> Core<C> {
         // Who has just come knows nobody: all who are there come meanwhile.
         let is_whole = nodes.iter().all(has_vouched) && (knows_all || (alive.is_none() && is_late));
         if !is_whole && !is_late {
-            return self.greet(index, first);
+            return true;
         }
         let trust = if is_whole {
             Trust::Whole
         } else {
             Trust::Doubtful
         };
-        for (bucket, number) in pending {
-            self.open(bucket, number, trust);
+        self.open(bucket, run, trust);
+        false
+    }
+
+    /// What other nodes are told: which buckets' processes have been told what this one has seen.
+    fn vouched_runs(&self) -> Vec<String> {
+        let mut runs: BTreeMap<(usize, u64), Vec<Bucket>> = BTreeMap::new();
+        for (bucket, shelf) in Bucket::all().zip(&self.shelves) {
+            if let (Some(run), Some(index)) = (shelf.greeting.vouched, shelf.master) {
+                runs.entry((index, run)).or_default().push(bucket);
+            }
         }
+        let token = |((index, run), buckets): ((usize, u64), Vec<Bucket>)| {
+            let hello = self.masters.get(index)?.hello.as_ref()?;
+            Some(tokens::token(&hello.run_id, run, &buckets))
+        };
+        runs.into_iter().filter_map(token).collect()
     }
 
     /// A log is shown up to here.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::core::Core;
-use super::runs::Run;
 use crate::ids::LogName;
 use crate::log::shared::Bucket;
 use crate::log::{Entry, Placed, Position, Reply};
@@ -378,7 +377,7 @@ impl<C> Core<C> {
                 self.hand_on(bucket, held.number, entry, is_watched);
             }
         }
-        let is_open = matches!(self.shelf(bucket).run, Run::Open(_));
+        let is_open = self.shelf(bucket).is_open();
         let Some(log) = self.shelf(bucket).logs.get_mut(name.as_str()) else {
             return;
         };

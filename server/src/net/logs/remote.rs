@@ -275,6 +275,13 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
     /// A link has ended.
     fn close(&mut self, link: Link, why: &str) {
         self.links.remove(&link);
+        if self.engine.has_logs(link) {
+            self.tell_loss(why);
+        }
+        self.engine.closed(link, why, self.now);
+    }
+
+    fn tell_loss(&mut self, why: &str) {
         self.activity.link_lost();
         let is_told = self
             .loss_told
@@ -283,7 +290,6 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
             self.loss_told = Some(self.now.instant);
             tracing::warn!(event = "link_lost", why, "a connection to the logs is lost");
         }
-        self.engine.closed(link, why, self.now);
     }
 
     /// Goes on with each link: opens it, and reads what came.
@@ -303,7 +309,7 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
         let registry = self.poll.registry();
         if connection.open(registry, token_of(link), self.now.instant)? {
             self.engine.opened(link, self.now);
-            if self.loss_told.take().is_some() {
+            if self.engine.has_logs(link) && self.loss_told.take().is_some() {
                 tracing::info!(event = "link_open", "the logs can be reached again");
             }
         }

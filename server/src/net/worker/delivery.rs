@@ -237,6 +237,9 @@ impl Worker {
         let Some(web_socket) = self.web_socket(id) else {
             return self.give_entry(id, shared);
         };
+        let is_urgent = is_urgent(&shared.entry.draft.log);
+        web_socket.receipt.sent(1, is_urgent);
+        let is_due = web_socket.receipt.is_due();
         if let Some(session) = web_socket.session() {
             let mut out = Out::default();
             session.entry(shared, now, &mut out);
@@ -247,12 +250,6 @@ impl Worker {
                 .connection
                 .send_prepared(shared.prepared(encoding));
         }
-        let Some(web_socket) = self.web_socket(id) else {
-            return;
-        };
-        let is_urgent = is_urgent(&shared.entry.draft.log);
-        web_socket.receipt.sent(1, is_urgent);
-        let is_due = web_socket.receipt.is_due();
         self.mark_dirty(id);
         if is_due {
             self.ask_for_receipt(id);

@@ -25,7 +25,15 @@ pub(super) fn is_asked_again(log: &LogName, error: &StoreError) -> bool {
 
 impl Worker {
     /// Tells what is followed from now on, before a page of it is asked for, and what is not any more.
+    #[inline]
     pub(super) fn tell_what_is_watched(&mut self) {
+        if self.feeds.has_watches() {
+            self.tell_watches();
+        }
+    }
+
+    #[inline(never)]
+    fn tell_watches(&mut self) {
         for watch in self.feeds.take_watches() {
             self.logs.send(match watch {
                 Watch::Begin(log) => Request::Watch(log),

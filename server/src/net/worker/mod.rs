@@ -64,7 +64,7 @@ use super::tls::Credentials;
 use super::worklist::Worklist;
 use crate::auth::Expiries;
 use crate::chat::{Effect, Relay};
-use crate::clock::{LoopClock, Now};
+use crate::clock::{LoopClock, Now, earlier};
 use crate::config::WebSocketConfigs;
 use crate::ids::ConnId;
 use crate::limit::Allowance;
@@ -119,6 +119,8 @@ pub(super) struct Worker {
     laggards: VecDeque<ConnId>,
     dead: Worklist,
     due: Vec<(ConnId, Tick)>,
+    /// When something is due that is no connection's: looked at in every turn, asked for before it.
+    own_due: Option<Instant>,
     read_buffer: Box<[u8]>,
     chat: Chat,
     effects: Vec<Effect>,
@@ -271,21 +273,29 @@ impl Worker {
         let has_work =
             !(self.ready.is_empty() && self.dirty.is_empty() && self.laggards.is_empty());
         if accepting || has_work {
+            self.own_due = Some(now);
             return Some(Duration::ZERO);
         }
-        let due = [
+        self.own_due = self.next_own();
+        let others = [
             self.wheel.next_at(),
             self.listener.as_ref().and_then(Listener::retry_at),
             self.stop_waiting_at(),
-            self.chat.wait_until(),
+        ];
+        let next = others.into_iter().fold(self.own_due, earlier);
+        Some(next?.saturating_duration_since(now))
+    }
+
+    /// When something is due that is no connection's.
+    fn next_own(&self) -> Option<Instant> {
+        let due = [
             self.canary_at(),
             self.expiries.next(),
             self.desk.as_ref().map(|desk| desk.sample_at()),
             self.ask_again_at(),
             self.inquiries_due(),
         ];
-        let next = due.into_iter().reduce(earlier)?;
-        Some(next?.saturating_duration_since(now))
+        due.into_iter().fold(self.chat.wait_until(), earlier)
     }
 
     fn note_events(&mut self, events: &Events) {
@@ -411,6 +421,14 @@ impl Worker {
             self.mark_dirty(id);
         }
         self.due = due;
+        // What has become due since it was asked for is seen in the next turn, which comes at once.
+        if self.own_due.is_some_and(|at| at <= self.now.instant) {
+            self.expire_own();
+        }
+    }
+
+    /// What is due and no connection's.
+    fn expire_own(&mut self) {
         self.expire_chat();
         self.ask_again();
         self.send_canary_if_due();
@@ -453,13 +471,5 @@ impl Worker {
             }
         }
         self.dead.give_back(dead);
-    }
-}
-
-/// The earlier of two moments, either of which may never come.
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }

@@ -123,6 +123,7 @@ impl Worker {
             laggards: VecDeque::new(),
             dead: Worklist::default(),
             due: Vec::new(),
+            own_due: None,
             read_buffer: vec![0; READ_BUFFER_BYTES].into(),
             chat,
             effects: Vec::new(),

@@ -27,6 +27,13 @@ impl Feeds {
         self.watchers.told = Some(Vec::new());
     }
 
+    /// Whether [`take_watches`](Self::take_watches) has something to tell.
+    #[must_use]
+    pub fn has_watches(&self) -> bool {
+        let told = self.watchers.told.as_ref();
+        told.is_some_and(|told| !told.is_empty())
+    }
+
     /// Which logs are followed and which are not any more since the last call, in order.
     pub fn take_watches(&mut self) -> Vec<Watch> {
         self.watchers.take()

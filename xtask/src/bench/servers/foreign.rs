@@ -1,12 +1,13 @@
 //! Servers that are not in Rust: how each is started for a cell, and what the load must know of it.
 
 use super::cells::Group;
-use super::subjects::{Start, touch};
+use super::start::Start;
+use super::subjects::touch;
 use super::{node, uwebsockets};
 use crate::setup::unpacked;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub(in crate::bench) enum Foreign {
     Uwebsockets,
     /// Node's `ws`.
     Node,
@@ -21,6 +22,19 @@ use Foreign::{Nats, Nchan, Node, Socketio, Uwebsockets};
 /// What NATS is told first, on its protocol of lines.
 const NATS_HELLO: &str =
     r#"CONNECT {"verbose":false,"pedantic":false,"protocol":1,"echo":true}\r\nSUB bench 1\r\n"#;
+
+/// Where Socket.IO is spoken over WebSocket from the beginning.
+pub(in crate::bench) const SOCKETIO: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// How socket.io's room is spoken in: coming in, then an event.
+pub(in crate::bench) const SOCKETIO_SPEAKS: [&str; 6] = [
+    "--path",
+    SOCKETIO,
+    "--hello",
+    "40",
+    "--template",
+    r#"42["m","{}"]"#,
+];
 
 impl Foreign {
     /// As in the tables and behind `--only`.
@@ -39,14 +53,14 @@ impl Foreign {
         match self {
             Uwebsockets => Some(uwebsockets_start(group)),
             Node => Some(node_start(group)),
-            Socketio => socketio(group),
+            Socketio => socketio_start(group),
             Nchan => nchan(group),
             Nats => nats(group),
         }
     }
 
     /// Its program and version.
-    pub(super) fn version(self) -> Option<String> {
+    pub(in crate::bench) fn version(self) -> Option<String> {
         match self {
             Uwebsockets => uwebsockets::version().ok(),
             Node => node::version("ws").ok(),
@@ -84,24 +98,19 @@ fn node_start(group: Group) -> Start {
     )
 }
 
-fn socketio(group: Group) -> Option<Start> {
-    let mut load = vec![
-        "--path",
-        "/socket.io/?EIO=4&transport=websocket",
-        "--hello",
-        "40",
-    ];
-    match group {
-        Group::Fanout | Group::Latency => load.extend(["--template", r#"42["m","{}"]"#]),
-        Group::Idle => {}
+fn socketio_start(group: Group) -> Option<Start> {
+    let load = match group {
+        Group::Fanout | Group::Latency => SOCKETIO_SPEAKS.to_vec(),
+        Group::Idle => SOCKETIO_SPEAKS[..4].to_vec(),
         Group::Echo | Group::Deflate | Group::Connect | Group::IdleDeflate => return None,
-    }
+    };
+    Some(socketio(load))
+}
+
+/// socket.io with a room for all, and this load.
+pub(in crate::bench) fn socketio(load: Vec<&'static str>) -> Start {
     let script = node::folder().join("socketio.js");
-    Some(Start::new(
-        "node",
-        format!("{} relay PORT", script.display()),
-        load,
-    ))
+    Start::new("node", format!("{} relay PORT", script.display()), load)
 }
 
 fn nchan(group: Group) -> Option<Start> {
@@ -121,7 +130,12 @@ fn nats(group: Group) -> Option<Start> {
     let mut load = vec!["--binary", "--hello", NATS_HELLO];
     match group {
         Group::Fanout | Group::Latency => {
-            load.extend(["--stream", "--template", r"PUB bench {len}\r\n{}\r\n"]);
+            load.extend([
+                "--speak",
+                "lines",
+                "--template",
+                r"PUB bench {len}\r\n{}\r\n",
+            ]);
         }
         Group::Idle => {}
         Group::Echo | Group::Deflate | Group::Connect | Group::IdleDeflate => return None,
@@ -133,6 +147,6 @@ fn nats(group: Group) -> Option<Start> {
     );
     start.config = Some("nats.conf");
     // One processor's worth of it, as of the others.
-    start.environment = &[("GOMAXPROCS", "1")];
+    start.environment = vec![("GOMAXPROCS", "1".into())];
     Some(start)
 }

@@ -4,12 +4,13 @@
 //! they are built, started, measured in turns, and what comes out becomes a page, JSON and plots in `bench/results`.
 
 mod cells;
-mod foreign;
-mod node;
+pub(super) mod foreign;
+pub(super) mod node;
 pub(super) mod plot;
 pub(super) mod report;
 mod rounds;
-mod subjects;
+pub(super) mod start;
+pub(super) mod subjects;
 mod summary;
 mod uwebsockets;
 

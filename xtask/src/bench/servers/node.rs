@@ -14,7 +14,7 @@ pub(super) fn folder() -> PathBuf {
 }
 
 /// Installs what the lock file names, unless it is there.
-pub(super) fn install() -> Result<()> {
+pub(in crate::bench) fn install() -> Result<()> {
     // The last one that came into the list: an older installation has not got it.
     if folder().join("node_modules/socket.io").exists() {
         return Ok(());

@@ -1,18 +1,15 @@
 //! The runs: every server in turn for each cell, round after round, so that a slow moment of the machine hits all alike.
 
-use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::super::arena::{Arena, Running};
-use super::super::home;
+use super::super::arena::Arena;
 use super::super::load::number;
 use super::super::stage::{Data, built, figures, free_port};
 use super::cells::{Cell, Group};
-use super::subjects::{Start, Subject};
-use crate::setup::unpacked;
+use super::subjects::Subject;
 
 /// Latency is measured at this part of what a server can do, and so many times as long as cost: the hundredth part of a few
 /// messages says nothing.
@@ -81,7 +78,7 @@ impl Plan {
         let start = subject.start(cell.group).context("it cannot do that")?;
         let port = free_port()?;
         let data = Data::new("servers")?;
-        let server = start_server(arena, &start, subject, port, &data)?;
+        let server = start.run(arena, subject.name(), port, &data)?;
         let run = |seconds: f64, more: &str| {
             let mut load = arena.load(&built("load"));
             load.args([mode(cell.group), &format!("127.0.0.1:{port}")]);
@@ -114,29 +111,6 @@ fn order(all: &[Measured], round: usize) -> Vec<usize> {
         cell.rotate_left(by);
     }
     order
-}
-
-fn start_server(
-    arena: &Arena,
-    start: &Start,
-    subject: Subject,
-    port: u16,
-    data: &Data,
-) -> Result<Running> {
-    let filled = |text: &str| {
-        text.replace("PORT", &port.to_string())
-            .replace("DATA", &data.path().to_string_lossy())
-            .replace("CONFIG", &data.path().join("conf").to_string_lossy())
-            .replace("NCHAN", &unpacked::file(unpacked::NCHAN).to_string_lossy())
-    };
-    if let Some(config) = start.config {
-        let template = fs::read_to_string(home().join("peers/conf").join(config))?;
-        fs::write(data.path().join("conf"), filled(&template))?;
-    }
-    let mut command = arena.server(&start.program);
-    command.args(filled(&start.words).split_whitespace());
-    command.envs(start.environment.iter().copied());
-    Running::start_logged(command, &start.program, subject.name())
 }
 
 const fn mode(group: Group) -> &'static str {

@@ -1,10 +1,9 @@
 //! Who is measured: the servers, how each is started for a cell, and what the load must know of it.
 
-use std::path::PathBuf;
-
 use super::super::stage::{built, tidewire as tidewire_program};
 use super::cells::Group;
 use super::foreign::Foreign as Other;
+use super::start::Start;
 
 /// A server in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,35 +43,8 @@ pub(super) const ALL: [Subject; 15] = [
     PEERS[5], PEERS[6], PEERS[7], PEERS[8], PEERS[9],
 ];
 
-/// A command line: `PORT`, `DATA` and `CONFIG` stand for what is not known yet.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Start {
-    pub(super) program: PathBuf,
-    pub(super) words: String,
-    /// Further options of the load.
-    pub(super) load: Vec<&'static str>,
-    /// A file in `bench/peers/conf`, with such words, too; and `MODULES`.
-    pub(super) config: Option<&'static str>,
-    pub(super) environment: &'static [(&'static str, &'static str)],
-}
-
-impl Start {
-    pub(super) fn new(
-        program: impl Into<PathBuf>,
-        words: impl Into<String>,
-        load: Vec<&'static str>,
-    ) -> Self {
-        Self {
-            program: program.into(),
-            words: words.into(),
-            load,
-            config: None,
-            environment: &[],
-        }
-    }
-}
-
-const TIDEWIRE: &str = "serve --listen 127.0.0.1:PORT --workers 1 --messages-per-second 0 --data";
+pub(in crate::bench) const TIDEWIRE: &str =
+    "serve --listen 127.0.0.1:PORT --workers 1 --messages-per-second 0 --data";
 const RELAY: [&str; 2] = ["--path", "/relay?room=bench&self=true"];
 const CHAT: [&str; 2] = ["--path", "/ws?room=bench"];
 const SPEAK: [&str; 3] = [

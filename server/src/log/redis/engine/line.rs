@@ -1,15 +1,16 @@
 //! One link as bytes: what it says before it is of use, and how what it brings becomes values.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use redis::Value;
 
-use crate::log::redis::wire::{self, BadReply, Errand, Naming, Replies, Script, setup};
+use crate::ids::LogName;
+use crate::log::redis::wire::{self, Appends, BadReply, Errand, Naming, Replies, Script, setup};
 use crate::log::redis::{RedisOptions, Topology};
 use crate::log::shared::core::{Ask, Hear, Hello, Said};
-use crate::log::shared::{Ack, Answer};
+use crate::log::shared::{Ack, Answer, Bucket, Command};
 
 /// The version from which on scripts do what they are to.
 const VERSION_MIN: (u32, u32) = (7, 0);
@@ -21,9 +22,26 @@ pub(super) struct Line {
     replies: Replies,
     /// What it was set up with and is not answered.
     steps: VecDeque<Step>,
+    /// What was asked after that and is not answered.
+    calls: VecDeque<Call>,
     /// When that must be over.
     pub(super) ready_by: Option<Instant>,
     hello: Hello,
+}
+
+/// What one reply answers.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    /// One thing that was asked.
+    One,
+    /// So many that append, in one call.
+    Appends(usize),
+}
+
+/// Packs what is to be asked, in order: what appends is put together as far as it may be.
+#[derive(Debug, Default)]
+pub(super) struct Packing {
+    appends: Appends,
 }
 
 /// A step of setting up.
@@ -37,12 +55,24 @@ enum Step {
     Optional,
 }
 
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Commands to a master.
+    Commands,
+    /// What is announced there.
+    Announcements,
+    /// Where masters are.
+    Guide,
+}
+
 impl Line {
     pub(super) fn new() -> Self {
         Self {
             out: BytesMut::new(),
             replies: Replies::default(),
             steps: VecDeque::new(),
+            calls: VecDeque::new(),
             ready_by: None,
             hello: Hello {
                 run_id: String::new(),
@@ -57,17 +87,28 @@ impl Line {
         &mut self,
         options: &RedisOptions,
         naming: &Naming,
-        is_commands: bool,
+        work: Work,
         by: Instant,
     ) {
         self.ready_by = Some(by);
-        if let Some(password) = &options.password {
-            let (user, password) = (options.user.as_deref(), password.reveal());
+        let is_sentinel = work == Work::Guide && options.has_sentinels();
+        let (user, password) = if is_sentinel {
+            (&options.sentinel_user, &options.sentinel_password)
+        } else {
+            (&options.user, &options.password)
+        };
+        if let Some(password) = password {
+            let (user, password) = (user.as_deref(), password.reveal());
             self.step(Errand::Auth { user, password }, Step::Done, naming);
         }
         let name = format!("tidewire-{}", naming.node.replace(char::is_whitespace, "-"));
         self.step(Errand::Name(&name), Step::Optional, naming);
-        if !is_commands {
+        if is_sentinel {
+            self.step(Errand::Resp3, Step::Done, naming);
+            // It tells of itself what comes behind what is asked then.
+            return self.step(Errand::SubscribeSwitches, Step::Done, naming);
+        }
+        if work != Work::Commands {
             return self.step(Errand::Ping, Step::Optional, naming);
         }
         if let Topology::Single { database, .. } = options.topology
@@ -96,6 +137,19 @@ impl Line {
     /// The next reply.
     pub(super) fn next(&mut self) -> Result<Option<Value>, BadReply> {
         self.replies.next()
+    }
+
+    /// A reply to each thing that this one answers: to what was asked longest ago.
+    ///
+    /// # Errors
+    /// Nothing was asked, or another number of things: this link is of no use.
+    pub(super) fn answers(&mut self, reply: Value) -> Result<Vec<Value>, String> {
+        let answers = match self.calls.pop_front() {
+            Some(Call::One) => Some(vec![reply]),
+            Some(Call::Appends(commands)) => wire::answers_of(reply, commands),
+            None => None,
+        };
+        answers.ok_or_else(|| "it answered what nobody asked".to_owned())
     }
 
     /// Whether it is still being set up.
@@ -139,39 +193,86 @@ impl Line {
     }
 }
 
-/// Packs what a link of commands is to ask.
-pub(super) fn pack(ask: &Ask, naming: &Naming, out: &mut BytesMut) {
-    match *ask {
-        Ask::Command(ref command) => wire::pack(command, naming, out),
-        Ask::Wait(ack, timeout) => {
-            let errand = match ack {
-                // Never asked for; it is answered at once.
-                Ack::Primary => Errand::Ping,
-                Ack::Replicas(replicas) => Errand::Wait {
-                    replicas: replicas.get(),
-                    timeout,
-                },
-                Ack::Aof { replicas } => Errand::WaitAof { replicas, timeout },
-            };
-            wire::pack_errand(&errand, naming, out);
+impl Packing {
+    /// Packs what a link of commands is to ask, once nothing can be put together with it any more.
+    pub(super) fn pack(&mut self, ask: &Ask, line: &mut Line, naming: &Naming) {
+        match ask {
+            Ask::Command(command @ Command::Append { .. }) => {
+                if !self.appends.has_room_for(command, naming) {
+                    self.finish(line, naming);
+                }
+                self.appends.add(command, naming);
+            }
+            Ask::Command(command) => {
+                self.finish(line, naming);
+                wire::pack(command, naming, &mut line.out);
+                line.calls.push_back(Call::One);
+            }
+            // It is about the next call alone.
+            Ask::Asking => {
+                self.finish(line, naming);
+                wire::pack_errand(&Errand::Asking, naming, &mut line.out);
+                line.calls.push_back(Call::One);
+            }
+            Ask::Wait(ack, timeout) => {
+                self.finish(line, naming);
+                wire::pack_errand(&waits(*ack, *timeout), naming, &mut line.out);
+                line.calls.push_back(Call::One);
+            }
         }
+    }
+
+    /// Packs what was put together.
+    pub(super) fn finish(&mut self, line: &mut Line, naming: &Naming) {
+        let appends = std::mem::take(&mut self.appends);
+        if appends.commands() > 0 {
+            appends.write(naming, &mut line.out);
+            line.calls.push_back(Call::Appends(appends.commands()));
+        }
+    }
+}
+
+/// What asks how many have what was appended.
+const fn waits(ack: Ack, timeout: Duration) -> Errand<'static> {
+    match ack {
+        // Never asked for; it is answered at once.
+        Ack::Primary => Errand::Ping,
+        Ack::Replicas(replicas) => Errand::Wait {
+            replicas: replicas.get(),
+            timeout,
+        },
+        Ack::Aof { replicas } => Errand::WaitAof { replicas, timeout },
     }
 }
 
 /// Packs what a link of announcements is to ask.
 pub(super) fn pack_hear(hear: &Hear, naming: &Naming, out: &mut BytesMut) {
-    let errand = match hear {
-        Hear::Subscribe(logs) => Errand::Subscribe(logs),
-        Hear::Unsubscribe(logs) => Errand::Unsubscribe(logs),
-        Hear::Ping => Errand::Ping,
+    let (Hear::Subscribe(logs) | Hear::Unsubscribe(logs)) = hear else {
+        return wire::pack_errand(&Errand::Ping, naming, out);
     };
-    wire::pack_errand(&errand, naming, out);
+    let mut parts: BTreeMap<Option<Bucket>, Vec<LogName>> = BTreeMap::new();
+    for log in logs {
+        // In a cluster those of one slot at a time.
+        let part = naming.sharded.then(|| Bucket::of(log));
+        parts.entry(part).or_default().push(log.clone());
+    }
+    for logs in parts.values() {
+        let errand = match hear {
+            Hear::Unsubscribe(_) => Errand::Unsubscribe(logs),
+            Hear::Subscribe(_) | Hear::Ping => Errand::Subscribe(logs),
+        };
+        wire::pack_errand(&errand, naming, out);
+    }
 }
 
 /// Reads a reply as the answer to what was asked.
 pub(super) fn read(ask: &Ask, reply: Value) -> Said {
     match *ask {
         Ask::Command(ref command) => Said::Answer(wire::answer(command, reply)),
+        Ask::Asking => Said::Answer(match setup::done(&reply) {
+            Ok(()) => Answer::Done,
+            Err(failure) => Answer::Failed(failure),
+        }),
         Ask::Wait(ack, _) => match setup::saved_by(&reply) {
             Ok((here, replicas)) => Said::Waited(match ack {
                 Ack::Primary => true,
@@ -181,9 +282,4 @@ pub(super) fn read(ask: &Ask, reply: Value) -> Said {
             Err(failure) => Said::Answer(Answer::Failed(failure)),
         },
     }
-}
-
-/// How long setting up may take.
-pub(super) fn ready_by(now: Instant, command_timeout: Duration) -> Instant {
-    now + command_timeout
 }

@@ -1,6 +1,7 @@
 //! The engine of logs in Redis: behind the workers' requests, before the links. What engines [share](crate::log::shared) decides, on values; here its links' bytes
 //! are made and read.
 
+mod guide;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use self::line::Line;
+use self::line::{Line, Work};
 use super::wire::{self, Naming};
 use super::{RedisOptions, Topology};
 use crate::clock::Now;
@@ -21,6 +22,9 @@ use crate::log::{Reply, Request, Rules, Traffic};
 
 /// Between two times that a refusal is told: links come back several times a second for as long as a password is wrong.
 const REFUSAL_TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// Who says where Redis is has so long to begin: another may be quicker.
+const GUIDE_READY_MAX: Duration = Duration::from_secs(2);
 
 /// Keeps logs in Redis.
 #[derive(Debug)]
@@ -45,7 +49,8 @@ impl<C> RedisEngine<C> {
         };
         match &options.topology {
             Topology::Single { target, .. } => core.use_single(target.clone()),
-            Topology::Sentinel { .. } | Topology::Cluster { .. } => {}
+            Topology::Sentinel { sentinels, .. } => core.use_guides(sentinels.clone()),
+            Topology::Cluster { seeds } => core.use_parts(seeds.clone()),
         }
         Self {
             core,
@@ -56,9 +61,26 @@ impl<C> RedisEngine<C> {
         }
     }
 
+    /// What a link is for; `None`: nobody wants it any more.
+    fn work_of(&self, link: Link) -> Option<Work> {
+        match self.core.way_of(link) {
+            Some((_, true)) => Some(Work::Commands),
+            Some((_, false)) => Some(Work::Announcements),
+            None => self.core.is_guide(link).then_some(Work::Guide),
+        }
+    }
+
     /// A link is of no use.
     fn fail(&mut self, link: Link, why: &str, now: Now) {
-        if let Some((index, is_commands)) = self.core.way_of(link) {
+        if self.core.is_guide(link) {
+            tracing::debug!(
+                event = "redis_link_ended",
+                why,
+                "who says where Redis is does not"
+            );
+            self.core.now = now;
+            self.core.guide_fails(why);
+        } else if let Some((index, is_commands)) = self.core.way_of(link) {
             let is_told = self
                 .refusal_told
                 .is_some_and(|at| now.instant < at + REFUSAL_TOLD_EVERY);
@@ -71,40 +93,73 @@ impl<C> RedisEngine<C> {
         self.lines.remove(&link);
     }
 
+    /// What a link of commands brought: the answer to one thing that it was asked, or to several that append.
+    fn answer(&mut self, link: Link, reply: ::redis::Value, now: Now) -> Result<(), String> {
+        let Some(line) = self.lines.get_mut(&link) else {
+            return Ok(());
+        };
+        for reply in line.answers(reply)? {
+            let Some(ask) = self.core.asked(link) else {
+                // It may have been dropped by what was answered before.
+                if self.core.way_of(link).is_none() {
+                    return Ok(());
+                }
+                return Err("it answered what nobody asked".to_owned());
+            };
+            let said = line::read(ask, reply);
+            self.core.said(link, said, now);
+        }
+        Ok(())
+    }
+
     /// A reply that came over a link; `Err`: the link is of no use.
     fn reply(&mut self, link: Link, reply: ::redis::Value, now: Now) -> Result<(), String> {
-        let Some((_, is_commands)) = self.core.way_of(link) else {
+        let Some(work) = self.work_of(link) else {
             return Ok(());
         };
         let Some(line) = self.lines.get_mut(&link) else {
             return Ok(());
         };
         if line.is_beginning() {
-            match line.stepped(&reply)? {
-                Some(hello) if is_commands => self.core.commands_ready(link, hello, now),
-                Some(_) => self.core.announcements_ready(link, now),
-                None => {}
+            if let Some(hello) = line.stepped(&reply)? {
+                match work {
+                    Work::Commands => self.core.commands_ready(link, hello, now),
+                    Work::Announcements => self.core.announcements_ready(link, now),
+                    Work::Guide => self.core.guide_ready(link, now),
+                }
             }
             return Ok(());
         }
-        if is_commands {
-            let ask = self.core.asked(link);
-            let ask = ask.ok_or_else(|| "it answered what nobody asked".to_owned())?;
-            let said = line::read(ask, reply);
-            self.core.said(link, said, now);
-            return Ok(());
+        match work {
+            Work::Commands => self.answer(link, reply, now),
+            Work::Announcements => self.heard(link, &reply, now),
+            Work::Guide => self.guided(link, &reply, now),
         }
-        match wire::heard(&reply, &self.naming) {
+    }
+
+    /// What a link of announcements brings.
+    fn heard(&mut self, link: Link, reply: &::redis::Value, now: Now) -> Result<(), String> {
+        match wire::heard(reply, &self.naming) {
             wire::Heard::Subscribed(log) => self.core.heard(link, Heard::Subscribed(log), now),
             wire::Heard::Announced { log, head } => {
                 self.core.heard(link, Heard::Announced(log, head), now);
             }
             wire::Heard::Broken(log) => self.core.heard(link, Heard::Broken(log), now),
-            wire::Heard::Pong
-            | wire::Heard::Unsubscribed(_)
-            | wire::Heard::Switched { .. }
-            | wire::Heard::Other => self.core.heard(link, Heard::Pong, now),
+            wire::Heard::Unsubscribed(log) => {
+                self.core.heard(link, Heard::Unsubscribed(log), now);
+            }
+            wire::Heard::Pong | wire::Heard::Switched { .. } | wire::Heard::Other => {
+                self.core.heard(link, Heard::Pong, now)
+            }
             wire::Heard::Failed(failure) => return Err(failure.to_string()),
+        }
+        Ok(())
+    }
+
+    /// What is said of where Redis is.
+    fn guided(&mut self, link: Link, reply: &::redis::Value, now: Now) -> Result<(), String> {
+        if let Some(told) = guide::told(&self.options.topology, &self.naming, reply)? {
+            self.core.told(link, told, now);
         }
         Ok(())
     }
@@ -116,10 +171,13 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     }
 
     fn opened(&mut self, link: Link, now: Now) {
-        let way = self.core.way_of(link);
-        if let (Some((_, is_commands)), Some(line)) = (way, self.lines.get_mut(&link)) {
-            let by = line::ready_by(now.instant, self.options.command_timeout);
-            line.begin(&self.options, &self.naming, is_commands, by);
+        let work = self.work_of(link);
+        if let (Some(work), Some(line)) = (work, self.lines.get_mut(&link)) {
+            let most = match work {
+                Work::Commands | Work::Announcements => self.options.command_timeout,
+                Work::Guide => self.options.command_timeout.min(GUIDE_READY_MAX),
+            };
+            line.begin(&self.options, &self.naming, work, now.instant + most);
         }
     }
 
@@ -137,7 +195,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
                 self.fail(link, &why, now);
             }
             // It may have been closed by what it brought.
-            if self.core.way_of(link).is_none() {
+            if self.work_of(link).is_none() {
                 self.lines.remove(&link);
             }
         }
@@ -146,18 +204,27 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     fn closed(&mut self, link: Link, why: &str, now: Now) {
         tracing::debug!(event = "redis_link_ended", why, "a link to Redis has ended");
         self.lines.remove(&link);
-        self.core.closed(link, now);
+        if self.core.is_guide(link) {
+            self.core.guide_closed(why, now);
+        } else {
+            self.core.closed(link, now);
+        }
     }
 
     fn output(&mut self, link: Link) -> Option<&mut BytesMut> {
         self.core.send_all();
         let line = self.lines.get_mut(&link)?;
         if !line.is_beginning() {
+            let mut packing = line::Packing::default();
             while let Some(ask) = self.core.take_ask(link) {
-                line::pack(ask, &self.naming, &mut line.out);
+                packing.pack(ask, line, &self.naming);
             }
+            packing.finish(line, &self.naming);
             while let Some(hear) = self.core.take_hear(link) {
                 line::pack_hear(&hear, &self.naming, &mut line.out);
+            }
+            if self.core.take_question(link) {
+                guide::ask(&self.options.topology, &self.naming, &mut line.out);
             }
         }
         Some(&mut line.out)
@@ -198,6 +265,10 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     fn leave(&mut self, now: Now) {
         self.core.now = now;
         self.core.leave();
+    }
+
+    fn has_logs(&self, link: Link) -> bool {
+        !self.core.is_guide(link)
     }
 
     fn is_idle(&self) -> bool {

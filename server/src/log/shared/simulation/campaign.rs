@@ -42,7 +42,7 @@ fn live(seed: u64, loss: Loss) -> World {
         if restart_at.is_some_and(|at| at <= world.time) {
             restart_at = None;
             let data = match (loss, world.dice.below(4)) {
-                (Loss::Nothing, _) | (Loss::Any, 0) => world.redis.clone(),
+                (Loss::Nothing, _) | (Loss::Any, 0) => world.servers[0].redis.clone(),
                 (Loss::Behind, _) => world.promoted(),
                 (Loss::Any, 1) => super::redis::Redis::new(saves_always),
                 (Loss::Any, _) => world.snapshot.clone(),
@@ -59,7 +59,7 @@ fn live(seed: u64, loss: Loss) -> World {
     }
     if restart_at.is_some() {
         let data = match loss {
-            Loss::Nothing | Loss::Any => world.redis.clone(),
+            Loss::Nothing | Loss::Any => world.servers[0].redis.clone(),
             Loss::Behind => world.promoted(),
         };
         world.restart(data);
@@ -121,8 +121,8 @@ fn fail(world: &mut World, loss: Loss, restart_at: &mut Option<u64>) {
         4 => world.weather.full_until = time + world.dice.below(500 * MS),
         5 => world.weather.lossy_until = time + world.dice.below(4_000 * MS),
         6 => world.weather.slow_until = time + world.dice.below(2_000 * MS),
-        7 if loss == Loss::Any => world.redis.flush(),
-        8 if loss == Loss::Any => world.snapshot = world.redis.clone(),
+        7 if loss == Loss::Any => world.servers[0].redis.flush(),
+        8 if loss == Loss::Any => world.snapshot = world.servers[0].redis.clone(),
         9 if loss == Loss::Any => {
             world.weather.lonely_until = time + world.dice.below(6_000 * MS);
             world.cut(0, true);
@@ -215,7 +215,7 @@ fn of_thousands_who_wait_for_redis_few_ask_at_a_time() {
     for _ in 0..2_000 {
         world.read_history(0, &log);
     }
-    let data = world.redis.clone();
+    let data = world.servers[0].redis.clone();
     world.restart(data);
     world.run_until(20_000 * MS);
     world.check_settled();
@@ -264,7 +264,7 @@ fn nodes_that_know_each_other_wait_no_longer_than_until_all_are_back() {
             let begun = world.time;
             world.kill();
             world.run_until(begun + round * 300 * MS);
-            let data = world.redis.clone();
+            let data = world.servers[0].redis.clone();
             world.restart(data);
             let acked = world.acked.len();
             world.publish(0, log.clone(), true);

@@ -3,6 +3,7 @@
 
 mod campaign;
 mod campaign_nats;
+mod elsewhere;
 mod follower;
 mod jetstream;
 mod redis;

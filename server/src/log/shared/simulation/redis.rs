@@ -68,6 +68,15 @@ impl Redis {
         }
     }
 
+    /// What is in a bucket goes elsewhere.
+    pub(super) fn give(&mut self, bucket: Bucket, to: &mut Self) {
+        let here = usize::from(bucket.number());
+        to.buckets[here] = std::mem::take(&mut self.buckets[here]);
+        if here == 0 {
+            to.nodes = std::mem::take(&mut self.nodes);
+        }
+    }
+
     /// All data is gone, and the process is the same.
     pub(super) fn flush(&mut self) {
         self.buckets = Bucket::all().map(|_| Shelf::default()).collect();

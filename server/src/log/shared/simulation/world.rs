@@ -3,8 +3,10 @@
 mod checks;
 mod clients;
 mod faults;
+mod guides;
 mod nats;
 mod server;
+mod servers;
 mod side;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -14,17 +16,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::core::{Ask, Core, Hear, Heard, Hello, Said};
-use super::super::links::Purpose;
+use super::super::core::{Ask, Core, Hear, Heard, Said};
+use super::super::guide::Told;
+use super::super::masters::Purpose;
 use super::follower::Feeds;
 use super::jetstream::JetStream;
-use super::redis::{Redis, run_id};
+use super::redis::Redis;
 use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::disk::simulation::Dice;
-use crate::log::remote::{Action, Link, Target};
-use crate::log::shared::{Ack, Settings};
+use crate::log::remote::{Action, Link};
+use crate::log::shared::{Ack, Bucket, Settings};
 use crate::log::{Entry, Position, Rules};
+pub(super) use faults::Weather;
+pub(super) use servers::{Server, Topology};
 use side::Side;
 
 const MS: u64 = 1000;
@@ -45,7 +50,19 @@ pub(super) enum Asked {
 
 #[derive(Debug)]
 enum Event {
-    Reached(usize, Link, u64),
+    /// With the port that it goes to, and the newest process when it began to.
+    Reached(usize, Link, u16, u64),
+    Question(usize, Link),
+    Told(usize, Link, Told),
+    /// Who says where masters are hears of it.
+    Gossip,
+    /// A master is none any more, and says so.
+    Demoted(usize),
+    /// A replica takes the place of a master that is gone.
+    Promoted(usize),
+    /// The keys of a bucket are with its next master; then it is its master.
+    Given(Bucket),
+    Moved(Bucket),
     ToRedis(usize, Link, Ask),
     HearToRedis(usize, Link, Hear),
     FromRedis(usize, Link, Said),
@@ -61,30 +78,14 @@ enum Event {
     FromNats(usize, Link, Bytes),
 }
 
-impl Event {
-    /// The node that it is about.
-    const fn node(&self) -> Option<usize> {
-        match self {
-            Self::Reached(node, ..)
-            | Self::ToRedis(node, ..)
-            | Self::HearToRedis(node, ..)
-            | Self::FromRedis(node, ..)
-            | Self::Heard(node, ..)
-            | Self::Closed(node, ..)
-            | Self::ReadOn(node, ..)
-            | Self::Retry(node, ..)
-            | Self::Counted(node, ..)
-            | Self::ToNats(node, ..)
-            | Self::FromNats(node, ..) => Some(*node),
-            Self::SendAgain(_) | Self::Thaw => None,
-        }
-    }
-}
-
 /// A link, seen from both ends.
 #[derive(Debug, Default)]
 struct Wire {
     is_commands: bool,
+    /// To which server.
+    server: usize,
+    /// The next command is one for a bucket that is on its way there.
+    is_asking: bool,
     /// Its end is ahead: until then things may still arrive.
     ends_at: Option<u64>,
     there: u64,
@@ -119,20 +120,6 @@ struct Sent {
     was_refused: bool,
 }
 
-/// How the world is at the moment.
-#[derive(Debug, Default)]
-pub(super) struct Weather {
-    pub(super) is_down: bool,
-    pub(super) frozen_until: u64,
-    pub(super) loading_until: u64,
-    pub(super) full_until: u64,
-    pub(super) lossy_until: u64,
-    pub(super) slow_until: u64,
-    pub(super) lonely_until: u64,
-    /// The replica is cut off.
-    pub(super) alone_until: u64,
-}
-
 pub(super) struct World {
     pub(super) dice: Dice,
     start: Now,
@@ -141,7 +128,16 @@ pub(super) struct World {
     /// What came to Redis while it stood still, in order.
     backlog: Vec<Event>,
     order: u64,
-    pub(super) redis: Redis,
+    pub(super) servers: Vec<Server>,
+    /// Which of them has each bucket.
+    pub(super) owners: Vec<usize>,
+    /// The same, as who is asked says it.
+    pub(super) known: Vec<usize>,
+    /// Buckets on their way: where to, and whether their keys are there.
+    pub(super) moving: BTreeMap<Bucket, (usize, bool)>,
+    pub(super) topology: Topology,
+    /// How often something was asked of who had it not, or not all of it.
+    pub(super) redirected: [u64; 3],
     nats: Option<Box<JetStream>>,
     runs: u64,
     pub(super) snapshot: Redis,
@@ -163,16 +159,22 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64, nodes: usize, saves_always: bool, replicas: bool) -> Self {
+        Self::with(seed, nodes, saves_always, replicas, Topology::Single)
+    }
+
+    pub(super) fn with(
+        seed: u64,
+        nodes: usize,
+        saves_always: bool,
+        replicas: bool,
+        topology: Topology,
+    ) -> Self {
         let start = Now {
             unix_ms: 1_000_000,
             ..Now::read()
         };
         let mut dice = Dice::new(seed);
         let node = |number: usize| {
-            let target = Target {
-                host: "redis".to_owned(),
-                port: 6379,
-            };
             let settings = Settings {
                 node: format!("node-{number}"),
                 ack: if replicas {
@@ -185,7 +187,7 @@ impl World {
             };
             let rules = Arc::new(Rules::default());
             let mut core = Core::new(settings, rules, dice.next(), start);
-            core.use_single(target);
+            topology.begin(&mut core);
             Node {
                 core: Side::Redis(Box::new(core)),
                 feeds: Feeds::default(),
@@ -196,6 +198,8 @@ impl World {
         };
         let nodes = (0..nodes).map(node).collect();
         let redis = Redis::new(saves_always);
+        let servers = topology.servers(&redis);
+        let owners: Vec<usize> = (0..Bucket::COUNT).map(|it| it % servers.len()).collect();
         Self {
             dice,
             start,
@@ -203,11 +207,16 @@ impl World {
             events: BTreeMap::new(),
             backlog: Vec::new(),
             order: 0,
-            snapshot: redis.clone(),
-            redis,
+            snapshot: redis,
             nats: None,
             replica: None,
-            runs: 1,
+            runs: servers.len() as u64,
+            known: owners.clone(),
+            owners,
+            redirected: [0; 3],
+            moving: BTreeMap::new(),
+            topology,
+            servers,
             weather: Weather::default(),
             nodes,
             messages: HashMap::new(),
@@ -286,13 +295,24 @@ impl World {
     fn happen(&mut self, event: Event) {
         let now = self.now();
         match event {
-            Event::Reached(node, link, run) => {
+            Event::Reached(node, link, ..) if self.nodes[node].core.is_guide(link) => {
+                self.guide_reached(node, link);
+                self.settle(node);
+            }
+            Event::Reached(node, link, port, run) => {
                 let is_commands = self.nodes[node].core.way_of(link).map(|(_, is)| is);
                 let Some(is_commands) = is_commands else {
                     return;
                 };
                 let is_lonely = node == 0 && self.weather.lonely_until > self.time;
-                if self.weather.is_down || is_lonely || run != self.runs {
+                let is_late = self.topology == Topology::Single && run != self.runs;
+                let server = self.server_at(port).filter(|_| !is_lonely && !is_late);
+                let server = server.filter(|_| !self.weather.is_down);
+                let Some(server) = server else {
+                    self.nodes[node].core.closed(link, now);
+                    return self.settle(node);
+                };
+                if is_commands && self.servers[server].is_replica {
                     self.nodes[node].core.closed(link, now);
                 } else if self.weather.frozen_until > self.time {
                     let wait = self.weather.frozen_until - self.time;
@@ -300,7 +320,7 @@ impl World {
                     let event = if wait > CONNECT_MAX {
                         Event::Retry(node, link)
                     } else {
-                        Event::Reached(node, link, run)
+                        Event::Reached(node, link, port, run)
                     };
                     self.after(wait.min(CONNECT_MAX), event);
                 } else {
@@ -308,16 +328,20 @@ impl World {
                         link,
                         Wire {
                             is_commands,
+                            server,
                             ..Wire::default()
                         },
                     );
-                    self.reached(node, link, is_commands);
+                    self.reached(node, link, server, is_commands);
                 }
                 self.settle(node);
             }
             Event::Retry(node, link) => {
                 if self.nodes[node].core.way_of(link).is_some() {
                     self.nodes[node].core.closed(link, now);
+                    self.settle(node);
+                } else if self.nodes[node].core.is_guide(link) {
+                    self.nodes[node].core.guide_closed("refused", now);
                     self.settle(node);
                 }
             }
@@ -339,7 +363,11 @@ impl World {
             Event::FromNats(node, link, bytes) => self.nats_says(node, link, &bytes),
             Event::Closed(node, link) => {
                 if self.nodes[node].wires.remove(&link).is_some() {
-                    self.nodes[node].core.closed(link, now);
+                    if self.nodes[node].core.is_guide(link) {
+                        self.nodes[node].core.guide_closed("closed", now);
+                    } else {
+                        self.nodes[node].core.closed(link, now);
+                    }
                     self.settle(node);
                 }
             }
@@ -355,31 +383,24 @@ impl World {
                     self.settle(node);
                 }
             }
+            Event::Question(node, link) => self.guide_asked(node, link),
+            Event::Told(node, link, told) => {
+                if self.nodes[node].wires.contains_key(&link) {
+                    self.nodes[node].core.told(link, told, now);
+                    self.settle(node);
+                }
+            }
+            Event::Gossip => self.gossip(),
+            Event::Demoted(server) => self.demoted(server),
+            Event::Promoted(server) => self.takes_place(server),
+            Event::Given(bucket) => self.given(bucket),
+            Event::Moved(bucket) => self.moved(bucket),
             Event::Thaw => self.thaw(),
             Event::Counted(node, link) => self.counted(node, link),
             Event::SendAgain(message) => {
                 let node = self.dice.below(self.nodes.len() as u64) as usize;
                 self.send(node, message);
             }
-        }
-    }
-
-    /// A link has come to where it goes.
-    fn reached(&mut self, node: usize, link: Link, is_commands: bool) {
-        if self.nats.is_some() {
-            return self.nats_opened(node, link);
-        }
-        let now = self.now();
-        let hello = Hello {
-            run_id: run_id(self.redis.run_id),
-            saves_always: self.redis.saves_always,
-            unix_ms: Some(now.unix_ms),
-        };
-        let core = &mut self.nodes[node].core;
-        if is_commands {
-            core.commands_ready(link, hello, now);
-        } else {
-            core.announcements_ready(link, now);
         }
     }
 
@@ -407,9 +428,9 @@ impl World {
             while let Some(action) = self.nodes[node].core.poll_action() {
                 worked = true;
                 match action {
-                    Action::Open(link, _) => {
+                    Action::Open(link, target) => {
                         let (delay, run) = (self.delay(), self.runs);
-                        self.after(delay, Event::Reached(node, link, run));
+                        self.after(delay, Event::Reached(node, link, target.port, run));
                     }
                     Action::Close(link) => {
                         self.nodes[node].wires.remove(&link);
@@ -444,6 +465,12 @@ impl World {
             worked = true;
             if let Some(at) = self.sent_at(node, link) {
                 self.at(at, Event::ToRedis(node, link, ask));
+            }
+        }
+        if self.nodes[node].core.take_question(link) {
+            worked = true;
+            if let Some(at) = self.sent_at(node, link) {
+                self.at(at, Event::Question(node, link));
             }
         }
         while let Some(hear) = self.nodes[node].core.take_hear(link) {

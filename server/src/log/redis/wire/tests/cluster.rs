@@ -23,9 +23,7 @@ fn each_bucket_is_with_one_primary_and_the_others_say_which() {
             };
             match link.ask(&greet) {
                 Answer::Run(_) => assert_eq!(owner.port.to_string(), *port),
-                Answer::Failed(Failure::Moved(place)) => {
-                    assert_eq!(setup::moved_to(&place).as_ref(), Some(owner));
-                }
+                Answer::Failed(Failure::Moved(place)) => assert_eq!(place, *owner),
                 other => panic!("{other:?}"),
             }
         }
@@ -35,7 +33,7 @@ fn each_bucket_is_with_one_primary_and_the_others_say_which() {
             .position(|port| *port == owner.port.to_string());
         counts[nth.unwrap()] += 1;
     }
-    assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
 }
 
 #[test]

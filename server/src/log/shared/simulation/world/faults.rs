@@ -1,7 +1,51 @@
 //! What goes wrong: Redis is gone, and comes back with other data; links end in the middle of what they carry.
 
-use super::{Event, MS, World};
+use super::{Event, MS, Wire, World};
 use crate::log::shared::simulation::redis::Redis;
+
+/// How the world is at the moment.
+#[derive(Debug, Default)]
+pub(in super::super) struct Weather {
+    pub(in super::super) is_down: bool,
+    pub(in super::super) frozen_until: u64,
+    pub(in super::super) loading_until: u64,
+    pub(in super::super) full_until: u64,
+    pub(in super::super) lossy_until: u64,
+    pub(in super::super) slow_until: u64,
+    pub(in super::super) lonely_until: u64,
+    /// Nobody says where servers are.
+    pub(in super::super) unguided_until: u64,
+    /// The replica is cut off.
+    pub(in super::super) alone_until: u64,
+}
+
+impl Event {
+    /// The node that it is about.
+    const fn node(&self) -> Option<usize> {
+        match self {
+            Self::Reached(node, ..)
+            | Self::Question(node, ..)
+            | Self::Told(node, ..)
+            | Self::ToRedis(node, ..)
+            | Self::HearToRedis(node, ..)
+            | Self::FromRedis(node, ..)
+            | Self::Heard(node, ..)
+            | Self::Closed(node, ..)
+            | Self::ReadOn(node, ..)
+            | Self::Retry(node, ..)
+            | Self::Counted(node, ..)
+            | Self::ToNats(node, ..)
+            | Self::FromNats(node, ..) => Some(*node),
+            Self::SendAgain(_)
+            | Self::Thaw
+            | Self::Gossip
+            | Self::Demoted(_)
+            | Self::Promoted(_)
+            | Self::Given(_)
+            | Self::Moved(_) => None,
+        }
+    }
+}
 
 impl World {
     /// Redis is gone with its links; some of what is on its way still arrives.
@@ -30,7 +74,7 @@ impl World {
         let connecting = events.filter(|(_, event)| connects(event));
         let connecting: Vec<(u64, u64)> = connecting.map(|(key, _)| *key).collect();
         for key in connecting {
-            if let Some(Event::Reached(node, link, _) | Event::Retry(node, link)) =
+            if let Some(Event::Reached(node, link, ..) | Event::Retry(node, link)) =
                 self.events.remove(&key)
             {
                 let delay = self.delay();
@@ -42,7 +86,7 @@ impl World {
     /// The replica is cut off for so long: what it has is what there was.
     pub(in super::super) fn cut_off_replica(&mut self, time: u64) {
         if self.weather.alone_until <= self.time {
-            self.replica = Some(self.redis.clone());
+            self.replica = Some(self.servers[0].redis.clone());
         }
         self.weather.alone_until = self.weather.alone_until.max(self.time + time);
     }
@@ -53,16 +97,17 @@ impl World {
         // Another has its place.
         self.weather.alone_until = 0;
         let replica = self.replica.take().filter(|_| is_alone);
-        replica.unwrap_or_else(|| self.redis.clone())
+        replica.unwrap_or_else(|| self.servers[0].redis.clone())
     }
 
     pub(in super::super) fn restart(&mut self, data: Redis) {
         self.runs += 1;
-        let saves_always = self.redis.saves_always;
-        self.redis = data;
-        self.redis.run_id = self.runs;
-        self.redis.saves_always = saves_always;
-        self.redis.announced.clear();
+        let redis = &mut self.servers[0].redis;
+        let saves_always = redis.saves_always;
+        *redis = data;
+        redis.run_id = self.runs;
+        redis.saves_always = saves_always;
+        redis.announced.clear();
         self.weather.is_down = false;
     }
 
@@ -80,12 +125,17 @@ impl World {
 
     /// A link of a node ends; what is on its way arrives up to some moment.
     pub(in super::super) fn cut(&mut self, node: usize, is_commands: bool) {
+        self.cut_those(node, |wire| wire.is_commands == is_commands);
+    }
+
+    /// Links of a node end.
+    pub(super) fn cut_those(&mut self, node: usize, which: impl Fn(&Wire) -> bool) {
         let delay = self.dice.below(3 * MS);
         let end = self.time + delay;
         let reaches = self.time + self.dice.below(3 * MS);
         let mut ended = Vec::new();
         for (link, wire) in &mut self.nodes[node].wires {
-            if wire.is_commands == is_commands && wire.ends_at.is_none() {
+            if which(wire) && wire.ends_at.is_none() {
                 wire.ends_at = Some(reaches);
                 ended.push(*link);
             }

@@ -20,7 +20,7 @@ impl World {
         for number in 0..nodes {
             let target = Target {
                 host: "nats".to_owned(),
-                port: 4222,
+                port: world.servers[0].port,
             };
             let options = NatsOptions {
                 servers: vec![target],

@@ -2,14 +2,34 @@
 
 use super::{Event, World};
 use crate::log::remote::Link;
-use crate::log::shared::core::{Ask, Hear, Heard, Said};
+use crate::log::shared::core::{Ask, Hear, Heard, Hello, Said};
+use crate::log::shared::simulation::redis::run_id;
 use crate::log::shared::{Answer, Command, Failure};
 
 impl World {
-    pub(super) fn redis_takes(&mut self, node: usize, link: Link, ask: Ask) {
-        if self.weather.is_down {
-            return;
+    /// A link has come to where it goes.
+    pub(super) fn reached(&mut self, node: usize, link: Link, server: usize, is_commands: bool) {
+        if self.nats.is_some() {
+            return self.nats_opened(node, link);
         }
+        let now = self.now();
+        let hello = Hello {
+            run_id: run_id(self.servers[server].redis.run_id),
+            saves_always: self.servers[server].redis.saves_always,
+            unix_ms: Some(now.unix_ms),
+        };
+        let core = &mut self.nodes[node].core;
+        if is_commands {
+            core.commands_ready(link, hello, now);
+        } else {
+            core.announcements_ready(link, now);
+        }
+    }
+
+    pub(super) fn redis_takes(&mut self, node: usize, link: Link, ask: Ask) {
+        let Some(server) = self.serving(node, link) else {
+            return;
+        };
         if self.is_frozen() {
             // It is in the socket, and will be read, even if nobody waits any more.
             return self.backlog.push(Event::ToRedis(node, link, ask));
@@ -28,9 +48,18 @@ impl World {
                 return self.at(until, Event::Counted(node, link));
             }
             Ask::Wait(..) => Said::Waited(true),
-            Ask::Command(command) => Said::Answer(self.answer(&command)),
+            Ask::Asking => {
+                if let Some(wire) = wire {
+                    wire.is_asking = true;
+                }
+                Said::Answer(Answer::Done)
+            }
+            Ask::Command(command) => {
+                let is_asking = wire.is_some_and(|wire| std::mem::take(&mut wire.is_asking));
+                Said::Answer(self.answer(server, &command, is_asking))
+            }
         };
-        self.announce();
+        self.announce(server);
         self.say(node, link, said);
     }
 
@@ -82,7 +111,17 @@ impl World {
         }
     }
 
-    fn answer(&mut self, command: &Command) -> Answer {
+    /// The server of a link, if it takes anything.
+    fn serving(&self, node: usize, link: Link) -> Option<usize> {
+        let wire = self.nodes[node].wires.get(&link);
+        // What was on its way when the link ended is taken all the same.
+        let server = wire.map_or(0, |wire| wire.server);
+        let is_down = self.weather.is_down || self.servers[server].is_down;
+        let is_gone = wire.is_none() && self.topology != super::Topology::Single;
+        (!is_down && !is_gone).then_some(server)
+    }
+
+    fn answer(&mut self, server: usize, command: &Command, is_asking: bool) -> Answer {
         let unable = |what: &str| Answer::Failed(Failure::Unable(what.to_owned()));
         if self.weather.loading_until > self.time {
             return unable("LOADING Redis is loading the dataset in memory");
@@ -90,18 +129,25 @@ impl World {
         if self.weather.full_until > self.time && matches!(command, Command::Append { .. }) {
             return unable("OOM command not allowed when used memory > 'maxmemory'.");
         }
+        if self.servers[server].is_replica {
+            return unable("READONLY You can't write against a read only replica.");
+        }
+        if let Some(failure) = self.elsewhere(server, command, is_asking) {
+            return Answer::Failed(failure);
+        }
         let unix_ms = self.now().unix_ms;
-        self.redis.run(command, unix_ms)
+        self.servers[server].redis.run(command, unix_ms)
     }
 
     /// What was announced is on its way to those who hear it, unless it is lost.
-    fn announce(&mut self) {
-        for (log, head) in std::mem::take(&mut self.redis.announced) {
+    fn announce(&mut self, server: usize) {
+        let announced = &mut self.servers[server].redis.announced;
+        for (log, head) in std::mem::take(announced) {
             for node in 0..self.nodes.len() {
                 let links: Vec<Link> = self.nodes[node]
                     .wires
                     .iter()
-                    .filter(|(_, wire)| wire.subscribed.contains(&log))
+                    .filter(|(_, wire)| wire.server == server && wire.subscribed.contains(&log))
                     .map(|(link, _)| *link)
                     .collect();
                 for link in links {
@@ -128,7 +174,7 @@ impl World {
     }
 
     pub(super) fn redis_hears(&mut self, node: usize, link: Link, hear: Hear) {
-        if self.weather.is_down {
+        if self.serving(node, link).is_none() {
             return;
         }
         if self.is_frozen() {
