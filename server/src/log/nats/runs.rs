@@ -35,7 +35,8 @@ pub(super) struct Record {
     saves: bool,
     /// So did all before it that were written to since one was opened.
     kept: bool,
-    id: String,
+    /// What the process calls itself.
+    pub(super) id: String,
 }
 
 impl Record {
@@ -215,7 +216,7 @@ impl Store {
                 }
                 None => self.find_or_make(&log, new).await?,
             };
-            match stream.lose(seen, run, self.fresh()) {
+            match stream.lose(seen, run, self.secret()) {
                 Lost::Nothing => continue,
                 Lost::Known => {}
                 Lost::Now => self.tell_lost(&log, &stream).await?,

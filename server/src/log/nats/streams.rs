@@ -328,7 +328,7 @@ impl Store {
                 Some(mut stream) => {
                     let has_era = stream.run == run || stream.run >= doubt;
                     if !has_era {
-                        stream.begin_era(run, self.fresh());
+                        stream.begin_era(run, self.secret());
                     }
                     if has_era && stream.kept == kept {
                         self.note_born(log, born.as_ref(), stream.epoch()).await?;
@@ -409,6 +409,14 @@ impl Store {
         let first = stream.oldest + (share as u64).min(count - 1);
         let what = format!("STREAM.PURGE.{}", self.naming.stream(log));
         drop(self.api::<Value>(&what, &json!({ "seq": first })));
+    }
+
+    /// What epochs follow from that begin in streams that there are: the same for all nodes, also for those that do not know yet
+    /// that a run is doubted, since two of them may begin the same era. A process that has lost what another had under the same number
+    /// comes to others.
+    pub(super) fn secret(&self) -> Epoch {
+        let known = self.known.borrow();
+        hash(&format!("{} {}", known.begun, known.run.id))
     }
 
     /// The epoch of a log that there has never been.
