@@ -5,8 +5,8 @@
 //! more and more of something, with very many connections, and with two threads; `transports` is one room over each of its
 //! transports, beside Mosquitto and socket.io; `codec` is Tidewire's codec beside those of
 //! its peers on the same bytes, also for the protocol crate's README; `publish` is the log on the disk beside the one in
-//! memory; `slow` is a room with slow readers beside the same room without them. `instructions` compares the server with
-//! itself.
+//! memory; `redis` is the log in Redis beside plain commands of Redis; `slow` is a room with slow readers beside the same room without
+//! them. `instructions` compares the server with itself.
 
 mod arena;
 mod codec;
@@ -16,6 +16,7 @@ pub(crate) mod instructions;
 mod load;
 mod many;
 mod publish;
+mod redis;
 mod servers;
 mod slow;
 mod stage;
@@ -58,6 +59,8 @@ enum What {
     Budget,
     /// Publishing with logs on the disk and in memory
     Publish(publish::Args),
+    /// Publishing with logs in Redis beside plain commands, and two nodes beside one
+    Redis(redis::Args),
     /// A room with and without readers that hardly read
     Slow,
 }
@@ -88,6 +91,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Publish(args) => {
             let body = publish::run(args)?;
             write_page("publish.md", "What keeping a message costs", &body)
+        }
+        What::Redis(args) => {
+            let body = redis::run(args)?;
+            write_page("redis.md", "What keeping logs in Redis costs", &body)
         }
         What::Slow => write_page("slow.md", "Slow readers", &slow::run()?),
     }

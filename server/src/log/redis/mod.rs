@@ -1,4 +1,4 @@
-//! Logs in Redis: a stream each, and beside it what makes offsets dense, keys once and losses known.
+//! Logs in Redis: a hash each, and beside it what makes offsets dense, keys once and losses known.
 //!
 //! [`Command`] is what is asked of Redis, atomic each, and [`Answer`] what comes back: the one is packed and the other parsed in
 //! `wire`, by scripts that run in Redis. The engine behind the workers' requests is in `engine`.

@@ -9,7 +9,7 @@ use crate::log::Position;
 use crate::log::shared::{Bucket, Command};
 
 /// Buckets are looked at in turns of so many, each once a second.
-const CHECKED_AT_ONCE: u8 = 16;
+const CHECKED_AT_ONCE: u8 = 2;
 
 /// Between two turns: 16 of them are a second.
 const CHECK_EVERY: Duration = Duration::from_millis(62);
@@ -26,7 +26,7 @@ impl<C> Core<C> {
         }
         self.next_check = now + CHECK_EVERY;
         let first = self.next_checked;
-        self.next_checked = first.wrapping_add(CHECKED_AT_ONCE);
+        self.next_checked = (first + CHECKED_AT_ONCE) % Bucket::COUNT as u8;
         for bucket in Bucket::all()
             .skip(first.into())
             .take(CHECKED_AT_ONCE.into())

@@ -269,12 +269,17 @@ impl<C> Core<C> {
         self.check_heads_if_due();
     }
 
-    /// Puts what came since the last call on its way, bucket by bucket.
+    /// Puts what came since the last call on its way; what appends one behind the other, so that it can be one call.
     pub(in crate::log) fn send_all(&mut self) {
-        for bucket in std::mem::take(&mut self.listed) {
+        let listed = std::mem::take(&mut self.listed);
+        for &bucket in &listed {
             self.shelf(bucket).is_listed = false;
             self.send_reads(bucket);
+        }
+        for &bucket in &listed {
             self.send_appends(bucket);
+        }
+        for &bucket in &listed {
             self.send_marks(bucket);
         }
         self.ask_for_copies();

@@ -1,16 +1,16 @@
 //! One link as bytes: what it says before it is of use, and how what it brings becomes values.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use redis::Value;
 
 use crate::ids::LogName;
-use crate::log::redis::wire::{self, BadReply, Errand, Naming, Replies, Script, setup};
+use crate::log::redis::wire::{self, Appends, BadReply, Errand, Naming, Replies, Script, setup};
 use crate::log::redis::{RedisOptions, Topology};
 use crate::log::shared::core::{Ask, Hear, Hello, Said};
-use crate::log::shared::{Ack, Answer, Bucket};
+use crate::log::shared::{Ack, Answer, Bucket, Command};
 
 /// The version from which on scripts do what they are to.
 const VERSION_MIN: (u32, u32) = (7, 0);
@@ -22,9 +22,26 @@ pub(super) struct Line {
     replies: Replies,
     /// What it was set up with and is not answered.
     steps: VecDeque<Step>,
+    /// What was asked after that and is not answered.
+    calls: VecDeque<Call>,
     /// When that must be over.
     pub(super) ready_by: Option<Instant>,
     hello: Hello,
+}
+
+/// What one reply answers.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    /// One thing that was asked.
+    One,
+    /// So many that append, in one call.
+    Appends(usize),
+}
+
+/// Packs what is to be asked, in order: what appends is put together as far as it may be.
+#[derive(Debug, Default)]
+pub(super) struct Packing {
+    appends: Appends,
 }
 
 /// A step of setting up.
@@ -55,6 +72,7 @@ impl Line {
             out: BytesMut::new(),
             replies: Replies::default(),
             steps: VecDeque::new(),
+            calls: VecDeque::new(),
             ready_by: None,
             hello: Hello {
                 run_id: String::new(),
@@ -121,6 +139,19 @@ impl Line {
         self.replies.next()
     }
 
+    /// A reply to each thing that this one answers: to what was asked longest ago.
+    ///
+    /// # Errors
+    /// Nothing was asked, or another number of things: this link is of no use.
+    pub(super) fn answers(&mut self, reply: Value) -> Result<Vec<Value>, String> {
+        let answers = match self.calls.pop_front() {
+            Some(Call::One) => Some(vec![reply]),
+            Some(Call::Appends(commands)) => wire::answers_of(reply, commands),
+            None => None,
+        };
+        answers.ok_or_else(|| "it answered what nobody asked".to_owned())
+    }
+
     /// Whether it is still being set up.
     pub(super) fn is_beginning(&self) -> bool {
         !self.steps.is_empty()
@@ -162,23 +193,55 @@ impl Line {
     }
 }
 
-/// Packs what a link of commands is to ask.
-pub(super) fn pack(ask: &Ask, naming: &Naming, out: &mut BytesMut) {
-    match *ask {
-        Ask::Command(ref command) => wire::pack(command, naming, out),
-        Ask::Asking => wire::pack_errand(&Errand::Asking, naming, out),
-        Ask::Wait(ack, timeout) => {
-            let errand = match ack {
-                // Never asked for; it is answered at once.
-                Ack::Primary => Errand::Ping,
-                Ack::Replicas(replicas) => Errand::Wait {
-                    replicas: replicas.get(),
-                    timeout,
-                },
-                Ack::Aof { replicas } => Errand::WaitAof { replicas, timeout },
-            };
-            wire::pack_errand(&errand, naming, out);
+impl Packing {
+    /// Packs what a link of commands is to ask, once nothing can be put together with it any more.
+    pub(super) fn pack(&mut self, ask: &Ask, line: &mut Line, naming: &Naming) {
+        match ask {
+            Ask::Command(command @ Command::Append { .. }) => {
+                if !self.appends.has_room_for(command, naming) {
+                    self.finish(line, naming);
+                }
+                self.appends.add(command, naming);
+            }
+            Ask::Command(command) => {
+                self.finish(line, naming);
+                wire::pack(command, naming, &mut line.out);
+                line.calls.push_back(Call::One);
+            }
+            // It is about the next call alone.
+            Ask::Asking => {
+                self.finish(line, naming);
+                wire::pack_errand(&Errand::Asking, naming, &mut line.out);
+                line.calls.push_back(Call::One);
+            }
+            Ask::Wait(ack, timeout) => {
+                self.finish(line, naming);
+                wire::pack_errand(&waits(*ack, *timeout), naming, &mut line.out);
+                line.calls.push_back(Call::One);
+            }
         }
+    }
+
+    /// Packs what was put together.
+    pub(super) fn finish(&mut self, line: &mut Line, naming: &Naming) {
+        let appends = std::mem::take(&mut self.appends);
+        if appends.commands() > 0 {
+            appends.write(naming, &mut line.out);
+            line.calls.push_back(Call::Appends(appends.commands()));
+        }
+    }
+}
+
+/// What asks how many have what was appended.
+const fn waits(ack: Ack, timeout: Duration) -> Errand<'static> {
+    match ack {
+        // Never asked for; it is answered at once.
+        Ack::Primary => Errand::Ping,
+        Ack::Replicas(replicas) => Errand::Wait {
+            replicas: replicas.get(),
+            timeout,
+        },
+        Ack::Aof { replicas } => Errand::WaitAof { replicas, timeout },
     }
 }
 

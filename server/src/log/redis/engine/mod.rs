@@ -93,6 +93,25 @@ impl<C> RedisEngine<C> {
         self.lines.remove(&link);
     }
 
+    /// What a link of commands brought: the answer to one thing that it was asked, or to several that append.
+    fn answer(&mut self, link: Link, reply: ::redis::Value, now: Now) -> Result<(), String> {
+        let Some(line) = self.lines.get_mut(&link) else {
+            return Ok(());
+        };
+        for reply in line.answers(reply)? {
+            let Some(ask) = self.core.asked(link) else {
+                // It may have been dropped by what was answered before.
+                if self.core.way_of(link).is_none() {
+                    return Ok(());
+                }
+                return Err("it answered what nobody asked".to_owned());
+            };
+            let said = line::read(ask, reply);
+            self.core.said(link, said, now);
+        }
+        Ok(())
+    }
+
     /// A reply that came over a link; `Err`: the link is of no use.
     fn reply(&mut self, link: Link, reply: ::redis::Value, now: Now) -> Result<(), String> {
         let Some(work) = self.work_of(link) else {
@@ -112,13 +131,7 @@ impl<C> RedisEngine<C> {
             return Ok(());
         }
         match work {
-            Work::Commands => {
-                let ask = self.core.asked(link);
-                let ask = ask.ok_or_else(|| "it answered what nobody asked".to_owned())?;
-                let said = line::read(ask, reply);
-                self.core.said(link, said, now);
-                Ok(())
-            }
+            Work::Commands => self.answer(link, reply, now),
             Work::Announcements => self.heard(link, &reply, now),
             Work::Guide => self.guided(link, &reply, now),
         }
@@ -202,9 +215,11 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
         self.core.send_all();
         let line = self.lines.get_mut(&link)?;
         if !line.is_beginning() {
+            let mut packing = line::Packing::default();
             while let Some(ask) = self.core.take_ask(link) {
-                line::pack(ask, &self.naming, &mut line.out);
+                packing.pack(ask, line, &self.naming);
             }
+            packing.finish(line, &self.naming);
             while let Some(hear) = self.core.take_hear(link) {
                 line::pack_hear(&hear, &self.naming, &mut line.out);
             }

@@ -2,18 +2,18 @@
 -- Returns name and runs of each that has said so within its lease.
 local now = now_ms()
 if ARGV[3] == '1' then
-  redis.call('HDEL', KEYS[1], ARGV[1])
+  call('HDEL', KEYS[1], ARGV[1])
 else
-  redis.call('HSET', KEYS[1], ARGV[1], (now + ARGV[2]) .. ' ' .. ARGV[4])
+  call('HSET', KEYS[1], ARGV[1], (now + ARGV[2]) .. ' ' .. ARGV[4])
 end
-local all, nodes = redis.call('HGETALL', KEYS[1]), {}
+local all, nodes = call('HGETALL', KEYS[1]), {}
 for i = 1, #all, 2 do
   local till, runs = string.match(all[i + 1], '^(%d+) (.*)$')
   if till and tonumber(till) > now then
     nodes[#nodes + 1] = all[i]
     nodes[#nodes + 1] = runs
   else
-    redis.call('HDEL', KEYS[1], all[i])
+    call('HDEL', KEYS[1], all[i])
   end
 end
 return nodes

@@ -1,6 +1,6 @@
 -- This process of Redis has the bucket. One that is not known yet takes nothing until it is opened.
 -- KEYS: heads. ARGV: run_id, 1 if it saves each message before it answers.
-local run = read_run(redis.call('HGET', KEYS[1], ''))
+local run = read_run(call('HGET', KEYS[1], ''))
 if not run or run.id ~= ARGV[1] then
   local before = run or { number = 0, state = 'p', doubt = 0, fresh = '-', saves = 1, kept = 1 }
   local kept = before.saves

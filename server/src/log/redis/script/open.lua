@@ -1,6 +1,6 @@
 -- Nodes have said what they have seen, or did not come in time: from now on the run takes messages. The first word counts.
 -- KEYS: heads. ARGV: run, w if nobody is missing, or d.
-local run = read_run(redis.call('HGET', KEYS[1], ''))
+local run = read_run(call('HGET', KEYS[1], ''))
 if not run or run.number ~= tonumber(ARGV[1]) then
   return redis.error_reply('STALE this is another run of Redis')
 end

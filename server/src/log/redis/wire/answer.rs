@@ -7,10 +7,11 @@
 
 use std::str::FromStr;
 
+use bytes::Buf as _;
 use redis::{ServerError, Value};
 use serde_json::value::RawValue;
 
-use super::pack::by_log;
+use super::appends::by_log;
 use super::setup::moved_to;
 use crate::ids::{LogName, Session, UserName};
 use crate::log::redis::{
@@ -18,7 +19,7 @@ use crate::log::redis::{
 };
 use crate::log::{Draft, Entry, Epoch, Position};
 
-/// What a reply to this command says.
+/// What a reply to this command says; of a call that appends, the part that is this command's.
 #[must_use]
 pub fn answer(command: &Command, reply: Value) -> Answer {
     if let Value::ServerError(error) = &reply {
@@ -129,14 +130,17 @@ fn position(id: &str) -> Option<Position> {
 
 /// What became of each message: the script has them by log.
 fn appended(reply: &Value, messages: &[Stored]) -> Option<Vec<Appended>> {
+    let Value::BulkString(bytes) = reply else {
+        return None;
+    };
     let mut places = Vec::with_capacity(messages.len());
-    let parts = text(reply)?.split(',').filter(|part| !part.is_empty());
+    let parts = bytes.chunks(PART_BYTES);
     for part in parts {
         let (what, count) = outcome(part)?;
-        if count > (messages.len() - places.len()) as u64 {
+        if usize::from(count) > messages.len() - places.len() {
             return None;
         }
-        places.extend((0..count).map(|nth| match what {
+        places.extend((0..u64::from(count)).map(|nth| match what {
             Appended::At(first) => Appended::At(Position {
                 offset: first.offset.saturating_add(nth),
                 ..first
@@ -156,20 +160,25 @@ fn appended(reply: &Value, messages: &[Stored]) -> Option<Vec<Appended>> {
     Some(appended)
 }
 
+/// A part of what a call that appends is answered.
+const PART_BYTES: usize = 23;
+
 /// What became of one message or of several in a row, the first of them.
-fn outcome(part: &str) -> Option<(Appended, u64)> {
-    let rest = part.get(1..)?;
-    match part.as_bytes().first()? {
-        b'+' => {
-            let (id, count) = rest.split_once(' ')?;
-            Some((Appended::At(position(id)?), count.parse().ok()?))
-        }
-        b'=' => {
-            let (id, time) = rest.split_once(' ')?;
-            let (position, time) = (position(id)?, time.parse().ok()?);
-            Some((Appended::Before { position, time }, 1))
-        }
-        b'!' => Some((Appended::LogsFull, rest.parse().ok()?)),
+pub(super) fn outcome(mut part: &[u8]) -> Option<(Appended, u16)> {
+    if part.len() != PART_BYTES {
+        return None;
+    }
+    let what = part.try_get_u8().ok()?;
+    let count = part.try_get_u16_le().ok()?;
+    let epoch = Epoch::new(part.try_get_u32_le().ok()?);
+    let offset = part.try_get_u64_le().ok()?;
+    let time = part.try_get_u64_le().ok()?;
+    let is_place = (1..=OFFSET_MAX).contains(&offset);
+    let position = Position { epoch, offset };
+    match what {
+        0 => is_place.then_some((Appended::At(position), count)),
+        1 => is_place.then_some((Appended::Before { position, time }, 1)),
+        2 => Some((Appended::LogsFull, count)),
         _ => None,
     }
 }
@@ -180,18 +189,25 @@ fn extracted(reply: Value, log: &LogName, from: From) -> Option<Extracted> {
     };
     let mut values = values.into_iter();
     let mut next = || values.next();
-    let eras = text(&next()?)?.split(',').map(era).collect::<Option<_>>()?;
+    let eras: Vec<_> = text(&next()?)?.split(',').map(era).collect::<Option<_>>()?;
     let is_offset = |offset: &u64| *offset <= OFFSET_MAX;
     let oldest = number(&next()?).filter(is_offset)?;
     let head = number(&next()?).filter(is_offset)?;
     let mark = position(text(&next()?)?);
     let more = number::<u8>(&next()?)? == 1;
-    let mut entries = Vec::with_capacity(values.len() / 3);
-    while let Some(id) = values.next() {
-        let parts = (values.next()?, values.next()?);
-        entries.push(entry(log, position(text(&id)?)?, &parts.0, &parts.1)?);
+    let first = number::<u64>(&next()?)?;
+    let is_back = matches!(from, From::Before(_));
+    let mut entries = Vec::with_capacity(values.len());
+    for (nth, value) in (0..).zip(values) {
+        let offset = if is_back {
+            first.checked_sub(nth)?
+        } else {
+            first.checked_add(nth)?
+        };
+        let position = place(&eras, offset)?;
+        entries.push(entry(log, position, &value)?);
     }
-    if let From::Before(_) = from {
+    if is_back {
         entries.reverse();
     }
     Some(Extracted {
@@ -209,8 +225,20 @@ fn era(text: &str) -> Option<(u64, Epoch)> {
     Some((offset(first)?, Epoch::new(epoch.parse().ok()?)))
 }
 
-fn entry(log: &LogName, position: Position, key: &Value, value: &Value) -> Option<Entry> {
-    let mut parts = text(key)?.splitn(3, '\0');
+/// Where an entry is, by the eras of its log.
+fn place(eras: &[(u64, Epoch)], offset: u64) -> Option<Position> {
+    let is_before = |(first, _): &&(u64, Epoch)| *first <= offset;
+    let (_, epoch) = eras.iter().rev().find(is_before)?;
+    let epoch = *epoch;
+    (1..=OFFSET_MAX)
+        .contains(&offset)
+        .then_some(Position { epoch, offset })
+}
+
+/// `time from\0session\0seq\0content`.
+fn entry(log: &LogName, position: Position, value: &Value) -> Option<Entry> {
+    let (time, rest) = text(value)?.split_once(' ')?;
+    let mut parts = rest.splitn(4, '\0');
     let from = UserName::new(parts.next()?).ok()?;
     let session = Session::new(parts.next()?).ok()?;
     let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
@@ -218,7 +246,6 @@ fn entry(log: &LogName, position: Position, key: &Value, value: &Value) -> Optio
         "" => None,
         seq => Some(raw(seq)?),
     };
-    let (time, content) = text(value)?.split_once(' ')?;
     Some(Entry {
         position,
         draft: Draft {
@@ -226,26 +253,32 @@ fn entry(log: &LogName, position: Position, key: &Value, value: &Value) -> Optio
             from,
             session,
             seq,
-            content: raw(content)?,
+            content: raw(parts.next()?)?,
             time: time.parse().ok()?,
         },
     })
 }
 
-/// The first two parts of records.
+/// What the records of logs begin with: [`RECORD_VERSION`], epoch and offset of the head.
 fn heads(reply: &Value, logs: usize) -> Option<Vec<Option<Position>>> {
     let head = |value: &Value| {
-        if matches!(value, Value::Nil) {
-            return Some(None);
-        }
-        let mut parts = text(value)?.split(' ');
-        let epoch = Epoch::new(parts.next()?.parse().ok()?);
-        let offset = offset(parts.next()?)?;
-        Some(Some(Position { epoch, offset }))
+        let mut bytes = match value {
+            Value::Nil => return Some(None),
+            Value::BulkString(bytes) => bytes.as_slice(),
+            _ => return None,
+        };
+        let version = bytes.try_get_u8().ok()?;
+        let epoch = Epoch::new(bytes.try_get_u32_le().ok()?);
+        let offset = bytes.try_get_u64_le().ok()?;
+        let is_head = version == RECORD_VERSION && offset <= OFFSET_MAX;
+        is_head.then_some(Some(Position { epoch, offset }))
     };
     let heads: Vec<_> = list(reply)?.iter().map(head).collect::<Option<_>>()?;
     (heads.len() == logs).then_some(heads)
 }
+
+/// How records of logs are laid out: `VERSION` of the scripts.
+const RECORD_VERSION: u8 = 1;
 
 fn nodes(reply: &Value) -> Option<Vec<Node>> {
     let node = |pair: &[Value]| {

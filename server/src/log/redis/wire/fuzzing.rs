@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::{Naming, REPLY_BYTES_MAX, Replies, answer, heard, setup};
+use super::{Naming, REPLY_BYTES_MAX, Replies, answer, answers_of, heard, setup};
 use crate::ids::LogName;
 use crate::log::redis::{Answer, Appended, Bucket, Command, From, Stored};
 use crate::log::{Epoch, PageMax, Retention};
@@ -52,6 +52,7 @@ fn believe(reply: Value) {
     let _ = (heard(&reply, &naming), setup::saves_always(&reply));
     let _ = (setup::done(&reply), setup::process(&reply));
     let _ = (setup::saved_by(&reply), setup::is_primary(&reply));
+    let _ = answers_of(reply.clone(), 1);
     let _ = (setup::sentinel_primary(&reply), setup::slots(&reply));
     for command in commands() {
         match answer(&command, reply.clone()) {
@@ -159,7 +160,16 @@ mod tests {
 
     use super::*;
 
-    const WORDS: [&str; 24] = [
+    /// Parts of what a call that appends is answered, records and announcements.
+    const BYTES: [&[u8]; 5] = [
+        b"$23\r\n\0\x01\0\x07\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n",
+        b"$23\r\n\x01\x01\0\x07\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\r\n",
+        b"$23\r\n\x02\xff\xff\x07\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n",
+        b"$13\r\n\x01\x07\0\0\0\x05\0\0\0\0\0\0\0\r\n",
+        b"$13\r\n\x01\x07\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\r\n",
+    ];
+
+    const WORDS: [&str; 20] = [
         "+OK\r\n",
         "$-1\r\n",
         "*-1\r\n",
@@ -169,18 +179,14 @@ mod tests {
         "$4\r\n1:77\r\n",
         "$22\r\n18446744073709551615:7\r\n",
         "$23\r\n18446744073709551615-77\r\n",
-        "$22\r\n77 18446744073709551615\r\n",
-        "$4\r\n1-77\r\n",
         "$0\r\n\r\n",
         ":0\r\n",
         ":1\r\n",
         ":-1\r\n",
         ":9223372036854775807\r\n",
-        "$5\r\na\0s\0\0\r\n",
-        "$4\r\na\0s\0\r\n",
-        "$3\r\n1 1\r\n",
-        "$25\r\n+18446744073709551615-7 1\r\n",
-        "$6\r\n+1-7 1\r\n",
+        "$4\r\n1-77\r\n",
+        "$8\r\n1 a\0s\0\x001\r\n",
+        "$7\r\n1 a\0s\0\0\r\n",
         "-STALE a\r\n",
         "-MOVED 1 a:1\r\n",
         "%1\r\n",
@@ -188,12 +194,15 @@ mod tests {
 
     #[test]
     fn numbers_that_no_log_has_are_not_believed() {
+        for bytes in BYTES {
+            redis_replies(&[b"\x07", bytes].concat());
+            redis_replies(&[b"\x07*1\r\n", bytes].concat());
+        }
         for reply in [
-            "*5\r\n$4\r\n1:77\r\n:1\r\n$20\r\n18446744073709551615\r\n$0\r\n\r\n:0\r\n",
-            "*1\r\n$23\r\n77 18446744073709551615\r\n",
-            "$25\r\n+18446744073709551615-7 1\r\n",
-            "$5\r\n+0-7 1\r\n",
-            "*5\r\n$22\r\n18446744073709551615:7\r\n:1\r\n:5\r\n$0\r\n\r\n:0\r\n",
+            "*6\r\n$4\r\n1:77\r\n:1\r\n$20\r\n18446744073709551615\r\n$0\r\n\r\n:0\r\n:1\r\n",
+            "*6\r\n$22\r\n18446744073709551615:7\r\n:1\r\n:5\r\n$0\r\n\r\n:0\r\n:1\r\n",
+            "*7\r\n$4\r\n1:77\r\n:1\r\n:5\r\n$0\r\n\r\n:0\r\n$20\r\n18446744073709551615\r\n$8\r\n1 a\0s\0\x001\r\n",
+            "*8\r\n$4\r\n1:77\r\n:1\r\n:5\r\n$0\r\n\r\n:0\r\n:99999999999999\r\n$8\r\n1 a\0s\0\x001\r\n$8\r\n1 a\0s\0\x001\r\n",
         ] {
             redis_replies(format!("\x07{reply}").as_bytes());
         }
@@ -203,11 +212,17 @@ mod tests {
         #[test]
         fn whatever_redis_says_is_read_or_refused(
             size in any::<u8>(),
-            words in proptest::collection::vec(proptest::sample::select(&WORDS[..]), 0..12),
+            words in proptest::collection::vec(
+                prop_oneof![
+                    proptest::sample::select(&WORDS[..]).prop_map(str::as_bytes),
+                    proptest::sample::select(&BYTES[..]),
+                ],
+                0..12,
+            ),
             garbage in proptest::collection::vec(any::<u8>(), 0..6),
         ) {
             let mut data = vec![size];
-            data.extend(words.concat().into_bytes());
+            data.extend(words.concat());
             data.extend(garbage);
             redis_replies(&data);
         }

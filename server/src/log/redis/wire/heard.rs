@@ -7,12 +7,12 @@
 
 use redis::{PushKind, Value};
 
-use super::answer::{failure, offset, text};
+use super::answer::{failure, outcome, text};
 use super::naming::Naming;
 use crate::ids::LogName;
-use crate::log::redis::Failure;
+use crate::log::Position;
+use crate::log::redis::{Appended, Failure};
 use crate::log::remote::Target;
-use crate::log::{Epoch, Position};
 
 /// What was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,21 +87,23 @@ fn message(kind: &str, data: &[Value], naming: &Naming) -> Option<Heard> {
         "subscribe" | "ssubscribe" => log().map(Heard::Subscribed),
         "unsubscribe" | "sunsubscribe" => log().map(Heard::Unsubscribed),
         "message" if channel == "+switch-master" => switched(text(data.get(1)?)?),
-        "message" | "smessage" => announced(log()?, text(data.get(1)?)?),
+        "message" | "smessage" => announced(log()?, data.get(1)?),
         _ => None,
     }
 }
 
-fn announced(log: LogName, payload: &str) -> Option<Heard> {
-    if payload == "broken" {
+/// `broken`, or a part of what an append is answered: one new message, at the head.
+fn announced(log: LogName, payload: &Value) -> Option<Heard> {
+    if text(payload) == Some("broken") {
         return Some(Heard::Broken(log));
     }
-    let (offset, epoch) = payload.split_once('-')?;
-    let head = Position {
-        epoch: Epoch::new(epoch.parse().ok()?),
-        offset: self::offset(offset)?,
+    let Value::BulkString(payload) = payload else {
+        return None;
     };
-    Some(Heard::Announced { log, head })
+    match outcome(payload)? {
+        (Appended::At(head), 1) => Some(Heard::Announced { log, head }),
+        _ => None,
+    }
 }
 
 /// `name old-host old-port host port`.
@@ -117,6 +119,7 @@ fn switched(payload: &str) -> Option<Heard> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Epoch;
 
     fn heard_of(reply: &[u8]) -> Heard {
         let naming = Naming {
@@ -139,21 +142,33 @@ mod tests {
             "*3\r\n$8\r\nsmessage",
             ">3\r\n$7\r\nmessage",
         ] {
-            let message = |payload: &str| {
+            let message = |payload: &[u8]| {
                 let length = payload.len();
-                let text =
-                    format!("{kind}\r\n$15\r\ntw:{{tw:1}}:log:a\r\n${length}\r\n{payload}\r\n");
-                heard_of(text.as_bytes())
+                let head = format!("{kind}\r\n$15\r\ntw:{{tw:1}}:log:a\r\n${length}\r\n");
+                heard_of(&[head.as_bytes(), payload, b"\r\n"].concat())
             };
             let announced = Heard::Announced {
                 log: log.clone(),
                 head,
             };
-            assert_eq!(message("5-77"), announced);
-            assert_eq!(message("broken"), Heard::Broken(log.clone()));
-            assert_eq!(message("5"), Heard::Other);
-            assert_eq!(message("5-99999999999"), Heard::Other);
-            assert_eq!(message("18446744073709551615-1"), Heard::Other);
+            let part = |what: u8, count: u16, offset: u64| {
+                let numbers = [&[what][..], &count.to_le_bytes(), &77_u32.to_le_bytes()].concat();
+                let times = [offset.to_le_bytes(), [0; 8]].concat();
+                [numbers, times].concat()
+            };
+            assert_eq!(message(&part(0, 1, 5)), announced);
+            assert_eq!(message(b"broken"), Heard::Broken(log.clone()));
+            for other in [
+                part(1, 1, 5),
+                part(0, 2, 5),
+                part(0, 1, 0),
+                part(0, 1, 1 << 60),
+            ] {
+                assert_eq!(message(&other), Heard::Other);
+            }
+            assert_eq!(message(b"5-77"), Heard::Other);
+            assert_eq!(message(&part(0, 1, 5)[..22]), Heard::Other);
+            assert_eq!(message(&[part(0, 1, 5), vec![0]].concat()), Heard::Other);
         }
         let confirmed = b"*3\r\n$9\r\nsubscribe\r\n$15\r\ntw:{tw:1}:log:a\r\n:1\r\n";
         assert_eq!(heard_of(confirmed), Heard::Subscribed(log.clone()));

@@ -37,16 +37,19 @@ impl Naming {
         self.of_bucket(bucket, "marks")
     }
 
-    /// A log's stream, and the channel where it is announced: those do not get into each other's way.
+    /// A log's hash, and the channel where it is announced: those do not get into each other's way. Its record and its mark are
+    /// called so in their bucket's hashes, too.
     #[must_use]
     pub fn log(&self, log: &LogName) -> String {
-        self.of_log("log", log)
+        let bucket = Bucket::of(log).number();
+        let name = self.field(log);
+        format!("{}{{tw:{bucket}}}:log:{name}", self.prefix)
     }
 
-    /// The keys of a log's entries, and those of older ones.
+    /// Whether one call of a script may use the keys of both buckets. Where there is one server it may.
     #[must_use]
-    pub(super) fn keys(&self, log: &LogName) -> [String; 2] {
-        [self.of_log("keys", log), self.of_log("oldkeys", log)]
+    pub(super) fn share_calls(&self, one: Bucket, other: Bucket) -> bool {
+        one == other || !self.sharded
     }
 
     /// The hash of nodes; it is with the first bucket.
@@ -56,8 +59,7 @@ impl Naming {
     }
 
     /// How a log is called in its bucket: a node has a canary of its own. No name has a NUL, so no other log is called so.
-    #[must_use]
-    pub(super) fn field(&self, log: &LogName) -> String {
+    fn field(&self, log: &LogName) -> String {
         if log.as_str() == CANARY_LOG {
             format!("{CANARY_LOG}\0{}", self.node)
         } else {
@@ -84,15 +86,6 @@ impl Naming {
 
     fn of_bucket(&self, bucket: Bucket, what: &str) -> String {
         format!("{}{{tw:{}}}:{what}", self.prefix, bucket.number())
-    }
-
-    fn of_log(&self, what: &str, log: &LogName) -> String {
-        let name = self.field(log);
-        format!(
-            "{}{{tw:{}}}:{what}:{name}",
-            self.prefix,
-            Bucket::of(log).number()
-        )
     }
 }
 

@@ -1,26 +1,23 @@
 //! Commands and errands as bytes, in the crate's packing.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use redis::Cmd;
 
+use super::appends::Appends;
 use super::naming::Naming;
 use super::script::Script;
-use crate::ids::{CANARY_LOG, LogName};
-use crate::log::redis::{Bucket, Command, From, Stored, Trust};
-use crate::log::{Draft, Epoch, PageMax, Position, Retention};
+use crate::ids::LogName;
+use crate::log::redis::{Bucket, Command, From, Trust};
+use crate::log::{Epoch, PageMax, Position};
 
 /// The most messages of one [`Command::Append`], and logs of one [`Command::Vouch`], [`Command::Heads`] or [`Command::Mark`]: a script
 /// is not to keep others waiting, and Lua's stack has an end.
 pub const BATCH_MAX: usize = 1024;
 
 /// Numbers that Lua writes as they are are smaller.
-const NUMBER_MAX: u64 = 99_999_999_999_999;
-
-/// How long a canary is kept: each process may leave one of its own behind.
-const CANARY_AGE: Duration = Duration::from_secs(60);
+pub(super) const NUMBER_MAX: u64 = 99_999_999_999_999;
 
 /// What a link is set up with, and what is asked beside commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +73,8 @@ pub enum Errand<'a> {
     ClusterSlots,
 }
 
-/// Appends what asks Redis for this. At most [`BATCH_MAX`] of what there are several of.
+/// Appends what asks Redis for this. At most [`BATCH_MAX`] of what there are several of. A [`Command::Append`] is a call of one:
+/// [`Appends`] takes several.
 pub fn pack(command: &Command, naming: &Naming, out: &mut BytesMut) {
     let cmd = match command {
         Command::Greet {
@@ -103,12 +101,11 @@ pub fn pack(command: &Command, naming: &Naming, out: &mut BytesMut) {
             call.number(*run).arg(trust);
             call.0
         }
-        Command::Append {
-            bucket,
-            run,
-            epoch,
-            messages,
-        } => append(*bucket, *run, *epoch, messages, naming),
+        Command::Append { .. } => {
+            let mut appends = Appends::default();
+            appends.add(command, naming);
+            return appends.write(naming, out);
+        }
         Command::Page {
             log,
             from,
@@ -117,10 +114,12 @@ pub fn pack(command: &Command, naming: &Naming, out: &mut BytesMut) {
         } => page(log, *from, *max, *epoch, naming),
         Command::Heads { bucket, logs } => heads(*bucket, logs, naming),
         Command::Mark { bucket, marks } => {
+            let logs = marks.iter().map(|(log, _)| naming.log(log));
             let keys = [naming.heads(*bucket), naming.marks(*bucket)];
+            let keys: Vec<String> = keys.into_iter().chain(logs).collect();
             let mut call = Call::new(Script::Mark, &keys);
-            for (log, position) in marks {
-                call.arg(&naming.field(log)).position(position);
+            for (_, position) in marks {
+                call.position(position);
             }
             call.0
         }
@@ -189,21 +188,6 @@ pub fn pack_errand(errand: &Errand<'_>, naming: &Naming, out: &mut BytesMut) {
     write(&cmd, out);
 }
 
-/// The messages of each log, in the order in which their scripts have them: logs as they come first, and in each as they came.
-pub(super) fn by_log(messages: &[Stored]) -> Vec<(&LogName, Vec<usize>)> {
-    let mut logs: Vec<(&LogName, Vec<usize>)> = Vec::new();
-    let mut places: HashMap<&LogName, usize, foldhash::fast::RandomState> = HashMap::default();
-    for (index, message) in messages.iter().enumerate() {
-        let log = &message.draft.log;
-        let place = *places.entry(log).or_insert_with(|| {
-            logs.push((log, Vec::new()));
-            logs.len() - 1
-        });
-        logs[place].1.push(index);
-    }
-    logs
-}
-
 /// A call of a script that is being put together.
 struct Call(Cmd);
 
@@ -254,64 +238,17 @@ fn vouch(
     call.number(run)
         .number(epoch.number().into())
         .arg(naming.publish());
-    for (log, position) in seen {
-        call.arg(&naming.field(log)).position(position);
+    for (_, position) in seen {
+        call.position(position);
     }
     call.0
-}
-
-fn append(bucket: Bucket, run: u64, epoch: Epoch, messages: &[Stored], naming: &Naming) -> Cmd {
-    let logs = by_log(messages);
-    let mut keys = vec![naming.heads(bucket), naming.marks(bucket)];
-    for (log, _) in &logs {
-        keys.push(naming.log(log));
-        keys.extend(naming.keys(log));
-    }
-    let mut call = Call::new(Script::Append, &keys);
-    call.number(run)
-        .number(epoch.number().into())
-        .arg(naming.publish());
-    let mut value = String::new();
-    for (log, indices) in &logs {
-        // The rule may change in between; the newest holds for all.
-        let newest = indices.last().and_then(|index| messages.get(*index));
-        let retention = newest.map_or_else(Retention::default, |stored| stored.retention);
-        call.arg(&naming.field(log)).arg(&rule(log, &retention));
-        call.number(indices.len() as u64);
-        for message in indices.iter().filter_map(|index| messages.get(*index)) {
-            call.arg(&key(&message.draft));
-            value.clear();
-            value.push_str(&message.draft.time.to_string());
-            value.push(' ');
-            value.push_str(message.draft.content.get());
-            call.arg(&value);
-        }
-    }
-    call.0
-}
-
-/// A retention as the script reads it.
-fn rule(log: &LogName, retention: &Retention) -> String {
-    let mut age = retention.age_max;
-    if log.as_str() == CANARY_LOG {
-        age = age.min(CANARY_AGE);
-    }
-    let numbers = [retention.entries_max, millis(age), retention.bytes_max];
-    let [entries, age, bytes] = numbers.map(|number| number.min(NUMBER_MAX / 100));
-    format!("{entries} {age} {bytes}")
-}
-
-/// Sender, session and number of a message; the last is empty where it has none. Neither has a NUL in it.
-fn key(draft: &Draft) -> String {
-    let seq = draft.seq.as_deref().map_or("", |seq| seq.get());
-    format!("{}\0{}\0{seq}", draft.from, draft.session)
 }
 
 fn page(log: &LogName, from: From, max: PageMax, epoch: Epoch, naming: &Naming) -> Cmd {
     let bucket = Bucket::of(log);
     let keys = [naming.heads(bucket), naming.marks(bucket), naming.log(log)];
     let mut call = Call::new(Script::Page, &keys);
-    call.arg(&naming.field(log)).number(epoch.number().into());
+    call.number(epoch.number().into());
     match from {
         From::Behind(offset) => call.arg("behind").number(offset),
         From::Mark => call.arg("mark").arg(""),
@@ -329,7 +266,7 @@ fn heads(bucket: Bucket, logs: &[LogName], naming: &Naming) -> Cmd {
     let mut cmd = Cmd::new();
     cmd.arg("HMGET").arg(naming.heads(bucket));
     for log in logs {
-        cmd.arg(naming.field(log));
+        cmd.arg(naming.log(log));
     }
     cmd
 }
@@ -341,7 +278,7 @@ fn channels<'c>(cmd: &'c mut Cmd, logs: &[LogName], naming: &Naming) -> &'c mut 
     cmd
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(NUMBER_MAX)
 }
 

@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::*;
 use crate::log::redis::Failure;
-use crate::log::redis::wire::{Errand, Heard};
+use crate::log::redis::wire::{Appends, Errand, Heard, Naming};
 
 #[test]
 fn messages_of_a_batch_get_dense_offsets_in_their_own_logs() {
@@ -124,14 +124,11 @@ fn keys_last_as_long_as_their_entries_and_go_some_time_after_them() {
     // Of an entry that is gone, nothing is known.
     let places = link.append(run, EPOCH, batch(0..1));
     assert_eq!(places, [Appended::At(at(EPOCH, 2001))]);
-    let mut count = 0;
-    for keys in link.naming.keys(&log("a")) {
-        match link.call(&["HLEN", &keys]) {
-            Value::Int(length) => count += length,
-            other => panic!("{other:?}"),
-        }
+    // Each entry has two fields, and the log one.
+    match link.call(&["HLEN", &link.naming.log(&log("a"))]) {
+        Value::Int(length) => assert!((601..=729).contains(&length), "{length}"),
+        other => panic!("{other:?}"),
     }
-    assert!((300..=1100).contains(&count), "{count}");
 }
 
 #[test]
@@ -256,20 +253,51 @@ fn a_silent_log_goes_by_itself_and_its_offsets_go_on() {
         EPOCH,
         vec![message("a", "1", "1"), message("a", "2", "2")],
     );
-    let [keys, _] = link.naming.keys(&log("a"));
-    let stream = link.naming.log(&log("a"));
-    for key in [&stream, &keys] {
-        match link.call(&["PTTL", key]) {
-            Value::Int(ttl) => assert!((7 * 86_400_000..8 * 86_400_000).contains(&ttl), "{ttl}"),
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(link.call(&["PEXPIRE", key, "0"]), Value::Int(1));
+    let key = link.naming.log(&log("a"));
+    match link.call(&["PTTL", &key]) {
+        Value::Int(ttl) => assert!((7 * 86_400_000..8 * 86_400_000).contains(&ttl), "{ttl}"),
+        other => panic!("{other:?}"),
     }
+    assert_eq!(link.call(&["PEXPIRE", &key, "0"]), Value::Int(1));
+    // That is later than the time at which it is to be renewed.
+    let heads = link.naming.heads(Bucket::of(&log("a")));
+    let renew = "local record = redis.call('HGET', KEYS[1], ARGV[1]) return redis.call('HSET', KEYS[1], ARGV[1], \
+        string.sub(record, 1, 37) .. string.rep(string.char(0), 8) .. string.sub(record, 46))";
+    let renewed = link.call(&["EVAL", renew, "1", &heads, &key]);
+    assert_eq!(renewed, Value::Int(0));
     let page = link.page("a", From::Oldest, PAGE);
     assert_eq!((page.oldest, page.head, page.entries.len()), (3, 2, 0));
     let places = link.append(run, Epoch::new(5), vec![message("a", "1", "3")]);
     assert_eq!(places, [Appended::At(at(EPOCH, 3))]);
     assert_eq!(offsets(&link.page("a", From::Behind(0), PAGE)), [3]);
+}
+
+#[test]
+fn a_log_that_somebody_has_deleted_is_found_out_and_nobody_misses_that() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    link.append(
+        run,
+        EPOCH,
+        vec![message("a", "1", "1"), message("a", "2", "2")],
+    );
+    let key = link.naming.log(&log("a"));
+    assert_eq!(link.call(&["DEL", &key]), Value::Int(1));
+    for number in 3..=70 {
+        let place = link.append(run, EPOCH, vec![message("a", &number.to_string(), "1")]);
+        assert_eq!(place, [Appended::At(at(EPOCH, number))]);
+        let page = link.page("a", From::Behind(number - 1), PAGE);
+        assert_eq!(page.head, number);
+        // What is not shown is said to be gone.
+        let shown = offsets(&page);
+        assert!(shown == [number] || page.oldest == number + 1, "{page:?}");
+        assert_eq!(shown == [number], number >= 64, "{page:?}");
+    }
+    match link.call(&["PTTL", &key]) {
+        Value::Int(ttl) => assert!(ttl > 0, "{ttl}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -279,13 +307,14 @@ fn too_many_logs_are_refused_until_some_have_nothing_left() {
     let run = link.opened("a", Trust::Whole);
     link.append(run, EPOCH, vec![message("a", "", "1")]);
     let bucket = Bucket::of(&log("a"));
-    let (heads, stream) = (link.naming.heads(bucket), link.naming.log(&log("a")));
-    let base = stream.strip_suffix('a').unwrap().to_owned();
-    // As many as there may be, with their streams.
-    let fill = "for i = 1, 4095 do redis.call('HSET', KEYS[1], 'f' .. i, '1 1 1 1 0 0 1 - 1 1 1') \
-        redis.call('XADD', ARGV[1] .. 'f' .. i, '1-1', 'a', '1 1') end return 'done'";
+    let (heads, key) = (link.naming.heads(bucket), link.naming.log(&log("a")));
+    let base = key.strip_suffix('a').unwrap().to_owned();
+    // As many as there may be, with their entries.
+    let fill = "local own = redis.call('HGET', KEYS[1], ARGV[2]) for i = 1, 32767 do \
+        redis.call('HSET', KEYS[1], ARGV[1] .. 'f' .. i, own) \
+        redis.call('HSET', ARGV[1] .. 'f' .. i, '', '1') end return 'done'";
     let done = Value::BulkString(b"done".to_vec());
-    assert_eq!(link.call(&["EVAL", fill, "1", &heads, &base]), done);
+    assert_eq!(link.call(&["EVAL", fill, "1", &heads, &base, &key]), done);
     let numbers = 0..;
     let mut names = numbers.map(|number: u32| format!("g{number}"));
     let other = names.find(|name| Bucket::of(&log(name)) == bucket).unwrap();
@@ -297,12 +326,188 @@ fn too_many_logs_are_refused_until_some_have_nothing_left() {
     let places = link.append(run, EPOCH, batch);
     let full = Appended::LogsFull;
     assert_eq!(places, [full, Appended::At(at(EPOCH, 2)), full]);
-    let empty = "for i = 1, 4095 do redis.call('DEL', ARGV[1] .. 'f' .. i) end return 'done'";
+    let empty = "for i = 1, 32767 do redis.call('DEL', ARGV[1] .. 'f' .. i) end return 'done'";
     assert_eq!(link.call(&["EVAL", empty, "1", &heads, &base]), done);
     let next = Epoch::new(78);
     let places = link.append(run, next, vec![message(&other, "", "1")]);
     assert_eq!(places, [Appended::At(at(next, 1))]);
     assert_eq!(link.head("a"), Some(at(EPOCH, 2)));
+}
+
+/// A message for each of these logs, in one command for each bucket.
+fn commands(runs: &[(&str, u64)], seq: &str) -> Vec<Command> {
+    let append = |&(name, run): &(&str, u64)| Command::Append {
+        bucket: Bucket::of(&log(name)),
+        run,
+        epoch: EPOCH,
+        messages: vec![message(name, seq, "1"), message(name, "", "2")],
+    };
+    runs.iter().map(append).collect()
+}
+
+/// Names of logs of different buckets.
+const APART: [&str; 3] = ["a", "b", "c"];
+
+#[test]
+fn buckets_of_one_server_share_a_call_and_each_has_an_answer_of_its_own() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let mut runs = APART.map(|name| (name, link.opened(name, Trust::Whole)));
+    assert_ne!(Bucket::of(&log("a")), Bucket::of(&log("b")));
+    let (calls, answers) = link.ask_together(&commands(&runs, "1"));
+    assert_eq!((calls, answers.len()), (1, 3));
+    for answer in answers {
+        let Answer::Appended(places) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(places, [1, 2].map(|offset| Appended::At(at(EPOCH, offset))));
+    }
+    // One that is of another run, and one that is no log, and the same bucket once more behind them.
+    runs[1].1 += 1;
+    let third = link.naming.log(&log("c"));
+    assert_eq!(link.call(&["DEL", &third]), Value::Int(1));
+    assert_eq!(link.call(&["SET", &third, "text"]), Value::Okay);
+    let (calls, answers) = link.ask_together(&commands(&[runs[0], runs[1], runs[2], runs[0]], "2"));
+    assert_eq!((calls, answers.len()), (1, 4));
+    assert!(
+        matches!(&answers[0], Answer::Appended(places) if *places == [3, 4].map(|offset| Appended::At(at(EPOCH, offset)))),
+        "{answers:?}"
+    );
+    assert!(
+        matches!(&answers[1], Answer::Failed(Failure::Stale)),
+        "{answers:?}"
+    );
+    assert!(
+        matches!(&answers[2], Answer::Failed(Failure::Refused(what)) if what.starts_with("WRONGTYPE")),
+        "{answers:?}"
+    );
+    let Answer::Appended(places) = &answers[3] else {
+        panic!("{answers:?}");
+    };
+    assert!(
+        matches!(places[..], [Appended::Before { position, .. }, Appended::At(last)]
+            if position == at(EPOCH, 3) && last == at(EPOCH, 5)),
+        "{places:?}"
+    );
+    assert_eq!(link.head("b"), Some(at(EPOCH, 2)));
+    assert_eq!(link.head("c"), Some(at(EPOCH, 2)));
+}
+
+#[test]
+fn in_a_cluster_only_what_is_of_one_bucket_shares_a_call() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let runs = APART.map(|name| (name, link.opened(name, Trust::Whole)));
+    link.naming.sharded = true;
+    let commands = commands(&[runs[0], runs[0], runs[1], runs[2]], "");
+    assert_eq!(link.ask_together(&commands).0, 3);
+}
+
+#[test]
+fn a_call_takes_so_many_messages_and_so_many_bytes() {
+    let naming = Naming {
+        prefix: "tw:".to_owned(),
+        node: "n1".to_owned(),
+        sharded: false,
+    };
+    let of = |count: usize, content: &str| Command::Append {
+        bucket: Bucket::of(&log("a")),
+        run: 1,
+        epoch: EPOCH,
+        messages: (0..count).map(|_| message("a", "", content)).collect(),
+    };
+    let mut call = Appends::default();
+    // One command is taken however large it is.
+    assert!(call.has_room_for(&of(1000, "1"), &naming));
+    call.add(&of(500, "1"), &naming);
+    assert!(call.has_room_for(&of(12, "1"), &naming));
+    assert!(!call.has_room_for(&of(13, "1"), &naming));
+    let mut call = Appends::default();
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    call.add(&of(1, &large), &naming);
+    assert!(!call.has_room_for(&of(1, "1"), &naming));
+    let heads = Command::Heads {
+        bucket: Bucket::of(&log("a")),
+        logs: Vec::new(),
+    };
+    assert!(!Appends::default().has_room_for(&heads, &naming));
+}
+
+#[test]
+fn a_log_of_another_version_is_refused_and_left_as_it_is() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    link.append(run, EPOCH, vec![message("a", "", "1")]);
+    let (heads, key) = (
+        link.naming.heads(Bucket::of(&log("a"))),
+        link.naming.log(&log("a")),
+    );
+    let record = format!("\u{2}{}", "x".repeat(80));
+    assert_eq!(link.call(&["HSET", &heads, &key, &record]), Value::Int(0));
+    let is_refused = |answer: &Answer| matches!(answer, Answer::Failed(Failure::Refused(what)) if what.starts_with("VERSION"));
+    let append = commands(&[("a", run)], "1").remove(0);
+    let page = Command::Page {
+        log: log("a"),
+        from: From::Oldest,
+        max: PAGE,
+        epoch: EPOCH,
+    };
+    for command in [append, page] {
+        let answer = link.ask(&command);
+        assert!(is_refused(&answer), "{answer:?}");
+    }
+    let kept = link.call(&["HGET", &heads, &key]);
+    assert_eq!(kept, Value::BulkString(record.into_bytes()));
+    assert_eq!(link.call(&["HLEN", &key]), Value::Int(2));
+}
+
+#[test]
+fn records_and_logs_are_tables_from_the_first() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    link.append(run, EPOCH, vec![message("a", "1", "1")]);
+    let bucket = Bucket::of(&log("a"));
+    for key in [link.naming.heads(bucket), link.naming.log(&log("a"))] {
+        let encoding = link.call(&["OBJECT", "ENCODING", &key]);
+        assert_eq!(encoding, Value::BulkString(b"hashtable".to_vec()), "{key}");
+    }
+}
+
+#[test]
+fn a_rule_that_keeps_less_lets_go_of_much_in_some_calls() {
+    let server = RedisServer::start();
+    let mut link = server.link();
+    let run = link.opened("a", Trust::Whole);
+    let batch = |count: usize, entries_max| {
+        let of = |_| Stored {
+            retention: keeps(entries_max, Duration::from_secs(3600), 1 << 30),
+            ..message("a", "", "1")
+        };
+        (0..count).map(of).collect::<Vec<_>>()
+    };
+    for _ in 0..10 {
+        link.append(run, EPOCH, batch(1000, 100_000));
+    }
+    let length = |link: &mut Link| {
+        let key = link.naming.log(&log("a"));
+        match link.call(&["HLEN", &key]) {
+            Value::Int(length) => length,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(length(&mut link), 10_001);
+    let mut before = 10_001;
+    while length(&mut link) > 600 {
+        link.append(run, EPOCH, batch(64, 300));
+        let now = length(&mut link);
+        assert!((1..3000).contains(&(before - now)), "{before} {now}");
+        before = now;
+    }
+    let page = link.page("a", From::Behind(0), PAGE);
+    assert_eq!(page.entries.first().unwrap().position.offset, page.oldest);
+    assert_eq!(offsets(&page).len() as i64, length(&mut link) - 1);
 }
 
 #[test]

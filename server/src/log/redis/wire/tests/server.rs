@@ -13,7 +13,7 @@ use redis::Value;
 
 use crate::log::redis::wire::setup::{self, Process};
 use crate::log::redis::wire::{
-    Errand, Heard, Naming, Replies, Script, answer, heard, pack, pack_errand,
+    Appends, Errand, Heard, Naming, Replies, Script, answer, answers_of, heard, pack, pack_errand,
 };
 use crate::log::redis::{Answer, Command};
 
@@ -220,7 +220,39 @@ impl Link {
         let mut out = BytesMut::new();
         pack(command, &self.naming, &mut out);
         self.stream.write_all(&out).unwrap();
-        answer(command, self.reply())
+        let reply = self.reply();
+        if matches!(command, Command::Append { .. }) {
+            let answers = answers_of(reply, 1).unwrap();
+            return answer(command, answers.into_iter().next().unwrap());
+        }
+        answer(command, reply)
+    }
+
+    /// Several that append, in as few calls as they may be: how many that were, and what each was answered.
+    pub(super) fn ask_together(&mut self, commands: &[Command]) -> (usize, Vec<Answer>) {
+        let mut calls = vec![Appends::default()];
+        for command in commands {
+            let last = calls.last().unwrap();
+            if !last.has_room_for(command, &self.naming) {
+                calls.push(Appends::default());
+            }
+            calls.last_mut().unwrap().add(command, &self.naming);
+        }
+        let mut rest = commands.iter();
+        let mut said = Vec::new();
+        for call in &calls {
+            let mut out = BytesMut::new();
+            call.write(&self.naming, &mut out);
+            self.stream.write_all(&out).unwrap();
+            let answers = answers_of(self.reply(), call.commands()).unwrap();
+            said.extend(
+                answers
+                    .into_iter()
+                    .zip(&mut rest)
+                    .map(|(reply, command)| answer(command, reply)),
+            );
+        }
+        (calls.len(), said)
     }
 
     pub(super) fn errand(&mut self, errand: &Errand<'_>) -> Value {
