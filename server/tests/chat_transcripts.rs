@@ -100,7 +100,6 @@ impl Chat {
                 .collect(),
             since: None,
             token: None,
-            chooses: false,
             access: Access::Open,
             chooses: false,
             arrived,
