@@ -2,7 +2,8 @@
 // the upgrade from the one to the other.
 //
 // Usage: node socket_io_client.mjs TASK (polling|websocket|upgrade) http://HOST:PORT [http://PROXY]
-// TASK is a function below. Those that come by a proxy print `cut` when it is to cut them off, and wait for a line.
+// TASK is a function below. Those that come by a proxy print `cut` when it is to cut them off, `gone` when it has, and wait for a
+// line.
 
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
@@ -207,8 +208,9 @@ async function recovery() {
   for (const first of [2, 8]) {
     const cut = once(ada, 'disconnect');
     console.log('cut');
-    await lines.next();
     await cut;
+    console.log('gone');
+    await lines.next();
     for (const [room, n] of [['a', 0], ['b', 1], ['a', 2], ['b', 3]]) await say(bob, 'msg', room, first + n);
     await say(bob, 'broadcast', first + 4);
     await say(bob, 'private', 'ada', first + 5);
@@ -235,8 +237,9 @@ async function gap() {
   await say(bob, 'msg', 'a', 1);
   const cut = once(ada, 'disconnect');
   console.log('cut');
-  await lines.next();
   await cut;
+  console.log('gone');
+  await lines.next();
   for (let n = 0; n < 10; n += 1) await say(bob, 'msg', 'a', n);
   const back = once(ada, 'connect');
   ada.connect();

@@ -1,5 +1,9 @@
 //! socket.io-client from npm, as people use it, in rooms with clients of the chat's own JSON: over each of its transports.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use tidewire_tests::Launch;
 use tidewire_tests::proxy::{Fault, Proxy};
 use tidewire_tests::script::Script;
@@ -52,9 +56,6 @@ fn events_are_called_as_the_configuration_says() {
     );
 }
 
-/// Connections that a client has made until it is cut off: far more than it makes.
-const CONNECTIONS_MAX: usize = 1000;
-
 /// Runs a task whose client comes by a proxy that cuts it off so many times.
 fn run_cut(task: &str, cuts: usize, options: &[&str]) {
     for transport in TRANSPORTS {
@@ -66,13 +67,34 @@ fn run_cut(task: &str, cuts: usize, options: &[&str]) {
             let mut script = Script::node("socket_io_client.mjs", &[task, transport, &url, &via]);
             for _ in 0..cuts {
                 script.expect_line("cut");
-                // One that polls has one for each request, most of which have ended.
-                (0..CONNECTIONS_MAX).for_each(|_| proxy.strike(0, fault));
-                script.say("cut");
+                cut_until_it_is_gone(&proxy, fault, &mut script);
+                script.say("go on");
             }
             script.finish();
         }
     }
+}
+
+/// Connections that are ended at most, one a millisecond.
+const STRIKES_MAX: usize = 100_000;
+
+/// Ends connections for as long as the client has not noticed: one that polls may have none for a moment.
+fn cut_until_it_is_gone(proxy: &Proxy, fault: Fault, script: &mut Script) {
+    let is_gone = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Bounded, for a test that has failed.
+            for _ in 0..STRIKES_MAX {
+                if is_gone.load(Ordering::Relaxed) {
+                    return;
+                }
+                proxy.strike(0, fault);
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        script.expect_line("gone");
+        is_gone.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

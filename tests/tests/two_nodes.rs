@@ -10,7 +10,7 @@ use tidewire_tests::nodes::Nodes;
 use tidewire_tests::redis::RedisLaunch;
 use tidewire_tests::server::binary;
 use tidewire_tests::tls::Identity;
-use tidewire_tests::{Chatter, Launch, LogServer, Server, wait_until};
+use tidewire_tests::{Chatter, Launch, LogServer, Nats, Server, wait_until};
 
 /// Short enough that a test need not wait.
 const OPTIONS: [&str; 4] = ["--canary", "200ms", "--log-timeout", "500ms"];
@@ -208,6 +208,27 @@ fn a_password_and_tls_are_spoken_and_told_nobody() {
         assert!(log.contains("rediss://tidewire:***@"), "{log}");
         assert!(!log.contains("hunter2"), "{log}");
     }
+}
+
+#[test]
+fn a_nats_lets_in_who_has_the_password_and_it_is_told_nobody() {
+    let nats = Nats::start_for("tidewire", "hunter2");
+    let nodes = Nodes::on(&nats.url(), 2, &OPTIONS);
+    nodes.all().for_each(wait_until_ready);
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
+    alice.say_acked("lobby", "hidden", 1);
+    assert_eq!(bob.hear_of("room_msg")["content"], "hidden");
+    for node in nodes.all() {
+        let log = node.log();
+        assert!(log.contains("nats://tidewire:***@"), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+    let url = format!("nats://tidewire:wrong@{}", nats.address());
+    let stranger = Nodes::on(&url, 1, &OPTIONS);
+    wait_until("it is told why", || {
+        stranger.node(0).log().contains("Authorization Violation")
+    });
 }
 
 #[test]

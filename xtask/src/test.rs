@@ -12,7 +12,7 @@ use crate::{
     arch, autobahn, differential, exec, fuzz, linear, paths, protobuf, rfc, schema, server, setup,
 };
 
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     Step {
         name: "setup",
         about: "what the tests need beyond Rust",
@@ -81,7 +81,12 @@ const STEPS: [Step; 20] = [
     Step {
         name: "redis",
         about: "what the chat promises, with servers that have their logs in a Redis",
-        run: || over("redis"),
+        run: || over("redis", &[]),
+    },
+    Step {
+        name: "nats",
+        about: "the same, and what several nodes promise, with logs in a NATS",
+        run: || over("nats", &OF_NODES),
     },
     Step {
         name: "schema",
@@ -228,11 +233,14 @@ fn integration(workers: Option<&str>) -> Result<()> {
     exec::run(&mut test).context("integration tests failed")
 }
 
-/// Runs those with logs kept by `keeper`.
-fn over(keeper: &str) -> Result<()> {
+/// Tests of several nodes, which take a Redis if nobody says what else.
+const OF_NODES: [&str; 2] = ["presence_across_nodes", "two_nodes"];
+
+/// Runs those with logs kept by `keeper`, and `more`.
+fn over(keeper: &str, more: &[&str]) -> Result<()> {
     let mut test = integration_tests()?;
     test.env("TIDEWIRE_TEST_LOG", keeper);
-    for name in ELSEWHERE {
+    for name in ELSEWHERE.iter().chain(more) {
         test.args(["--test", name]);
     }
     exec::run(&mut test).with_context(|| format!("integration tests failed over {keeper}"))

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use super::values::time;
 use super::veil::HIDDEN;
 use crate::ids::NodeName;
-use crate::log::nats::NatsOptions;
+use crate::log::nats::{NatsLogin, NatsOptions};
 use crate::log::redis::{RedisOptions, Topology};
 use crate::log::remote::Target;
 use crate::log::shared::{Ack, Secret};
@@ -32,7 +32,7 @@ const NATS: &str = "nats://";
 const NATS_TLS: &str = "tls://";
 
 /// What a URL is to begin with.
-const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST";
+const SCHEMES: &str = "write redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST or nats://HOST";
 
 /// What is told who says in its place what is to be logged.
 const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE_LOG_LEVEL)";
@@ -42,7 +42,8 @@ const LEVEL: &str = "write redis://HOST; what is logged is --log-level (TIDEWIRE
 #[command(next_help_heading = "Many nodes")]
 pub struct LogOptions {
     /// Keep messages in this Redis, which several servers may share: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, rediss:// with TLS,
-    /// redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST. Files stay where --data says
+    /// redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST; or in this NATS, with JetStream:
+    /// `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST…]`. Files stay where --data says
     #[arg(long, env = "TIDEWIRE_LOG", value_name = "URL", hide_env_values = true)]
     pub log: Option<LogUrl>,
     /// What this server is called among those that share a log; no other has the same name [default: the host's and a random number]
@@ -65,12 +66,18 @@ pub struct LogOptions {
     /// Time without an answer after which a connection to it is given up
     #[arg(long, env = "TIDEWIRE_LOG_COMMAND_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
     pub log_command_timeout: Duration,
-    /// What all names in it begin with
+    /// What all names in it begin with: keys and channels of Redis, streams and subjects of NATS
     #[arg(long, env = "TIDEWIRE_LOG_PREFIX", value_name = "TEXT", default_value = RedisOptions::PREFIX, value_parser = prefix)]
     pub log_prefix: String,
     /// With rediss://: trust the certificates in this PEM file, and no others [default: those that the system trusts]
     #[arg(long, env = "TIDEWIRE_LOG_CA", value_name = "FILE")]
     pub log_ca: Option<PathBuf>,
+    /// With nats://: servers of a cluster that have each message before it is acknowledged
+    #[arg(long, env = "TIDEWIRE_NATS_REPLICAS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub nats_replicas: u8,
+    /// With nats://: a server that was restarted has all that it has acknowledged, as with `sync_interval: always`. Without, rooms begin a new epoch after each restart
+    #[arg(long, env = "TIDEWIRE_NATS_TRUST_RESTARTS")]
+    pub nats_trust_restarts: bool,
 }
 
 impl Default for LogOptions {
@@ -84,6 +91,8 @@ impl Default for LogOptions {
             log_command_timeout: RedisOptions::COMMAND_TIMEOUT,
             log_prefix: RedisOptions::PREFIX.to_owned(),
             log_ca: None,
+            nats_replicas: 1,
+            nats_trust_restarts: false,
         }
     }
 }
@@ -156,11 +165,23 @@ impl LogOptions {
         let Some(url) = self.log.as_ref().filter(|url| url.is_nats()) else {
             return Ok(None);
         };
-        url.parse_nats().map_err(|why| format!("--log: {why}"))?;
-        Err(
-            "--log: a NATS cannot keep the logs yet: write redis:// and the name of a Redis"
-                .to_owned(),
-        )
+        if self.redis_ack != Ack::Primary {
+            return Err(
+                "--redis-ack is for Redis: how many servers of NATS have a message is --nats-replicas"
+                    .to_owned(),
+            );
+        }
+        let (servers, login) = url.parse_nats().map_err(|why| format!("--log: {why}"))?;
+        Ok(Some(NatsOptions {
+            servers,
+            login,
+            prefix: self.log_prefix.clone(),
+            node: self.node.as_ref().map_or("", NodeName::as_str).to_owned(),
+            replicas: self.nats_replicas,
+            trusts_restarts: self.nats_trust_restarts,
+            timeout: self.log_timeout,
+            command_timeout: self.log_command_timeout,
+        }))
     }
 }
 
@@ -241,9 +262,6 @@ struct Place {
     topology: Topology,
 }
 
-/// A user and its password.
-type Login = (String, String);
-
 /// What a scheme says of who answers there.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -257,8 +275,8 @@ impl LogUrl {
         self.0.starts_with(NATS) || self.0.starts_with(NATS_TLS)
     }
 
-    /// The servers of a NATS, and user and password.
-    fn parse_nats(&self) -> Result<(Vec<Target>, Option<Login>), String> {
+    /// The servers of a NATS, and who we are there.
+    fn parse_nats(&self) -> Result<(Vec<Target>, Option<NatsLogin>), String> {
         let rest = self.0.strip_prefix(NATS).ok_or_else(|| {
             "NATS with TLS is not served yet: write nats:// and a server that is reached in private"
                 .to_owned()
@@ -270,11 +288,7 @@ impl LogUrl {
         if hosts.contains(['/', '?', '#']) {
             return Err("leave out what stands behind the host and the port".to_owned());
         }
-        let login = match who.map(credentials).transpose()? {
-            Some((Some(user), Some(password))) => Some((user, password)),
-            Some(_) => return Err("write USER:PASSWORD@ before the host".to_owned()),
-            None => None,
-        };
+        let login = who.map(nats_login).transpose()?;
         let servers = hosts.split(',').map(|host| target(host, NATS_PORT));
         Ok((servers.collect::<Result<_, _>>()?, login))
     }
@@ -331,6 +345,22 @@ fn credentials(who: &str) -> Result<(Option<String>, Option<String>), String> {
         return Err("the password is empty: leave out what stands before the @".to_owned());
     }
     Ok(((!user.is_empty()).then_some(user), Some(password)))
+}
+
+/// Who we are at a NATS: what has no colon is a token.
+fn nats_login(who: &str) -> Result<NatsLogin, String> {
+    if who.contains(':') {
+        return match credentials(who)? {
+            (Some(user), Some(password)) => Ok(NatsLogin::User(user, Secret::new(password))),
+            _ => Err("write USER:PASSWORD@ or TOKEN@ before the host".to_owned()),
+        };
+    }
+    let token = percent_decode_str(who).decode_utf8();
+    let token = token.map_err(|_| "the token is no UTF-8 where % stands for its bytes")?;
+    if token.is_empty() {
+        return Err("the token is empty: leave out the @".to_owned());
+    }
+    Ok(NatsLogin::Token(Secret::new(token.into_owned())))
 }
 
 fn topology(kind: Kind, hosts: &str, path: &str) -> Result<Topology, String> {
@@ -483,6 +513,48 @@ mod tests {
     }
 
     #[test]
+    fn a_url_of_nats_says_where_its_servers_are_and_who_we_are_there() {
+        let servers = |url: &str| LogUrl(url.to_owned()).parse_nats();
+        let user =
+            |user: &str, word: &str| NatsLogin::User(user.to_owned(), Secret::new(word.to_owned()));
+        let token = |word: &str| NatsLogin::Token(Secret::new(word.to_owned()));
+        for (url, there, login) in [
+            ("nats://a", vec![at("a", 4222)], None),
+            ("nats://a:1,[::1]", vec![at("a", 1), at("::1", 4222)], None),
+            (
+                "nats://u:p%40@a",
+                vec![at("a", 4222)],
+                Some(user("u", "p@")),
+            ),
+            (
+                "nats://s%2fcret@a",
+                vec![at("a", 4222)],
+                Some(token("s/cret")),
+            ),
+        ] {
+            assert_eq!(servers(url).unwrap(), (there, login), "{url}");
+            let shown = LogUrl(url.to_owned()).to_string();
+            assert!(!shown.contains("cret") && !shown.contains("p%"), "{shown}");
+        }
+        for (url, told) in [
+            ("tls://a", "TLS is not served yet"),
+            ("nats://@a", "the token is empty"),
+            ("nats://:secret@a", "USER:PASSWORD@ or TOKEN@"),
+            ("nats://u:secret%ff@a", "no UTF-8"),
+            ("nats://secret%ff@a", "no UTF-8"),
+            ("nats://a/secret", "leave out"),
+            ("nats://a:0", "no port"),
+            ("nats://", "host is missing"),
+        ] {
+            let why = servers(url).unwrap_err();
+            assert!(
+                why.contains(told) && !why.contains("secret"),
+                "{url}: {why}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_without_the_password() {
         for (url, told) in [
             ("secret", "write redis://"),
@@ -518,7 +590,8 @@ mod tests {
             ("redis://a", None),
             ("redis+sentinel://a,b/main", None),
             ("rediss+cluster://a,b", None),
-            ("nats://a", Some("a NATS cannot keep the logs yet")),
+            ("nats://a", None),
+            ("tls://a", Some("TLS is not served yet")),
         ] {
             let options = LogOptions {
                 log: Some(LogUrl(url.to_owned())),

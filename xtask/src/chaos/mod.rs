@@ -6,6 +6,7 @@ mod drain;
 mod halfopen;
 mod join;
 mod kill;
+mod nats;
 mod redis;
 mod soak;
 mod victim;
@@ -42,6 +43,8 @@ enum What {
     Reconnect(crowds::Reconnect),
     /// Let three nodes share a Redis that is killed, forgets, stands still, is cut off, is slow and says no; and kill nodes
     Redis(redis::Args),
+    /// Let three nodes share a NATS that is killed, stands still and forgets; and kill nodes
+    Nats(nats::Args),
     /// Crash the log's store on a simulated disk that forgets, tears, reorders, fails and rots
     Power {
         /// How many crashes
@@ -65,6 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Halfopen(args) => halfopen::run(args),
         What::Reconnect(args) => crowds::reconnect(args),
         What::Redis(args) => redis::run(args),
+        What::Nats(args) => nats::run(args),
         What::Power { crashes, seed } => exec::run(
             exec::cargo("run --quiet --profile ci --package tidewire --features simulation")
                 .args(["--example", "power_loss", "--"])

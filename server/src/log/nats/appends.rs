@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::jobs::{Outcome, Turn};
-use super::store::{Published, Store, Trouble, entry};
+use super::store::{Published, Store, Trouble, entry, found};
 use super::streams::{Kept, Readiness};
 use crate::log::shared::{Answer, Appended, Failure, Stored};
 use crate::log::{Draft, Epoch, Position};
@@ -13,8 +13,8 @@ use crate::log::{Draft, Epoch, Position};
 /// What a message needs beside its content, at most.
 const AROUND_MAX: usize = 4096;
 
-/// How often a message is sent that nobody took: its log has begun an era, or was deleted.
-const TRIES: u32 = 3;
+/// How often a message is sent that nobody took: its log has begun an era, was deleted, or is being made by another node.
+const TRIES: u32 = 8;
 
 /// A log's size is looked at again after so many bytes, or a sixteenth of what it may have.
 const LOOKED_AT_MIN: u64 = 64 << 10;
@@ -46,13 +46,19 @@ impl Store {
             places: places.collect(),
             messages,
         };
-        for _ in 0..TRIES {
-            self.prepare_all(&mut batch, new).await?;
+        let mut tries = 0;
+        while tries < TRIES {
+            if self.prepare_all(&mut batch, new).await? {
+                // What is before it may be published to an era that has ended, and come back.
+                turn.alone().await;
+            }
             self.find_older(&mut batch).await?;
-            self.publish_all(&mut batch, &turn).await?;
+            turn.let_on_by_others().await;
+            let came_back = self.publish_all(&mut batch, &turn).await?;
             if batch.places.iter().all(Option::is_some) {
                 break;
             }
+            tries += u32::from(came_back);
             // What is sent again is not to overtake what was sent before it.
             turn.alone().await;
         }
@@ -61,15 +67,17 @@ impl Store {
         Ok(places.map_or_else(|| Answer::Failed(nobody()), Answer::Appended))
     }
 
-    /// Sees to it that the messages' logs take them.
-    async fn prepare_all(&self, batch: &mut Batch, new: Epoch) -> Result<(), Trouble> {
+    /// Sees to it that the messages' logs take them; returns whether something had to be asked for that.
+    async fn prepare_all(&self, batch: &mut Batch, new: Epoch) -> Result<bool, Trouble> {
         let (mut done, mut full) = (HashSet::new(), HashSet::new());
+        let mut asked = false;
         for index in batch.left() {
             let (log, rule) = {
                 let stored = &batch.messages[index];
                 (&stored.draft.log, &stored.retention)
             };
             if done.insert(log) && !self.is_ready(&batch.messages[index]) {
+                asked = true;
                 match self.prepare(log, rule, new).await? {
                     Readiness::Ready => {}
                     Readiness::Full => drop(full.insert(log.clone())),
@@ -79,7 +87,7 @@ impl Store {
                 batch.places[index] = Some(Appended::LogsFull);
             }
         }
-        Ok(())
+        Ok(asked)
     }
 
     fn is_ready(&self, stored: &Stored) -> bool {
@@ -105,8 +113,7 @@ impl Store {
             }
         }
         for (index, asked) in asked {
-            let message = asked.await;
-            if message.headers.status().is_none() {
+            if let Some(message) = found(asked.await)? {
                 let log = &batch.messages[index].draft.log;
                 batch.places[index] = entry(log, &message).map(|entry| Appended::Before {
                     position: entry.position,
@@ -117,27 +124,38 @@ impl Store {
         Ok(())
     }
 
-    /// Publishes what is left.
-    async fn publish_all(&self, batch: &mut Batch, turn: &Turn) -> Result<(), Trouble> {
-        let mut asked = Vec::new();
-        for index in batch.left() {
+    /// Publishes what is left: of a log that has not taken anything yet the first message only. A stream that another node has just
+    /// made may say what it is before it takes messages: of two that are published at once the second may be the only one that it takes.
+    /// Returns whether some came back; each other time at least one log is found to take messages.
+    async fn publish_all(&self, batch: &mut Batch, turn: &Turn) -> Result<bool, Trouble> {
+        let (mut asked, mut tried, mut came_back) = (Vec::new(), HashSet::new(), false);
+        let left = batch.left();
+        let count = left.len();
+        for index in left {
             let draft = &batch.messages[index].draft;
             let mut known = self.known.borrow_mut();
             let Some(ready) = known.ready(&draft.log) else {
+                came_back = true;
                 continue;
             };
+            if !ready.takes && !tried.insert(&draft.log) {
+                continue;
+            }
             ready.bytes += draft.content.get().len() as u64;
             let epoch = ready.epoch;
             drop(known);
             asked.push((index, epoch, self.publish(draft, epoch)));
         }
-        turn.let_on();
+        if asked.len() == count {
+            turn.let_on();
+        }
         for (index, epoch, published) in asked {
             let draft = &batch.messages[index].draft;
-            batch.places[index] = match published.await? {
+            let place = match published.await? {
                 Published::At(offset) => Some(Appended::At(Position { epoch, offset })),
                 Published::Before(offset) => self.first(draft, offset).await?,
                 Published::Nowhere => {
+                    turn.hold();
                     self.known.borrow_mut().forget(&draft.log);
                     None
                 }
@@ -146,17 +164,23 @@ impl Store {
                     Some(Appended::Refused)
                 }
             };
+            if place.is_some()
+                && let Some(ready) = self.known.borrow_mut().ready(&draft.log)
+            {
+                ready.takes = true;
+            }
+            came_back |= place.is_none();
+            batch.places[index] = place;
         }
-        Ok(())
+        Ok(came_back)
     }
 
     /// The message that was sent before with the same number; `None`: it is gone meanwhile.
     async fn first(&self, draft: &Draft, offset: u64) -> Result<Option<Appended>, Trouble> {
         let stream = self.naming.stream(&draft.log);
-        let message = self.message(&stream, offset).await;
-        if message.headers.status().is_some() {
+        let Some(message) = found(self.message(&stream, offset).await)? else {
             return Ok(None);
-        }
+        };
         let first = entry(&draft.log, &message);
         Ok(first.map(|first| Appended::Before {
             position: first.position,

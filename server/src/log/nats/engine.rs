@@ -18,7 +18,7 @@ use crate::log::{Reply, Request, Rules, Traffic};
 /// Keeps logs in NATS JetStream.
 #[derive(Debug)]
 pub struct NatsEngine<C> {
-    core: Core<C>,
+    pub(in crate::log) core: Core<C>,
     options: NatsOptions,
     naming: Rc<Naming>,
     lines: HashMap<Link, Line, foldhash::fast::RandomState>,

@@ -11,7 +11,8 @@ use serde_json::json;
 use super::exchange::Exchange;
 use super::jobs::{Jobs, Kind};
 use super::naming::Naming;
-use super::options::NatsOptions;
+use super::options::{NatsLogin, NatsOptions};
+use super::pages::Wanted;
 use super::store::{Known, Store, Trouble, entry};
 use super::text::{self, Incoming, Info, Message, Parser};
 use crate::ids::LogName;
@@ -159,12 +160,11 @@ impl Line {
             None => info.server_id.clone(),
         };
         self.store.known.borrow_mut().payload_max = info.max_payload;
-        let (user, password) = options
-            .login
-            .as_ref()
-            .map_or((None, None), |(user, password)| {
-                (Some(user), Some(password.reveal()))
-            });
+        let (user, password, token) = match &options.login {
+            Some(NatsLogin::User(user, password)) => (Some(user), Some(password.reveal()), None),
+            Some(NatsLogin::Token(token)) => (None, None, Some(token.reveal())),
+            None => (None, None, None),
+        };
         let connect = json!({
             "verbose": false,
             "pedantic": false,
@@ -176,6 +176,7 @@ impl Line {
             "no_responders": true,
             "user": user,
             "pass": password,
+            "auth_token": token,
         });
         text::line(&mut self.out, &format!("CONNECT {connect}"));
         if self.is_commands {
@@ -269,8 +270,13 @@ impl Line {
                 jobs.add(of(bucket), Writes, |_| Box::pin(store.open(run, trust)));
             }
             Command::Vouch {
-                bucket, run, seen, ..
-            } => jobs.add(of(bucket), Writes, |_| Box::pin(store.vouch(run, seen))),
+                bucket,
+                run,
+                seen,
+                epoch,
+            } => jobs.add(of(bucket), Writes, |_| {
+                Box::pin(store.vouch(run, seen, epoch))
+            }),
             Command::Append {
                 bucket,
                 epoch,
@@ -279,10 +285,20 @@ impl Line {
             } => jobs.add(of(bucket), Writes, |turn| {
                 Box::pin(store.append(turn, epoch, messages))
             }),
-            Command::Page { log, from, max, .. } => {
-                jobs.add(of(Bucket::of(&log)), Reads, |turn| {
-                    Box::pin(store.page(turn, log, from, max))
-                });
+            Command::Page {
+                log,
+                from,
+                max,
+                epoch,
+            } => {
+                let bucket = of(Bucket::of(&log));
+                let wanted = Wanted {
+                    log,
+                    from,
+                    max,
+                    epoch,
+                };
+                jobs.add(bucket, Reads, |turn| Box::pin(store.page(turn, wanted)));
             }
             Command::Heads { bucket, logs } => {
                 jobs.add(of(bucket), Reads, |turn| Box::pin(store.heads(turn, logs)))

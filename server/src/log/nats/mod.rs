@@ -17,4 +17,4 @@ mod streams;
 mod text;
 
 pub use engine::NatsEngine;
-pub use options::NatsOptions;
+pub use options::{NatsLogin, NatsOptions};

@@ -11,6 +11,9 @@ use crate::log::{Draft, Epoch};
 /// A part of a subject is not longer: streams are named with one, and their names have an end.
 const TOKEN_MAX: usize = 160;
 
+/// The second part of subjects: of logs, of what is announced of them, and the same of canaries, of which each node has its own.
+const KINDS: [[&str; 2]; 2] = [["log", "said"], ["canary", "canary-said"]];
+
 /// What the last part of an announcement says of a log that has lost something.
 const BROKEN: &str = "=broken";
 
@@ -41,7 +44,15 @@ impl Naming {
 
     /// What a log's record is called: this says that there was one.
     pub(super) fn born(&self, log: &LogName) -> String {
+        if is_canary(log) {
+            return Self::canary_born(&token(&self.node));
+        }
         format!("born.{}", self.token(log))
+    }
+
+    /// That of a node's canary, by the node's part in the name of its stream.
+    pub(super) fn canary_born(node: &str) -> String {
+        format!("born-canary.{node}")
     }
 
     /// And this up to where its owner has seen it.
@@ -62,17 +73,20 @@ impl Naming {
 
     /// A log's stream.
     pub(super) fn stream(&self, log: &LogName) -> String {
-        format!("{}_log_{}", self.prefix, self.token(log))
+        let [kind, _] = kinds(log);
+        format!("{}_{kind}_{}", self.prefix, self.token(log))
     }
 
     /// The subjects of all that its log has and had.
     pub(super) fn log(&self, log: &LogName) -> String {
-        format!("{}.log.{}.>", self.prefix, self.token(log))
+        let [kind, _] = kinds(log);
+        format!("{}.{kind}.{}.>", self.prefix, self.token(log))
     }
 
     /// The subjects that it takes messages by in an era: who does not know of it reaches nobody.
     pub(super) fn era(&self, log: &LogName, epoch: Epoch) -> String {
-        format!("{}.log.{}.{epoch}.>", self.prefix, self.token(log))
+        let [kind, _] = kinds(log);
+        format!("{}.{kind}.{}.{epoch}.>", self.prefix, self.token(log))
     }
 
     /// Where a message is published, and, for one with a number, whether it is there already, is asked.
@@ -88,7 +102,8 @@ impl Naming {
     fn key(&self, draft: &Draft, epoch: &str) -> String {
         let log = self.token(&draft.log);
         let (from, session) = (token(draft.from.as_str()), token(draft.session.as_str()));
-        let mut subject = format!("{}.log.{log}.{epoch}.{from}.{session}", self.prefix);
+        let [kind, _] = kinds(&draft.log);
+        let mut subject = format!("{}.{kind}.{log}.{epoch}.{from}.{session}", self.prefix);
         if let Some(seq) = &draft.seq {
             subject.push('.');
             subject.push_str(&token(seq.get()));
@@ -105,12 +120,14 @@ impl Naming {
 
     /// Where a log's entries are announced.
     pub(super) fn said(&self, log: &LogName) -> String {
-        format!("{}.said.{}.>", self.prefix, self.token(log))
+        let [_, said] = kinds(log);
+        format!("{}.{said}.{}.>", self.prefix, self.token(log))
     }
 
     /// And that it has lost something.
     pub(super) fn broken(&self, log: &LogName) -> String {
-        format!("{}.said.{}.{BROKEN}", self.prefix, self.token(log))
+        let [_, said] = kinds(log);
+        format!("{}.{said}.{}.{BROKEN}", self.prefix, self.token(log))
     }
 
     /// Whether a subject says so.
@@ -118,19 +135,44 @@ impl Naming {
         subject.rsplit('.').next() == Some(BROKEN)
     }
 
-    /// This node's own canary.
-    pub(super) fn own_canary(&self) -> String {
-        let field = format!("{CANARY_LOG}\0{}", self.node);
-        format!("{}_log_{}", self.prefix, token(&field))
+    /// The subjects of all nodes' canaries.
+    pub(super) fn canaries(&self) -> String {
+        let [_, [kind, _]] = KINDS;
+        format!("{}.{kind}.>", self.prefix)
     }
 
-    /// A node has a canary of its own: no name has a NUL, so no other log is called so.
-    fn token(&self, log: &LogName) -> String {
-        if log.as_str() == CANARY_LOG {
-            return token(&format!("{CANARY_LOG}\0{}", self.node));
-        }
-        token(log.as_str())
+    /// The stream of a node's canary.
+    pub(super) fn canary_of(&self, node: &str) -> String {
+        let [_, [kind, _]] = KINDS;
+        format!("{}_{kind}_{}", self.prefix, token(node))
     }
+
+    /// Which node's canary a stream is: the node's part of its name.
+    pub(super) fn canary_node<'a>(&self, stream: &'a str) -> Option<&'a str> {
+        let [_, [kind, _]] = KINDS;
+        stream
+            .strip_prefix(&self.prefix)?
+            .strip_prefix('_')?
+            .strip_prefix(kind)?
+            .strip_prefix('_')
+    }
+
+    /// A node has a canary of its own.
+    fn token(&self, log: &LogName) -> String {
+        token(if is_canary(log) {
+            &self.node
+        } else {
+            log.as_str()
+        })
+    }
+}
+
+fn is_canary(log: &LogName) -> bool {
+    log.as_str() == CANARY_LOG
+}
+
+fn kinds(log: &LogName) -> [&'static str; 2] {
+    KINDS[usize::from(is_canary(log))]
 }
 
 /// A name as a part of a subject, or of a stream's name.
@@ -177,6 +219,25 @@ mod tests {
         let long = |last: char| token(&format!("{}{last}", "é".repeat(60)));
         assert_ne!(long('a'), long('b'));
         assert_eq!(long('a').len(), TOKEN_MAX);
+    }
+
+    #[test]
+    fn each_node_has_a_canary_of_its_own_that_no_room_is_called_like() {
+        let naming = Naming::new("tidewire:", "n.1");
+        let canary = LogName::canary();
+        let room = LogName::new("n.1").unwrap();
+        assert_eq!(naming.stream(&canary), naming.canary_of("n.1"));
+        assert_eq!(naming.canary_node(&naming.stream(&canary)), Some("n=2e1"));
+        assert_eq!(naming.canary_node(&naming.stream(&room)), None);
+        for name in [
+            Naming::stream,
+            Naming::log,
+            Naming::said,
+            Naming::broken,
+            Naming::born,
+        ] {
+            assert_ne!(name(&naming, &canary), name(&naming, &room));
+        }
     }
 
     #[test]

@@ -5,13 +5,22 @@ use std::time::Duration;
 use crate::log::remote::Target;
 use crate::log::shared::{Ack, Secret, Settings};
 
+/// Who a client says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NatsLogin {
+    /// A user with its password.
+    User(String, Secret),
+    /// Whoever has this word.
+    Token(Secret),
+}
+
 /// Settings of logs in NATS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NatsOptions {
     /// Servers of one NATS: another is tried when one cannot be reached.
     pub servers: Vec<Target>,
-    /// The user and the password, if it wants them.
-    pub login: Option<(String, Secret)>,
+    /// Who we are, if it wants to know.
+    pub login: Option<NatsLogin>,
     /// What all names of streams and subjects begin with.
     pub prefix: String,
     /// What this node is called; no other has the same name.

@@ -15,6 +15,15 @@ const AT_ONCE_MAX: u64 = 64;
 /// How often a page is read again whose oldest entries go while it is read.
 const TRIES: u32 = 4;
 
+/// A page that is asked for.
+pub(super) struct Wanted {
+    pub(super) log: LogName,
+    pub(super) from: From,
+    pub(super) max: PageMax,
+    /// For a log whose stream was deleted.
+    pub(super) epoch: Epoch,
+}
+
 /// A part of a log that is to be read.
 struct Part<'a> {
     log: &'a LogName,
@@ -27,10 +36,16 @@ struct Part<'a> {
 
 impl Store {
     /// Reads a page.
-    pub(super) async fn page(self, turn: Turn, log: LogName, from: From, max: PageMax) -> Outcome {
+    pub(super) async fn page(self, turn: Turn, wanted: Wanted) -> Outcome {
+        let Wanted {
+            log,
+            from,
+            max,
+            epoch,
+        } = wanted;
         for _ in 0..TRIES {
-            let (stream, mark) = (self.stream(&log), self.mark_of(&log, from));
-            let (stream, mark) = (stream.await?, mark.await?);
+            let stream = self.find(&log, epoch).await?;
+            let mark = self.mark_of(&log, from).await?;
             turn.let_on();
             let Some(stream) = stream else {
                 return Ok(Answer::Page(self.nothing()));

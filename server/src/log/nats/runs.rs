@@ -5,8 +5,8 @@ use super::jobs::Outcome;
 use super::store::{Store, Trouble, Written, code};
 use super::streams::{Info, Lost, Stream};
 use crate::ids::LogName;
-use crate::log::Position;
 use crate::log::shared::{Answer, Failure, Run, RunState, Trust};
+use crate::log::{Epoch, Position};
 
 use serde_json::json;
 
@@ -15,6 +15,9 @@ const RUN: &str = "run";
 
 /// How long a node is there that has said so. As long as its lease.
 const LEASE_NANOS: u64 = 15_000_000_000;
+
+/// The run before which there was nothing.
+const FIRST_RUN: u64 = 1;
 
 /// How often it is tried to write what others write, too.
 const TRIES: u32 = 20;
@@ -32,7 +35,8 @@ pub(super) struct Record {
     saves: bool,
     /// So did all before it that were written to since one was opened.
     kept: bool,
-    id: String,
+    /// What the process calls itself.
+    pub(super) id: String,
 }
 
 impl Record {
@@ -138,7 +142,7 @@ impl Store {
         let what = format!("STREAM.CREATE.{stream}");
         match self.api(&what, &config).await? {
             Ok(info) => Ok(info),
-            Err(error) if error.err_code == code::OTHER_STREAM => {
+            Err(error) if [code::OTHER_STREAM, code::OVERLAP].contains(&error.err_code) => {
                 let what = format!("STREAM.INFO.{stream}");
                 let info = self.api(&what, &serde_json::Value::Null).await?;
                 info.map_err(|error| Trouble::Link(error.description))
@@ -192,19 +196,27 @@ impl Store {
     }
 
     /// This node has seen these logs up to there.
-    pub(super) async fn vouch(self, run: u64, seen: Vec<(LogName, Position)>) -> Outcome {
+    pub(super) async fn vouch(
+        self,
+        run: u64,
+        seen: Vec<(LogName, Position)>,
+        new: Epoch,
+    ) -> Outcome {
         let streams = seen.iter().map(|(log, _)| self.stream(log));
         let streams: Vec<_> = streams.collect();
         let mut broken = Vec::new();
         for ((log, seen), stream) in seen.into_iter().zip(streams) {
-            let Some(mut stream) = stream.await? else {
-                if seen.offset > 0 {
+            let mut stream = match stream.await? {
+                Some(stream) => stream,
+                // Nothing has the epochs of what was there before it.
+                None if run == FIRST_RUN => {
                     self.break_off(&log);
                     broken.push(log);
+                    continue;
                 }
-                continue;
+                None => self.find_or_make(&log, new).await?,
             };
-            match stream.lose(seen, run, self.fresh()) {
+            match stream.lose(seen, run, self.secret()) {
                 Lost::Nothing => continue,
                 Lost::Known => {}
                 Lost::Now => self.tell_lost(&log, &stream).await?,

@@ -1,7 +1,7 @@
 //! What jobs ask NATS for, one request each: streams, messages in them, and records, of which the newest counts.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::rc::Rc;
@@ -23,6 +23,9 @@ use crate::log::{Draft, Entry, Epoch, Position};
 /// Logs that are known to be ready for messages, at most; then all are looked at again.
 const READY_MAX: usize = 65_536;
 
+/// How many times a node says that it is there until it looks for what others have left behind: about a minute.
+const SWEEP_EVERY: u32 = 30;
+
 /// Has a message with this subject been there? Then it is told where.
 const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
@@ -38,6 +41,8 @@ pub(super) mod code {
     pub(in super::super) const NO_STREAM: u32 = 10_059;
     /// There is one of that name that is different.
     pub(in super::super) const OTHER_STREAM: u32 = 10_058;
+    /// One takes those subjects: another node is about to make it.
+    pub(in super::super) const OVERLAP: u32 = 10_065;
     /// There are as many as there may be.
     pub(in super::super) const STREAMS_FULL: [u32; 2] = [10_027, 10_028];
     /// Another message is the last of its subject.
@@ -70,6 +75,10 @@ pub(super) struct Known {
     pub(super) run: Record,
     /// The largest message.
     pub(super) payload_max: usize,
+    /// Canaries of nodes that are not there, without anything in them when they were looked at last.
+    pub(super) silent: HashSet<String>,
+    /// How often this node has said that it is there since then.
+    beats: u32,
     /// Logs that take messages.
     ready: HashMap<LogName, Ready, foldhash::fast::RandomState>,
 }
@@ -81,6 +90,8 @@ pub(super) struct Ready {
     pub(super) kept: Kept,
     /// It has entries of older epochs.
     pub(super) has_older: bool,
+    /// It has taken one.
+    pub(super) takes: bool,
     /// Bytes appended since its size was looked at.
     pub(super) bytes: u64,
 }
@@ -126,6 +137,16 @@ pub(super) enum Published {
 }
 
 impl Known {
+    /// Whether it is time to look for canaries of nodes that are not there any more.
+    pub(super) fn is_sweep_due(&mut self) -> bool {
+        self.beats += 1;
+        let is_due = self.beats >= SWEEP_EVERY;
+        if is_due {
+            self.beats = 0;
+        }
+        is_due
+    }
+
     pub(super) fn ready(&mut self, log: &LogName) -> Option<&mut Ready> {
         self.ready.get_mut(log.as_str())
     }
@@ -229,18 +250,11 @@ impl Store {
     ) -> impl Future<Output = Result<Option<Written>, Trouble>> + use<> {
         let asked = self.newest_of(&self.naming.state(), &self.naming.record(name));
         async move {
-            let message = asked.await;
-            if let Some(status) = message.headers.status() {
-                return if status == 404 {
-                    Ok(None)
-                } else {
-                    Err(gone(status))
-                };
-            }
-            Ok(Some(Written {
+            let written = |message: Message| Written {
                 seq: sequence(&message).unwrap_or(0),
                 text: String::from_utf8_lossy(&message.body).into_owned(),
-            }))
+            };
+            Ok(found(asked.await)?.map(written))
         }
     }
 
@@ -277,6 +291,18 @@ impl From<ApiError> for Trouble {
 /// What nobody answers is asked again on another link: JetStream may be on its way.
 pub(super) fn gone(status: u16) -> Trouble {
     Trouble::Link(format!("JetStream does not answer ({status})"))
+}
+
+/// The message that was asked for; `None`: there is none.
+///
+/// # Errors
+/// That is not known.
+pub(super) fn found(message: Message) -> Result<Option<Message>, Trouble> {
+    match message.headers.status() {
+        None => Ok(Some(message)),
+        Some(404) => Ok(None),
+        Some(status) => Err(gone(status)),
+    }
 }
 
 fn read_api<T: DeserializeOwned>(message: &Message) -> Result<Result<T, ApiError>, Trouble> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::store::{Ready, Store, Trouble, code};
+use super::store::{Ready, Store, Trouble, Written, code};
 use crate::ids::{CANARY_LOG, LogName};
 use crate::log::shared::Failure;
 use crate::log::{Epoch, Position, Retention};
@@ -55,6 +55,13 @@ pub(super) struct State {
     pub(super) subjects: std::collections::BTreeMap<String, u64>,
 }
 
+impl State {
+    /// Whether it has no messages.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+}
+
 /// How much a stream keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kept {
@@ -81,6 +88,13 @@ pub(super) struct Stream {
 }
 
 impl Kept {
+    /// As little as any log: until it is known what its rule says.
+    const LEAST: Self = Self {
+        entries: WINDOW_ENTRIES,
+        age: WINDOW_AGE,
+        shown: 0,
+    };
+
     /// What a rule says, and somewhat more: who reads on is not to be overtaken at once.
     pub(super) fn new(log: &LogName, rule: &Retention) -> Self {
         let mut age = rule.age_max.max(WINDOW_AGE);
@@ -245,6 +259,56 @@ pub(super) enum Readiness {
 }
 
 impl Store {
+    /// The stream of a log that was there. A NATS that starts says of streams that they are not there which it has and does not know yet:
+    /// so one that is not found is made, which it does not do in the place of one that it has.
+    ///
+    /// # Errors
+    /// It has one that it does not know: it is to be asked again.
+    pub(super) async fn find_or_make(&self, log: &LogName, new: Epoch) -> Result<Stream, Trouble> {
+        if let Some(stream) = self.stream(log).await? {
+            return Ok(stream);
+        }
+        let run = self.known.borrow().run.number;
+        let stream = Stream::new(new, run, Kept::LEAST);
+        match self.apply("CREATE", log, &stream).await? {
+            Ok(stream) => Ok(stream),
+            Err(code::OTHER_STREAM | code::OVERLAP) => {
+                let unknown = || Trouble::Link(format!("it does not know yet that it has {log}"));
+                self.stream(log).await?.ok_or_else(unknown)
+            }
+            Err(_) => {
+                let why = "it takes no more streams".to_owned();
+                Err(Trouble::Failed(Failure::Unable(why)))
+            }
+        }
+    }
+
+    /// A log's stream, or `None` if there never was one.
+    pub(super) async fn find(&self, log: &LogName, new: Epoch) -> Result<Option<Stream>, Trouble> {
+        if let Some(stream) = self.stream(log).await? {
+            return Ok(Some(stream));
+        }
+        if self.record(&self.naming.born(log)).await?.is_none() {
+            return Ok(None);
+        }
+        self.find_or_make(log, new).await.map(Some)
+    }
+
+    /// Notes that there is a log, if that is not noted.
+    async fn note_born(
+        &self,
+        log: &LogName,
+        born: Option<&Written>,
+        epoch: Epoch,
+    ) -> Result<(), Trouble> {
+        if born.is_none() {
+            // Another may have done so meanwhile.
+            let name = self.naming.born(log);
+            self.write(&name, &epoch.to_string(), 0).await?;
+        }
+        Ok(())
+    }
+
     /// Sees to it that a log takes messages: that it has a stream that keeps what its rule says, and an era for this run.
     pub(super) async fn prepare(
         &self,
@@ -264,9 +328,10 @@ impl Store {
                 Some(mut stream) => {
                     let has_era = stream.run == run || stream.run >= doubt;
                     if !has_era {
-                        stream.begin_era(run, self.fresh());
+                        stream.begin_era(run, self.secret());
                     }
                     if has_era && stream.kept == kept {
+                        self.note_born(log, born.as_ref(), stream.epoch()).await?;
                         return Ok(self.ready(log, &stream, rule));
                     }
                     stream.kept = kept;
@@ -279,13 +344,10 @@ impl Store {
             };
             match self.apply(what, log, &stream).await? {
                 Ok(stream) => {
-                    if born.is_none() {
-                        let name = self.naming.born(log);
-                        self.write(&name, &stream.epoch().to_string(), 0).await?;
-                    }
+                    self.note_born(log, born.as_ref(), stream.epoch()).await?;
                     return Ok(self.ready(log, &stream, rule));
                 }
-                Err(code::NO_STREAM | code::OTHER_STREAM) => {}
+                Err(code::NO_STREAM | code::OTHER_STREAM | code::OVERLAP) => {}
                 Err(_) => return Ok(Readiness::Full),
             }
         }
@@ -304,7 +366,8 @@ impl Store {
         match self.api(&what, &stream.config(log, self)).await? {
             Ok(info) => Ok(Ok(Stream::read(info))),
             Err(error)
-                if [code::NO_STREAM, code::OTHER_STREAM].contains(&error.err_code)
+                if [code::NO_STREAM, code::OTHER_STREAM, code::OVERLAP]
+                    .contains(&error.err_code)
                     || code::STREAMS_FULL.contains(&error.err_code) =>
             {
                 Ok(Err(error.err_code))
@@ -314,6 +377,8 @@ impl Store {
     }
 
     fn ready(&self, log: &LogName, stream: &Stream, rule: &Retention) -> Readiness {
+        let mut known = self.known.borrow_mut();
+        let before = known.ready(log);
         let ready = Ready {
             epoch: stream.epoch(),
             kept: stream.kept,
@@ -321,9 +386,11 @@ impl Store {
                 .eras
                 .last()
                 .is_some_and(|(first, _)| *first > stream.oldest),
+            takes: before.is_some_and(|before| before.epoch == stream.epoch() && before.takes),
             bytes: 0,
         };
-        self.known.borrow_mut().note_ready(log, ready);
+        known.note_ready(log, ready);
+        drop(known);
         self.trim(log, stream, rule);
         Readiness::Ready
     }
@@ -342,6 +409,14 @@ impl Store {
         let first = stream.oldest + (share as u64).min(count - 1);
         let what = format!("STREAM.PURGE.{}", self.naming.stream(log));
         drop(self.api::<Value>(&what, &json!({ "seq": first })));
+    }
+
+    /// What epochs follow from that begin in streams that there are: the same for all nodes, also for those that do not know yet
+    /// that a run is doubted, since two of them may begin the same era. A process that has lost what another had under the same number
+    /// comes to others.
+    pub(super) fn secret(&self) -> Epoch {
+        let known = self.known.borrow();
+        hash(&format!("{} {}", known.begun, known.run.id))
     }
 
     /// The epoch of a log that there has never been.
@@ -363,4 +438,123 @@ fn era(text: &str) -> Option<(u64, Epoch)> {
     let (first, epoch) = text.split_once(':')?;
     let epoch = u32::from_str_radix(epoch, 16).ok()?;
     Some((first.parse().ok()?, Epoch::new(epoch)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::super::exchange::Exchange;
+    use super::super::naming::Naming;
+    use super::super::store::Known;
+    use super::*;
+
+    const SECRET: Epoch = Epoch::new(7);
+
+    fn at(epoch: u32, offset: u64) -> Position {
+        let epoch = Epoch::new(epoch);
+        Position { epoch, offset }
+    }
+
+    /// Entries 1 to 5 in one epoch and 6 to 9 in another, which began in run 2.
+    fn stream() -> Stream {
+        Stream {
+            eras: vec![(1, Epoch::new(1)), (6, Epoch::new(2))],
+            run: 2,
+            begun: 2,
+            kept: Kept {
+                entries: 1000,
+                age: Duration::from_secs(60),
+                shown: 3,
+            },
+            oldest: 3,
+            head: 9,
+            bytes: 900,
+        }
+    }
+
+    fn store() -> Store {
+        Store {
+            exchange: Exchange::new("inbox".to_owned()),
+            naming: Rc::new(Naming::new("t:", "n1")),
+            replicas: 1,
+            known: Rc::new(RefCell::new(Known::default())),
+        }
+    }
+
+    #[test]
+    fn what_a_stream_is_nats_keeps_and_says() {
+        let log = LogName::new("a.b").unwrap();
+        let stream = stream();
+        let config = stream.config(&log, &store());
+        assert_eq!(config["subjects"][0], "t.log.a=2eb.00000002.>");
+        let info = json!({
+            "config": config,
+            "created": "now",
+            "state": { "messages": 7, "bytes": 900, "first_seq": 3, "last_seq": 9 },
+        });
+        assert_eq!(Stream::read(serde_json::from_value(info).unwrap()), stream);
+    }
+
+    #[test]
+    fn a_stream_without_messages_ends_where_it_ended() {
+        let info = json!({
+            "config": { "description": "of somebody else" },
+            "created": "now",
+            "state": { "messages": 0, "bytes": 0, "first_seq": 10, "last_seq": 9 },
+        });
+        let stream = Stream::read(serde_json::from_value(info).unwrap());
+        assert_eq!((stream.oldest, stream.head), (10, 9));
+        // Nothing that anybody knows of it holds.
+        assert_eq!(stream.eras, [(1, Epoch::new(0))]);
+    }
+
+    #[test]
+    fn who_comes_later_is_shown_no_more_than_the_rule_says() {
+        assert_eq!(stream().shown(), 7);
+        let few = Stream {
+            oldest: 9,
+            ..stream()
+        };
+        assert_eq!(few.shown(), 9);
+    }
+
+    #[test]
+    fn what_is_lost_begins_one_era_in_a_run_for_all_who_say_so() {
+        for (seen, run, lost) in [
+            (at(1, 5), 3, Lost::Nothing),
+            (at(2, 9), 3, Lost::Nothing),
+            // That was told when the next era began.
+            (at(1, 6), 3, Lost::Known),
+            (at(2, 10), 3, Lost::Now),
+            (at(2, 10), 2, Lost::Known),
+            (at(9, 1), 3, Lost::Now),
+        ] {
+            let mut stream = stream();
+            assert_eq!(stream.lose(seen, run, SECRET), lost, "{seen} in {run}");
+            let begins = usize::from(lost == Lost::Now);
+            assert_eq!(stream.eras.len(), 2 + begins, "{seen} in {run}");
+        }
+        let (mut one, mut other) = (stream(), stream());
+        one.lose(at(2, 10), 3, SECRET);
+        other.lose(at(2, 12), 3, SECRET);
+        assert_eq!(one, other);
+        assert_eq!(one.eras[2].0, 10);
+        assert_eq!(one.lose(at(2, 12), 3, SECRET), Lost::Known);
+        assert_eq!(one.lose(at(2, 12), 4, SECRET), Lost::Known);
+    }
+
+    #[test]
+    fn as_many_eras_are_remembered_as_fit_and_no_two_are_called_the_same() {
+        let mut stream = stream();
+        for run in 3..40 {
+            stream.begin_era(run, SECRET);
+            stream.head += 1;
+        }
+        assert_eq!(stream.eras.len(), ERAS_MAX);
+        let epochs = stream.eras.iter().map(|(_, epoch)| *epoch);
+        let epochs: std::collections::HashSet<Epoch> = epochs.collect();
+        assert_eq!(epochs.len(), ERAS_MAX);
+    }
 }

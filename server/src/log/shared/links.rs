@@ -142,6 +142,10 @@ impl<C> Core<C> {
                 (Purpose::Page(reading), _) => self.page_lost(*reading),
                 (Purpose::Fill(log, number), _) => self.fill_lost(&log, number),
                 (Purpose::Mark(_), Ask::Command(command)) => self.marks_lost(command),
+                (Purpose::Greet(bucket) | Purpose::Vouch(bucket), _) => {
+                    self.greeting_lost(index, bucket);
+                }
+                (Purpose::Beat, _) => self.nodes_not_told(),
                 _ => {}
             }
         }
@@ -290,10 +294,10 @@ impl<C> Core<C> {
         match sent.purpose {
             Purpose::Append(bucket, _) if is_stale => {
                 self.take_back(sent, true);
-                self.run_changed(index, bucket);
+                self.run_changed(bucket);
             }
-            Purpose::Vouch(bucket) if is_stale => self.vouched_in_vain(index, bucket),
-            Purpose::Open(bucket) if is_stale => self.run_changed(index, bucket),
+            Purpose::Vouch(bucket) if is_stale => self.vouched_in_vain(bucket),
+            Purpose::Open(bucket) if is_stale => self.run_changed(bucket),
             Purpose::Copies => self.copies_refused(index, failure),
             Purpose::Mark(_) => {}
             Purpose::Greet(_)

@@ -54,6 +54,7 @@ impl<C> Core<C> {
             if let Some(index) = self.master_at(&target) {
                 self.move_bucket(bucket, index);
                 self.hear_again(bucket, index);
+                self.greet_again(bucket, index);
             }
         }
         self.leave_idle_masters();
@@ -181,6 +182,15 @@ impl<C> Core<C> {
         }
     }
 
+    /// A bucket is where it was, and was left without a greeting by whatever was asked elsewhere for it.
+    fn greet_again(&mut self, bucket: Bucket, index: usize) {
+        let shelf = self.shelf(bucket);
+        let is_idle = !shelf.is_paused && shelf.moves_to.is_none() && shelf.greeting.is_over();
+        if is_idle && shelf.master == Some(index) && shelf.run == Run::Unknown {
+            self.greet(index, bucket);
+        }
+    }
+
     // ---- buckets that wait ----
 
     /// Asks a bucket's master nothing of it for a moment.
@@ -244,9 +254,12 @@ impl<C> Core<C> {
                 let to = self.named(index, to);
                 self.take_back(sent, true);
                 self.ask_guide();
-                match to {
-                    Some(to) if to != index => self.move_bucket(bucket, to),
-                    Some(_) | None => self.pause(bucket),
+                let shelf = self.shelf(bucket);
+                let is_there = shelf.master == to && shelf.moves_to.is_none();
+                match to.filter(|_| !is_there) {
+                    Some(to) => self.move_bucket(bucket, to),
+                    // Who named another, or itself, is not believed at once.
+                    None => self.pause(bucket),
                 }
             }
             Failure::Asked(to) => match self.named(index, to) {

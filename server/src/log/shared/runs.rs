@@ -114,14 +114,25 @@ impl<C> Core<C> {
         shelf.run = Run::Unknown;
     }
 
+    /// A greeting, or what was seen, was on a link that has ended: of a bucket's own master all begins with its next link, and of one
+    /// that is to get it nothing does.
+    pub(super) fn greeting_lost(&mut self, index: usize, bucket: Bucket) {
+        if self.shelf(bucket).master != Some(index) {
+            self.not_greeted(bucket);
+            self.pause(bucket);
+        }
+    }
+
     /// The run that a bucket was asked for is not the one that it has.
-    pub(super) fn run_changed(&mut self, index: usize, bucket: Bucket) {
+    pub(super) fn run_changed(&mut self, bucket: Bucket) {
         let shelf = self.shelf(bucket);
         if !matches!(shelf.run, Run::Unknown) && shelf.moves_to.is_none() {
             shelf.run = Run::Unknown;
             // What was seen of it is to be told again.
             shelf.greeting.begin();
-            self.greet(index, bucket);
+            if let Some(index) = shelf.master {
+                self.greet(index, bucket);
+            }
         }
     }
 
@@ -237,10 +248,10 @@ impl<C> Core<C> {
     }
 
     /// There is no such run any more that was told so.
-    pub(super) fn vouched_in_vain(&mut self, index: usize, bucket: Bucket) {
+    pub(super) fn vouched_in_vain(&mut self, bucket: Bucket) {
         let shelf = self.shelf(bucket);
         shelf.greeting.unanswered = shelf.greeting.unanswered.saturating_sub(1);
-        self.run_changed(index, bucket);
+        self.run_changed(bucket);
     }
 
     /// Nobody said who is there.

@@ -96,7 +96,13 @@ fn shown(act: Act) -> String {
                     format!("{id} will {} {} {:?}", will.log, will.content, will.delay)
                 }
                 Command::Will(None) => "no will".to_owned(),
-                other => panic!("{other:?}"),
+                other @ (Command::Hello { .. }
+                | Command::RoomMsg { .. }
+                | Command::PrivateMsg { .. }
+                | Command::Broadcast { .. }
+                | Command::Typing { .. }
+                | Command::Presence { .. }
+                | Command::Heartbeat) => panic!("{other:?}"),
             }
         }
         Act::Arrived(log, position) => format!("arrived {log} {position}"),

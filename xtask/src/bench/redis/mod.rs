@@ -30,15 +30,20 @@ pub(super) struct Args {
     /// Seconds of each measurement of nodes; 0: none
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Take the programs as they were built last
+    #[arg(long)]
+    built: bool,
 }
 
 /// The command; returns the page but for its head.
 pub(super) fn run(args: &Args) -> Result<String> {
     ensure!(args.rounds > 0, "at least one round is needed");
     unpacked::unpack(&unpacked::REDIS)?;
-    exec::run(&mut exec::cargo(
-        "build --release --package tidewire --bin tidewire --example redis_appends",
-    ))?;
+    if !args.built {
+        exec::run(&mut exec::cargo(
+            "build --release --package tidewire --bin tidewire --example redis_appends",
+        ))?;
+    }
     let appends = appends::run(args.rounds, args.messages)?;
     if args.seconds == 0 {
         return Ok(appends);

@@ -1,22 +1,27 @@
-//! The world: nodes, clients, links with their delays, one Redis, and the time.
+//! The world: nodes, clients, links with their delays, one Redis or NATS, and the time.
 
 mod checks;
 mod clients;
 mod faults;
 mod guides;
+mod nats;
 mod server;
 mod servers;
+mod side;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::core::{Ask, Core, Hear, Heard, Hello, Said};
+use bytes::Bytes;
+
+use super::super::core::{Ask, Core, Hear, Heard, Said};
 use super::super::guide::Told;
 use super::super::masters::Purpose;
 use super::follower::Feeds;
-use super::redis::{Redis, run_id};
+use super::jetstream::JetStream;
+use super::redis::Redis;
 use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::disk::simulation::Dice;
@@ -25,6 +30,7 @@ use crate::log::shared::{Ack, Bucket, Settings};
 use crate::log::{Entry, Position, Rules};
 pub(super) use faults::Weather;
 pub(super) use servers::{Server, Topology};
+use side::Side;
 
 const MS: u64 = 1000;
 
@@ -68,6 +74,8 @@ enum Event {
     Thaw,
     /// Redis stops waiting for its replica on behalf of a link.
     Counted(usize, Link),
+    ToNats(usize, Link, Bytes),
+    FromNats(usize, Link, Bytes),
 }
 
 /// A link, seen from both ends.
@@ -86,10 +94,12 @@ struct Wire {
     /// Redis waits for its replica before it looks at what else came.
     counts: bool,
     behind: VecDeque<Ask>,
+    /// Of NATS: until when each lane of what comes back is in order.
+    lanes: HashMap<String, u64>,
 }
 
 pub(super) struct Node {
-    pub(super) core: Core<Asked>,
+    pub(super) core: Side,
     pub(super) feeds: Feeds,
     wires: BTreeMap<Link, Wire>,
     /// Its clock is behind by so many milliseconds.
@@ -128,6 +138,7 @@ pub(super) struct World {
     pub(super) topology: Topology,
     /// How often something was asked of who had it not, or not all of it.
     pub(super) redirected: [u64; 3],
+    nats: Option<Box<JetStream>>,
     runs: u64,
     pub(super) snapshot: Redis,
     /// What the replica has, while it is cut off.
@@ -178,7 +189,7 @@ impl World {
             let mut core = Core::new(settings, rules, dice.next(), start);
             topology.begin(&mut core);
             Node {
-                core,
+                core: Side::Redis(Box::new(core)),
                 feeds: Feeds::default(),
                 wires: BTreeMap::new(),
                 clock_behind: 0,
@@ -197,6 +208,7 @@ impl World {
             backlog: Vec::new(),
             order: 0,
             snapshot: redis,
+            nats: None,
             replica: None,
             runs: servers.len() as u64,
             known: owners.clone(),
@@ -320,16 +332,7 @@ impl World {
                             ..Wire::default()
                         },
                     );
-                    let hello = Hello {
-                        run_id: run_id(self.servers[server].redis.run_id),
-                        saves_always: self.servers[server].redis.saves_always,
-                        unix_ms: Some(now.unix_ms),
-                    };
-                    if is_commands {
-                        self.nodes[node].core.commands_ready(link, hello, now);
-                    } else {
-                        self.nodes[node].core.announcements_ready(link, now);
-                    }
+                    self.reached(node, link, server, is_commands);
                 }
                 self.settle(node);
             }
@@ -356,6 +359,8 @@ impl World {
                     self.settle(node);
                 }
             }
+            Event::ToNats(node, link, bytes) => self.nats_takes(node, link, bytes),
+            Event::FromNats(node, link, bytes) => self.nats_says(node, link, &bytes),
             Event::Closed(node, link) => {
                 if self.nodes[node].wires.remove(&link).is_some() {
                     if self.nodes[node].core.is_guide(link) {
@@ -420,7 +425,7 @@ impl World {
             let pages = pages.count();
             let most = &mut self.nodes[node].pages_asked;
             *most = pages.max(*most);
-            while let Some(action) = self.nodes[node].core.actions.pop_front() {
+            while let Some(action) = self.nodes[node].core.poll_action() {
                 worked = true;
                 match action {
                     Action::Open(link, target) => {
@@ -429,6 +434,9 @@ impl World {
                     }
                     Action::Close(link) => {
                         self.nodes[node].wires.remove(&link);
+                        if let Some(nats) = &mut self.nats {
+                            nats.closed((node, link));
+                        }
                     }
                 }
             }
@@ -449,6 +457,9 @@ impl World {
     }
 
     fn take_from(&mut self, node: usize, link: Link) -> bool {
+        if self.nats.is_some() {
+            return self.take_bytes(node, link);
+        }
         let mut worked = false;
         while let Some(ask) = self.nodes[node].core.take_ask(link).cloned() {
             worked = true;

@@ -1,5 +1,7 @@
 //! What has to hold in the end.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{World, number_of};
 use crate::ids::LogName;
 use crate::log::shared::{Answer, Bucket, Command, From};
@@ -32,6 +34,9 @@ impl World {
     }
 
     fn head(&mut self, log: &LogName) -> Option<Position> {
+        if let Some(nats) = &self.nats {
+            return nats.data.head(log);
+        }
         let heads = Command::Heads {
             bucket: Bucket::of(log),
             logs: vec![log.clone()],
@@ -67,6 +72,10 @@ impl World {
     /// Each message that was acked is where that said.
     pub(in super::super) fn check_acked(&mut self) {
         for (log, position, message) in std::mem::take(&mut self.acked) {
+            if self.nats.is_some() {
+                self.check_there(&log, position, message);
+                continue;
+            }
             let owner = self.owners[usize::from(Bucket::of(&log).number())];
             let page = Command::Page {
                 log,
@@ -82,6 +91,46 @@ impl World {
             };
             let entry = page.entries.first().expect("it is there");
             assert_eq!((entry.position, number_of(entry)), (position, message));
+        }
+    }
+
+    /// What was acked is where that said as far as its epoch goes on, no message is there twice in an epoch, and those of a sender
+    /// that were never refused are in the order in which it said them.
+    pub(in super::super) fn check_epochs(&mut self) {
+        let mut acked = std::mem::take(&mut self.acked);
+        for (log, position, message) in &acked {
+            let head = self.head(log);
+            if head.is_some_and(|head| head.epoch == position.epoch) {
+                self.check_there(log, *position, *message);
+            }
+        }
+        for (message, places) in &self.keyed {
+            let epochs: HashSet<Epoch> = places.iter().map(|place| place.epoch).collect();
+            assert_eq!(
+                epochs.len(),
+                places.len(),
+                "message {message} is at {places:?}"
+            );
+        }
+        acked.sort_by_key(|(.., message)| *message);
+        let mut last: HashMap<(LogName, usize, Epoch), (u64, u64)> = HashMap::new();
+        for (log, position, message) in acked {
+            let sent = &self.messages[&message];
+            if sent.was_refused {
+                continue;
+            }
+            let key = (log, sent.node, position.epoch);
+            let here = (position.offset, message);
+            if let Some(before) = last.insert(key.clone(), here) {
+                assert!(before < here, "{key:?}: {before:?} before {here:?}");
+            }
+        }
+    }
+
+    fn check_there(&self, log: &LogName, position: Position, message: u64) {
+        if let Some(nats) = &self.nats {
+            let there = nats.data.content(log, position);
+            assert_eq!(there, Some(message.to_string()), "{log} at {position}");
         }
     }
 

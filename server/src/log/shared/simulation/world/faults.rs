@@ -19,14 +19,47 @@ pub(in super::super) struct Weather {
     pub(in super::super) alone_until: u64,
 }
 
+impl Event {
+    /// The node that it is about.
+    const fn node(&self) -> Option<usize> {
+        match self {
+            Self::Reached(node, ..)
+            | Self::Question(node, ..)
+            | Self::Told(node, ..)
+            | Self::ToRedis(node, ..)
+            | Self::HearToRedis(node, ..)
+            | Self::FromRedis(node, ..)
+            | Self::Heard(node, ..)
+            | Self::Closed(node, ..)
+            | Self::ReadOn(node, ..)
+            | Self::Retry(node, ..)
+            | Self::Counted(node, ..)
+            | Self::ToNats(node, ..)
+            | Self::FromNats(node, ..) => Some(*node),
+            Self::SendAgain(_)
+            | Self::Thaw
+            | Self::Gossip
+            | Self::Demoted(_)
+            | Self::Promoted(_)
+            | Self::Given(_)
+            | Self::Moved(_) => None,
+        }
+    }
+}
+
 impl World {
     /// Redis is gone with its links; some of what is on its way still arrives.
     pub(in super::super) fn kill(&mut self) {
         self.weather.is_down = true;
         self.weather.frozen_until = 0;
         self.backlog.clear();
-        self.events
-            .retain(|_, event| !matches!(event, Event::ToRedis(..) | Event::HearToRedis(..)));
+        let is_there = |event: &Event| {
+            matches!(
+                event,
+                Event::ToRedis(..) | Event::HearToRedis(..) | Event::ToNats(..)
+            )
+        };
+        self.events.retain(|_, event| !is_there(event));
         for node in 0..self.nodes.len() {
             self.cut(node, true);
             self.cut(node, false);
@@ -78,6 +111,18 @@ impl World {
         self.weather.is_down = false;
     }
 
+    /// The last node is gone, without a word.
+    pub(in super::super) fn end_last_node(&mut self) {
+        let last = self.nodes.len() - 1;
+        self.events.retain(|_, event| event.node() != Some(last));
+        self.backlog.retain(|event| event.node() != Some(last));
+        if let (Some(node), Some(nats)) = (self.nodes.pop(), &mut self.nats) {
+            node.wires
+                .into_keys()
+                .for_each(|link| nats.closed((last, link)));
+        }
+    }
+
     /// A link of a node ends; what is on its way arrives up to some moment.
     pub(in super::super) fn cut(&mut self, node: usize, is_commands: bool) {
         self.cut_those(node, |wire| wire.is_commands == is_commands);
@@ -96,9 +141,9 @@ impl World {
             }
         }
         self.events.retain(|(time, _), event| match event {
-            Event::ToRedis(of, link, _) | Event::HearToRedis(of, link, _) => {
-                *of != node || !ended.contains(link) || *time < reaches
-            }
+            Event::ToRedis(of, link, _)
+            | Event::HearToRedis(of, link, _)
+            | Event::ToNats(of, link, _) => *of != node || !ended.contains(link) || *time < reaches,
             _ => true,
         });
         for link in ended {

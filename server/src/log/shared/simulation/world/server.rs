@@ -2,10 +2,30 @@
 
 use super::{Event, World};
 use crate::log::remote::Link;
-use crate::log::shared::core::{Ask, Hear, Heard, Said};
+use crate::log::shared::core::{Ask, Hear, Heard, Hello, Said};
+use crate::log::shared::simulation::redis::run_id;
 use crate::log::shared::{Answer, Command, Failure};
 
 impl World {
+    /// A link has come to where it goes.
+    pub(super) fn reached(&mut self, node: usize, link: Link, server: usize, is_commands: bool) {
+        if self.nats.is_some() {
+            return self.nats_opened(node, link);
+        }
+        let now = self.now();
+        let hello = Hello {
+            run_id: run_id(self.servers[server].redis.run_id),
+            saves_always: self.servers[server].redis.saves_always,
+            unix_ms: Some(now.unix_ms),
+        };
+        let core = &mut self.nodes[node].core;
+        if is_commands {
+            core.commands_ready(link, hello, now);
+        } else {
+            core.announcements_ready(link, now);
+        }
+    }
+
     pub(super) fn redis_takes(&mut self, node: usize, link: Link, ask: Ask) {
         let Some(server) = self.serving(node, link) else {
             return;
@@ -75,7 +95,7 @@ impl World {
     }
 
     /// Redis stands still, or did when something came that it has not read yet.
-    fn is_frozen(&mut self) -> bool {
+    pub(super) fn is_frozen(&mut self) -> bool {
         if self.weather.frozen_until > self.time && self.backlog.is_empty() {
             self.at(self.weather.frozen_until, Event::Thaw);
         }

@@ -1,0 +1,183 @@
+//! Three nodes on a NATS that is killed, stands still and forgets, and nodes that are killed, under the load of `tidewire verify`: what
+//! was acknowledged is there, once and in order, or a gap says that it is not. In short here; `cargo xtask chaos nats` does it many times.
+
+use std::io::Write as _;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tidewire_tests::http::{get, send};
+use tidewire_tests::server::binary;
+use tidewire_tests::wait::number_from;
+use tidewire_tests::{Dice, Nats, Nodes, wait_until};
+
+/// Nodes of a campaign.
+const NODES: usize = 3;
+
+/// A NATS, nodes on it, and who checks what they do.
+struct Campaign {
+    nats: Nats,
+    nodes: Nodes,
+    dice: Dice,
+    verify: Option<Child>,
+    rounds: usize,
+}
+
+impl Campaign {
+    #[track_caller]
+    fn start(flags: &[&str], verify: &[&str]) -> Self {
+        let nats = Nats::start();
+        let limits = ["--messages-per-second", "0", "--history-entries", "1000000"];
+        let nodes = Nodes::on(&nats.url(), NODES, &[&limits[..], flags].concat());
+        wait_until_ready(&nodes);
+        let urls = nodes.addresses().into_iter();
+        let mut command = Command::new(binary());
+        command
+            .arg("verify")
+            .args(urls.map(|at| format!("ws://{at}")));
+        command.args(["--until-eof", "--publishers", "6", "--subscribers", "12"]);
+        command.args(["--rooms", "3", "--rate", "60", "--patience", "120s"]);
+        command.args(["--history-entries", "1000000"]).args(verify);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self {
+            nats,
+            nodes,
+            dice: Dice::new(number_from("TIDEWIRE_SEED", 1) as u64),
+            verify: Some(command.spawn().expect("our own program")),
+            rounds: number_from("TIDEWIRE_ROUNDS", 2),
+        }
+    }
+
+    /// Some time in which nothing goes wrong, or goes on to be wrong.
+    fn wait(&mut self, millis_max: usize) {
+        sleep(Duration::from_millis(self.dice.below(millis_max) as u64));
+    }
+
+    /// Comes once each node that is here takes messages.
+    #[track_caller]
+    fn goes_on(&self) {
+        for node in self.nodes.all() {
+            wait_until("the node takes messages", || {
+                let body = br#"{"content": "on", "from": "pulse"}"#;
+                let target = "/api/rooms/pulse/messages";
+                send(node.address(), "POST", target, "", body).status == 200
+            });
+        }
+    }
+
+    /// What the checker has found: its report.
+    #[track_caller]
+    fn finish(mut self) -> String {
+        let mut verify = self.verify.take().expect("it was started");
+        let mut input = verify.stdin.take().expect("it is piped");
+        input.flush().expect("it reads until its input ends");
+        drop(input);
+        let output = verify.wait_with_output().expect("it ends");
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        println!("{report}");
+        assert!(output.status.success(), "{report}");
+        report
+    }
+}
+
+impl Drop for Campaign {
+    fn drop(&mut self) {
+        if let Some(verify) = &mut self.verify {
+            // The test has failed.
+            let _ = verify.kill();
+            let _ = verify.wait();
+        }
+    }
+}
+
+#[track_caller]
+fn wait_until_ready(nodes: &Nodes) {
+    for node in nodes.all() {
+        wait_until("the node is ready", || {
+            get(node.address(), "/ready").status == 200
+        });
+    }
+}
+
+/// A line of the report's figures.
+#[track_caller]
+fn figure(report: &str, name: &str) -> u64 {
+    let line = report
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(name));
+    let figure = line.and_then(|line| line.split_whitespace().next());
+    let figure = figure.map(|figure| figure.replace(',', ""));
+    figure
+        .and_then(|figure| figure.parse().ok())
+        .unwrap_or_else(|| panic!("{name}: {report}"))
+}
+
+#[test]
+fn nothing_is_lost_by_a_nats_that_is_killed_and_comes_back_whole() {
+    let mut campaign = Campaign::start(&["--nats-trust-restarts"], &[]);
+    for _ in 0..campaign.rounds {
+        campaign.wait(1500);
+        campaign.nats.kill();
+        campaign.wait(2500);
+        campaign.nats.come_back();
+        campaign.goes_on();
+    }
+    let report = campaign.finish();
+    assert_eq!(figure(&report, "gaps"), 0, "{report}");
+}
+
+#[test]
+fn nothing_is_lost_by_a_nats_that_is_held_still() {
+    let seconds = number_from("TIDEWIRE_STOPPED_SECONDS", 7) as u64;
+    let mut campaign = Campaign::start(&["--nats-trust-restarts"], &[]);
+    for _ in 0..campaign.rounds.div_ceil(2) {
+        campaign.wait(1500);
+        campaign.nats.pause();
+        sleep(Duration::from_secs(seconds));
+        campaign.nats.resume();
+        campaign.goes_on();
+    }
+    let report = campaign.finish();
+    assert_eq!(figure(&report, "gaps"), 0, "{report}");
+}
+
+#[test]
+fn what_an_empty_nats_has_lost_is_told() {
+    let mut campaign = Campaign::start(&["--nats-trust-restarts"], &["--allow-gaps"]);
+    for _ in 0..campaign.rounds {
+        campaign.wait(1500);
+        campaign.nats.kill_and_empty();
+        campaign.wait(1000);
+        campaign.nats.come_back();
+        campaign.goes_on();
+    }
+    let report = campaign.finish();
+    assert!(figure(&report, "gaps") > 0, "{report}");
+}
+
+#[test]
+fn where_restarts_are_not_trusted_each_of_them_is_told() {
+    let mut campaign = Campaign::start(&[], &["--allow-gaps"]);
+    for _ in 0..campaign.rounds {
+        campaign.wait(1500);
+        campaign.nats.kill();
+        campaign.nats.come_back();
+        campaign.goes_on();
+    }
+    let report = campaign.finish();
+    assert!(figure(&report, "gaps") > 0, "{report}");
+}
+
+#[test]
+fn clients_of_a_node_that_is_killed_go_on_elsewhere() {
+    let mut campaign = Campaign::start(&["--nats-trust-restarts"], &[]);
+    for round in 0..2 * campaign.rounds {
+        campaign.wait(1000);
+        campaign.nodes.kill(round % NODES);
+        campaign.goes_on();
+        campaign.nodes.come_back(round % NODES);
+        wait_until_ready(&campaign.nodes);
+    }
+    let report = campaign.finish();
+    assert_eq!(figure(&report, "gaps"), 0, "{report}");
+}
