@@ -14,6 +14,7 @@ use self::flights::Flights;
 use self::inbox::{Found, Inbox};
 use self::message::Messages;
 use crate::dialect::{Dialect, Speech, http};
+use crate::frame;
 use crate::histogram::Histogram;
 use crate::net::{self, Poll};
 use crate::schedule::{Due, Schedule};
@@ -168,14 +169,11 @@ impl Fanout {
                 last: Histogram::new(),
             },
         };
-        for number in 0..options.followers {
-            if options.dialect.is_http() {
-                fanout.follow(options)?;
-            } else {
-                fanout.open(options, &options.target.path)?;
-                let last = fanout.connections.last().context("it was just opened")?;
-                options.dialect.greet(&last.socket, number)?;
-            }
+        for _ in 0..options.followers {
+            fanout.follow(options)?;
+        }
+        if !options.dialect.is_http() {
+            fanout.shake_hands(options)?;
         }
         for number in 0..options.publishers {
             if let Some(path) = &options.publish_path {
@@ -209,14 +207,30 @@ impl Fanout {
         self.add(options, socket, Inbox::new(speech, part))
     }
 
-    /// A follower over HTTP.
+    /// A follower that has asked for its handshake, its stream or its poll: a server that answers them turn by turn is not waited for.
     fn follow(&mut self, options: &Options) -> Result<()> {
         let number = self.connections.len();
-        let request = http::request(&options.target.path);
+        let path = &options.target.path;
+        let request = match options.dialect.is_http() {
+            true => http::request(path),
+            false => frame::upgrade(path, options.dialect.offer(false)),
+        };
         let socket = net::ask(&options.target, number, &request)
             .with_context(|| format!("connection {number}"))?;
         let inbox = Inbox::new(options.dialect.speak, Vec::new());
         self.add(options, socket, inbox)
+    }
+
+    /// Waits until all who asked for a handshake have it, and says what is to be said first.
+    fn shake_hands(&mut self, options: &Options) -> Result<()> {
+        let offer = options.dialect.offer(false);
+        for (number, connection) in self.connections.iter_mut().enumerate() {
+            let rest = net::accepted(&connection.socket, offer)
+                .with_context(|| format!("connection {number}"))?;
+            connection.inbox = Inbox::new(options.dialect.speak, rest);
+            options.dialect.greet(&connection.socket, number)?;
+        }
+        Ok(())
     }
 
     fn add(&mut self, options: &Options, socket: OwnedFd, inbox: Inbox) -> Result<()> {

@@ -80,17 +80,23 @@ pub(crate) fn open_at(
     offer: Offer,
 ) -> Result<(OwnedFd, Vec<u8>)> {
     let socket = ask(target, number, &frame::upgrade(path, offer))?;
+    let rest = accepted(&socket, offer)?;
+    Ok((socket, rest))
+}
+
+/// Waits for the answer to a handshake, and returns what came behind it.
+pub(crate) fn accepted(socket: &OwnedFd, offer: Offer) -> Result<Vec<u8>> {
     let (mut response, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
-        wait_until(&socket, PollFlags::IN)?;
-        match receive(&socket, &mut buffer)? {
+        wait_until(socket, PollFlags::IN)?;
+        match receive(socket, &mut buffer)? {
             Some(0) => bail!("closed in the handshake"),
             Some(received) => response.extend_from_slice(&buffer[..received]),
             None => {}
         }
         if let Some(end) = frame::accepted(&response, offer)? {
             response.drain(..end);
-            return Ok((socket, response));
+            return Ok(response);
         }
     }
 }

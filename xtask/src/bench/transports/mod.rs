@@ -43,6 +43,9 @@ struct Cell {
 
 const FOLLOWERS: usize = 1000;
 
+/// How often a run is begun before its failure is that of all.
+const TRIES_MAX: usize = 3;
+
 /// With one in flight each delivery is a system call; with sixteen a follower gets several by one.
 const CELLS: [Cell; 4] = [
     Cell {
@@ -146,9 +149,7 @@ fn measure(args: &Args, arena: &Arena, subjects: &[Subject]) -> Result<Vec<Measu
         for cell in all.chunks_mut(subjects.len()) {
             for place in 0..cell.len() {
                 let measured = &mut cell[(place + round) % subjects.len()];
-                measured.run(arena, args.seconds).with_context(|| {
-                    format!("{}, {}", measured.subject.name(), measured.cell.name)
-                })?;
+                measured.run_to_its_end(arena, args.seconds)?;
                 println!(
                     "   [{}/{}] {}, {}: {:.3} µs a delivery",
                     round + 1,
@@ -164,6 +165,18 @@ fn measure(args: &Args, arena: &Arena, subjects: &[Subject]) -> Result<Vec<Measu
 }
 
 impl Measured {
+    /// Another round; a server that does not come up, since its port was taken meanwhile, is tried again.
+    fn run_to_its_end(&mut self, arena: &Arena, seconds: f64) -> Result<()> {
+        let mut tries = 1;
+        while let Err(error) = self.run(arena, seconds) {
+            let what = format!("{}, {}", self.subject.name(), self.cell.name);
+            ensure!(tries < TRIES_MAX, "{what}: {error:#}");
+            println!("   {what}, again: {error:#}");
+            tries += 1;
+        }
+        Ok(())
+    }
+
     /// Another round.
     fn run(&mut self, arena: &Arena, seconds: f64) -> Result<()> {
         let start = self.subject.start();
