@@ -4,6 +4,8 @@
 //! `wire`, by scripts that run in Redis. The engine behind the workers' requests is in `engine`.
 
 mod engine;
+#[cfg(test)]
+mod installed;
 mod options;
 pub mod wire;
 

@@ -41,7 +41,7 @@
 //!   language. [`Session::ended`] is the last call, however the connection ended. What is to be published then is a
 //!   [`Will`](crate::chat::Command::Will), which the chat has been given before: a connection may end where nobody asks it any more.
 //! * Who shows a token in its own way gives it to [`Joiner::token`](crate::chat::Joiner::token): the hub looks at it.
-//! * A session need not have a socket: where a request over HTTP begins one ([`Call::Open`](crate::transport::Call::Open)), it has a place among
+//! * A session need not have a socket: where a request over HTTP begins one (`Call::Open`), it has a place among
 //!   connections and a name ([`Sid`]), by which requests on any connection, at any worker, [knock](Session::knock) at it, and a
 //!   WebSocket may give it its own ([`Out::take_socket`]).
 //! * Rates, sizes and the memory budget are seen to outside: each [`Out::ask`] is counted as a message of so many bytes.

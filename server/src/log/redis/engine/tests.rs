@@ -5,12 +5,13 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::num::NonZeroU8;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command as Program, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::ids::LogName;
+use crate::log::redis::installed::redis_server;
 use crate::log::remote::Target;
 use crate::log::shared::core::{Ask, Core, Hello, Said};
 use crate::log::shared::{Ack, Answer, Command, Failure, Run, RunState, Trust};
@@ -43,12 +44,15 @@ impl Server {
         let name = format!("tidewire-engine-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).unwrap();
-        let mut program = Program::new("redis-server");
+        let mut program = redis_server();
         program.args(["--unixsocket", "redis.sock", "--save", ""]);
         program.args(["--repl-diskless-sync-delay", "0"]).args(args);
         let program = program.current_dir(&folder).stdin(Stdio::null());
         let process = program.stdout(Stdio::null()).spawn();
-        Self(folder, process.expect("redis-server must be installed"))
+        Self(
+            folder,
+            process.expect("redis-server must be there: run `cargo xtask setup`"),
+        )
     }
 }
 

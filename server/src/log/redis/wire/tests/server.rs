@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command as Program, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use redis::Value;
 
+use crate::log::redis::installed::redis_server;
 use crate::log::redis::wire::setup::{self, Process};
 use crate::log::redis::wire::{
     Appends, Errand, Heard, Naming, Replies, Script, answer, answers_of, heard, pack, pack_errand,
@@ -60,12 +61,12 @@ impl RedisServer {
     }
 
     fn begin(&mut self) {
-        let mut program = Program::new("redis-server");
+        let mut program = redis_server();
         // No port: nobody else finds it.
         program.args(["--port", "0", "--unixsocket", "redis.sock", "--dir", "."]);
         program.args(&self.args).current_dir(&self.folder);
         let process = program.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        self.process = Some(process.expect("redis-server must be installed"));
+        self.process = Some(process.expect("redis-server must be there: run `cargo xtask setup`"));
     }
 
     /// Ends it as `kill -9` does, and starts it again.
