@@ -49,8 +49,8 @@ fn headers_of_proxies_that_are_empty_or_nonsense_hurt_nobody() {
 fn addresses_of_other_servers_are_not_found() {
     under_attack(|server| {
         for target in [
-            "/mqtt",
-            "/socket.io/?EIO=4&transport=websocket",
+            "/cable",
+            "/sockjs/000/0/websocket",
             "/engine.io/?transport=polling&sid=__proto__",
             "/connection/websocket",
             "/live/websocket",
