@@ -20,7 +20,7 @@ const PLACEHOLDERS: [(&str, &str); 2] = [
     (r#"{"num":"#, r#","_placeholder":true}"#),
 ];
 
-/// A placeholder whose attachment is not there.
+/// A placeholder whose attachment is not there, or more of them than attachments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoAttachment;
 
@@ -55,14 +55,16 @@ pub(super) fn take_out(json: &str) -> (String, Vec<Vec<u8>>) {
     (text, attachments)
 }
 
-/// JSON with bytes, for text with placeholders.
+/// JSON with bytes, for text with placeholders. There are no more of these than attachments, as every client writes it: otherwise a
+/// short packet could name one long attachment a thousand times.
 pub(super) fn put_in(text: &str, attachments: &[Vec<u8>]) -> Result<String, NoAttachment> {
     if attachments.is_empty() {
         return Ok(text.to_owned());
     }
     let mut json = String::with_capacity(text.len());
-    let mut rest = text;
+    let (mut rest, mut left) = (text, attachments.len());
     while let Some((before, number, after)) = next_placeholder(rest) {
+        left = left.checked_sub(1).ok_or(NoAttachment)?;
         let bytes = attachments.get(number).ok_or(NoAttachment)?;
         json.push_str(before);
         json.push_str(BYTES_BEGIN);
@@ -144,6 +146,13 @@ mod tests {
             put_in(r#"[{"_placeholder":true,"num":1}]"#, &one),
             Err(NoAttachment)
         );
+    }
+
+    #[test]
+    fn an_attachment_is_not_named_again_and_again() {
+        let long = vec![0; 30_000];
+        let text = format!("[{}1]", r#"{"_placeholder":true,"num":0},"#.repeat(1_000));
+        assert_eq!(put_in(&text, &[long]), Err(NoAttachment));
     }
 
     #[test]
