@@ -12,6 +12,16 @@ const CALM: [&str; 4] = ["--protocols", "conformance", "--heartbeat", "30s"];
 const POLLING: &str = "/engine.io/?EIO=4&transport=polling";
 const WEB_SOCKET: &str = "/engine.io/?EIO=4&transport=websocket";
 
+/// What the official suites expect of a server: its heart beats quickly.
+const QUICK: [&str; 6] = [
+    "--protocols",
+    "conformance",
+    "--heartbeat",
+    "300ms",
+    "--pong-wait",
+    "200ms",
+];
+
 fn echo(options: &[&str]) -> Server {
     Launch::default().arguments(options).start()
 }
@@ -67,14 +77,7 @@ fn expect_over(client: &mut Client) {
 
 #[test]
 fn a_session_opens_by_either_transport_and_tells_its_terms() {
-    let server = echo(&[
-        "--protocols",
-        "conformance",
-        "--heartbeat",
-        "300ms",
-        "--pong-wait",
-        "200ms",
-    ]);
+    let server = echo(&QUICK);
     let by_polling = opened(get(&server, POLLING).text());
     let mut client = Client::open(server.address(), WEB_SOCKET);
     let by_web_socket = opened(&client.expect_text());
@@ -287,14 +290,7 @@ fn the_server_pings_and_goes_on_while_it_is_answered() {
 
 #[test]
 fn who_answers_no_ping_is_gone() {
-    let server = echo(&[
-        "--protocols",
-        "conformance",
-        "--heartbeat",
-        "300ms",
-        "--pong-wait",
-        "200ms",
-    ]);
+    let server = echo(&QUICK);
     let mut client = Client::open(server.address(), WEB_SOCKET);
     let session = open_polling(&server);
     expect_over(&mut client);

@@ -189,6 +189,21 @@ fn a_log_that_lost_its_data_makes_a_gap_and_no_silence() {
     assert_eq!(bob.hear_of("room_msg")["content"], "after");
 }
 
+/// Both nodes are let in, by the password `hunter2`, and do not show it.
+#[track_caller]
+fn assert_they_chat_and_hide_the_password(nodes: &Nodes, scheme: &str) {
+    nodes.all().for_each(wait_until_ready);
+    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
+    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
+    alice.say_acked("lobby", "hidden", 1);
+    assert_eq!(bob.hear_of("room_msg")["content"], "hidden");
+    for node in nodes.all() {
+        let log = node.log();
+        assert!(log.contains(&format!("{scheme}://tidewire:***@")), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
+
 #[test]
 fn a_password_and_tls_are_spoken_and_told_nobody() {
     let identity = Identity::new();
@@ -198,32 +213,14 @@ fn a_password_and_tls_are_spoken_and_told_nobody() {
     let ca = ca.to_str().expect("a path of ours");
     let url = redis.url();
     let nodes = Nodes::on(&url, 2, &[&OPTIONS[..], &["--log-ca", ca]].concat());
-    nodes.all().for_each(wait_until_ready);
-    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
-    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
-    alice.say_acked("lobby", "hidden", 1);
-    assert_eq!(bob.hear_of("room_msg")["content"], "hidden");
-    for node in nodes.all() {
-        let log = node.log();
-        assert!(log.contains("rediss://tidewire:***@"), "{log}");
-        assert!(!log.contains("hunter2"), "{log}");
-    }
+    assert_they_chat_and_hide_the_password(&nodes, "rediss");
 }
 
 #[test]
 fn a_nats_lets_in_who_has_the_password_and_it_is_told_nobody() {
     let nats = Nats::start_for("tidewire", "hunter2");
     let nodes = Nodes::on(&nats.url(), 2, &OPTIONS);
-    nodes.all().for_each(wait_until_ready);
-    let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
-    let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
-    alice.say_acked("lobby", "hidden", 1);
-    assert_eq!(bob.hear_of("room_msg")["content"], "hidden");
-    for node in nodes.all() {
-        let log = node.log();
-        assert!(log.contains("nats://tidewire:***@"), "{log}");
-        assert!(!log.contains("hunter2"), "{log}");
-    }
+    assert_they_chat_and_hide_the_password(&nodes, "nats");
     let url = format!("nats://tidewire:wrong@{}", nats.address());
     let stranger = Nodes::on(&url, 1, &OPTIONS);
     wait_until("it is told why", || {
