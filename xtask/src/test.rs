@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench::instructions;
 use crate::steps::{self, Step};
@@ -203,25 +203,32 @@ fn build() -> Result<()> {
     server::build().map(|binary| println!("   {}", paths::shown(&binary)))
 }
 
+/// A program of integration tests, and files of it.
+type Part = (&'static str, &'static [&'static str]);
+
 /// Those whose promises do not depend on who keeps the log.
-const ELSEWHERE: [&str; 17] = [
-    "chat_across_transports",
-    "chat_command",
-    "chat_content",
-    "chat_errors",
-    "chat_limits",
-    "chat_over_http",
-    "chat_presence",
-    "chat_private_and_broadcast",
-    "chat_rooms",
-    "chat_sessions",
-    "drain",
-    "http_api",
-    "http_readers",
-    "javascript_client",
-    "reader_that_stops_reading",
-    "resume_matrix",
-    "several_workers",
+const ELSEWHERE: [Part; 6] = [
+    (
+        "chat",
+        &[
+            "across_transports",
+            "content",
+            "errors",
+            "limits",
+            "over_http",
+            "presence",
+            "private_and_broadcast",
+            "resume_matrix",
+            "rooms",
+            "sessions",
+            "several_workers",
+        ],
+    ),
+    ("clients", &["javascript"]),
+    ("commands", &["chat"]),
+    ("frames", &["reader_that_stops_reading"]),
+    ("http", &["api", "readers"]),
+    ("operator", &["drain"]),
 ];
 
 /// Runs them against servers with one worker, or with as many where a test does not say.
@@ -234,16 +241,26 @@ fn integration(workers: Option<&str>) -> Result<()> {
 }
 
 /// Tests of several nodes, which take a Redis if nobody says what else.
-const OF_NODES: [&str; 2] = ["presence_across_nodes", "two_nodes"];
+const OF_NODES: [Part; 1] = [("nodes", &["presence", "two_nodes"])];
 
 /// Runs those with logs kept by `keeper`, and `more`.
-fn over(keeper: &str, more: &[&str]) -> Result<()> {
-    let mut test = integration_tests()?;
-    test.env("TIDEWIRE_TEST_LOG", keeper);
-    for name in ELSEWHERE.iter().chain(more) {
-        test.args(["--test", name]);
+fn over(keeper: &str, more: &[Part]) -> Result<()> {
+    let mut failed = Vec::new();
+    for (program, files) in ELSEWHERE.iter().chain(more) {
+        let mut test = integration_tests()?;
+        test.env("TIDEWIRE_TEST_LOG", keeper);
+        test.args(["--test", program, "--"]);
+        test.args(files.iter().map(|file| format!("{file}::")));
+        if exec::run(&mut test).is_err() {
+            failed.push(*program);
+        }
     }
-    exec::run(&mut test).with_context(|| format!("integration tests failed over {keeper}"))
+    ensure!(
+        failed.is_empty(),
+        "integration tests failed over {keeper}: {}",
+        failed.join(", ")
+    );
+    Ok(())
 }
 
 /// The command that runs all of them, with what they need.

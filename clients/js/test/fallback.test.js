@@ -1,5 +1,5 @@
 // How the client chooses its transport, against sockets, answers and a clock of our own. That the chat works over each of them is
-// shown with the real server, in tests/tests/javascript_client.rs and client_in_chromium.rs.
+// shown with the real server, in tests/tests/clients/javascript.rs and client_in_chromium.rs.
 
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';

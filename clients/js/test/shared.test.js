@@ -1,5 +1,5 @@
 // What tabs that share a connection promise each other, against locks, a channel, sockets and a clock of our own. That they share
-// in a real browser is shown in tests/tests/client_in_chromium.rs.
+// in a real browser is shown in tests/tests/clients/in_chromium.rs.
 
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';

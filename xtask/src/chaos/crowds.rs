@@ -51,11 +51,11 @@ pub(crate) fn reconnect(args: &Reconnect) -> Result<()> {
     )
 }
 
-/// Runs an integration test, one part after the other, and shows what it says.
-pub(super) fn run(test: &str, environment: &[(&str, u64)]) -> Result<()> {
+/// Runs a file of the integration tests of crowds, one test after the other, and shows what it says.
+pub(super) fn run(file: &str, environment: &[(&str, u64)]) -> Result<()> {
     let binary = server::build()?;
     let mut command = exec::cargo(&format!(
-        "test --package tidewire-tests --test {test} -- --nocapture --test-threads=1"
+        "test --package tidewire-tests --test crowds {file}:: -- --nocapture --test-threads=1"
     ));
     command.env("TIDEWIRE_BIN", binary);
     for (name, value) in environment {

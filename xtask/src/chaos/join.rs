@@ -15,7 +15,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let binary = server::build()?;
     let mut test = exec::cargo(
-        "test --package tidewire-tests --test join_while_others_publish -- --nocapture",
+        "test --package tidewire-tests --test chat join_while_others_publish:: -- --nocapture",
     );
     test.env("TIDEWIRE_BIN", binary);
     test.env("TIDEWIRE_JOINS", args.joins.to_string());

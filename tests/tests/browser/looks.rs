@@ -1,5 +1,5 @@
 //! The page without a mouse and without sight: axe finds no fault, and the keyboard gets everywhere. Makes the pictures of
-//! the docs: `TIDEWIRE_SCREENSHOT_DIR=$PWD/docs/images cargo test -p tidewire-tests --test browser_looks`.
+//! the docs: `TIDEWIRE_SCREENSHOT_DIR=$PWD/docs/images cargo test -p tidewire-tests --test browser looks`.
 
 use tidewire_tests::Server;
 use tidewire_tests::browser::people;

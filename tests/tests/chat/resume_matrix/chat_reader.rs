@@ -7,7 +7,7 @@ use tidewire_tests::http_chat::code_and_reason;
 use tidewire_tests::wire::{End, Wire};
 use tidewire_tests::{PollChatter, StreamChatter};
 
-use crate::reader::{Heard, Position, Reader};
+use super::reader::{Heard, Position, Reader};
 
 impl Reader for StreamChatter {
     fn hear(&mut self) -> Heard {

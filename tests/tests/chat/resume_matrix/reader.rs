@@ -8,7 +8,7 @@ use tidewire_tests::http::HttpConnection;
 use tidewire_tests::wire::{End, Wire};
 use tidewire_tests::{Chatter, Client, EventStream, Frame, Message, StreamChatter};
 
-use crate::chat_reader::ChatPoll;
+use super::chat_reader::ChatPoll;
 
 /// A way to read a room, and to say where one was when one comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

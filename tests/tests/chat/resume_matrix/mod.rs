@@ -106,7 +106,7 @@ fn after_a_loss_during_the_join() {
 
 #[test]
 fn after_being_replaced() {
-    // Who only reads has no session; how those of the chat change transports is in `chat_across_transports.rs`.
+    // Who only reads has no session; how those of the chat change transports is in `across_transports.rs`.
     let server = start(&[]);
     let mut cells = Cell::all(server.address());
     cells.retain(|cell| cell.transport == Transport::WebSocket);

@@ -7,7 +7,7 @@ use serde_json::json;
 use tidewire_tests::wire::Wire;
 use tidewire_tests::{Chatter, Client, shared_log};
 
-use crate::reader::{Heard, Position, Reader, Transport};
+use super::reader::{Heard, Position, Reader, Transport};
 
 /// What a room keeps.
 pub(crate) const WINDOW: u64 = 64;

@@ -1,5 +1,5 @@
 //! The operator's page in a browser. Makes a picture of the docs:
-//! `TIDEWIRE_SCREENSHOT_DIR=$PWD/docs/images cargo test -p tidewire-tests --test browser_admin`.
+//! `TIDEWIRE_SCREENSHOT_DIR=$PWD/docs/images cargo test -p tidewire-tests --test browser admin`.
 
 use tidewire_tests::Server;
 use tidewire_tests::browser::people;

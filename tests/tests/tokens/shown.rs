@@ -1,5 +1,5 @@
 //! Tokens over the wire: where they may stand, what a server that asks for them refuses, and how one is shown after the handshake.
-//! What each right is good for is in `token_rights`, what happens when a token ends in `token_expiry`.
+//! What each right is good for is in `rights`, what happens when a token ends in `expiry`.
 
 use serde_json::{Value, json};
 use tidewire_tests::command::run;

@@ -1,0 +1,9 @@
+//! The command line and the tools for the terminal.
+
+mod bench;
+mod chat;
+mod command_line;
+mod completions_and_manual;
+mod tail;
+mod token;
+mod verify;
