@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::iter;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -120,10 +123,19 @@ fn wait_briefly(child: &mut std::process::Child) -> Result<()> {
     Ok(())
 }
 
-/// Nobody has it just now, here; in a namespace of its own nobody ever has.
+/// Ports that the kernel gives to no client by itself: a client's stays taken for a minute behind its connection, and not every
+/// server starts on one of those.
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// Another port each time, and nobody has it just now, here; in a namespace of its own nobody ever has.
 pub(super) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
+    let next = || NEXT.fetch_add(1, Ordering::Relaxed);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    iter::repeat_with(next)
+        .take_while(|port| PORTS.contains(port))
+        .find(is_free)
+        .context("no port of loopback is free")
 }
 
 /// A directory for a server, on the disk that the target directory is on; removed when dropped.
