@@ -330,6 +330,22 @@ impl Conn {
         connection.unsent_bytes() + stream.unsent_bytes() > 0
     }
 
+    /// Sends more of an endless answer: at once if nothing else is to be written. Returns whether something is left to be flushed.
+    pub(super) fn send_piece(&mut self, piece: &[u8]) -> bool {
+        let is_direct = !self.in_dirty && !self.writable_interest && self.unsent_bytes() == 0;
+        let State::Http(http) = &mut self.state else {
+            return false;
+        };
+        let written = if is_direct && http.is_streaming() {
+            // A socket that is broken is found out by the flush of what it did not take.
+            self.stream.write(piece).unwrap_or(0)
+        } else {
+            0
+        };
+        http.push(&piece[written..]);
+        self.unsent_bytes() > 0
+    }
+
     /// Notes that so many messages were sent that are to be confirmed; returns whether it is time to ask for that.
     pub(super) fn note_sent(&mut self, messages: usize, is_urgent: bool) -> bool {
         let State::WebSocket(web_socket) = &mut self.state else {

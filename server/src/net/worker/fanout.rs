@@ -15,7 +15,7 @@ use super::Worker;
 use super::chat::weight;
 use super::delivery::{OUTBOX_BYTES_HIGH, is_urgent};
 use super::mail::Mail;
-use super::readers::held_bytes;
+use super::readers::{RoomReader, held_bytes, stream_of_one_room};
 use crate::chat::Event;
 use crate::ids::{ConnId, LogName, RoomName};
 use crate::log::Entry;
@@ -140,7 +140,8 @@ impl Worker {
         let log = &log;
         let (senders, count) = (together.senders(), together.entries.len());
         let (senders, is_urgent) = (&senders[..], is_urgent(log));
-        let (mut batches, mut is_heard, mut sent) = (Batches::default(), false, 0);
+        let (mut batches, mut piece) = (Batches::default(), None);
+        let (mut is_heard, mut sent) = (false, 0);
         for follower in self.feeds.live(log) {
             if senders.contains(&follower) {
                 self.deliver_each(follower, together);
@@ -157,6 +158,15 @@ impl Worker {
                 continue;
             }
             is_heard = true;
+            if let Some(reader) = stream_of_one_room(&mut self.readers, follower, conn) {
+                sent += count;
+                reader.is_given(together.entries.iter().map(|said| &*said.shared));
+                if conn.send_piece(piece.get_or_insert_with(|| piece_of_stream(&together.entries)))
+                {
+                    self.mark_dirty(follower);
+                }
+                continue;
+            }
             let Some(encoding) = conn.encoding_of(log).filter(|_| !conn.is_tapped()) else {
                 self.deliver_one_by_one(follower, &together.entries);
                 continue;
@@ -356,6 +366,12 @@ impl Worker {
             self.peers.taken(sender, bytes);
         }
     }
+}
+
+/// What an event stream is sent for entries that go out together.
+fn piece_of_stream(entries: &[Said]) -> Vec<u8> {
+    let shared = entries.iter().map(|said| &*said.shared);
+    shared.flat_map(RoomReader::event_of_one_room).collect()
 }
 
 /// Entries that go out together, in the encodings that are asked for: nearly always one.

@@ -54,6 +54,19 @@ impl RoomReader {
         self.progress.logs()
     }
 
+    /// It was sent these.
+    pub(super) fn is_given<'s>(&mut self, shared: impl DoubleEndedIterator<Item = &'s Shared>) {
+        if let Some(last) = shared.map(|shared| &shared.entry).next_back() {
+            self.progress.set(&last.draft.log, last.position);
+        }
+    }
+
+    /// What an event stream that follows one room is sent for an entry: it is the same for all.
+    pub(super) fn event_of_one_room(shared: &Shared) -> Vec<u8> {
+        let id = shared.entry.position.to_string();
+        server_sent_event(Some(&id), shared.text())
+    }
+
     fn has_answer(&self) -> bool {
         self.poll.as_ref().is_some_and(Poll::has_something)
     }
@@ -78,6 +91,24 @@ impl Reader {
             Self::Rooms(reader) => Some(reader.poll.as_ref()?.until),
             Self::Chat(chat) => chat.poll_until(),
         }
+    }
+}
+
+/// The reader, if it is an event stream that follows one room and nobody looks on.
+pub(super) fn stream_of_one_room<'r>(
+    readers: &'r mut Readers,
+    id: ConnId,
+    conn: &Conn,
+) -> Option<&'r mut RoomReader> {
+    let State::Http(_) = conn.state else {
+        return None;
+    };
+    match readers.get_mut(&id) {
+        Some(Reader::Rooms(reader)) if !conn.is_tapped() => {
+            let is_one = reader.poll.is_none() && reader.logs().count() == 1;
+            is_one.then_some(reader)
+        }
+        Some(Reader::Rooms(_) | Reader::Chat(_)) | None => None,
     }
 }
 

@@ -65,16 +65,21 @@ impl Http {
         }
     }
 
+    /// Whether an endless response is being sent.
+    pub(crate) const fn is_streaming(&self) -> bool {
+        matches!(self.phase, Phase::Streaming { .. })
+    }
+
     /// Sends more of an endless response.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if matches!(self.phase, Phase::Streaming { .. }) {
+        if self.is_streaming() {
             self.out.extend_from_slice(bytes);
         }
     }
 
     /// Ends an endless response.
     pub(crate) fn end_stream(&mut self, turn: Turn<'_>) {
-        if matches!(self.phase, Phase::Streaming { .. }) {
+        if self.is_streaming() {
             self.close(turn.config, turn.now);
         }
     }
