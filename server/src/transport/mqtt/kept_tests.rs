@@ -351,6 +351,42 @@ fn who_begins_anew_is_let_in_once_the_log_knows_that() {
 }
 
 #[test]
+fn who_wants_nothing_kept_from_now_on_is_forgotten_by_the_log_of_the_same_process() {
+    let mut world = World::new(Kept::Here);
+    let (mut client, _) = world.enter(CONNECT_5, false);
+    world.subscribe(&mut client, 1);
+    world.end(client);
+    let (client, _) = world.enter(CONNECT_BRIEF, true);
+    assert_eq!(world.newest()["expiry"], 0);
+    let entries = world.entries();
+    world.end(client);
+    assert_eq!(
+        world.entries(),
+        entries,
+        "there is nothing to be forgotten any more"
+    );
+    world.enter(CONNECT_5, false);
+    world.restart();
+    world.enter(CONNECT_5, false);
+}
+
+#[test]
+fn who_goes_while_its_session_is_read_loses_nothing_of_it() {
+    let mut world = World::new(Kept::Elsewhere);
+    let (mut client, _) = world.enter(CONNECT_5, false);
+    world.does = Does::Fails(StoreError::Full);
+    assert_eq!(world.subscribe(&mut client, 1), [SUBACK]);
+    client.0.ended(world.now);
+    world.does = Does::Waits;
+    let (client, acts) = world.come(CONNECT_5);
+    assert_eq!(acts, [""; 0]);
+    world.end(client);
+    world.does = Does::Answers;
+    let (_, acts) = world.enter(CONNECT_5, true);
+    assert_eq!(acts, [format!("1 join a Some(\"{}\")", at(0))]);
+}
+
+#[test]
 fn a_log_that_is_away_is_no_log_without_a_session() {
     for (connect, refusal) in [(CONNECT_5, " 00 88 "), (CONNECT_311, "20 02 00 03")] {
         let mut world = World::new(Kept::Elsewhere);

@@ -87,7 +87,7 @@ struct Entry {
     expiry: Duration,
     /// Since it has no connection: when it ends, and its bytes.
     waits: Option<(Instant, usize)>,
-    /// What its log has was read, or need not be.
+    /// It was here before, or its log was read, or need not be: else what is here is not it.
     is_known: bool,
 }
 
@@ -144,7 +144,8 @@ impl Sessions {
         }
         let is_to_be_read = match self.kept {
             Kept::InMemory => false,
-            Kept::Here => !is_present,
+            // One that is there, and is not to be from now on, is forgotten first.
+            Kept::Here => !is_present || expiry.is_zero(),
             Kept::Elsewhere => true,
         };
         let entry = Entry {
@@ -152,7 +153,7 @@ impl Sessions {
             owner,
             expiry,
             waits: None,
-            is_known: !is_to_be_read,
+            is_known: is_present || !is_to_be_read,
         };
         table.sessions.insert(key.clone(), entry);
         Claim {
