@@ -5,6 +5,7 @@
 //! The machine of a connection is `Mqtt`: `connect` lets it in, `publish` is what it sends, `subscribe` and `joins` what it asks for,
 //! and `deliver` what it gets. What outlives a connection is a `state::State`, which `store` keeps by user and client id.
 
+mod about;
 mod connect;
 mod deliver;
 mod encode;
