@@ -18,7 +18,8 @@ async function connect(options = {}) {
   const heard = [];
   let wake = () => {};
   client.on('message', (topic, payload, packet) => {
-    heard.push({ topic, payload: payload.toString('latin1'), qos: packet.qos, retain: packet.retain, dup: packet.dup });
+    const { qos, retain, dup, properties } = packet;
+    heard.push({ topic, payload: payload.toString('latin1'), qos, retain, dup, properties });
     wake();
   });
   const [connack] = await once(client, 'connect');
@@ -76,6 +77,25 @@ for (const qos of [0, 1, 2]) {
   assert.deepEqual([heard.payload, heard.qos, heard.retain], [`{"qos":${qos}}`, qos, false]);
   await bob.client.unsubscribeAsync('lobby');
 }
+
+// What MQTT 5 says of a payload goes with it as it came; who speaks JSON sees it in front of the content, and may say it.
+const about = { payloadFormatIndicator: true, contentType: 'text/plain', responseTopic: 'answers', userProperties: { unit: '°C', of: ['b', 'a'] } };
+const inJson = { ...about, correlationData: 'AP8=', userProperties: [['unit', '°C'], ['of', 'b'], ['of', 'a']] };
+const isFive = protocolVersion === 5;
+await bob.client.subscribeAsync('lobby', { qos: 1 });
+assert.equal((await bob.hear()).retain, true);
+if (isFive) {
+  const properties = { ...about, correlationData: Buffer.from([0, 255]) };
+  await bob.client.publishAsync('lobby', '21', { qos: 1, properties });
+  assert.deepEqual((await json.expect('room_msg')).content, { $mqtt: inJson, content: 21 });
+  const own = await bob.hear();
+  assert.equal(own.payload, '21');
+  assert.deepEqual({ ...own.properties, userProperties: { ...own.properties.userProperties } }, properties);
+}
+json.say({ type: 'room_msg', roomId: 'lobby', content: { $mqtt: { contentType: 'text/html' }, content: '<b>' } });
+const described = await bob.hear();
+assert.deepEqual([described.payload, described.properties?.contentType], ['<b>', isFive ? 'text/html' : undefined]);
+await bob.client.unsubscribeAsync('lobby');
 
 // Bytes that are no text.
 await bob.client.subscribeAsync('lobby', { qos: 1 });

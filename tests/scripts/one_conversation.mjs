@@ -1,8 +1,8 @@
 // Everybody in one room, each by another way into the chat: the chat's JSON and Protobuf over WebSocket, an event stream, long-poll, Socket.IO,
 // MQTT 5 and 3.1.1, and the page. Each speaks, all hear all, at the same offsets and in the same order. Then each is cut off while the
-// others go on, and comes back to what it missed.
+// others go on, and comes back to what it missed. Where there are several nodes, everybody begins at one of them and comes back to another.
 //
-// Usage: node one_conversation.mjs CHROMIUM PYTHON http://HOST:PORT
+// Usage: node one_conversation.mjs CHROMIUM PYTHON http://HOST:PORT…
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
@@ -10,25 +10,29 @@ import { chromium } from 'playwright-core';
 import { until } from './client/disturbances.mjs';
 import { InProtobuf, OfMqttJs, OfOurClient, OfPaho, OfSocketIo, OnThePage, ROOM, behindProxy } from './one_room/people.mjs';
 
-const [executablePath, python, url] = process.argv.slice(2);
-const port = Number(new URL(url).port);
+const [executablePath, python, ...urls] = process.argv.slice(2);
+const ports = urls.map((url) => Number(new URL(url).port));
+const nodeBehind = (port) => ports[(ports.indexOf(port) + 1) % ports.length];
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
 
-const everybody = await Promise.all([
-  behindProxy(OfOurClient, 'json', port, 'websocket'),
-  behindProxy(InProtobuf, 'protobuf', port),
-  behindProxy(OfOurClient, 'sse', port, 'sse'),
-  behindProxy(OfOurClient, 'poll', port, 'poll'),
-  behindProxy(OfSocketIo, 'socket.io', port),
-  behindProxy(OfMqttJs, 'mqtt.js', port),
-  behindProxy(OfPaho, 'paho', port, python),
-  behindProxy(OnThePage, 'page', port, browser),
-]);
+const kinds = [
+  [OfOurClient, 'json', 'websocket'],
+  [InProtobuf, 'protobuf'],
+  [OfOurClient, 'sse', 'sse'],
+  [OfOurClient, 'poll', 'poll'],
+  [OfSocketIo, 'socket.io'],
+  [OfMqttJs, 'mqtt.js'],
+  [OfPaho, 'paho', python],
+  [OnThePage, 'page', browser],
+];
+const everybody = await Promise.all(
+  kinds.map(([Kind, name, ...rest], index) => behindProxy(Kind, name, ports[index % ports.length], ...rest)),
+);
 const page = everybody.at(-1);
 
 /** The log: what is true of the room. */
 async function log() {
-  const { messages } = await (await fetch(`${url}/api/rooms/${ROOM}/messages?since=&limit=1000`)).json();
+  const { messages } = await (await fetch(`${urls[0]}/api/rooms/${ROOM}/messages?since=&limit=1000`)).json();
   return messages.map(({ offset, content }) => ({ offset, text: content }));
 }
 
@@ -64,9 +68,15 @@ for (const person of everybody) await say(person, 'in turn');
 await allKnowAll(everybody, count);
 console.log('all have heard all');
 
+function cutOff(person) {
+  const { proxy } = person;
+  proxy.answers = 'refuse';
+  proxy.cutAll();
+  proxy.port = nodeBehind(proxy.port);
+}
+
 for (const person of everybody) {
-  person.proxy.answers = 'refuse';
-  person.proxy.cutAll();
+  cutOff(person);
   const others = everybody.filter((other) => other !== person);
   for (const other of others) await say(other, `while ${person.name} is away`);
   await allKnowAll(others, count);
@@ -80,13 +90,10 @@ for (const person of everybody) {
 }
 
 // And all at once, while somebody speaks who is not in the room.
-for (const person of everybody) {
-  person.proxy.answers = 'refuse';
-  person.proxy.cutAll();
-}
+everybody.forEach(cutOff);
 for (const number of [1, 2, 3]) {
   const body = JSON.stringify({ from: 'nobody', content: `nobody is here ${number}` });
-  const response = await fetch(`${url}/api/rooms/${ROOM}/messages`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  const response = await fetch(`${urls[0]}/api/rooms/${ROOM}/messages`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
   assert.ok(response.ok, String(response.status));
   count += 1;
 }

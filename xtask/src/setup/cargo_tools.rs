@@ -38,7 +38,9 @@ fn install(name: &str, version: &str) -> Result<()> {
         return Ok(());
     }
     println!("   building {crate_version} takes a minute or two");
-    let mut cargo = exec::cargo("install --locked --quiet --root");
+    // Each runs for seconds: to optimize it would take longer than it ever saves.
+    let mut cargo = exec::cargo("install --locked --quiet --debug --root");
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "false");
     exec::run(cargo.arg(paths::tools()).arg(&crate_version))
         .with_context(|| format!("{crate_version} could not be installed"))
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::about::About;
 use super::encode::{self, Welcome};
 use super::machine::{Asked, Mqtt, Phase, WINDOW_MAX};
 use super::packet::{Answer, Connect, Disconnect, Version, Will};
@@ -238,7 +239,7 @@ fn testament(will: &Will<'_>) -> Result<Testament<'static>, Bad> {
     }
     Ok(Testament {
         log: Cow::Owned(log.as_str().to_owned()),
-        content: Cow::Owned(content_of(will.payload)),
+        content: Cow::Owned(content_of(will.payload, About::of(&will.properties))),
         delay: Duration::from_secs(will.properties.will_delay.unwrap_or(0).into()),
     })
 }

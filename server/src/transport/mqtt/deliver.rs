@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidewire_protocol::{Message, Prepared};
 
+use super::about::split;
 use super::encode::{self, Head};
 use super::machine::Mqtt;
 use super::packet::{Acknowledged, Answer, QoS, Version};
@@ -33,8 +34,8 @@ fn plain(version: Version, entry: &Entry) -> Prepared {
 }
 
 fn message(head: &Head<'_>, entry: &Entry) -> Vec<u8> {
-    let payload = payload_of(&entry.draft.content);
-    encode::publish(head, entry.draft.log.as_str(), &payload)
+    let (about, content) = split(&entry.draft.content);
+    encode::publish(head, &about, entry.draft.log.as_str(), &payload_of(content))
 }
 
 impl Mqtt {

@@ -1,9 +1,18 @@
 //! Packets that the server sends (MQTT 3.1.1 and 5.0 §3).
 
+use super::about::About;
 use super::packet::{Answer, QoS, Version};
 use super::reason::Reason;
-use super::wire::{put_text, put_varint};
+use super::wire::{put_binary, put_text, put_varint};
 
+/// Payload Format Indicator.
+const PAYLOAD_FORMAT: u8 = 0x01;
+/// Content Type.
+const CONTENT_TYPE: u8 = 0x03;
+/// Response Topic.
+const RESPONSE_TOPIC: u8 = 0x08;
+/// Correlation Data.
+const CORRELATION_DATA: u8 = 0x09;
 /// Subscription Identifier.
 const SUBSCRIPTION_ID: u8 = 0x0B;
 /// Reason String.
@@ -92,13 +101,14 @@ impl Head<'_> {
 }
 
 /// A PUBLISH.
-pub(super) fn publish(head: &Head<'_>, topic: &str, payload: &[u8]) -> Vec<u8> {
+pub(super) fn publish(head: &Head<'_>, about: &About<'_>, topic: &str, payload: &[u8]) -> Vec<u8> {
     let mut properties = Vec::new();
     if head.version == Version::Five {
         for id in head.subscription_ids {
             properties.push(SUBSCRIPTION_ID);
             put_varint(*id as usize, &mut properties);
         }
+        put_about(about, &mut properties);
         if let Some(gap) = head.gap {
             properties.push(USER_PROPERTY);
             put_text("gap", &mut properties);
@@ -180,6 +190,29 @@ pub(super) fn disconnect(reason: Reason, why: &str) -> Vec<u8> {
     packet(0xE0, &body)
 }
 
+fn put_about(about: &About<'_>, properties: &mut Vec<u8>) {
+    if about.is_text {
+        properties.extend_from_slice(&[PAYLOAD_FORMAT, 1]);
+    }
+    if let Some(kind) = &about.content_type {
+        properties.push(CONTENT_TYPE);
+        put_text(kind, properties);
+    }
+    if let Some(topic) = &about.response_topic {
+        properties.push(RESPONSE_TOPIC);
+        put_text(topic, properties);
+    }
+    if let Some(data) = &about.correlation_data {
+        properties.push(CORRELATION_DATA);
+        put_binary(data, properties);
+    }
+    for (name, value) in &about.user_properties {
+        properties.push(USER_PROPERTY);
+        put_text(name, properties);
+        put_text(value, properties);
+    }
+}
+
 fn put_reason(why: &str, body: &mut Vec<u8>) {
     let mut properties = Vec::new();
     if !why.is_empty() {
@@ -215,9 +248,12 @@ mod tests {
             id: 10,
             ..Head::plain(three)
         };
-        let plain = publish(&Head::plain(five), "a/b", b"hi");
+        let plain = publish(&Head::plain(five), &About::default(), "a/b", b"hi");
         let table: [(Vec<u8>, &[u8]); 11] = [
-            (publish(&head, "a/b", b"hi"), b"\x3a\x09\0\x03a/b\0\x0ahi"),
+            (
+                publish(&head, &About::default(), "a/b", b"hi"),
+                b"\x3a\x09\0\x03a/b\0\x0ahi",
+            ),
             (plain, b"\x30\x08\0\x03a/b\0hi"),
             (
                 refusal(three, Reason::NotAuthorized, "no"),
@@ -258,11 +294,31 @@ mod tests {
             ..Head::plain(Version::Five)
         };
         let expected = b"\x31\x14\0\x01t\x0e\x0b\x01\x0b\xc8\x01\x26\0\x03gap\0\x01xhi";
-        assert_eq!(publish(&head, "t", b"hi"), expected);
+        assert_eq!(publish(&head, &About::default(), "t", b"hi"), expected);
         let head = Head {
             version: Version::Three,
             ..head
         };
-        assert_eq!(publish(&head, "t", b"hi"), b"\x31\x05\0\x01thi");
+        assert_eq!(
+            publish(&head, &About::default(), "t", b"hi"),
+            b"\x31\x05\0\x01thi"
+        );
+    }
+
+    #[test]
+    fn what_its_sender_said_of_a_message_is_in_its_properties() {
+        let about = About {
+            is_text: true,
+            content_type: Some("t".into()),
+            response_topic: Some("r".into()),
+            correlation_data: Some(vec![0xFF]),
+            user_properties: vec![("a".into(), "b".into())],
+        };
+        let head = Head::plain(Version::Five);
+        let expected =
+            b"\x30\x1b\0\x01t\x15\x01\x01\x03\0\x01t\x08\0\x01r\x09\0\x01\xff\x26\0\x01a\0\x01bhi";
+        assert_eq!(publish(&head, &about, "t", b"hi"), expected);
+        let head = Head::plain(Version::Three);
+        assert_eq!(publish(&head, &about, "t", b"hi"), b"\x30\x05\0\x01thi");
     }
 }

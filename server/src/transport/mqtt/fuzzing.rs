@@ -1,6 +1,7 @@
 //! What the fuzz target `mqtt_packets` calls: any bytes as what a client sends, in pieces of any size. Whatever they are, nothing
 //! panics, pieces are read as the whole is, what waits is bounded, and a payload comes back as it was.
 
+use super::about::{About, split};
 use super::encode::{Head, publish};
 use super::packet::{Packet, QoS, Version, decode};
 use super::payload::{content_of, payload_of};
@@ -26,7 +27,7 @@ pub fn mqtt_packets(data: &[u8]) {
     let pieces = read(bytes, usize::from(size) + 1, version);
     let whole = read(bytes, bytes.len().max(1), version);
     assert_eq!(pieces, whole);
-    assert_eq!(&*payload_of(&content_of(bytes)), bytes);
+    assert_eq!(&*payload_of(&content_of(bytes, None)), bytes);
 }
 
 /// All packets up to one that is none, as text.
@@ -71,14 +72,19 @@ fn believe(packet: &Packet<'_>, version: Version) {
                 ..Head::plain(version)
             };
             assert!(said.id > 0 || said.qos == QoS::AtMostOnce);
+            let said_of_it = About::of(&said.properties);
+            let content = content_of(said.payload, said_of_it.clone());
+            let (about, inside) = split(&content);
+            let payload = payload_of(inside);
             let mut frames = Frames::new(2 * PACKET_BYTES_MAX);
-            frames.push(&publish(&head, said.topic, said.payload));
+            frames.push(&publish(&head, &about, said.topic, &payload));
             let frame = frames.next().ok().flatten().expect("it is a packet");
             let Ok(Packet::Publish(again)) = decode(&frame, version) else {
                 panic!("a message that was written cannot be read")
             };
             assert_eq!((again.topic, again.id), (said.topic, said.id));
             assert_eq!((again.qos, again.payload), (said.qos, said.payload));
+            assert_eq!(About::of(&again.properties), said_of_it);
         }
         Packet::Subscribe(said) => {
             for (filter, _) in &said.filters {
@@ -102,7 +108,8 @@ mod tests {
 
     use super::*;
 
-    const WORDS: [&[u8]; 12] = [
+    const WORDS: [&[u8]; 13] = [
+        b"\x30\x14\0\x01a\x0e\x01\x01\x03\0\x01t\x26\0\x01k\0\x01vhi",
         b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a",
         b"\x10\x0e\0\x04MQTT\x05\x02\0\x3c\0\0\x01a",
         b"\x30\x05\0\x01ahi",

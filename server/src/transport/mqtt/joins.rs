@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::about::split;
 use super::encode;
 use super::machine::{Asked, Mqtt};
 use super::payload::payload_of;
@@ -194,7 +195,7 @@ impl Mqtt {
     ) {
         self.joins.asked -= 1;
         // "A Retained Message with a payload that contains zero bytes" is none (§3.3.1.3).
-        let last = last.filter(|entry| !payload_of(&entry.draft.content).is_empty());
+        let last = last.filter(|entry| !payload_of(split(&entry.draft.content).1).is_empty());
         match join.how {
             How::Again => {
                 if let Some(entry) = last {

@@ -6,6 +6,7 @@
 //! and `deliver` what it gets. What outlives a connection is a `state::State`, which `store` keeps by user and client id; it outlives the
 //! process as an entry of a log (`saved`), which `recall` reads and writes when `keeping` says so.
 
+mod about;
 mod connect;
 mod deliver;
 mod encode;

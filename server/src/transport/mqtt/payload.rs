@@ -2,7 +2,7 @@
 //!
 //! | payload | content |
 //! |---|---|
-//! | JSON, apart from a string and from what is in the last row | the same bytes |
+//! | JSON, apart from a string, from what is in the last row, and from what [`about`](super::about) has | the same bytes |
 //! | any other UTF-8 | a JSON string of it |
 //! | other bytes | `{"$binary":"<base64>"}`, as in Protobuf |
 
@@ -10,10 +10,19 @@ use std::borrow::Cow;
 
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::about::{About, is_described};
 use crate::transport::protobuf::binary;
 
-/// The content that a payload is.
-pub(super) fn content_of(payload: &[u8]) -> Box<RawValue> {
+/// The content that a payload is, behind what its sender says of it.
+pub(super) fn content_of(payload: &[u8], about: Option<About<'_>>) -> Box<RawValue> {
+    let content = alone(payload);
+    match about {
+        Some(about) => about.in_front_of(&content),
+        None => content,
+    }
+}
+
+fn alone(payload: &[u8]) -> Box<RawValue> {
     let Ok(text) = str::from_utf8(payload) else {
         return binary::content_of(payload);
     };
@@ -29,12 +38,14 @@ fn as_json(text: &str) -> Option<Box<RawValue>> {
         return None;
     }
     let content: &RawValue = serde_json::from_str(text).ok()?;
-    // Space around it would be lost, and what looks like bytes would become them.
-    let is_whole = content.get().len() == text.len() && binary::bytes_of(content).is_none();
+    // Space around it would be lost, and what looks like something else would become that.
+    let is_whole = content.get().len() == text.len()
+        && binary::bytes_of(content).is_none()
+        && !is_described(content);
     is_whole.then(|| content.to_owned())
 }
 
-/// The payload that a content is.
+/// The payload that a content is, of which nothing is said.
 pub(super) fn payload_of(content: &RawValue) -> Cow<'_, [u8]> {
     let json = content.get();
     if let Some(inside) = json.strip_prefix('"') {
@@ -59,7 +70,11 @@ mod tests {
 
     #[test]
     fn a_payload_is_a_content() {
-        let table: [(&[u8], &str); 11] = [
+        let table: [(&[u8], &str); 12] = [
+            (
+                br#"{"$mqtt":{},"content":1}"#,
+                r#""{\"$mqtt\":{},\"content\":1}""#,
+            ),
             (b"", r#""""#),
             (b"hello", r#""hello""#),
             (b"42", "42"),
@@ -73,7 +88,7 @@ mod tests {
             ("ü".as_bytes(), r#""ü""#),
         ];
         for (payload, content) in table {
-            assert_eq!(content_of(payload).get(), content);
+            assert_eq!(content_of(payload, None).get(), content);
         }
     }
 
@@ -95,13 +110,13 @@ mod tests {
     proptest! {
         #[test]
         fn every_payload_comes_back(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let content = content_of(&payload);
+            let content = content_of(&payload, None);
             prop_assert_eq!(&*payload_of(&content), &payload[..]);
         }
 
         #[test]
         fn every_text_comes_back(text in r#"[ \\"{}\[\]:,0-9a-cA$nt\x00\n]{0,24}|\{"\$binary":"[A-Za-z0-9+/=]{0,8}"\}"#) {
-            let content = content_of(text.as_bytes());
+            let content = content_of(text.as_bytes(), None);
             prop_assert_eq!(&*payload_of(&content), text.as_bytes());
         }
     }

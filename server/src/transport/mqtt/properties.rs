@@ -2,10 +2,11 @@
 //! Properties.
 
 use super::reason::{Bad, forbidden, malformed};
+use super::topic::is_plain;
 use super::wire::Reader;
 
 /// The name of the User Property that is a message's own number: its idempotency key, with user and client id.
-const SEQ: &str = "seq";
+pub(super) const SEQ: &str = "seq";
 
 /// Which properties a packet may have: a bit for each identifier.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +32,7 @@ impl Allowed {
     }
 }
 
-/// Those that mean something here; all others are read and let go.
+/// Those that mean something here, or to who gets the message; all others are read and let go.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Properties<'a> {
     /// The payload is UTF-8, as its sender says.
@@ -47,8 +48,11 @@ pub(super) struct Properties<'a> {
     pub(super) packet_bytes_max: Option<u32>,
     /// Whether reasons are to be told in words.
     pub(super) no_problem_information: bool,
-    /// The number that its sender gave the message.
-    pub(super) seq: Option<&'a str>,
+    pub(super) content_type: Option<&'a str>,
+    pub(super) response_topic: Option<&'a str>,
+    pub(super) correlation_data: Option<&'a [u8]>,
+    /// User Properties: names and values.
+    pub(super) user: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Properties<'a> {
@@ -78,6 +82,12 @@ impl<'a> Properties<'a> {
         Ok(properties)
     }
 
+    /// The number that its sender gave the message: the last one that is said.
+    pub(super) fn seq(&self) -> Option<&'a str> {
+        let mut user = self.user.iter().rev();
+        user.find_map(|(name, value)| (*name == SEQ).then_some(*value))
+    }
+
     fn take(&mut self, id: u8, inside: &mut Reader<'a>) -> Result<(), Bad> {
         match id {
             0x01 => self.is_text = flag(inside)?,
@@ -100,12 +110,7 @@ impl<'a> Properties<'a> {
                 inside.two()?;
             }
             0x23 => self.topic_alias = Some(inside.two()?),
-            0x26 => {
-                let (name, value) = (inside.text()?, inside.text()?);
-                if name == SEQ {
-                    self.seq = Some(value);
-                }
-            }
+            0x26 => self.user.push((inside.text()?, inside.text()?)),
             0x27 => {
                 let bytes = positive(inside.four()?, "Maximum Packet Size is 0")?;
                 self.packet_bytes_max = Some(bytes);
@@ -113,10 +118,13 @@ impl<'a> Properties<'a> {
             0x02 => {
                 inside.four()?;
             }
-            0x09 | 0x16 => {
+            0x03 => self.content_type = Some(inside.text()?),
+            0x08 => self.response_topic = Some(response_topic(inside)?),
+            0x09 => self.correlation_data = Some(inside.binary()?),
+            0x16 => {
                 inside.binary()?;
             }
-            // The texts: Content Type, Response Topic, Reason String.
+            // A Reason String.
             _ => {
                 inside.text()?;
             }
@@ -137,6 +145,15 @@ fn flag(inside: &mut Reader<'_>) -> Result<bool, Bad> {
         1 => Ok(true),
         _ => Err(forbidden("a property is neither 0 nor 1")),
     }
+}
+
+/// "The Response Topic MUST NOT contain wildcard characters" (§3.3.2.3.5).
+fn response_topic<'a>(inside: &mut Reader<'a>) -> Result<&'a str, Bad> {
+    let topic = inside.text()?;
+    if !is_plain(topic) {
+        return Err(forbidden("a response topic has a wildcard"));
+    }
+    Ok(topic)
 }
 
 fn positive<N: Default + PartialEq>(number: N, why: &'static str) -> Result<N, Bad> {
@@ -167,15 +184,21 @@ mod tests {
             receive_max: Some(5),
             packet_bytes_max: Some(256),
             no_problem_information: true,
-            seq: Some("42"),
+            user: vec![("seq", "42")],
             ..Properties::default()
         };
+        assert_eq!(properties.seq(), Some("42"));
         assert_eq!(properties, expected);
     }
 
     #[test]
     fn one_that_is_wrong_ends_the_connection() {
-        let table: [(&[u8], Allowed, Reason); 8] = [
+        let table: [(&[u8], Allowed, Reason); 9] = [
+            (
+                &[6, 0x08, 0, 3, b'a', b'/', b'+'],
+                Allowed::PUBLISH,
+                Reason::ProtocolError,
+            ),
             (&[1, 0x3F], Allowed::CONNECT, Reason::MalformedPacket),
             (&[2, 0xFF, 0x01], Allowed::CONNECT, Reason::MalformedPacket),
             (&[3, 0x21, 0, 0], Allowed::CONNECT, Reason::ProtocolError),

@@ -15,6 +15,7 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::FixedState;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::about::About;
 use super::encode;
 use super::machine::{Asked, Mqtt};
 use super::packet::{Answer, Publish, QoS, Version};
@@ -61,7 +62,7 @@ impl Mqtt {
         };
         let place = state.places.get(&log);
         let comes_back = place.is_none_or(|place| !place.way.no_local);
-        let content = content_of(publish.payload);
+        let content = content_of(publish.payload, About::of(&publish.properties));
         let command = |seq: Option<Box<RawValue>>| Command::Publish {
             log: Cow::Owned(log.as_str().to_owned()),
             content: Cow::Owned(content),
@@ -241,7 +242,7 @@ fn checked(
         let why = "the payload is not the text that it says";
         return Err((Reason::PayloadFormatInvalid, why));
     }
-    let seq = publish.properties.seq.map(to_raw_value);
+    let seq = publish.properties.seq().map(to_raw_value);
     // A string has no way to fail.
     let seq = seq.and_then(Result::ok);
     check_seq(seq.as_deref()).map_err(|_| {

@@ -187,7 +187,14 @@ pub(super) fn put_varint(value: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a text behind its length; what is longer than that can say is cut.
+/// Appends bytes behind their length; what is longer than that can say is cut.
+pub(super) fn put_binary(bytes: &[u8], out: &mut Vec<u8>) {
+    let bytes = &bytes[..bytes.len().min(u16::MAX.into())];
+    out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// The same with a text.
 pub(super) fn put_text(text: &str, out: &mut Vec<u8>) {
     let mut end = text.len().min(u16::MAX.into());
     while !text.is_char_boundary(end) {
