@@ -1,7 +1,7 @@
 //! Sessions of MQTT that outlive the process: over a kill, over a stop, and at another node; byte by byte, and by MQTT.js.
 
 use tidewire_tests::script::Script;
-use tidewire_tests::{Client, Directory, Launch, Nodes, Redis, Server, http};
+use tidewire_tests::{Chatter, Client, Directory, Launch, Nodes, Redis, Server, http};
 
 use super::mqtt::{acknowledge, connect, enter, follow, hear, open, packet, say, subscribe, text};
 
@@ -201,6 +201,13 @@ fn logs_of_sessions_are_no_rooms() {
     other.send_binary(&subscribe("$mqtt/0123456789abcdef0123456789abcdef", 1));
     let refused = other.expect_binary();
     assert_eq!(refused, [0x90, 4, 0, 1, 0, 0x8F], "{refused:x?}");
+    let mut chatter = Chatter::connect(&server, "userId=eve");
+    for kind in ["join_room", "history", "room_msg"] {
+        chatter.send(
+            &serde_json::json!({"type": kind, "roomId": "$mqtt/1", "content": 1, "since": ""}),
+        );
+        assert_eq!(chatter.hear_of("error")["code"], "bad_name", "{kind}");
+    }
     let page = http::get(server.address(), "/api/rooms/%24mqtt%2F1/messages");
     assert_eq!(page.status, 400, "{page:?}");
     let rooms = http::get(server.address(), "/api/rooms").json();
