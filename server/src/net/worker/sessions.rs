@@ -38,6 +38,7 @@ impl Worker {
                 Act::Recall(log) => self.recall(id, log),
                 Act::Keep(memo) => self.keep_memo(id, *memo),
                 Act::Answer(conn, answer) => self.reply(conn, answer),
+                Act::Leave(sid, payload) => self.last_words.keep(sid, payload, self.now.instant),
                 Act::Knock(conn, knock) => self.knock_here(id, conn, None, knock),
                 Act::KnockAt(sid, knock) => self.knock(id, sid, knock),
                 Act::TakeSocket(conn) => self.take_socket(id, conn),
