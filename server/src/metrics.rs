@@ -128,6 +128,12 @@ counters! {
     tokens_expired,
     /// Entries that the log took of clients.
     appended,
+    /// Entries by which sessions of MQTT outlive the process, that the log took.
+    mqtt_sessions_saved,
+    /// Those that it did not take: their sessions go on in memory alone.
+    mqtt_sessions_unsaved,
+    /// Times that the log of a session of MQTT could not be read for a client that came.
+    mqtt_sessions_unread,
     /// Turns of the loop.
     turns,
     /// Turns in which nothing was done: a loop that spins shows here.

@@ -160,7 +160,7 @@ impl Activity {
                 Type::Gauge,
                 "logs",
                 &self.logs,
-                "Logs that have entries: of rooms, of users, and the broadcast.",
+                "Logs that have entries: of rooms, of users, of sessions of MQTT, and the broadcast.",
             ),
             (
                 Type::Gauge,

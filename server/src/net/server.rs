@@ -37,7 +37,7 @@ use crate::log::redis::RedisEngine;
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Readiness, Status};
 use crate::recorder::EndCounts;
-use crate::transport::mqtt::Sessions;
+use crate::transport::mqtt::{Kept, Sessions};
 
 /// Descriptors that are not for connections: standard streams, signals, files, and those of connections that are only told
 /// that all are taken.
@@ -155,7 +155,7 @@ impl Server {
         let captures = Captures::default();
         let capture = start_capture(&config.capture, &captures, senders.clone())?;
         let arrivals = Arc::default();
-        let mqtt = Arc::new(Sessions::new(rand::random()));
+        let mqtt = Arc::new(Sessions::new(rand::random(), kept(config, &logs)));
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -325,6 +325,17 @@ fn start_logs(
     let (store, recovery) = log_store(config)?;
     let broker = Broker::start(store, answer, Now::read).map_err(StartError::Loop)?;
     Ok((Arc::new(Logs::Here(broker)), recovery))
+}
+
+/// Where sessions of MQTT are: with the logs, if those outlive the process.
+fn kept(config: &Config, logs: &Logs) -> Kept {
+    if logs.are_elsewhere() {
+        Kept::Elsewhere
+    } else if config.data.is_some() && config.rules.any_durable() {
+        Kept::Here
+    } else {
+        Kept::InMemory
+    }
 }
 
 /// Where logs are kept, and what was found there.

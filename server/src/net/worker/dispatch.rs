@@ -223,6 +223,9 @@ impl Worker {
                 let parting = if let Dialect::Session(mut session) = dialect {
                     session.ended(self.now);
                     self.look_no_more(id);
+                    if let Some(memo) = session.last_memo() {
+                        self.keep_memo(id, memo);
+                    }
                     session.parting()
                 } else {
                     None
