@@ -10,6 +10,7 @@ pub mod bystanders;
 pub mod chat;
 pub mod command;
 pub mod crowd;
+pub mod daemon;
 pub mod deflated;
 pub mod dice;
 pub mod directory;
