@@ -187,7 +187,7 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
     }
 
     fn is_let_in(&self, link: Link) -> bool {
-        self.lines.get(&link).is_some_and(Line::is_ready)
+        self.lines.get(link).is_some_and(Line::is_ready)
     }
 
     fn is_idle(&self) -> bool {

@@ -40,6 +40,11 @@ impl<L> Lines<L> {
     }
 
     /// The line of a link that is wanted.
+    pub(in crate::log) fn get(&self, link: Link) -> Option<&L> {
+        self.lines.get(&link).map(|awaited| &awaited.line)
+    }
+
+    /// The same, to be changed.
     pub(in crate::log) fn get_mut(&mut self, link: Link) -> Option<&mut L> {
         self.lines.get_mut(&link).map(|awaited| &mut awaited.line)
     }

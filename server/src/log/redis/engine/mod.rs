@@ -270,7 +270,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     }
 
     fn is_let_in(&self, link: Link) -> bool {
-        let line = self.lines.get(&link);
+        let line = self.lines.get(link);
         line.is_some_and(|line| !line.is_beginning())
     }
 
