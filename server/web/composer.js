@@ -11,6 +11,8 @@ export class Composer {
   #parts;
   #actions;
   #draft = null;
+  /** Whether nothing can be written here. */
+  #isClosed = false;
   #lastTyping = 0;
 
   /** `actions` are `send()`, `typing()`, `attach(files)`, `remove(upload)` and `retry(upload)`. */
@@ -28,6 +30,13 @@ export class Composer {
     on(parts.pane, 'dragover', (event) => this.#dragged(event));
     on(parts.pane, 'dragleave', (event) => parts.pane.contains(event.relatedTarget) || this.#showDrop(false));
     on(parts.pane, 'drop', (event) => this.#dropped(event));
+  }
+
+  /** Closes the box, or opens it again. */
+  close(isClosed) {
+    this.#isClosed = isClosed;
+    this.#parts.compose.hidden = isClosed;
+    this.#parts.composeHint.hidden = isClosed;
   }
 
   /** Shows another draft. */
@@ -96,13 +105,13 @@ export class Composer {
   }
 
   #take(event, transfer) {
-    if (transfer === null || transfer.files.length === 0) return;
+    if (this.#isClosed || transfer === null || transfer.files.length === 0) return;
     event.preventDefault();
     this.#actions.attach([...transfer.files]);
   }
 
   #dragged(event) {
-    if (!event.dataTransfer.types.includes('Files')) return;
+    if (this.#isClosed || !event.dataTransfer.types.includes('Files')) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = 'copy';
     this.#showDrop(true);

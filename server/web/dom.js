@@ -1,6 +1,6 @@
 // The few helpers with which the page is drawn. Text enters the document only as text nodes and attributes here.
 
-import { hueOf, initials } from './format.js';
+import { hueOf, initials, visible } from './format.js';
 
 export const $ = (id) => document.getElementById(id);
 
@@ -40,8 +40,17 @@ export function avatar(name) {
   return el('span', { class: 'avatar', 'data-hue': String(hueOf(name)), 'aria-hidden': 'true' }, initials(name));
 }
 
-/** A user's name, shielded so that its writing direction does not reach the words around it. */
-export const nameOf = (name) => el('bdi', {}, name);
+/** A name that somebody chose, shielded so that its writing direction does not reach the words around it. */
+export const nameOf = (name) => el('bdi', {}, visible(name));
+
+/** Words with names among them, as format.js makes them: strings and `{ name }`. */
+export const wordsOf = (parts) => parts.map((part) => (typeof part === 'string' ? part : nameOf(part.name)));
+
+/** Writes words with names, only when they differ. */
+export function setWords(node, parts) {
+  const text = parts.map((part) => (typeof part === 'string' ? part : visible(part.name))).join('');
+  if (node.textContent !== text) node.replaceChildren(...wordsOf(parts));
+}
 
 const drawn = new WeakMap();
 

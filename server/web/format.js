@@ -32,22 +32,47 @@ export function dayName(ms, now = Date.now()) {
   return new Date(ms).getFullYear() === date.getFullYear() ? weekday.format(ms) : fullDate.format(ms);
 }
 
-export const and = (names) => list.format(names);
+/** Names as a list, in parts: the words between as strings, the names as `{ name }`. */
+export const and = (names) => list.formatToParts(names).map(({ type, value }) => (type === 'element' ? { name: value } : value));
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
-const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
+const UNITS = ['KiB', 'MiB', 'GiB'];
+const size = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 
-/** A number of bytes, as people say it: `1.2 MB`. */
+/** A number of bytes in the units of the server's limits: `1.2 MiB`. */
 export function sizeOf(bytes) {
-  const power = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
-  const unitDisplay = power === 0 ? 'long' : 'short';
-  const digits = { maximumFractionDigits: power === 0 ? 0 : 1 };
-  return new Intl.NumberFormat('en', { style: 'unit', unit: UNITS[power], unitDisplay, ...digits }).format(bytes / 1000 ** power);
+  if (bytes < 1024) return plural(bytes, 'byte');
+  const power = Math.min(UNITS.length, Math.floor(Math.log2(bytes) / 10));
+  return `${size.format(bytes / 1024 ** power)} ${UNITS[power - 1]}`;
+}
+
+/**
+ * What is not seen of a name and changes how it reads: controls, what turns the direction of writing (UAX #9), what has no
+ * width. Joiners stay between emoji, and where a script needs them; what chooses between two looks of a character stays
+ * behind one that may have two, and the letters that make a flag another stay behind it.
+ */
+const HIDDEN = new RegExp(
+  [
+    '(?<=[\\p{Extended_Pictographic}\\p{Emoji_Modifier}\\ufe0f])\\u200d(?=\\p{Extended_Pictographic})',
+    '(?<=(?![\\p{scx=Latin}\\p{scx=Greek}\\p{scx=Cyrillic}])[\\p{L}\\p{M}])[\\u200c\\u200d](?=[\\p{L}\\p{M}])',
+    '(?<=[\\p{Emoji}\\p{S}\\p{sc=Han}])[\\ufe00-\\ufe0f\\u{e0100}-\\u{e01ef}]',
+    '(?<=\\u{1f3f4}[\\u{e0020}-\\u{e007f}]*)[\\u{e0020}-\\u{e007f}]',
+    '([\\p{Cc}\\p{Bidi_C}\\p{DI}\\p{Zl}\\p{Zp}\\u2800])',
+  ].join('|'),
+  'gu',
+);
+/** Spaces that are seen only between words: at an end, or one beside another. */
+const BLANK = /^\s+|\s+$|(?<=\s)\s+/gu;
+
+/** A name with a sign for what is not seen in it: `\ufffd`, as `tidewire tail` has it, and `␣` for a space that is lost. */
+export function visible(name) {
+  const shown = name.replace(HIDDEN, (kept, hidden) => (hidden === undefined ? kept : '\ufffd'));
+  return shown.replace(BLANK, (blanks) => '␣'.repeat(blanks.length));
 }
 
 /** One or two letters that stand for a name. */
 export function initials(name) {
-  const words = name.split(/[\s._-]+/u).filter(Boolean);
+  const words = visible(name).split(/[\s._-]+/u).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
   return letters.map((word) => [...word][0].toLocaleUpperCase()).join('') || [...name][0];
 }
@@ -100,8 +125,8 @@ export function nameProblem(name) {
 export function roomProblem(room) {
   if (room === '') return 'Please name a room. Any word will do: it opens when you enter it.';
   if (room.startsWith('@')) return 'The name of a room cannot begin with “@”.';
-  // Dots are steps in an address, where a room's messages are over HTTP.
-  if (['*', '.', '..'].includes(room)) return `A room cannot be called “${room}”.`;
+  // Dots are steps in an address, where a room's messages are over HTTP; the others are logs of the server's own.
+  if (['*', '.', '..', '$canary', '$cluster'].includes(room)) return `A room cannot be called “${room}”.`;
   return commonProblem(room, 'room name');
 }
 

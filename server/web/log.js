@@ -2,7 +2,7 @@
 // while the reader is at the end; a reader who has scrolled up stays, is offered a button to come back, and gets what is
 // older as they come near to the top.
 
-import { el, nameOf, reconcile, setText } from './dom.js';
+import { el, nameOf, reconcile, setText, setWords } from './dom.js';
 import { plural } from './format.js';
 import { createMessage, updateMessage } from './message.js';
 import { rowsOf } from './rows.js';
@@ -170,14 +170,18 @@ function createRow(row) {
 function updateRow(node, row) {
   if (row.type === 'message') updateMessage(node, row);
   else if (row.type === 'older') updateOlder(node, row);
-  else if (row.type !== 'new') setText(node, row.text);
+  else if (row.type !== 'new') setWords(node, row.words);
 }
+
+/** Nothing comes above these. */
+const TOPS = new Set(['beginning', 'lost', 'full']);
 
 function updateOlder(node, { older, kind, name }) {
   if (node.dataset.state === older) return;
   node.dataset.state = older;
   // One piece each: a row of flexible boxes would space the words.
   const text = el('span', {}, ...olderText(older, kind, name));
+  if (kind === 'private' && TOPS.has(older)) text.append(' ', ...ownText(name));
   if (older === 'more') node.replaceChildren(olderButton('Show older messages'));
   else if (older === 'failed') node.replaceChildren(text, olderButton('Try again'));
   else if (older === 'loading') node.replaceChildren(el('span', { class: 'spinner', 'aria-hidden': 'true' }), text);
@@ -195,10 +199,13 @@ function olderText(older, kind, name) {
     case 'failed':
       return ['Older messages could not be loaded.'];
     case 'beginning':
-      return [kind === 'room' ? 'This is the beginning of ' : 'This is the beginning of what is kept of you and ', nameOf(name), '.'];
+      return [kind === 'room' ? 'This is the beginning of ' : 'This is the beginning of what is kept for you from ', nameOf(name), '.'];
     case 'lost':
       return ['What was said before is not kept any more.'];
     case 'full':
       return ['This page reads no further back than this.'];
   }
 }
+
+/** What we wrote ourselves in an earlier visit is in the other's log, which only they can read. */
+const ownText = (name) => ['What you wrote yourself before you opened this page is kept for ', nameOf(name), ' alone, so it is not shown here.'];

@@ -6,7 +6,7 @@ import { $ } from './dom.js';
 import { nameProblem, roomProblem } from './format.js';
 import { Session } from './session.js';
 import { toast } from './toast.js';
-import { setToken, userOfToken, whyRefused } from './token.js';
+import { currentToken, setToken, userOfToken, whyRefused } from './token.js';
 
 const ROOM_DEFAULT = 'lobby';
 const NAME_KEY = 'tidewire.name';
@@ -43,6 +43,7 @@ function start() {
 function enterFromForm() {
   // An empty field keeps the token that there is.
   const typed = $('token').value.trim();
+  $('token').value = '';
   if (typed !== '') setToken(typed);
   const name = userOfToken() ?? $('name').value.trim();
   $('name').value = name;
@@ -100,6 +101,8 @@ function showForm(problem, focus = $('name').value === '' ? 'name' : 'enter') {
   $('chat').hidden = true;
   $('welcome').hidden = false;
   $('room').value = rooms[0] ?? ROOM_DEFAULT;
+  // Who has one may want to show another.
+  if (currentToken() !== '') $('token-field').hidden = false;
   $('join-error').textContent = problem;
   for (const id of ['name', 'room', 'token']) $(id).setAttribute('aria-invalid', String(problem !== '' && id === focus));
   $(focus).focus();

@@ -3,7 +3,7 @@
 
 import { isPicture, readContent } from './content.js';
 import { avatar, el, icon, nameOf, setAttribute } from './dom.js';
-import { fullTime, linkParts, sizeOf, timeOfDay } from './format.js';
+import { fullTime, linkParts, sizeOf, timeOfDay, visible } from './format.js';
 
 /** How large a picture is shown, in CSS pixels. */
 const PICTURE_WIDTH_MAX = 420;
@@ -43,8 +43,8 @@ function linked(text) {
 
 function picture(file) {
   const { url, name, width } = file;
-  const image = el('img', { alt: name, ...shownSides(file), loading: 'lazy', decoding: 'async', src: url });
-  const link = el('a', { class: 'picture', href: url, target: '_blank', rel: 'noopener', title: name }, image);
+  const image = el('img', { alt: visible(name), ...shownSides(file), loading: 'lazy', decoding: 'async', src: url });
+  const link = el('a', { class: 'picture', href: url, target: '_blank', rel: 'noopener', title: visible(name) }, image);
   setAttribute(link, 'data-unsized', width === undefined);
   image.addEventListener('error', () => link.replaceWith(fileLink(file)));
   return link;
@@ -59,7 +59,7 @@ function shownSides({ width, height }) {
 }
 
 function fileLink({ url, name, size }) {
-  const label = el('span', { class: 'file-name', dir: 'auto' }, name);
+  const label = el('span', { class: 'file-name', dir: 'auto' }, visible(name));
   return el('a', { class: 'file', href: url, target: '_blank', rel: 'noopener' }, icon('file'), label, ' ', el('span', { class: 'file-size' }, sizeOf(size)));
 }
 

@@ -2,7 +2,8 @@
 // have ids, which labels and links refer to: those of the first column are plain, those of the second end in `-2`.
 
 import { Composer } from './composer.js';
-import { $, avatar, el, icon, nameOf, setText } from './dom.js';
+import { $, avatar, el, icon, nameOf, setText, setWords, wordsOf } from './dom.js';
+import { and, visible } from './format.js';
 import { MessageList } from './log.js';
 import { sharedRoom, whoIsTyping } from './state.js';
 
@@ -84,6 +85,7 @@ export class Pane {
     this.#drawHeading(state, isOnly);
     this.#drawEmpty();
     this.#list.draw();
+    this.#drawBarred();
     this.#composer.draw();
     this.drawTyping();
   }
@@ -92,41 +94,48 @@ export class Pane {
   drawTyping() {
     const { typing } = this.#parts;
     const { kind } = this.conversation;
-    const text = kind === 'room' ? typingText(whoIsTyping(this.conversation, Date.now())) : '';
+    const users = kind === 'room' ? whoIsTyping(this.conversation, Date.now()) : [];
+    const text = JSON.stringify(users);
     if (typing.dataset.text === text) return;
     typing.dataset.text = text;
     const dots = el('span', { class: 'dots', 'aria-hidden': 'true' }, el('i'), el('i'), el('i'));
-    typing.replaceChildren(...(text === '' ? [] : [dots, text]));
+    const words = el('span', {}, ...wordsOf(typingWords(users)));
+    typing.replaceChildren(...(users.length === 0 ? [] : [dots, words]));
   }
 
   #drawHeading(state, isOnly) {
-    const { id, kind, name, members } = this.conversation;
+    const { id, kind, name, members, barred } = this.conversation;
     const { title, titleMark, subtitle, copyLink, close, composer } = this.#parts;
     if (titleMark.dataset.of !== id) {
       titleMark.dataset.of = id;
       titleMark.replaceChildren(kind === 'room' ? icon('hash') : avatar(name));
       title.replaceChildren(nameOf(name));
     }
-    setText(subtitle, kind === 'room' ? roomSubtitle(members.size) : privateSubtitle(sharedRoom(state, name)));
-    copyLink.hidden = kind !== 'room';
+    setWords(subtitle, kind === 'room' ? roomSubtitle(members.size, barred !== null) : privateSubtitle(sharedRoom(state, name)));
+    copyLink.hidden = kind !== 'room' || barred !== null;
     close.hidden = isOnly;
-    composer.placeholder = kind === 'room' ? `Message everyone in ${name}` : `Message ${name} privately`;
+    composer.placeholder = kind === 'room' ? `Message everyone in ${visible(name)}` : `Message ${visible(name)} privately`;
+  }
+
+  /** Why we are not let in stands where the message box would be, as long as that is so. */
+  #drawBarred() {
+    const { barred } = this.conversation;
+    this.#composer.close(barred !== null);
+    this.#parts.barred.hidden = barred === null;
+    setText(this.#parts.barredText, barred ?? '');
   }
 
   #drawEmpty() {
-    const { id, kind, name, entries, older } = this.conversation;
+    const { id, kind, name, entries, older, barred } = this.conversation;
     const { empty, emptyMark, emptyTitle, emptyText } = this.#parts;
     empty.hidden = entries.length > 0 || older === 'loading' || older === 'failed';
-    if (empty.hidden || empty.dataset.of === id) return;
-    empty.dataset.of = id;
+    const of = barred === null ? id : `${id} barred`;
+    if (empty.hidden || empty.dataset.of === of) return;
+    empty.dataset.of = of;
     emptyMark.replaceChildren(kind === 'room' ? icon('hash') : avatar(name));
-    emptyTitle.replaceChildren(...(kind === 'room' ? ['Welcome to ', nameOf(name)] : ['You and ', nameOf(name)]));
-    setText(
-      emptyText,
-      kind === 'room'
-        ? 'Nothing has been said here yet. Say hello, or copy the link and invite someone.'
-        : 'This is the beginning of your private conversation. Only the two of you can read it.',
-    );
+    const [title, text] = emptyWords(this.conversation);
+    emptyTitle.replaceChildren(...wordsOf(title));
+    setText(emptyText, text);
   }
 
   #findReferences(root) {
@@ -141,16 +150,25 @@ export class Pane {
 
 const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 
-function roomSubtitle(count) {
-  if (count === 0) return 'Joining…';
-  return count === 1 ? 'Only you are here' : `${count} people here`;
+function roomSubtitle(count, isBarred) {
+  if (isBarred) return ['You are not in this room'];
+  if (count === 0) return ['Joining…'];
+  return [count === 1 ? 'Only you are here' : `${count} people here`];
 }
 
-const privateSubtitle = (room) => (room === undefined ? 'Private, not here at the moment' : `Private, in ${room.name} now`);
+const privateSubtitle = (room) => (room === undefined ? ['Private, not here at the moment'] : ['Private, in ', { name: room.name }, ' now']);
 
-function typingText(users) {
-  if (users.length === 0) return '';
-  if (users.length > 3) return 'Several people are typing…';
-  const names = new Intl.ListFormat('en').format(users);
-  return `${names} ${users.length === 1 ? 'is' : 'are'} typing…`;
+/** What stands in place of messages: a title in parts, and a text. */
+function emptyWords({ kind, name, barred }) {
+  if (barred !== null) return [['You are not let into ', { name }], 'To come in with another token, leave the chat and show it.'];
+  if (kind === 'room') return [['Welcome to ', { name }], 'Nothing has been said here yet. Say hello, or copy the link and invite someone.'];
+  return [
+    ['You and ', { name }],
+    'Only the two of you can read what is written here. What you wrote before you opened this page is not shown.',
+  ];
+}
+
+function typingWords(users) {
+  if (users.length > 3) return ['Several people are typing…'];
+  return [...and(users), users.length === 1 ? ' is typing…' : ' are typing…'];
 }

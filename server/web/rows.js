@@ -21,7 +21,7 @@ export function rowsOf({ kind, name, entries, older, newFrom }) {
       day = dayOf(entry.time);
       // Clocks may go back, and a day come twice; a key may not.
       times.set(day, (times.get(day) ?? 0) + 1);
-      rows.push({ key: `day-${day}-${times.get(day)}`, type: 'day', text: dayName(entry.time) });
+      rows.push({ key: `day-${day}-${times.get(day)}`, type: 'day', words: [dayName(entry.time)] });
     }
     if (entry.key === newFrom) rows.push({ key: 'new', type: 'new' });
     if (entry.type === 'note') addNote(rows, entry);
@@ -47,15 +47,15 @@ function addNote(rows, entry) {
   const above = rows.at(-1);
   if (entry.user !== undefined && above?.moves !== undefined) {
     above.moves.push(entry);
-    above.text = sentence(above.moves);
+    above.words = sentence(above.moves);
   } else if (entry.user !== undefined) {
-    rows.push({ key: entry.key, type: 'note', moves: [entry], text: sentence([entry]) });
+    rows.push({ key: entry.key, type: 'note', moves: [entry], words: sentence([entry]) });
   } else {
-    rows.push({ key: entry.key, type: 'note', text: entry.text, warning: true });
+    rows.push({ key: entry.key, type: 'note', words: [entry.text], warning: true });
   }
 }
 
-/** Says in one line what became of everyone: who dropped and came back has not left. */
+/** Says in one line, in parts, what became of everyone: who dropped and came back has not left. */
 function sentence(moves) {
   const fates = new Map();
   for (const { user, event } of moves) fates.set(user, { first: fates.get(user)?.first ?? event, last: event });
@@ -64,12 +64,12 @@ function sentence(moves) {
     const what = FATES[`${fate.first} ${fate.last}`];
     groups.set(what, [...(groups.get(what) ?? []), user]);
   }
-  return [...groups].map(([what, users]) => what(users)).join(' · ');
+  return [...groups].flatMap(([what, users], index) => [...(index > 0 ? [' · '] : []), ...and(users), what(users)]);
 }
 
 const FATES = {
-  'join join': (users) => `${and(users)} joined`,
-  'leave leave': (users) => `${and(users)} left`,
-  'leave join': (users) => `${and(users)} ${users.length === 1 ? 'is' : 'are'} back`,
-  'join leave': (users) => `${and(users)} came by and left`,
+  'join join': () => ' joined',
+  'leave leave': () => ' left',
+  'leave join': (users) => (users.length === 1 ? ' is back' : ' are back'),
+  'join leave': () => ' came by and left',
 };

@@ -7,7 +7,7 @@ import { Delivery } from './delivery.js';
 import { $ } from './dom.js';
 import { Drawer } from './drawer.js';
 import * as entries from './entries.js';
-import { plural, roomProblem } from './format.js';
+import { plural, roomProblem, visible } from './format.js';
 import { Panes } from './panes.js';
 import { findPrivate, loadOlder } from './scrollback.js';
 import * as model from './state.js';
@@ -118,7 +118,7 @@ export class Session {
   }
 
   #onJoined({ roomId, members }) {
-    this.#inRoom(roomId, (room) => (room.members = new Set(members)));
+    this.#inRoom(roomId, (room) => Object.assign(room, { members: new Set(members), barred: null }));
     // Once: after a reconnect the client reads on by itself.
     if (this.#knowsPrivate) return;
     this.#knowsPrivate = true;
@@ -172,16 +172,48 @@ export class Session {
     // Without an outbox, messages live as long as the page, which is as good as it gets.
     if (code === 'outbox_failed' || this.#delivery.answered(error)) return;
     const room = model.roomNamed(this.#state, roomId);
-    if (room === undefined) toast(message);
-    else this.#refused(room, message);
+    if (room !== undefined) this.#refused(room, error);
+    else if (code !== 'forbidden' || !this.#findBarred(error)) toast(message);
   }
 
-  #refused(room, sentence) {
+  /**
+   * Of the rooms in the address the server does not say which one a refusal is for: those that it may be for are joined again.
+   * Returns whether it was for one of them. A stream of events does not even begin without that right, and cannot ask.
+   */
+  #findBarred(error) {
+    const waiting = model.roomsOf(this.#state).filter(({ members, barred }) => members.size === 0 && barred === null);
+    if (this.#client.state !== 'live') {
+      if (waiting.length === 1) this.#refused(waiting[0], error);
+      return waiting.length === 1;
+    }
+    const named = waiting.filter(({ name }) => error.message.includes(JSON.stringify(name)));
+    for (const room of named.length > 0 ? named : waiting) this.#joinRoom(room);
+    return waiting.length > 0;
+  }
+
+  #joinRoom(room) {
+    this.#client.join(room.name).catch((error) => this.#notLetIn(room, error));
+  }
+
+  /** Leaving a room, or everything, is no refusal. */
+  #notLetIn(room, error) {
+    if (model.roomNamed(this.#state, room.name) !== room || this.#ended.signal.aborted) return;
+    this.#refused(room, error);
+    this.#draw();
+  }
+
+  #refused(room, { code, message: sentence }) {
+    if (code === 'forbidden') {
+      // As long as we show the same token: the next connection need not ask.
+      this.#client.leave(room.name).catch(() => {});
+      room.barred = sentence;
+      return;
+    }
     if (model.roomsOf(this.#state).length === 1) {
       this.#page.refused(sentence);
       return;
     }
-    toast(`You are not in ${room.name}. ${sentence}`);
+    toast(`You are not in ${visible(room.name)}. ${sentence}`);
     this.#forget(room);
   }
 
@@ -229,10 +261,7 @@ export class Session {
     const room = model.ensureConversation(this.#state, 'room', name);
     this.#open(room);
     if (!isNew) return;
-    this.#client.join(name).catch((error) => {
-      // Leaving it, or everything, is no refusal.
-      if (model.roomNamed(this.#state, name) === room && !this.#ended.signal.aborted) this.#refused(room, error.message);
-    });
+    this.#joinRoom(room);
   }
 
   #open(conversation) {

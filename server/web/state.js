@@ -10,7 +10,7 @@ export const TYPING_MS = 4_000;
  * `older` is what lies above its entries: 'unknown' before anything was asked, then 'more', 'loading' or 'failed'; and at
  * the top 'beginning', 'lost' (not kept any more) or 'full' (the page does not read further back). `before` is the position
  * where reading back goes on, or null: at the oldest entry. `newFrom` is the key of the first entry that was not seen when
- * it came.
+ * it came. `barred` is why we are not let into a room, in the server's words, or null.
  */
 export function newConversation(kind, name) {
   return {
@@ -24,6 +24,7 @@ export function newConversation(kind, name) {
     typing: new Map(),
     unread: 0,
     newFrom: null,
+    barred: null,
     draft: { text: '', uploads: [], wanted: false },
   };
 }

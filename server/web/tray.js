@@ -2,7 +2,7 @@
 // takes it out again.
 
 import { el, icon, reconcile, setText } from './dom.js';
-import { sizeOf } from './format.js';
+import { sizeOf, visible } from './format.js';
 
 export function drawTray({ tray, trayText: status }, { uploads, wanted }) {
   tray.hidden = uploads.length === 0;
@@ -11,7 +11,8 @@ export function drawTray({ tray, trayText: status }, { uploads, wanted }) {
 }
 
 function createUpload(upload) {
-  const { key, name, size } = upload;
+  const { key, size } = upload;
+  const name = visible(upload.name);
   const label = el('span', { class: 'upload-name', dir: 'auto' }, name);
   const progress = el('progress', { class: 'upload-progress', max: String(Math.max(size, 1)), 'aria-label': `${name}, sent so far` });
   const remove = el('button', { type: 'button', class: 'icon-button upload-remove' }, icon('close'));
@@ -28,7 +29,7 @@ function updateUpload(item, { state, sent, name, problem, preview }) {
   part('retry').hidden = state !== 'failed';
   setText(part('problem'), problem ?? '');
   const label = state === 'running' ? 'Cancel' : 'Remove';
-  part('remove').setAttribute('aria-label', `${label} ${name}`);
+  part('remove').setAttribute('aria-label', `${label} ${visible(name)}`);
   part('remove').title = label;
   if (preview !== null && preview.parentNode === null) part('mark').replaceChildren(preview);
 }

@@ -82,7 +82,7 @@ export class Upload {
       this.#become('done', { sent: this.size });
     } else {
       const why = answer?.error?.message ?? `The server answered with ${status}.`;
-      this.#become('failed', { problem: status === 413 ? `It is too large. ${inUnits(why)}` : why });
+      this.#become('failed', { problem: status === 413 ? tooLarge(why) : why });
     }
   }
 
@@ -122,7 +122,11 @@ function small(picture) {
   return canvas;
 }
 
-const inUnits = (sentence) => sentence.replace(/(\d+) bytes/, (_, bytes) => sizeOf(Number(bytes)));
+/** The server's sentence has the limit, in bytes. */
+function tooLarge(sentence) {
+  const [, bytes] = /(\d+) bytes/.exec(sentence) ?? [];
+  return bytes === undefined ? `It is too large. ${sentence}` : `It is too large: a file may have at most ${sizeOf(Number(bytes))}.`;
+}
 
 function parse(text) {
   try {

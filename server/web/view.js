@@ -1,8 +1,8 @@
 // Draws everything around the columns: the sidebar, the title of the page, and the state of the connection. Each function
 // brings one part of the page up to date with the state; none keeps a state of its own.
 
-import { $, avatar, el, icon, nameOf, reconcile, setAttribute, setText } from './dom.js';
-import { plural } from './format.js';
+import { $, avatar, el, icon, nameOf, reconcile, setAttribute, setText, setWords } from './dom.js';
+import { plural, visible } from './format.js';
 import { frontOf, frontRoomOf, privatesOf, roomsOf, sharedRoom, unreadTotal } from './state.js';
 
 const STATES = {
@@ -41,7 +41,7 @@ function drawUnread(state) {
   for (const dot of document.querySelectorAll('.menu .dot')) dot.hidden = elsewhere === 0;
   const label = elsewhere === 0 ? 'Open the menu' : `Open the menu, ${plural(elsewhere, 'unread message')}`;
   for (const menu of document.querySelectorAll('.menu')) setAttribute(menu, 'aria-label', label);
-  document.title = `${unread > 0 ? `(${unread}) ` : ''}${front.name} · Tidewire`;
+  document.title = `${unread > 0 ? `(${unread}) ` : ''}${visible(front.name)} · Tidewire`;
 }
 
 function drawConversations(list, conversations, state, panes) {
@@ -60,11 +60,12 @@ function drawConversations(list, conversations, state, panes) {
 }
 
 function createConversation({ id, kind, name }) {
+  const shown = visible(name);
   const mark = kind === 'room' ? el('span', { class: 'hash' }, icon('hash')) : avatar(name);
   const open = el('button', { type: 'button', 'data-conversation': id }, mark, el('span', { class: 'name' }, nameOf(name)));
-  const leaving = kind === 'room' ? `Leave ${name}` : `Close the conversation with ${name}`;
+  const leaving = kind === 'room' ? `Leave ${shown}` : `Close the conversation with ${shown}`;
   const actions = [
-    el('button', { type: 'button', class: 'icon-button', 'data-beside': id, 'aria-label': `Open ${name} beside`, title: 'Open beside' }, icon('beside')),
+    el('button', { type: 'button', class: 'icon-button', 'data-beside': id, 'aria-label': `Open ${shown} beside`, title: 'Open beside' }, icon('beside')),
     el('button', { type: 'button', class: 'icon-button', 'data-leave': id, 'aria-label': leaving, title: leaving }, icon('close')),
   ];
   return el('li', {}, open, el('span', { class: 'actions' }, ...actions));
@@ -80,8 +81,8 @@ function drawPeople(state) {
   const byName = (a, b) => (b === state.user) - (a === state.user) || a.localeCompare(b);
   const people = [...members].sort(byName);
   reconcile($('people'), people, (user) => user, (user) => person(user, user === state.user), () => {});
-  const where = roomsOf(state).length > 1 ? `People in ${name}` : 'People here';
-  setText($('people-title'), people.length > 0 ? `${where} · ${people.length}` : where);
+  setWords($('people-where'), roomsOf(state).length > 1 ? ['People in ', { name }] : ['People here']);
+  setText($('people-count'), people.length > 0 ? ` · ${people.length}` : '');
   $('alone').hidden = people.length !== 1;
 }
 
@@ -89,7 +90,7 @@ function person(user, isMe) {
   const name = el('span', { class: 'name' }, nameOf(user));
   if (isMe) return el('li', { 'data-user': user }, el('span', { class: 'person' }, avatar(user), name, el('span', { class: 'you' }, 'you')));
   const hint = el('span', { class: 'hidden' }, ', write privately');
-  const button = el('button', { type: 'button', 'data-private': user, title: `Write to ${user} privately` }, avatar(user), name, hint);
+  const button = el('button', { type: 'button', 'data-private': user, title: `Write to ${visible(user)} privately` }, avatar(user), name, hint);
   return el('li', { 'data-user': user }, button);
 }
 

@@ -131,19 +131,12 @@ impl Server {
         let credentials = tls::load(&config.tls).map_err(StartError::Tls)?;
         let listen = |error| StartError::Listen(config.listen, error);
         let listeners = Listener::bind_all(config.listen, config.workers).map_err(listen)?;
-        let mut polls = Vec::new();
-        for _ in 0..config.workers {
-            let poll = Poll::new().map_err(StartError::Loop)?;
-            let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
-            polls.push((poll, inbox));
-        }
+        let polls = polls(config.workers).map_err(StartError::Loop)?;
         let senders: Vec<_> = polls.iter().map(|(_, inbox)| inbox.sender()).collect();
         let files = start_files(config, senders.clone())?;
         let recipients: Vec<Recipient> = senders.iter().map(Recipient::new).collect();
-        let interests: Vec<_> = recipients
-            .iter()
-            .map(|recipients| Arc::clone(&recipients.interest))
-            .collect();
+        let interests = recipients.iter().map(|to| Arc::clone(&to.interest));
+        let interests: Vec<_> = interests.collect();
         let (logs, recovery) = start_logs(config, recipients)?;
         let limits = config.limits.address(config.messages_per_second);
         let addresses = Addresses::new(limits, Now::read().instant);
@@ -156,6 +149,11 @@ impl Server {
         let capture = start_capture(&config.capture, &captures, senders.clone())?;
         let arrivals = Arc::default();
         let mqtt = Arc::new(Sessions::new(rand::random(), kept(config, &logs)));
+        let scheme = if credentials.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -181,11 +179,7 @@ impl Server {
         Ok(Self {
             workers,
             senders,
-            scheme: if credentials.is_some() {
-                "https"
-            } else {
-                "http"
-            },
+            scheme,
             recovery,
             reloader: None,
             captures,
@@ -287,6 +281,16 @@ fn start_capture(
         Err(CaptureError::Thread(error)) => Err(StartError::Loop(error)),
         Err(CaptureError::TooMany) => Err(StartError::Loop(ErrorKind::InvalidInput.into())),
     }
+}
+
+/// A loop's poll for each worker, and the inbox that wakes it.
+fn polls(workers: usize) -> io::Result<Vec<(Poll, Inbox<Mail>)>> {
+    let polls = (0..workers).map(|_| {
+        let poll = Poll::new()?;
+        let inbox = Inbox::new(poll.registry(), INBOX)?;
+        Ok((poll, inbox))
+    });
+    polls.collect()
 }
 
 /// The thread that has the files, which answers whose connection asked.

@@ -1,6 +1,7 @@
 // The operator's page: asks for numbers every second or two, as long as somebody looks, and puts the parts together.
 
 import { $, setText } from '../dom.js';
+import { visible } from '../format.js';
 import { toast } from '../toast.js';
 import { Refused, ask, token, whyUnready } from './api.js';
 import * as lists from './lists.js';
@@ -26,6 +27,12 @@ const REFUSALS = {
   not_an_operator: { title: 'You are not an operator here', takesToken: false },
 };
 
+/** Who is not let in has nothing to see, nor to stop. */
+function letIn(isIn) {
+  $('refused').hidden = isIn;
+  for (const id of ['now', 'halves', 'drain']) $(id).hidden = !isIn;
+}
+
 function failed(error) {
   const refusal = error instanceof Refused ? REFUSALS[error.code] : undefined;
   if (refusal === undefined) return toast(error instanceof Refused ? error.message : 'The server does not answer.');
@@ -35,7 +42,7 @@ function failed(error) {
   setText($('refused-why'), takesToken && !token.get() ? 'The server asks for one.' : error.message);
   $('refused-token').hidden = !takesToken;
   const wasHidden = $('refused').hidden;
-  $('refused').hidden = false;
+  letIn(false);
   $('status').dataset.status = 'unknown';
   setText($('status'), 'not let in');
   if (takesToken && wasHidden) $('token').focus();
@@ -47,7 +54,7 @@ async function refresh() {
   since = samples.at(-1)?.[0] ?? since;
   plots.add(columns, samples);
   showCauses(ended);
-  $('refused').hidden = true;
+  letIn(true);
   const reason = status === 'up' ? await whyUnready() : null;
   $('status').dataset.status = reason === null ? status : 'unready';
   setText($('status'), reason === null ? status : `not ready: ${reason.replaceAll('_', ' ')}`);
@@ -56,12 +63,12 @@ async function refresh() {
     `version ${version}`,
     `up for ${span(now - startedAt)}`,
     `${workers} ${workers === 1 ? 'worker' : 'workers'}`,
-    `${number(counters.connections)} of ${number(connectionsMax)} connections`,
+    `${number(counters.connections)} of ${number(connectionsMax)} connections, those of plain HTTP included`,
     ...(recorder ? [] : ['recorder off']),
   ];
   setText($('facts'), facts.join(' · '));
   // Of several nodes it is asked of all of them.
-  if (nodes === undefined || rounds % LISTS_EVERY === 0) await lists.refresh();
+  if (nodes === undefined || rounds % LISTS_EVERY === 0) await lists.refresh({ connections: counters.connections, node });
   rounds += 1;
 }
 
@@ -91,10 +98,10 @@ function confirmed(title, text, yes) {
 
 async function disconnect(user) {
   const text = 'All connections of this user are closed, with code 1008. Programs may come back by themselves.';
-  if (!(await confirmed(`Disconnect ${user}?`, text, 'Disconnect'))) return;
+  if (!(await confirmed(`Disconnect ${visible(user)}?`, text, 'Disconnect'))) return;
   const answer = await ask(`users/${encodeURIComponent(user)}/disconnect`, {}, 'POST');
   const { disconnected } = answer;
-  toast(`${disconnected} ${disconnected === 1 ? 'connection' : 'connections'} of ${user} closed. ${lists.silentNodes(answer)}`.trim());
+  toast(`${disconnected} ${disconnected === 1 ? 'connection' : 'connections'} of ${visible(user)} closed. ${lists.silentNodes(answer)}`.trim());
   await lists.refresh();
 }
 

@@ -1,6 +1,6 @@
 // A room that is watched: an event stream beside its members, who do not hear of it.
 
-import { $, el, nameOf, setText } from '../dom.js';
+import { $, el, nameOf, setWords } from '../dom.js';
 import { credentials } from './api.js';
 import { follow } from './stream.js';
 import { time } from './units.js';
@@ -17,7 +17,7 @@ export function mount() {
 /** Shows what is said in a room from now on. */
 export function watch(room) {
   unfollow();
-  setText($('watched-title'), `Watching ${room}`);
+  setWords($('watched-title'), ['Watching ', { name: room }]);
   $('watched-log').replaceChildren();
   $('watched').hidden = false;
   const query = new URLSearchParams({ room });

@@ -1,6 +1,6 @@
 // Why connections ended: the form, the answer as people read it, and the causes that were counted.
 
-import { $, el, nameOf, reconcile, setText } from '../dom.js';
+import { $, el, nameOf, reconcile, setText, setWords } from '../dom.js';
 import { ask } from './api.js';
 import { bytes, moment, nameOfConnection, span } from './units.js';
 
@@ -26,7 +26,7 @@ export async function why(subject) {
   if (subject === '') return;
   const { recorder, connections } = await ask('why', queryOf(subject));
   const nothing = recorder ? 'nothing is known' : 'nothing is kept of who has gone (--recorder off), and nobody is here';
-  setText($('no-report'), connections.length ? '' : `Of ${subject} ${nothing}.`);
+  setWords($('no-report'), connections.length ? [] : ['Of ', { name: subject }, ` ${nothing}.`]);
   $('reports').replaceChildren(...connections.map(report));
 }
 

@@ -33,11 +33,14 @@ await play({
     await operator.page.mouse.move(5, 300);
     assert.match(await operator.page.getAttribute('[data-plot="connections"] svg', 'aria-label'), /now, between/);
     assert.notEqual(await now('connections').textContent(), 'none');
+    // Browsers keep connections that are counted and not listed.
+    await operator.page.locator('#quiet', { hasText: /more connections? carr(y|ies) plain HTTP/ }).waitFor();
   },
 
   async 'people are found'() {
     await operator.page.fill('#search', 'LIN');
     await operator.until(() => document.querySelectorAll('#rows tr').length === 1);
+    assert.equal(await operator.page.textContent('#quiet'), '', 'of what is searched for, nothing is left out');
     await operator.page.locator('#rows', { hasText: 'Linus' }).waitFor();
     await tab('rooms');
     await operator.page.locator('#nothing').waitFor();

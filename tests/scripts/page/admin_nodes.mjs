@@ -22,6 +22,22 @@ await play({
     await operator.screenshot('admin-nodes.png');
   },
 
+  async 'on a narrower screen names are whole, and the buttons in sight'() {
+    await operator.page.setViewportSize({ width: 1100, height: 1000 });
+    const list = operator.page.locator('.scroll');
+    assert.ok(await list.evaluate((box) => box.scrollWidth <= box.clientWidth), 'nothing is cut off at the edge');
+    for (const name of ['Ada', 'Linus']) {
+      const lines = await rows(name).locator('td:first-child').evaluate((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return new Set(Array.from(range.getClientRects(), ({ top }) => top)).size;
+      });
+      assert.equal(lines, 1, `${name} is in one piece`);
+    }
+    await operator.screenshot('admin-nodes-1100.png');
+    await operator.page.setViewportSize({ width: 1280, height: 1000 });
+  },
+
   async 'why is told of it, too'() {
     await rows('Linus').locator('.why').click();
     await operator.page.locator('.report h3', { hasText: /^n2\/c-\d+-\d+: chat of Linus/ }).waitFor();

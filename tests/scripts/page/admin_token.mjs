@@ -1,6 +1,7 @@
 // The operator's page of a server that asks for tokens: it asks for one, says why one does not hold, and works with one that does.
 
 import assert from 'node:assert/strict';
+import { isAccessible } from './accessible.mjs';
 import { Person, ask, play, url } from './person.mjs';
 
 const operator = await Person.arrive('operator');
@@ -22,6 +23,9 @@ await play({
     await operator.page.goto(`${url}admin`);
     await told(operator, 'Show a token', 'The server asks for one');
     await operator.page.waitForSelector('#token:focus');
+    for (const part of ['#now', '#halves', '#drain']) assert.equal(await operator.page.isVisible(part), false, `${part} is for operators`);
+    await isAccessible(operator, 'no token yet');
+    await operator.screenshot('admin-no-token.png');
   },
 
   async 'it says why one does not hold'() {
@@ -37,6 +41,7 @@ await play({
     await operator.page.waitForSelector('#status[data-status="up"]');
     await operator.page.locator('#refused').waitFor({ state: 'hidden' });
     await operator.page.locator('#facts', { hasText: 'connections' }).waitFor();
+    for (const part of ['#now', '#halves', '#drain']) await operator.page.locator(part).waitFor();
   },
 
   async 'it holds for a reload, and is in no address'() {

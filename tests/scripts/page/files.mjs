@@ -64,13 +64,26 @@ await play({
     assert.equal(await picture.getAttribute('loading'), 'lazy');
     const sides = [await picture.getAttribute('width'), await picture.getAttribute('height')].map(Number);
     assert.ok(Math.abs(sides[0] / sides[1] - 1.6) < 0.02, `the place is reserved: ${sides}`);
-    assert.equal(await last(linus).locator('.file').textContent(), 'notes.txt 1.5 kB');
+    assert.equal(await last(linus).locator('.file').textContent(), 'notes.txt 1.5 KiB');
     const address = await last(linus).locator('.file').getAttribute('href');
     assert.match(address, /^\/files\/[0-9a-f]{32}$/);
     const file = await linus.context.request.get(new URL(address, linus.page.url()).href);
     assert.equal((await file.body()).length, 1_500);
     assert.equal(await uploads(ada).count(), 0, 'the tray is empty again');
     await last(ada).and(ada.page.locator('[data-delivery="kept"]')).waitFor();
+  },
+
+  async 'a long name beside a picture makes no room beside it'() {
+    const name = `${'a very long name of a file that goes on '.repeat(3)}.txt`;
+    await attach(ada, { name: 'pier.png', mimeType: 'image/png', buffer: png(420, 200) }, text(name, 10));
+    await uploads(ada, 'done').nth(1).waitFor();
+    await ada.say('As long as the name of the file is, with all that there is to say of it in the text below');
+    await last(linus).locator('.file', { hasText: 'a very long name' }).waitFor();
+    const [bubble, picture] = await last(linus)
+      .locator('.bubble, .picture')
+      .evaluateAll((boxes) => boxes.map((box) => box.getBoundingClientRect().width));
+    assert.ok(bubble - picture < 16, `${bubble} beside ${picture}`);
+    await linus.screenshot('picture-and-file.png');
   },
 
   async 'files need no text'() {
@@ -136,7 +149,7 @@ await play({
     await attach(ada, text('large.txt', 1_100_000), text('small.txt', 10));
     await uploads(ada, 'failed').waitFor();
     const problem = await uploads(ada, 'failed').locator('.upload-problem').textContent();
-    assert.equal(problem, 'It is too large. The body may have at most 1 MB.');
+    assert.equal(problem, 'It is too large: a file may have at most 976.6 KiB.');
     await ada.say('Both of them');
     await ada.page.locator('#toast', { hasText: 'could not be sent' }).waitFor();
     assert.equal(await ada.page.inputValue('#composer'), 'Both of them', 'nothing is lost');
@@ -188,6 +201,27 @@ await play({
     assert.deepEqual(shown.map((json) => JSON.parse(json)), JSON.parse(JSON.stringify(odd)));
     const links = await ada.page.locator('#log [href], #log [src]').evaluateAll((all) => all.map((node) => node.getAttribute('href') ?? node.getAttribute('src')));
     for (const link of links) assert.match(link, /^(\/files\/[0-9a-f]{32}|#i-\w+)$/);
+  },
+
+  async 'names show what is invisible in them'() {
+    const odd = { '   ': '␣␣␣', '\u200b': '\ufffd', '\u202Egnp.exe': '\ufffdgnp.exe', 'Linus ': 'Linus␣', 'Li\u2066nus': 'Li\ufffdnus' };
+    for (const [name, shown] of Object.entries(odd)) {
+      await publish('harbour', name, 'who am I?');
+      await last(ada).locator('.head bdi', { hasText: shown }).waitFor();
+      assert.equal(await last(ada).locator('.head').textContent(), shown);
+      assert.notEqual((await last(ada).locator('.avatar').textContent()).trim(), '');
+    }
+    const file = { url: `/files/${'0'.repeat(32)}`, name: 'photo-\u202egnp.exe', type: 'text/plain', size: 1 };
+    await publish('harbour', 'Linus', { text: '', files: [file] });
+    await last(ada).locator('.file-name', { hasText: 'photo-\ufffdgnp.exe' }).waitFor();
+    // Where a script or an emoji is made of it, it stays.
+    const whole = ['Ada Lovelace', '山田　太郎', 'עברית', 'می\u200cخواهم', '👩\u200d💻', '❤\ufe0f'];
+    const kept = await ada.page.evaluate(async (names) => {
+      const { visible } = await import('/format.js');
+      return names.map(visible);
+    }, whole);
+    assert.deepEqual(kept, whole);
+    await ada.screenshot('odd-names.png');
   },
 
   async 'nesting without end breaks nothing'() {

@@ -171,6 +171,15 @@ await play({
     await ada.open('@Linus');
     await ada.sees('Linus', 'secret of Linus');
     assert.deepEqual(await ada.texts(), ['secret of Linus'], 'they do not mix');
+    await ada.say('I can keep it');
+    await ada.page.waitForSelector('[data-mine][data-delivery="kept"]');
+    await ada.page.reload();
+    await ada.isLive();
+    await ada.open('@Linus');
+    await ada.sees('Linus', 'secret of Linus');
+    assert.equal(await ada.count('I can keep it'), 0);
+    await ada.page.locator(OLDER, { hasText: 'What you wrote yourself before you opened this page is kept for Linus alone' }).waitFor();
+    await ada.screenshot('private-again.png');
   },
 
   async 'who only comes and goes takes nobody\'s message away'() {

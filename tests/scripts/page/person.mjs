@@ -81,8 +81,8 @@ export class Person {
   }
 
   /** A part of the column with this conversation. */
-  in(conversation, selector) {
-    return this.page.locator(`.pane[data-shows="${conversation}"] ${selector}`);
+  in(conversation, selector, options) {
+    return this.page.locator(`.pane[data-shows="${conversation}"] ${selector}`, options);
   }
 
   async say(text) {

@@ -37,6 +37,11 @@ await play({
     await ada.page.fill('#room-more', '@linus');
     await ada.page.press('#room-more', 'Enter');
     await ada.page.locator('#join-room-error', { hasText: 'cannot begin with' }).waitFor();
+    for (const name of ['*', '$canary', '$cluster']) {
+      await ada.page.fill('#room-more', name);
+      await ada.page.press('#room-more', 'Enter');
+      await ada.page.locator('#join-room-error', { hasText: `cannot be called “${name}”` }).waitFor();
+    }
     await ada.page.fill('#room-more', 'harbour');
     await ada.page.press('#room-more', 'Enter');
     assert.equal(await ada.page.textContent('#join-room-error'), '');
@@ -158,6 +163,17 @@ await play({
     await grace.page.goBack();
     await grace.isLive();
     await grace.leave();
+  },
+
+  async 'a long name takes one line beside the messages'() {
+    const carol = await Person.enters('Carol', ['harbour', 'x'.repeat(128)]);
+    const height = () => carol.page.locator('#people-title').evaluate((title) => title.offsetHeight);
+    const usual = await height();
+    await carol.open(`#${'x'.repeat(128)}`);
+    await carol.page.locator('#people-title', { hasText: /People in x+ · 1/ }).waitFor();
+    assert.equal(await height(), usual);
+    await carol.screenshot('long-room.png');
+    await carol.leave();
   },
 
   async 'a room that the server refuses is not kept'() {
