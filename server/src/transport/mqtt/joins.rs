@@ -340,8 +340,8 @@ impl Mqtt {
         self.answer_pending(out);
     }
 
-    /// Answers what waits for nothing any more, neither for the chat nor for the session's log: who was answered finds its subscriptions after a
-    /// restart, too.
+    /// Answers what waits for nothing any more, neither for the chat nor for the session's log: who was answered finds its
+    /// subscriptions after a restart, too.
     pub(super) fn answer_pending(&mut self, out: &mut Out) {
         let (version, keeps) = (self.version, self.keeps());
         if self.joins.pending.is_empty() {

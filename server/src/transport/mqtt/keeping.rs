@@ -22,8 +22,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Packet identifiers that are given before the session is written again ...
 const IDS_SOON: u64 = 8192;
 
-/// ... and before no more are given until it is. A client that comes back to what was written is given others than those: at QoS 2 it would take a message for
-/// one that it has, if that had the same.
+/// ... and before no more are given until it is. A client that comes back to what was written is given others than those: at
+/// QoS 2 it would take a message for one that it has, if that had the same.
 pub(super) const IDS_AHEAD_MAX: u64 = 16_384;
 
 /// What is known of a session's log.

@@ -212,8 +212,8 @@ impl State {
         self.records.iter().filter(is_open).count()
     }
 
-    /// Whether the log is to know of the packet identifiers that were given before more are: else it could happen that a client takes a message of QoS 2 for
-    /// another one.
+    /// Whether the log is to know of the packet identifiers that were given before more are: else it could happen that a client
+    /// takes a message of QoS 2 for another one.
     pub(super) fn is_ahead_of_its_log(&self) -> bool {
         let mut subscriptions = self.subscriptions.values();
         let is_exact = |one: &Subscription| one.options.qos == QoS::ExactlyOnce;

@@ -178,8 +178,8 @@ impl Sessions {
         format!("{:x}.{owner:x}", self.run)
     }
 
-    /// The log of a claimed session was read: what of it holds is what the client goes on with, unless it begins anew. Returns whether its session is
-    /// there; `None` if somebody else has it by now.
+    /// The log of a claimed session was read: what of it holds is what the client goes on with, unless it begins anew. Returns
+    /// whether its session is there; `None` if somebody else has it by now.
     pub(super) fn restore(
         &self,
         claim: &Claim,
