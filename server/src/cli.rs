@@ -83,7 +83,8 @@ pub struct Serve {
         long,
         env = "TIDEWIRE_LISTEN",
         value_name = "ADDR",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = listen_address
     )]
     listen: SocketAddr,
     /// Where messages and files are kept: a directory, or `memory`, which lasts as long as the process; with --log, only files are
@@ -310,11 +311,24 @@ impl Words {
 
 /// What clap says, which quotes the words, without a password that one of them may have.
 fn veiled(error: clap::Error) -> clap::Error {
+    if !error.use_stderr() {
+        // It is help that was asked for.
+        return error;
+    }
     let told = error.to_string();
     match veiled_text(&told) {
         Some(told) => clap::Error::raw(error.kind(), told.trim_start_matches("error: ")),
         None => error,
     }
+}
+
+/// Where to listen: an address, since a name may have several.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let parsed = text.parse();
+    parsed.map_err(|_| {
+        "where to listen is an address and a port, as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080 for all addresses"
+            .to_owned()
+    })
 }
 
 /// A directory, and not where a log is: that would be made one of that name.
@@ -367,7 +381,10 @@ fn checked(config: Config) -> Result<Config, clap::Error> {
         .and_then(|()| config.logs.check());
     match told {
         Ok(()) => Ok(config),
-        Err(why) => Err(Cli::command().error(ErrorKind::ValueValidation, why)),
+        Err(why) => Err(clap::Error::raw(
+            ErrorKind::ValueValidation,
+            format!("{why}\n"),
+        )),
     }
 }
 

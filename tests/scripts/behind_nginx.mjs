@@ -207,6 +207,28 @@ const scenarios = {
     assert.match(redirect.headers.location, /^https:\/\/[^/]+\/\?room=harbour$/);
   },
 
+  // What only one of two nodes has: files, and who is at the relay.
+  async at_one_node() {
+    const file = randomBytes(1000);
+    const sent = await ask('POST', '/api/files', { headers: { 'content-type': 'application/octet-stream' }, body: file });
+    assert.equal(sent.status, 201, String(sent.body));
+    const { url } = JSON.parse(sent.body);
+    const sockets = [];
+    for (let time = 0; time < 6; time += 1) {
+      const fetched = await ask('GET', new URL(url, `https://${address}`).pathname);
+      assert.ok(fetched.status === 200 && fetched.body.equals(file), `${fetched.status}`);
+      const socket = new WebSocket(`wss://${address}/relay?room=r`, { ca });
+      await once(socket, 'open');
+      sockets.push(socket);
+    }
+    const [first, ...others] = sockets;
+    const heard = Promise.all(others.map((socket) => once(socket, 'message')));
+    // Who has just come is in the room when a ping is answered.
+    await Promise.all(others.map((socket) => (socket.ping(), once(socket, 'pong'))));
+    first.send('hello');
+    for (const [data] of await heard) assert.equal(String(data), 'hello');
+  },
+
   // Two nodes that share a log, without sticky sessions. One of them is killed while everybody follows.
   async nodes() {
     const page = await ask('GET', '/');

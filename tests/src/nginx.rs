@@ -45,6 +45,7 @@ impl Nginx {
     pub fn before_nodes(nodes: [SocketAddr; 2], changes: &[(&str, &str)]) -> Self {
         let [one, other] = nodes.map(|node| format!("server {node} "));
         let places = [
+            ("server 127.0.0.1:8081;", format!("server {};", nodes[0])),
             ("server 127.0.0.1:8081 ", one),
             ("server 127.0.0.1:8082 ", other),
         ];

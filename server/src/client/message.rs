@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::log::{Epoch, Position};
@@ -156,7 +156,7 @@ struct Fields<'a> {
     offset: Option<u64>,
     #[serde(borrow)]
     from: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     content: Option<&'a RawValue>,
     #[serde(borrow)]
     seq: Option<&'a RawValue>,
@@ -179,6 +179,11 @@ struct Fields<'a> {
     #[serde(borrow)]
     message: Option<Cow<'a, str>>,
     after: Option<u64>,
+}
+
+/// A value that is there, also where it is `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl Heard {
@@ -293,6 +298,16 @@ mod tests {
             epoch: Epoch::new(0xabc),
             offset,
         }
+    }
+
+    #[test]
+    fn null_is_a_content() {
+        let text = r#"{"type":"room_msg","roomId":"r","offset":3,"epoch":"00000abc","from":"a","content":null,"time":1}"#;
+        let Some(Heard::Entry(entry)) = Heard::parse(text) else {
+            panic!("{text}")
+        };
+        assert_eq!(entry.content, Content::Json("null".to_owned()));
+        assert_eq!(Heard::parse(&text.replace(r#","content":null"#, "")), None);
     }
 
     #[test]

@@ -324,6 +324,9 @@ impl Socket {
     }
 }
 
+/// What the reason of an end begins with where a handshake was answered by something else.
+const REFUSED: &str = "the server refused the WebSocket";
+
 impl End {
     fn new(code: u16, reason: &str) -> Self {
         let reason = reason.to_owned();
@@ -335,6 +338,35 @@ impl End {
     }
 
     fn refused(error: HandshakeError) -> Self {
-        Self::new(1006, &format!("the server refused the WebSocket: {error}"))
+        let why = match error {
+            HandshakeError::Status(401) => {
+                "status 401: it wants a token (--token or TIDEWIRE_TOKEN), and not just any"
+                    .to_owned()
+            }
+            HandshakeError::Status(403) => {
+                "status 403: the token has no right to be here".to_owned()
+            }
+            HandshakeError::Status(404) => {
+                "status 404: there is no chat at this address".to_owned()
+            }
+            HandshakeError::Status(status @ (429 | 503)) => {
+                format!("status {status}: it has no room just now")
+            }
+            HandshakeError::Head(_)
+            | HandshakeError::Malformed
+            | HandshakeError::Status(_)
+            | HandshakeError::Upgrade
+            | HandshakeError::Connection
+            | HandshakeError::Accept
+            | HandshakeError::UnaskedExtension
+            | HandshakeError::Extensions
+            | HandshakeError::UnaskedProtocol => error.to_string(),
+        };
+        Self::new(1006, &format!("{REFUSED}: {why}"))
+    }
+
+    /// Whether somebody was there and said no.
+    pub(crate) fn is_refusal(reason: &str) -> bool {
+        reason.starts_with(REFUSED)
     }
 }

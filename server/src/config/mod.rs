@@ -36,7 +36,7 @@ pub use observe::Observe;
 pub use protocols::ProtocolOptions;
 pub use recorder::{RecorderOptions, Switch};
 pub use reload::Change;
-pub use settings::{Setting, Settings, Source, Unusable, unknown_variables};
+pub use settings::{Setting, Settings, Source, TOKEN_SECRET_VARIABLE, Unusable, unknown_variables};
 pub(crate) use settings::{list, with_defaults};
 pub use show::default_file;
 pub(crate) use tls::KEYLOG_FROM_ENVIRONMENT;

@@ -152,12 +152,15 @@ pub(crate) fn with_defaults(command: Command, file: &ConfigFile) -> Command {
     })
 }
 
+/// The variable with the secret that `tidewire token` signs by. It is no flag's, since all may see the command line.
+pub const TOKEN_SECRET_VARIABLE: &str = "TIDEWIRE_TOKEN_SECRET";
+
 /// What is to be said of variables that begin like ours and mean nothing to any command: they are other programs', or mistakes.
 pub fn unknown_variables(
     command: &Command,
     names: impl IntoIterator<Item = OsString>,
 ) -> Vec<String> {
-    let mut known = Vec::new();
+    let mut known = vec![TOKEN_SECRET_VARIABLE.to_owned()];
     add_variables(command, &mut known);
     let mut names: Vec<_> = names
         .into_iter()

@@ -90,6 +90,9 @@ pub trait Engine<C> {
         true
     }
 
+    /// Whether a link is of use: what it is to be let in with was accepted.
+    fn is_let_in(&self, link: Link) -> bool;
+
     /// Whether nothing that was asked waits for an answer: then a server that stops has saved all that it was given.
     fn is_idle(&self) -> bool;
 }

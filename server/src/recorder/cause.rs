@@ -40,7 +40,7 @@ macro_rules! causes {
 }
 
 causes! {
-    /// The client closed with a Close frame.
+    /// The client closed with a Close frame, or said goodbye in MQTT, Engine.IO or Socket.IO.
     ClientClose = "client_close",
     /// The client's end of the TCP connection ended without a Close frame.
     ClientEof = "client_eof",
@@ -98,6 +98,8 @@ impl EndCause {
     /// Why a server closes with this code.
     pub(crate) const fn of_code(code: CloseCode) -> Self {
         match code.get() {
+            // The goodbye in words of another language was answered.
+            1000 => Self::ClientClose,
             1001 | 1012 => Self::Drain,
             1002 | 1003 | 1007 => Self::ProtocolError,
             1009 => Self::MessageTooBig,
@@ -251,6 +253,7 @@ mod tests {
                 Some(PeerError::UnmaskedFrame.into()),
                 EndCause::ProtocolError,
             ),
+            (Initiator::Local, Some(1000), None, EndCause::ClientClose),
             (Initiator::Local, Some(1012), None, EndCause::Drain),
             (Initiator::Local, Some(4003), None, EndCause::Replaced),
             (Initiator::Local, Some(1008), None, EndCause::Policy),

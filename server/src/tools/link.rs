@@ -106,10 +106,12 @@ impl Server {
 
     /// What to say where no address of it welcomes anybody.
     pub(super) fn unreachable(&self, why: &str) -> String {
-        format!(
-            "cannot connect to {}: {why}: is a server running there?",
-            self.host
-        )
+        let question = if End::is_refusal(why) {
+            ""
+        } else {
+            ": is a server running there?"
+        };
+        format!("cannot connect to {}: {why}{question}", self.host)
     }
 }
 

@@ -262,7 +262,7 @@ fn repair(dir: &Path, yes: bool, out: &mut dyn Write) -> Result<(), Box<dyn Erro
     } else {
         writeln!(
             out,
-            "`--yes` settles it: the unfinished end no longer counts, and epochs change where entries may be lost"
+            "that is what would be; nothing has been changed. `--yes` settles it: the unfinished end no longer counts, and epochs change where entries may be lost"
         )?;
     }
     Ok(())

@@ -14,16 +14,23 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Usage;
+use crate::config::TOKEN_SECRET_VARIABLE;
 use crate::config::values::long_time;
-
-/// The environment variable that may hold the secret.
-const SECRET_VARIABLE: &str = "TIDEWIRE_TOKEN_SECRET";
+use crate::ids::UserName;
 
 /// "A key of the same size as the hash output … or larger MUST be used" (RFC 7518 §3.2).
 const SECRET_BYTES_MIN: usize = 32;
 
 /// The claims that flags make.
 const OWN_CLAIMS: [&str; 6] = ["sub", "iat", "exp", "rooms", "server", "admin"];
+
+/// A name that a server takes.
+fn user(text: &str) -> Result<String, String> {
+    match UserName::new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(why) => Err(why.to_string()),
+    }
+}
 
 /// Make a token (JWT) that says who somebody is and what they may do
 ///
@@ -48,7 +55,7 @@ pub struct Token {
     #[arg(long, value_name = "ID")]
     kid: Option<String>,
     /// The user
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = user)]
     sub: String,
     /// How long the token holds
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = long_time)]
@@ -234,15 +241,15 @@ impl Token {
         }
         if let Some(secret) = &self.secret {
             eprintln!(
-                "tidewire: a secret on the command line can be seen by others on this machine: --secret-file or {SECRET_VARIABLE} keeps it"
+                "tidewire: a secret on the command line can be seen by others on this machine: --secret-file or {TOKEN_SECRET_VARIABLE} keeps it"
             );
             return Ok(secret.clone().into_bytes());
         }
-        match std::env::var(SECRET_VARIABLE) {
+        match std::env::var(TOKEN_SECRET_VARIABLE) {
             Ok(secret) if !secret.is_empty() => Ok(secret.into_bytes()),
             Ok(_) | Err(_) => {
                 let why = format!(
-                    "there is no key: write --secret-file or --key-file, or set {SECRET_VARIABLE}"
+                    "there is no key: write --secret-file or --key-file, or set {TOKEN_SECRET_VARIABLE}"
                 );
                 Err(Usage(why).into())
             }

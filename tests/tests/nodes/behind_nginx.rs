@@ -57,13 +57,24 @@ fn who_was_on_a_node_that_drains_goes_on_at_the_other() {
     script.finish();
 }
 
+#[test]
+fn files_and_the_relay_are_at_one_node_for_everybody() {
+    let redis = Redis::start();
+    let nodes = nodes(&redis);
+    script(&before(&nodes), "at_one_node").finish();
+}
+
 /// Followers by all transports, and one who posts; says `now` in the midst of that, and goes on when it is told something.
 fn followers(nginx: &Nginx) -> Script {
+    script(nginx, "nodes")
+}
+
+fn script(nginx: &Nginx, scenario: &str) -> Script {
     let certificate = nginx.certificate();
     let certificate = certificate.to_str().expect("a path in UTF-8");
     let (address, plain) = (nginx.address(), nginx.plain_address());
     let arguments = [
-        "nodes",
+        scenario,
         &address.to_string(),
         &plain.to_string(),
         certificate,

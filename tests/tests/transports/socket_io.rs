@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tidewire_tests::websocket::Message;
-use tidewire_tests::{Chatter, Client, Launch, Server, http};
+use tidewire_tests::{Chatter, Client, Issuer, Launch, Server, http};
 
 const WEB_SOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
@@ -318,6 +318,24 @@ fn who_has_no_good_token_or_name_is_refused_and_may_try_again() {
     }
     client.send_text("40");
     assert!(client.expect_text().starts_with("40{"));
+}
+
+#[test]
+fn who_polls_hears_why_its_token_is_refused() {
+    let issuer = Issuer::new();
+    let server = issuer.server(&[]);
+    let open = http::get(server.address(), POLLING);
+    let open = carried(open.text(), "0");
+    let session = format!("{POLLING}&sid={}", open["sid"].as_str().expect("a sid"));
+    // Nobody polls just then: what is to be said waits for who does.
+    let token = br#"40{"token":"nonsense"}"#;
+    let taken = http::send(server.address(), "POST", &session, "", token);
+    assert_eq!((taken.status, taken.text()), (200, "ok"));
+    let told = http::get(server.address(), &session);
+    let (refused, end) = told.text().split_once('\x1e').expect("two packets");
+    let code = &carried(refused, "44")["data"]["code"];
+    assert_eq!((code, end), (&json!("unauthorized"), "1"));
+    assert_eq!(http::get(server.address(), &session).status, 400);
 }
 
 #[test]

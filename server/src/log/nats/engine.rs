@@ -185,6 +185,10 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
         self.core.leave();
     }
 
+    fn is_let_in(&self, link: Link) -> bool {
+        self.lines.get(&link).is_some_and(Line::is_ready)
+    }
+
     fn is_idle(&self) -> bool {
         self.core.is_idle()
     }

@@ -309,9 +309,6 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
         let registry = self.poll.registry();
         if connection.open(registry, token_of(link), self.now.instant)? {
             self.engine.opened(link, self.now);
-            if self.engine.has_logs(link) && self.loss_told.take().is_some() {
-                tracing::info!(event = "link_open", "the logs can be reached again");
-            }
         }
         let mut room = READ_MAX;
         while room > 0 {
@@ -323,7 +320,20 @@ impl<C: Send + 'static, E: Engine<C>, O: Fn(Vec<Reply<C>>)> Run<C, E, O> {
             room -= read;
         }
         self.has_more |= connection.is_readable();
+        if room < READ_MAX {
+            self.tell_return(link);
+        }
         Ok(())
+    }
+
+    /// Something came over a link: it is open where it was lost, once it is let in.
+    fn tell_return(&mut self, link: Link) {
+        let is_back =
+            self.loss_told.is_some() && self.engine.has_logs(link) && self.engine.is_let_in(link);
+        if is_back {
+            self.loss_told = None;
+            tracing::info!(event = "link_open", "the logs can be reached again");
+        }
     }
 
     fn expire(&mut self) {

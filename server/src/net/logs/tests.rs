@@ -146,6 +146,10 @@ impl Engine<u32> for Echo {
 
     fn leave(&mut self, _: Now) {}
 
+    fn is_let_in(&self, link: Link) -> bool {
+        link == self.link
+    }
+
     fn is_idle(&self) -> bool {
         self.unanswered.is_empty()
     }

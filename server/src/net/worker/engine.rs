@@ -119,7 +119,7 @@ impl Worker {
             self.peers
                 .post_to_owner(sid.conn, Mail::Knock(from, sid, knock));
         } else {
-            self.nobody_there(from, &knock);
+            self.nobody_there(from, sid, &knock);
         }
     }
 
@@ -131,14 +131,17 @@ impl Worker {
             was_heard = session.knock(from, sid, &knock, now, out);
         });
         if !was_heard {
-            self.nobody_there(from, &knock);
+            self.nobody_there(from, sid, &knock);
         }
     }
 
-    fn nobody_there(&mut self, from: ConnId, knock: &Knock) {
+    fn nobody_there(&mut self, from: ConnId, sid: Sid, knock: &Knock) {
         match knock {
             Knock::Poll | Knock::Post(_) => {
-                self.reply(from, Answer::Refused(Refusal::UnknownSession));
+                let is_poll = matches!(knock, Knock::Poll);
+                let last_words = is_poll.then(|| self.last_words.take(sid, self.now.instant));
+                let refused = Answer::Refused(Refusal::UnknownSession);
+                self.reply(from, last_words.flatten().map_or(refused, Answer::Payload));
             }
             Knock::Come | Knock::Probe | Knock::Upgrade => {
                 self.close(

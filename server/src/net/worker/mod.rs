@@ -14,6 +14,7 @@ mod fanout;
 mod guests;
 mod inquiries;
 mod io;
+mod last_words;
 mod looking;
 mod mail;
 mod observe;
@@ -48,6 +49,7 @@ use self::captures::Tapping;
 use self::chat::Chat;
 use self::elsewhere::PutOff;
 use self::fanout::{Relayed, Together};
+use self::last_words::LastWords;
 use self::looking::Lookers;
 use self::observe::Observer;
 use self::operator::Desk;
@@ -163,6 +165,7 @@ pub(super) struct Worker {
     readers: Readers,
     /// The sessions that connections wait for, which have polled or told them something.
     knocking: HashMap<ConnId, Sid, foldhash::fast::RandomState>,
+    last_words: LastWords,
     /// The connection that has the socket which another one had, if that was found out while it was read.
     moved_to: Option<ConnId>,
     /// When the tokens of connections end.

@@ -36,6 +36,7 @@ impl Worker {
                 Act::Arrived(log, position) => self.session_arrived(id, log, position),
                 Act::Look(which) => self.look(id, which),
                 Act::Answer(conn, answer) => self.reply(conn, answer),
+                Act::Leave(sid, payload) => self.last_words.keep(sid, payload, self.now.instant),
                 Act::Knock(conn, knock) => self.knock_here(id, conn, None, knock),
                 Act::KnockAt(sid, knock) => self.knock(id, sid, knock),
                 Act::TakeSocket(conn) => self.take_socket(id, conn),

@@ -10,6 +10,7 @@ use super::captures::Tapping;
 use super::chat::Chat;
 use super::elsewhere::PutOff;
 use super::fanout::Together;
+use super::last_words::LastWords;
 use super::looking::Lookers;
 use super::mail::{HOME, Mail, Peers};
 use super::observe::Observer;
@@ -149,6 +150,7 @@ impl Worker {
             transfers: HashMap::default(),
             readers: Readers::default(),
             knocking: HashMap::default(),
+            last_words: LastWords::default(),
             moved_to: None,
             expiries: Expiries::default(),
             recording: Recording::new(config.recorder.recorder, now.instant),

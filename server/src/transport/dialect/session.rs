@@ -111,6 +111,8 @@ pub enum Act {
     Look(Option<Arc<dyn Select>>),
     /// Answer a request over HTTP that waits on this connection.
     Answer(ConnId, Answer),
+    /// Keep what a poll of the session of this name is to be answered, which it does not wait for any more.
+    Leave(Sid, String),
     /// Want something of the session on another connection of this worker.
     Knock(ConnId, Knock),
     /// The same of the session of this name.
@@ -171,6 +173,11 @@ impl Out {
         self.0.push(Act::Answer(conn, answer));
     }
 
+    /// What the next poll of this session is answered, which is over.
+    pub fn leave(&mut self, sid: Sid, payload: String) {
+        self.0.push(Act::Leave(sid, payload));
+    }
+
     /// Wants something of the session on another connection; it finds nobody if that is gone.
     pub fn knock(&mut self, conn: ConnId, knock: Knock) {
         self.0.push(Act::Knock(conn, knock));
@@ -199,7 +206,8 @@ impl Out {
     /// Forgets all that is not to be sent.
     pub fn keep_words(&mut self) {
         self.0.retain(|act| match act {
-            Act::SendText(_) | Act::SendBinary(_) | Act::SendPrepared(_) | Act::Answer(..) => true,
+            Act::SendText(_) | Act::SendBinary(_) | Act::SendPrepared(_) => true,
+            Act::Answer(..) | Act::Leave(..) => true,
             Act::Begin(_)
             | Act::Ask(..)
             | Act::Arrived(..)

@@ -109,9 +109,11 @@ fn shown(act: Act) -> String {
         Act::Look(which) => format!("look {which:?}"),
         Act::Close(code, reason) => format!("close {} {reason}", code.get()),
         Act::SendText(text) => panic!("{text}"),
-        Act::Answer(..) | Act::Knock(..) | Act::KnockAt(..) | Act::TakeSocket(_) => {
-            panic!("MQTT has its socket for itself")
-        }
+        Act::Answer(..)
+        | Act::Leave(..)
+        | Act::Knock(..)
+        | Act::KnockAt(..)
+        | Act::TakeSocket(_) => panic!("MQTT has its socket for itself"),
     }
 }
 

@@ -271,6 +271,11 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
         !self.core.is_guide(link)
     }
 
+    fn is_let_in(&self, link: Link) -> bool {
+        let line = self.lines.get(&link);
+        line.is_some_and(|line| !line.is_beginning())
+    }
+
     fn is_idle(&self) -> bool {
         self.core.is_idle()
     }

@@ -133,16 +133,24 @@ impl Polling {
         true
     }
 
-    /// Ends it: what waits goes with the last packet, if somebody waits for it.
-    pub(super) fn end(&mut self, last: &str, out: &mut Out) {
-        if let Some(conn) = self.post.take() {
+    /// Ends it: what waits goes with the last packet, if somebody waits for it. If not, that is returned, unless nothing waits.
+    pub(super) fn end(&mut self, last: &str, out: &mut Out) -> Option<String> {
+        let mut ended = mem::take(self);
+        if let Some(conn) = ended.post {
             out.answer(conn, Answer::Taken);
         }
-        if let Some(conn) = self.poll.take() {
-            self.push(last.len(), Waiting::Text(last.to_owned()));
-            out.answer(conn, Answer::Payload(self.take_payload()));
+        if ended.poll.is_none() && ended.queue.is_empty() {
+            return None;
         }
-        *self = Self::default();
+        ended.push(last.len(), Waiting::Text(last.to_owned()));
+        let payload = ended.take_payload();
+        match ended.poll {
+            Some(conn) => {
+                out.answer(conn, Answer::Payload(payload));
+                None
+            }
+            None => Some(payload),
+        }
     }
 
     /// A WebSocket has taken over: what waits goes there.

@@ -157,7 +157,8 @@ impl Engine {
             return;
         }
         if let Line::Polling(polling) = &mut self.line {
-            polling.end(last, out);
+            // Who broke the rules is told where it asks, and nowhere else.
+            let _ = polling.end(last, out);
         }
         out.close(code, reason);
     }
@@ -378,8 +379,10 @@ impl Session for Engine {
         if !self.is_over {
             self.app.closing(code, reason, &mut self.line, out);
         }
-        if let Line::Polling(polling) = &mut self.line {
-            polling.end(CLOSE, out);
+        if let Line::Polling(polling) = &mut self.line
+            && let Some(payload) = polling.end(CLOSE, out)
+        {
+            out.leave(self.sid, payload);
         }
         self.is_over = true;
     }

@@ -109,6 +109,7 @@ fn shown(out: &mut Out) -> String {
         Act::Answer(conn, Answer::Payload(payload)) => format!("{}: {payload}", name(conn)),
         Act::Answer(conn, Answer::Taken) => format!("{}: ok", name(conn)),
         Act::Answer(conn, Answer::Refused(_)) => format!("{}: refused", name(conn)),
+        Act::Leave(_, payload) => format!("left {payload}"),
         Act::Knock(conn, knock) => format!("{knock:?} to {}", name(conn)),
         Act::TakeSocket(conn) => format!("take the socket of {}", name(conn)),
         Act::Close(code, _) => format!("close {}", code.get()),
@@ -238,6 +239,12 @@ fn the_last_word_goes_to_who_polls() {
     });
     assert_eq!(last, "A: 4a\x1e1");
     assert_eq!(scene.knock(A, &Knock::Poll), "nobody");
+    let mut scene = Scene::polled();
+    scene.post(B, "4a");
+    let left = scene.tell(|engine, _, out| {
+        engine.closing(CloseCode::POLICY_VIOLATION, "no", out);
+    });
+    assert_eq!(left, "B: ok, left 4a\x1e1", "nobody polls just then");
     let mut scene = Scene::polled();
     scene.knock(A, &Knock::Poll);
     assert_eq!(scene.post(B, "1\x1e4a"), "B: ok, A: 6, close 1000");
