@@ -22,7 +22,17 @@ fn the_page_asks_for_a_token_and_says_when_it_does_not_hold() {
         ("ada", &[][..]),
         ("ben", &[]),
         ("late", &["--expires", "8s"]),
-        ("guest", &["--join", "team-*", "--publish", "team-*", "--read", "team-*"]),
+        (
+            "guest",
+            &[
+                "--join",
+                "team-*",
+                "--publish",
+                "team-*",
+                "--read",
+                "team-*",
+            ],
+        ),
         ("ada", &[]),
         ("reader", &["--join", "harbour", "--read", "harbour"]),
     ] {
