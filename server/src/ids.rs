@@ -26,6 +26,9 @@ pub const CLUSTER_LOG: &str = "$cluster";
 
 const CLUSTER_TEXT: ArcStr = literal!("$cluster");
 
+/// What the logs of sessions of MQTT are called before their digests; no client can name one.
+pub const MQTT_SESSION_PREFIX: &str = "$mqtt/";
+
 /// A connection: its place in the table, and a number that no connection at that place had before, so that a stale
 /// event finds nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,7 +149,8 @@ pub enum NameError {
     TooLong,
     /// It has a control character.
     Control,
-    /// It begins with `@`, or is `*`, `$canary` or `$cluster`: those are the logs of users, of the broadcast, and the server's own.
+    /// It begins with `@` or `$mqtt/`, or is `*`, `$canary` or `$cluster`: those are the logs of users, of the broadcast, and the
+    /// server's own.
     Reserved,
 }
 
@@ -157,13 +161,19 @@ impl fmt::Display for NameError {
             Self::TooLong => write!(f, "is longer than {NAME_BYTES_MAX} bytes"),
             Self::Control => f.write_str("has a control character"),
             Self::Reserved => f.write_str(
-                "begins with @, or is *, $canary or $cluster, which are not names of rooms",
+                "begins with @ or $mqtt/, or is *, $canary or $cluster, which are not names of rooms",
             ),
         }
     }
 }
 
 impl std::error::Error for NameError {}
+
+/// Whether a log of this name is the server's own.
+fn is_own(name: &str) -> bool {
+    name.starts_with('$')
+        && ([CANARY_LOG, CLUSTER_LOG].contains(&name) || name.starts_with(MQTT_SESSION_PREFIX))
+}
 
 fn check_name(name: &str) -> Result<(), NameError> {
     match name {
@@ -335,10 +345,10 @@ impl RoomName {
     /// Checks a name.
     ///
     /// # Errors
-    /// It is empty, too long, has a control character, begins with `@`, or is `*`, `$canary` or `$cluster`.
+    /// It is empty, too long, has a control character, begins with `@` or `$mqtt/`, or is `*`, `$canary` or `$cluster`.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check_name(name)?;
-        if name.starts_with('@') || [BROADCAST_LOG, CANARY_LOG, CLUSTER_LOG].contains(&name) {
+        if name.starts_with('@') || name == BROADCAST_LOG || is_own(name) {
             return Err(NameError::Reserved);
         }
         Ok(Self(name.into()))
@@ -405,6 +415,18 @@ impl LogName {
         Self(CLUSTER_TEXT)
     }
 
+    /// That of a session of MQTT, by a digest of whose it is.
+    #[must_use]
+    pub(crate) fn mqtt_session(digest: u128) -> Self {
+        Self(arcstr::format!("{MQTT_SESSION_PREFIX}{digest:032x}"))
+    }
+
+    /// Whether it is the server's own: no client can name it, and nobody finds it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        is_own(self.as_str())
+    }
+
     /// A name that is saved: of any log that there can be.
     ///
     /// # Errors
@@ -413,6 +435,7 @@ impl LogName {
         match name {
             CANARY_LOG => Ok(Self::canary()),
             CLUSTER_LOG => Ok(Self::cluster()),
+            name if is_own(name) => check_name(name).map(|()| Self(name.into())),
             name => Self::new(name),
         }
     }
@@ -455,7 +478,14 @@ mod tests {
         for name in [CANARY_LOG, CLUSTER_LOG, "@$canary "] {
             assert!(RoomName::new(name).is_err(), "{name}");
         }
-        assert!(LogName::new(CANARY_LOG).is_err() && LogName::saved(CANARY_LOG).is_ok());
+        let session = LogName::mqtt_session(7);
+        for own in [CANARY_LOG, CLUSTER_LOG, session.as_str(), "$mqtt/"] {
+            assert!(LogName::new(own).is_err(), "{own}");
+            let saved = LogName::saved(own).unwrap();
+            assert_eq!((saved.as_str(), saved.is_own()), (own, true));
+        }
+        let room = LogName::new("$mqtt").unwrap();
+        assert!(!room.is_own() && !LogName::broadcast().is_own());
         assert_eq!(UserName::new("alice").unwrap().log().as_str(), "@alice");
     }
 

@@ -68,14 +68,11 @@ for (const person of everybody) await say(person, 'in turn');
 await allKnowAll(everybody, count);
 console.log('all have heard all');
 
-// Sessions of MQTT are where they began.
-const staysThere = (person) => person instanceof OfMqttJs || person instanceof OfPaho;
-
 function cutOff(person) {
   const { proxy } = person;
   proxy.answers = 'refuse';
   proxy.cutAll();
-  if (!staysThere(person)) proxy.port = nodeBehind(proxy.port);
+  proxy.port = nodeBehind(proxy.port);
 }
 
 for (const person of everybody) {

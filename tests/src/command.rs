@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crate::server::{binary, signal, target_directory};
-use crate::wait::wait_until;
+use crate::wait::{holds_within, wait_until};
 
 /// A running command. Dropping it ends its process.
 #[derive(Debug)]
@@ -123,15 +124,40 @@ impl Running {
         signal(self.child.id(), name);
     }
 
+    /// Whether it has ended.
+    #[track_caller]
+    pub fn has_ended(&mut self) -> bool {
+        self.status().is_some()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until("the command has ended", || {
-            status = self.child.try_wait().expect("the state of our own child");
-            status.is_some()
+        wait_until("the command has ended", || self.has_ended());
+        self.status().expect("it has ended")
+    }
+
+    /// Waits for its end and that of its output; `None` if it does not end in this time.
+    #[track_caller]
+    pub fn ends_within(&mut self, patience: Duration) -> Option<ExitStatus> {
+        if !holds_within(patience, || self.has_ended()) {
+            return None;
+        }
+        self.wait_for_output();
+        self.status()
+    }
+
+    #[track_caller]
+    fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the state of our own child")
+    }
+
+    /// Its output ends with it; the threads that read it may be a moment behind.
+    #[track_caller]
+    fn wait_for_output(&self) {
+        wait_until("its output has ended", || {
+            Arc::strong_count(&self.stdout) == 1 && Arc::strong_count(&self.stderr) == 1
         });
-        status.expect("the loop above ends with a status")
     }
 }
 
@@ -153,10 +179,7 @@ pub fn run(arguments: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
         let _ = stdin.write_all(input);
     }
     let status = running.wait();
-    // Its output ends with it; the threads that read it may be a moment behind.
-    wait_until("its output has ended", || {
-        Arc::strong_count(&running.stdout) == 1 && Arc::strong_count(&running.stderr) == 1
-    });
+    running.wait_for_output();
     (status.code(), running.stdout(), running.stderr())
 }
 

@@ -1,12 +1,12 @@
 //! nginx in front of a server, with the configuration that `deploy/` has: only addresses, paths and the user are the test's.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::daemon::free_addresses;
 use crate::directory::Directory;
-use crate::script::tool;
-use crate::server::target_directory;
+use crate::script::debian_tool;
 use crate::tls::Identity;
 use crate::wait::wait_until;
 
@@ -150,14 +150,7 @@ impl Drop for Nginx {
 
 #[track_caller]
 fn start(directory: &Path) -> Child {
-    // `cargo xtask setup` unpacks Debian's package there.
-    let unpacked = target_directory().join("debian/usr/sbin/nginx");
-    let program = if unpacked.is_file() {
-        unpacked
-    } else {
-        tool("nginx", &["nginx"], "run `cargo xtask setup`")
-    };
-    Command::new(program)
+    Command::new(debian_tool("nginx", "usr/sbin/nginx"))
         .arg("-p")
         .arg(directory)
         .arg("-e")
@@ -168,12 +161,6 @@ fn start(directory: &Path) -> Child {
         .stdin(Stdio::null())
         .spawn()
         .expect("nginx can be started")
-}
-
-/// Two that were free a moment ago: nginx cannot be given port 0.
-fn free_addresses() -> [SocketAddr; 2] {
-    let listeners = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("its address"))
 }
 
 /// Debian's nginx would keep bodies where only root may write.

@@ -3,7 +3,11 @@
 
 use std::net::SocketAddr;
 
+use crate::http::get;
 use crate::server::{Launch, Server};
+
+/// Lines of a log that are shown.
+const SHOWN: usize = 20;
 
 /// Nodes; dropping them ends their processes.
 #[derive(Debug)]
@@ -77,6 +81,17 @@ impl Nodes {
         self.nodes.iter().filter_map(|node| node.server.as_ref())
     }
 
+    /// What each that is here says of itself, for whoever waited in vain.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let told = |node: &Server| {
+            let ready = get(node.address(), "/ready");
+            format!("{}: {ready:?}\n{}", node.address(), last_lines(&node.log()))
+        };
+        let told: Vec<_> = self.all().map(told).collect();
+        told.join("\n")
+    }
+
     /// Where they listen, also those that are away.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
@@ -116,4 +131,10 @@ impl Nodes {
         let launch = node.launch.clone().on_port(node.address.port());
         node.server = Some(launch.start());
     }
+}
+
+/// The end of a text.
+pub(crate) fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN)..].join("\n")
 }

@@ -1,26 +1,23 @@
-//! A real Redis as a process of the test's own: Debian's, on a free port, with its data in a directory of the test's. It can be
-//! killed and come back with its data, without it or with what it had a while ago; held still; and have a replica.
+//! A real Redis as a process of the test's own: Debian's, with its data in a directory of the test's. It can come back with what it
+//! had a while ago, too, and have a replica.
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::directory::Directory;
+use crate::daemon::{Daemon, Place, Program};
 use crate::resp::{RedisClient, Value};
-use crate::script::tool;
-use crate::server::{signal, target_directory};
+use crate::script::debian_tool;
 use crate::tls::Identity;
-use crate::wait::wait_until;
 
 /// How to start a Redis.
 #[derive(Clone, Debug, Default)]
 pub struct RedisLaunch {
     settings: Vec<String>,
-    user: Option<(String, String)>,
-    identity: Option<Identity>,
+    access: Access,
     primary: Option<SocketAddr>,
     ends_with_its_thread: bool,
 }
@@ -42,21 +39,21 @@ impl RedisLaunch {
     /// Only this user may do anything; `default`, if only a password is asked for.
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
-        self.user = Some((name.to_owned(), password.to_owned()));
+        self.access.user = Some((name.to_owned(), password.to_owned()));
         self
     }
 
     /// Speaking TLS, as this, and nothing else.
     #[must_use]
     pub fn tls(mut self, identity: &Identity) -> Self {
-        self.identity = Some(identity.clone());
+        self.access.identity = Some(identity.clone());
         self
     }
 
     /// As a replica of another one.
     #[must_use]
     pub fn replica_of(mut self, primary: &Redis) -> Self {
-        self.primary = Some(primary.address);
+        self.primary = Some(primary.address());
         self
     }
 
@@ -75,28 +72,12 @@ impl RedisLaunch {
     #[must_use]
     #[track_caller]
     pub fn start(self) -> Redis {
-        let directory = Directory::new();
-        let address = free_address();
-        write_settings(&self, address, directory.path());
-        let mut redis = Redis {
-            child: None,
-            address,
-            launch: self,
-            directory,
-        };
-        redis.come_back();
-        redis
+        Redis::run(self)
     }
 }
 
-/// A running Redis; dropping it ends its process.
-#[derive(Debug)]
-pub struct Redis {
-    child: Option<Child>,
-    address: SocketAddr,
-    launch: RedisLaunch,
-    directory: Directory,
-}
+/// A running Redis; dropping it ends its process. It comes back with what is on disk.
+pub type Redis = Daemon<RedisLaunch>;
 
 impl Redis {
     /// One that has each write on disk before it answers.
@@ -106,37 +87,17 @@ impl Redis {
         RedisLaunch::default().start()
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Its process id.
-    ///
-    /// # Panics
-    ///
-    /// When it was killed.
-    #[must_use]
-    #[track_caller]
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
-    }
-
     /// What `--log` takes.
     #[must_use]
     pub fn url(&self) -> String {
-        self.url_at(self.address)
+        self.url_at(self.address())
     }
 
     /// The same through something that listens elsewhere.
     #[must_use]
     pub fn url_at(&self, address: SocketAddr) -> String {
-        let scheme = match self.launch.identity {
-            Some(_) => "rediss",
-            None => "redis",
-        };
-        match &self.launch.user {
+        let scheme = self.program.access.scheme();
+        match &self.program.access.user {
             Some((name, password)) => format!("{scheme}://{name}:{password}@{address}"),
             None => format!("{scheme}://{address}"),
         }
@@ -165,81 +126,24 @@ impl Redis {
         answer
     }
 
-    /// SIGKILL: what is not on disk is gone.
-    #[track_caller]
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().expect("we may end our own child");
-            child.wait().expect("the state of our own child");
-        }
-    }
-
-    /// Starts it again with what is on disk, and waits until it answers.
-    ///
-    /// # Panics
-    ///
-    /// When it does not start.
-    #[track_caller]
-    pub fn come_back(&mut self) {
-        self.start_process();
-        wait_until("Redis answers", || {
-            let child = self.child.as_mut().expect("it was started above");
-            let ended = child.try_wait().expect("the state of our own child");
-            assert!(
-                ended.is_none(),
-                "redis-server has ended ({ended:?}):\n{}",
-                fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
-            );
-            self.try_client()
-                .and_then(|mut client| client.ask(&["PING"]))
-                .is_ok_and(|answer| answer.text() == "PONG")
-        });
-    }
-
-    /// Starts it again with what is on disk, and does not wait.
-    ///
-    /// # Panics
-    ///
-    /// When there is no redis-server.
-    #[track_caller]
-    pub fn start_process(&mut self) {
-        self.kill();
-        mend(&self.data());
-        self.child = Some(spawn(&self.launch, self.directory.path()));
-    }
-
-    /// Kills it and starts it with what is on disk.
-    #[track_caller]
-    pub fn restart(&mut self) {
-        self.kill();
-        self.come_back();
-    }
-
-    /// Kills it and forgets its data; it is for the caller to start it again.
-    #[track_caller]
-    pub fn kill_and_empty(&mut self) {
-        self.kill();
-        empty(&self.data());
-    }
-
     /// Keeps its data as they are now, for [`kill_and_restore`](Self::kill_and_restore).
     #[track_caller]
     pub fn snapshot(&mut self) {
         if self.is_append_only() {
             // While it is held still its files do not change.
             self.pause();
-            copy(&self.data(), &self.kept());
+            copy(&self.place.data(), &self.kept());
             self.resume();
         } else {
             self.ask(&["SAVE"]);
-            copy(&self.data(), &self.kept());
+            copy(&self.place.data(), &self.kept());
         }
     }
 
     /// Copies its data as they are now, for whoever looks for what went wrong.
     #[track_caller]
     pub fn copy_data_to(&self, directory: &Path) {
-        copy(&self.data(), directory);
+        copy(&self.place.data(), directory);
     }
 
     /// Kills it and puts its data back to what they were at the last snapshot.
@@ -251,19 +155,7 @@ impl Redis {
     pub fn kill_and_restore(&mut self) {
         assert!(self.kept().is_dir(), "there is a snapshot");
         self.kill();
-        copy(&self.kept(), &self.data());
-    }
-
-    /// Holds its process still: nobody is told, and nothing is lost.
-    #[track_caller]
-    pub fn pause(&mut self) {
-        signal(self.pid(), "STOP");
-    }
-
-    /// Lets it go on.
-    #[track_caller]
-    pub fn resume(&mut self) {
-        signal(self.pid(), "CONT");
+        copy(&self.kept(), &self.place.data());
     }
 
     /// Whether a replica has all that its primary has.
@@ -293,14 +185,14 @@ impl Redis {
     /// Makes it a replica of another one, from now on.
     #[track_caller]
     pub fn follow(&self, primary: &Self) {
-        let (host, port) = (primary.address.ip(), primary.address.port());
+        let (host, port) = (primary.address().ip(), primary.address().port());
         self.ask(&["REPLICAOF", &host.to_string(), &port.to_string()]);
     }
 
     /// Removes its directory, if nothing of what it does is to stay.
     #[track_caller]
     pub fn remove_directory(&self) {
-        fs::remove_dir_all(self.directory.path()).expect("the test's own directory");
+        fs::remove_dir_all(self.place.directory()).expect("the test's own directory");
     }
 
     /// The same, if it lets it in.
@@ -309,100 +201,128 @@ impl Redis {
     ///
     /// It does not, or is away.
     pub fn try_client(&self) -> std::io::Result<RedisClient> {
-        let mut client = RedisClient::connect(self.address, self.launch.identity.as_ref())?;
-        if let Some((name, password)) = &self.launch.user {
+        self.program.access.client(self.address())
+    }
+
+    fn is_append_only(&self) -> bool {
+        let mut settings = self.program.settings.iter().rev();
+        let last = settings.find(|line| line.starts_with("appendonly "));
+        last.is_none_or(|line| line == "appendonly yes")
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.place.directory().join("kept")
+    }
+}
+
+impl Program for RedisLaunch {
+    const NAME: &'static str = "redis-server";
+
+    fn set_up(&self, place: &Place) {
+        let mut lines = vec![
+            "bind 127.0.0.1".to_owned(),
+            "daemonize no".to_owned(),
+            "save \"\"".to_owned(),
+            "appendonly yes".to_owned(),
+            "appendfsync always".to_owned(),
+            // What was cut off is mended before it starts.
+            "aof-load-truncated no".to_owned(),
+            // A replica has what its primary has at once.
+            "repl-diskless-sync-delay 0".to_owned(),
+            format!("logfile {}", place.log().display()),
+            format!("dir {}", place.data().display()),
+        ];
+        lines.extend(self.access.ports(place.address));
+        match &self.access.user {
+            None => {}
+            Some((name, password)) if name == "default" => {
+                lines.push(format!("requirepass {password}"));
+            }
+            Some(user) => lines.extend(only(user)),
+        }
+        if let Some(primary) = self.primary {
+            lines.push(format!("replicaof {} {}", primary.ip(), primary.port()));
+        }
+        lines.extend(self.settings.iter().cloned());
+        place.write("redis.conf", &lines);
+    }
+
+    fn command(&self, place: &Place) -> Command {
+        mend(&place.data());
+        let mut command = if self.ends_with_its_thread {
+            // setpriv becomes Redis by exec, so the pid is that of Redis.
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program());
+            command
+        } else {
+            let mut command = Command::new(program());
+            command.arg0("redis-server");
+            command
+        };
+        command.arg(place.directory().join("redis.conf"));
+        command
+    }
+
+    fn answers(&self, place: &Place) -> bool {
+        self.access.answers(place.address)
+    }
+}
+
+/// Who may speak with a Redis or a Sentinel, and how.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    /// The only one who may do anything.
+    pub(crate) user: Option<(String, String)>,
+    /// It speaks TLS, as this, and nothing else.
+    pub(crate) identity: Option<Identity>,
+}
+
+impl Access {
+    /// How addresses of it begin.
+    pub(crate) const fn scheme(&self) -> &'static str {
+        match self.identity {
+            Some(_) => "rediss",
+            None => "redis",
+        }
+    }
+
+    /// The lines of settings that say where it listens.
+    pub(crate) fn ports(&self, address: SocketAddr) -> Vec<String> {
+        let port = address.port();
+        let Some(identity) = &self.identity else {
+            return vec![format!("port {port}")];
+        };
+        let certificate = identity.certificate().display().to_string();
+        vec![
+            format!("port 0\ntls-port {port}"),
+            format!("tls-cert-file {certificate}"),
+            format!("tls-key-file {}", identity.key().display()),
+            format!("tls-ca-cert-file {certificate}"),
+            "tls-auth-clients no".to_owned(),
+        ]
+    }
+
+    /// A client, as its user.
+    pub(crate) fn client(&self, address: SocketAddr) -> std::io::Result<RedisClient> {
+        let mut client = RedisClient::connect(address, self.identity.as_ref())?;
+        if let Some((name, password)) = &self.user {
             client.ask(&["AUTH", name, password])?;
         }
         Ok(client)
     }
 
-    fn is_append_only(&self) -> bool {
-        let mut settings = self.launch.settings.iter().rev();
-        let last = settings.find(|line| line.starts_with("appendonly "));
-        last.is_none_or(|line| line == "appendonly yes")
-    }
-
-    fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
-    }
-
-    fn kept(&self) -> PathBuf {
-        self.directory.path().join("kept")
+    /// Whether it lets its user in, and answers.
+    pub(crate) fn answers(&self, address: SocketAddr) -> bool {
+        self.client(address)
+            .and_then(|mut client| client.ask(&["PING"]))
+            .is_ok_and(|answer| answer.text() == "PONG")
     }
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Both fail when it has ended by itself, which is as well; who is held still can be killed, too.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn write_settings(launch: &RedisLaunch, address: SocketAddr, directory: &Path) {
-    let mut lines = vec![
-        "bind 127.0.0.1".to_owned(),
-        "daemonize no".to_owned(),
-        "save \"\"".to_owned(),
-        "appendonly yes".to_owned(),
-        "appendfsync always".to_owned(),
-        // What was cut off is mended before it starts.
-        "aof-load-truncated no".to_owned(),
-        // A replica has what its primary has at once.
-        "repl-diskless-sync-delay 0".to_owned(),
-        format!("logfile {}", directory.join("log").display()),
-        format!("dir {}", directory.join("data").display()),
-    ];
-    match &launch.identity {
-        None => lines.push(format!("port {}", address.port())),
-        Some(identity) => {
-            let certificate = identity.certificate().display().to_string();
-            lines.push(format!("port 0\ntls-port {}", address.port()));
-            lines.push(format!("tls-cert-file {certificate}"));
-            lines.push(format!("tls-key-file {}", identity.key().display()));
-            lines.push(format!("tls-ca-cert-file {certificate}"));
-            lines.push("tls-auth-clients no".to_owned());
-        }
-    }
-    match &launch.user {
-        None => {}
-        Some((name, password)) if name == "default" => {
-            lines.push(format!("requirepass {password}"));
-        }
-        Some((name, password)) => {
-            lines.push("user default off".to_owned());
-            lines.push(format!("user {name} on >{password} ~* &* +@all"));
-        }
-    }
-    if let Some(primary) = launch.primary {
-        lines.push(format!("replicaof {} {}", primary.ip(), primary.port()));
-    }
-    lines.extend(launch.settings.iter().cloned());
-    fs::create_dir_all(directory.join("data")).expect("the test's own directory can be written");
-    fs::write(directory.join("redis.conf"), lines.join("\n") + "\n")
-        .expect("the test's own directory can be written");
-}
-
-#[track_caller]
-fn spawn(launch: &RedisLaunch, directory: &Path) -> Child {
-    let mut command = if launch.ends_with_its_thread {
-        // setpriv becomes Redis by exec, so the pid is that of Redis.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program());
-        command
-    } else {
-        let mut command = Command::new(program());
-        command.arg0("redis-server");
-        command
-    };
-    command
-        .arg(directory.join("redis.conf"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.spawn().expect("redis-server can be started")
+/// The lines of settings that let in this user only.
+pub(crate) fn only((name, password): &(String, String)) -> [String; 2] {
+    let user = format!("user {name} on >{password} ~* &* +@all");
+    ["user default off".to_owned(), user]
 }
 
 /// Cuts off a transaction of which only a part was written when Redis was killed, as its operators are to do (docs/CLUSTER.md).
@@ -436,25 +356,7 @@ fn mend(data: &Path) {
 #[must_use]
 #[track_caller]
 pub fn program() -> PathBuf {
-    // `cargo xtask setup` unpacks Debian's package there.
-    let unpacked = target_directory().join("debian/usr/bin/redis-server");
-    if unpacked.is_file() {
-        unpacked
-    } else {
-        tool("redis", &["redis-server"], "run `cargo xtask setup`")
-    }
-}
-
-/// One that was free a moment ago: Redis cannot be given port 0.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address")
-}
-
-#[track_caller]
-pub(crate) fn empty(directory: &Path) {
-    fs::remove_dir_all(directory).expect("the test's own directory");
-    fs::create_dir_all(directory).expect("the test's own directory");
+    debian_tool("redis", "usr/bin/redis-server")
 }
 
 /// Makes `to` the same as `from`.
@@ -476,6 +378,7 @@ fn copy(from: &Path, to: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait::wait_until;
 
     fn count(redis: &Redis) -> String {
         redis.ask(&["GET", "count"]).text().to_owned()
@@ -502,7 +405,10 @@ mod tests {
         let mut redis = Redis::start();
         redis.ask(&["SET", "count", "1"]);
         redis.kill();
-        let log = redis.data().join("appendonlydir/appendonly.aof.1.incr.aof");
+        let log = redis
+            .place
+            .data()
+            .join("appendonlydir/appendonly.aof.1.incr.aof");
         let mut log = fs::OpenOptions::new()
             .append(true)
             .open(log)

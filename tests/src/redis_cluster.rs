@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::redis::{Redis, RedisLaunch, free_address};
+use crate::daemon::free_address;
+use crate::redis::{Redis, RedisLaunch};
 use crate::resp::Value;
 use crate::wait::wait_until;
 

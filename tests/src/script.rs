@@ -237,6 +237,22 @@ pub fn tool(name: &str, names: &[&str], advice: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is missing: {advice}, or set {variable} to its path"))
 }
 
+/// Where a program of Debian's is: where `cargo xtask setup` unpacks its package, or as [`tool`] finds it.
+///
+/// # Panics
+///
+/// When it is nowhere.
+#[must_use]
+#[track_caller]
+pub fn debian_tool(name: &str, path: &str) -> PathBuf {
+    let unpacked = target_directory().join("debian").join(path);
+    if unpacked.is_file() {
+        return unpacked;
+    }
+    let program = path.rsplit('/').next().unwrap_or(path);
+    tool(name, &[program], "run `cargo xtask setup`")
+}
+
 fn manifest_directory() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -1,16 +1,14 @@
 //! Sentinels as processes of the test's own, who watch a real Redis and its replicas: Debian's redis-server, which is one when it is
 //! told so.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::directory::Directory;
-use crate::redis::{Redis, free_address, program};
-use crate::resp::{RedisClient, Value};
+use crate::daemon::{Daemon, Place, Program};
+use crate::redis::{Access, Redis, only, program};
+use crate::resp::Value;
 use crate::tls::Identity;
 use crate::wait::wait_until;
 
@@ -32,8 +30,7 @@ pub struct SentinelsLaunch {
     /// Who they are at Redis.
     watched_user: Option<(String, String)>,
     /// Who may ask them.
-    user: Option<(String, String)>,
-    identity: Option<Identity>,
+    access: Access,
 }
 
 impl SentinelsLaunch {
@@ -47,14 +44,14 @@ impl SentinelsLaunch {
     /// Only this user may ask them.
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
-        self.user = Some((name.to_owned(), password.to_owned()));
+        self.access.user = Some((name.to_owned(), password.to_owned()));
         self
     }
 
     /// They speak TLS, as this, with everybody.
     #[must_use]
     pub fn tls(mut self, identity: &Identity) -> Self {
-        self.identity = Some(identity.clone());
+        self.access.identity = Some(identity.clone());
         self
     }
 
@@ -66,19 +63,14 @@ impl SentinelsLaunch {
     #[must_use]
     #[track_caller]
     pub fn start(self, primary: &Redis, replicas: usize) -> Sentinels {
-        let start = |_| {
-            let directory = Directory::new();
-            let address = free_address();
-            write_settings(&self, primary.address(), address, directory.path());
-            Sentinel {
-                child: Some(spawn(directory.path())),
-                address,
-                directory,
-            }
+        let sentinel = Sentinel {
+            launch: self,
+            primary: primary.address(),
         };
+        let start = |_| Daemon::run(sentinel.clone());
         let sentinels = Sentinels {
             sentinels: (0..3).map(start).collect(),
-            launch: self,
+            launch: sentinel.launch.clone(),
         };
         let knows = |index: usize| {
             let answer = sentinels.try_ask(index, &["SENTINEL", "MASTER", NAME]);
@@ -98,15 +90,15 @@ impl SentinelsLaunch {
 /// Three of them; dropping them ends their processes.
 #[derive(Debug)]
 pub struct Sentinels {
-    sentinels: Vec<Sentinel>,
+    sentinels: Vec<Daemon<Sentinel>>,
     launch: SentinelsLaunch,
 }
 
-#[derive(Debug)]
+/// One of them.
+#[derive(Clone, Debug)]
 struct Sentinel {
-    child: Option<Child>,
-    address: SocketAddr,
-    directory: Directory,
+    launch: SentinelsLaunch,
+    primary: SocketAddr,
 }
 
 impl Sentinels {
@@ -120,17 +112,14 @@ impl Sentinels {
     /// What `--log` takes, for this user of Redis.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = match self.launch.identity {
-            Some(_) => "rediss+sentinel",
-            None => "redis+sentinel",
-        };
+        let scheme = self.launch.access.scheme();
         let user = match &self.launch.watched_user {
             Some((name, password)) => format!("{name}:{password}@"),
             None => String::new(),
         };
-        let addresses = self.sentinels.iter().map(|one| one.address.to_string());
+        let addresses = self.sentinels.iter().map(|one| one.address().to_string());
         let addresses: Vec<_> = addresses.collect();
-        format!("{scheme}://{user}{}/{NAME}", addresses.join(","))
+        format!("{scheme}+sentinel://{user}{}/{NAME}", addresses.join(","))
     }
 
     /// Where one of them knows the primary.
@@ -188,92 +177,64 @@ impl Sentinels {
     /// Ends all of them.
     #[track_caller]
     pub fn kill(&mut self) {
-        for sentinel in &mut self.sentinels {
-            if let Some(mut child) = sentinel.child.take() {
-                child.kill().expect("we may end our own child");
-                child.wait().expect("the state of our own child");
-            }
-        }
+        self.sentinels.iter_mut().for_each(Daemon::kill);
     }
 
     /// Starts all of them again, with what they knew.
     #[track_caller]
     pub fn come_back(&mut self) {
-        for sentinel in &mut self.sentinels {
-            sentinel.child = Some(spawn(sentinel.directory.path()));
-        }
+        self.sentinels.iter_mut().for_each(Daemon::come_back);
     }
 
     fn try_ask(&self, index: usize, words: &[&str]) -> Option<Value> {
-        let identity = self.launch.identity.as_ref();
-        let address = self.sentinels[index].address;
-        let mut client = RedisClient::connect(address, identity).ok()?;
-        if let Some((name, password)) = &self.launch.user {
-            client.ask(&["AUTH", name, password]).ok()?;
-        }
+        let address = self.sentinels[index].address();
+        let mut client = self.launch.access.client(address).ok()?;
         client.ask(words).ok()
     }
 }
 
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Both fail when it has ended by itself, which is as well.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
+impl Program for Sentinel {
+    const NAME: &'static str = "a Sentinel";
 
-fn write_settings(
-    launch: &SentinelsLaunch,
-    primary: SocketAddr,
-    address: SocketAddr,
-    directory: &Path,
-) {
-    let (host, port) = (primary.ip(), primary.port());
-    let mut lines = vec![
-        "bind 127.0.0.1".to_owned(),
-        "daemonize no".to_owned(),
-        format!("logfile {}", directory.join("log").display()),
-        format!("dir {}", directory.display()),
-    ];
-    match &launch.identity {
-        None => lines.push(format!("port {}", address.port())),
-        Some(identity) => {
-            let certificate = identity.certificate().display().to_string();
-            lines.push(format!("port 0\ntls-port {}", address.port()));
-            lines.push(format!("tls-cert-file {certificate}"));
-            lines.push(format!("tls-key-file {}", identity.key().display()));
-            lines.push(format!("tls-ca-cert-file {certificate}"));
-            lines.push("tls-auth-clients no\ntls-replication yes".to_owned());
+    fn set_up(&self, place: &Place) {
+        let (host, port) = (self.primary.ip(), self.primary.port());
+        let SentinelsLaunch {
+            watched_user,
+            access,
+        } = &self.launch;
+        let mut lines = vec![
+            "bind 127.0.0.1".to_owned(),
+            "daemonize no".to_owned(),
+            format!("logfile {}", place.log().display()),
+            format!("dir {}", place.directory().display()),
+        ];
+        lines.extend(access.ports(place.address));
+        if access.identity.is_some() {
+            lines.push("tls-replication yes".to_owned());
         }
+        lines.push(format!("sentinel monitor {NAME} {host} {port} 2"));
+        lines.push(format!("sentinel down-after-milliseconds {NAME} 2500"));
+        lines.push(format!("sentinel failover-timeout {NAME} 5000"));
+        if let Some((name, password)) = watched_user {
+            lines.push(format!("sentinel auth-user {NAME} {name}"));
+            lines.push(format!("sentinel auth-pass {NAME} {password}"));
+        }
+        if let Some(user) = &access.user {
+            lines.extend(only(user));
+            lines.push(format!("sentinel sentinel-user {}", user.0));
+            lines.push(format!("sentinel sentinel-pass {}", user.1));
+        }
+        place.write("sentinel.conf", &lines);
     }
-    lines.push(format!("sentinel monitor {NAME} {host} {port} 2"));
-    lines.push(format!("sentinel down-after-milliseconds {NAME} 2500"));
-    lines.push(format!("sentinel failover-timeout {NAME} 5000"));
-    if let Some((name, password)) = &launch.watched_user {
-        lines.push(format!("sentinel auth-user {NAME} {name}"));
-        lines.push(format!("sentinel auth-pass {NAME} {password}"));
-    }
-    if let Some((name, password)) = &launch.user {
-        lines.push("user default off".to_owned());
-        lines.push(format!("user {name} on >{password} ~* &* +@all"));
-        lines.push(format!("sentinel sentinel-user {name}"));
-        lines.push(format!("sentinel sentinel-pass {password}"));
-    }
-    fs::write(directory.join("sentinel.conf"), lines.join("\n") + "\n")
-        .expect("the test's own directory can be written");
-}
 
-#[track_caller]
-fn spawn(directory: &Path) -> Child {
-    let mut command = Command::new(program());
-    command
-        .arg(directory.join("sentinel.conf"))
-        .arg("--sentinel")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.spawn().expect("a Sentinel can be started")
+    fn command(&self, place: &Place) -> Command {
+        let mut command = Command::new(program());
+        command.arg(place.directory().join("sentinel.conf"));
+        command.arg("--sentinel");
+        command
+    }
+
+    fn answers(&self, place: &Place) -> bool {
+        self.launch.access.answers(place.address)
+    }
 }

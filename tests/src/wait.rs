@@ -19,8 +19,14 @@ pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
 
 /// Waits until `condition` holds; whether it did within [`PATIENCE`].
 #[must_use]
-pub fn holds(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + PATIENCE;
+pub fn holds(condition: impl FnMut() -> bool) -> bool {
+    holds_within(PATIENCE, condition)
+}
+
+/// Waits until `condition` holds; whether it did in this time, which is for what takes longer than most.
+#[must_use]
+pub fn holds_within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
     while !condition() {
         if Instant::now() >= deadline {
             return false;

@@ -1,25 +1,26 @@
 //! Three nodes on a NATS that is killed, stands still and forgets, and nodes that are killed, under the load of `tidewire verify`: what
 //! was acknowledged is there, once and in order, or a gap says that it is not. In short here; `cargo xtask chaos nats` does it many times.
 
-use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use tidewire_tests::http::{get, send};
-use tidewire_tests::server::binary;
+use tidewire_tests::verify::KEEPS_ALL;
 use tidewire_tests::wait::number_from;
-use tidewire_tests::{Dice, Nats, Nodes, wait_until};
+use tidewire_tests::{Dice, Nats, Nodes, Verify, wait_until};
 
 /// Nodes of a campaign.
 const NODES: usize = 3;
+
+/// How long the checker may take to its end: everybody resumes, and the whole history is read.
+const END_MAX: Duration = Duration::from_secs(360);
 
 /// A NATS, nodes on it, and who checks what they do.
 struct Campaign {
     nats: Nats,
     nodes: Nodes,
     dice: Dice,
-    verify: Option<Child>,
+    verify: Verify,
     rounds: usize,
 }
 
@@ -27,23 +28,16 @@ impl Campaign {
     #[track_caller]
     fn start(flags: &[&str], verify: &[&str]) -> Self {
         let nats = Nats::start();
-        let limits = ["--messages-per-second", "0", "--history-entries", "1000000"];
-        let nodes = Nodes::on(&nats.url(), NODES, &[&limits[..], flags].concat());
+        let nodes = Nodes::on(&nats.url(), NODES, &[&KEEPS_ALL[..], flags].concat());
         wait_until_ready(&nodes);
-        let urls = nodes.addresses().into_iter();
-        let mut command = Command::new(binary());
-        command
-            .arg("verify")
-            .args(urls.map(|at| format!("ws://{at}")));
-        command.args(["--until-eof", "--publishers", "6", "--subscribers", "12"]);
-        command.args(["--rooms", "3", "--rate", "60", "--patience", "120s"]);
-        command.args(["--history-entries", "1000000"]).args(verify);
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let load = ["--publishers", "6", "--subscribers", "12", "--rooms", "3"];
+        let load = [&load[..], &["--rate", "60", "--patience", "120s"], verify];
+        let verify = Verify::start(&nodes, &load.concat());
         Self {
             nats,
             nodes,
             dice: Dice::new(number_from("TIDEWIRE_SEED", 1) as u64),
-            verify: Some(command.spawn().expect("our own program")),
+            verify,
             rounds: number_from("TIDEWIRE_ROUNDS", 2),
         }
     }
@@ -68,25 +62,11 @@ impl Campaign {
     /// What the checker has found: its report.
     #[track_caller]
     fn finish(mut self) -> String {
-        let mut verify = self.verify.take().expect("it was started");
-        let mut input = verify.stdin.take().expect("it is piped");
-        input.flush().expect("it reads until its input ends");
-        drop(input);
-        let output = verify.wait_with_output().expect("it ends");
-        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        let is_clean = self.verify.finish(END_MAX);
+        let report = self.verify.report();
         println!("{report}");
-        assert!(output.status.success(), "{report}");
+        assert_eq!(is_clean, Some(true), "{report}");
         report
-    }
-}
-
-impl Drop for Campaign {
-    fn drop(&mut self) {
-        if let Some(verify) = &mut self.verify {
-            // The test has failed.
-            let _ = verify.kill();
-            let _ = verify.wait();
-        }
     }
 }
 

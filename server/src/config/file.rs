@@ -347,7 +347,7 @@ mod tests {
             ("[listen]\na = 1", "line 1: listen is a text"),
             (
                 "\nlisten = \"x\"",
-                "line 2: listen = \"x\": invalid socket address",
+                "line 2: listen = \"x\": where to listen is an address and a port",
             ),
             ("compression = \"no\"", "it is one of off, on, context"),
             ("config = \"x\"", "there is no setting \"config\""),
@@ -387,7 +387,7 @@ mod tests {
             shown,
             [
                 "line 1: there is no setting \"heartbeet\"; did you mean \"heartbeat\"?",
-                "line 2: listen = \"::1:8080\": invalid socket address syntax",
+                "line 2: listen = \"::1:8080\": where to listen is an address and a port, as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080 for all addresses",
                 "line 3: pong-wait = \"0s\": a time is above zero and at most a day",
                 "line 5: there is no setting \"matsch\" in [[room]]; did you mean \"match\"?",
             ]

@@ -33,6 +33,114 @@ pub struct Activity {
     round_trip: SharedBuckets,
 }
 
+/// A number that is scraped.
+struct Described {
+    kind: Type,
+    name: &'static str,
+    number: fn(&Activity) -> &AtomicU64,
+    help: &'static str,
+}
+
+/// Those that are alone under their name.
+const DESCRIBED: [Described; 16] = [
+    Described {
+        kind: Type::Counter,
+        name: "log_entries_total",
+        number: |of| &of.entries,
+        help: "Entries saved, canaries with them: by the number of commits, how large a group is.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_duplicates_total",
+        number: |of| &of.duplicates,
+        help: "Messages that were there already.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_commits_total",
+        number: |of| &of.commits,
+        help: "Groups of entries that were saved, each with one fdatasync.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_reads_total",
+        number: |of| &of.reads,
+        help: "Pages read for history and for those who are behind.",
+    },
+    Described {
+        kind: Type::Gauge,
+        name: "logs",
+        number: |of| &of.logs,
+        help: "Logs that have entries: of rooms, of users, of sessions of MQTT, and the broadcast.",
+    },
+    Described {
+        kind: Type::Gauge,
+        name: "log_bytes",
+        number: |of| &of.bytes,
+        help: "Bytes of all logs: of the segments' files, and in memory.",
+    },
+    Described {
+        kind: Type::Gauge,
+        name: "log_live_bytes",
+        number: |of| &of.live_bytes,
+        help: "Bytes of them that are still kept; the rest is freed with its segment.",
+    },
+    Described {
+        kind: Type::Gauge,
+        name: "log_links",
+        number: |of| &of.links,
+        help: "Connections to where the logs are, if that is elsewhere.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_links_lost_total",
+        number: |of| &of.links_lost,
+        help: "Those that have ended, or could not be opened.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_announced_total",
+        number: |of| &of.announced,
+        help: "Entries of other nodes in logs that are followed here.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_broken_total",
+        number: |of| &of.broken,
+        help: "Times that a log elsewhere had lost something that was followed here.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_commands_total",
+        number: |of| &of.commands,
+        help: "Commands to where the logs are; one takes many messages.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_announcements_total",
+        number: |of| &of.announcements,
+        help: "Times that it was heard from there that a log has more, of own messages, too.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_catch_ups_total",
+        number: |of| &of.catch_ups,
+        help: "Reads of what other nodes appended to logs that are followed here.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_heads_checked_total",
+        number: |of| &of.heads_checked,
+        help: "Logs elsewhere of which it was asked where they end, each once a second.",
+    },
+    Described {
+        kind: Type::Counter,
+        name: "log_holes_found_total",
+        number: |of| &of.holes_found,
+        help: "Those that had more than had been announced: announcements that were lost, or late.",
+    },
+];
+
 /// What went over the links to where the logs are, since the start.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Traffic {
@@ -131,105 +239,9 @@ impl Activity {
     /// Adds the numbers to what is scraped.
     pub(crate) fn describe(&self, text: &mut Exposition) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        for (kind, name, counter, help) in [
-            (
-                Type::Counter,
-                "log_entries_total",
-                &self.entries,
-                "Entries saved, canaries with them: by the number of commits, how large a group is.",
-            ),
-            (
-                Type::Counter,
-                "log_duplicates_total",
-                &self.duplicates,
-                "Messages that were there already.",
-            ),
-            (
-                Type::Counter,
-                "log_commits_total",
-                &self.commits,
-                "Groups of entries that were saved, each with one fdatasync.",
-            ),
-            (
-                Type::Counter,
-                "log_reads_total",
-                &self.reads,
-                "Pages read for history and for those who are behind.",
-            ),
-            (
-                Type::Gauge,
-                "logs",
-                &self.logs,
-                "Logs that have entries: of rooms, of users, and the broadcast.",
-            ),
-            (
-                Type::Gauge,
-                "log_bytes",
-                &self.bytes,
-                "Bytes of all logs: of the segments' files, and in memory.",
-            ),
-            (
-                Type::Gauge,
-                "log_live_bytes",
-                &self.live_bytes,
-                "Bytes of them that are still kept; the rest is freed with its segment.",
-            ),
-            (
-                Type::Gauge,
-                "log_links",
-                &self.links,
-                "Connections to where the logs are, if that is elsewhere.",
-            ),
-            (
-                Type::Counter,
-                "log_links_lost_total",
-                &self.links_lost,
-                "Those that have ended, or could not be opened.",
-            ),
-            (
-                Type::Counter,
-                "log_announced_total",
-                &self.announced,
-                "Entries of other nodes in logs that are followed here.",
-            ),
-            (
-                Type::Counter,
-                "log_broken_total",
-                &self.broken,
-                "Times that a log elsewhere had lost something that was followed here.",
-            ),
-            (
-                Type::Counter,
-                "log_commands_total",
-                &self.commands,
-                "Commands to where the logs are; one takes many messages.",
-            ),
-            (
-                Type::Counter,
-                "log_announcements_total",
-                &self.announcements,
-                "Times that it was heard from there that a log has more, of own messages, too.",
-            ),
-            (
-                Type::Counter,
-                "log_catch_ups_total",
-                &self.catch_ups,
-                "Reads of what other nodes appended to logs that are followed here.",
-            ),
-            (
-                Type::Counter,
-                "log_heads_checked_total",
-                &self.heads_checked,
-                "Logs elsewhere of which it was asked where they end, each once a second.",
-            ),
-            (
-                Type::Counter,
-                "log_holes_found_total",
-                &self.holes_found,
-                "Those that had more than had been announced: announcements that were lost, or late.",
-            ),
-        ] {
-            text.one(kind, name, help, load(counter));
+        for described in DESCRIBED {
+            let number = load((described.number)(self));
+            text.one(described.kind, described.name, described.help, number);
         }
         let help = "Groups of entries that could not be saved; entries, where logs are elsewhere.";
         let failures = [

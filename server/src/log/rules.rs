@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Retention;
-use crate::ids::{CANARY_LOG, CLUSTER_LOG};
+use crate::ids::{CANARY_LOG, CLUSTER_LOG, MQTT_SESSION_PREFIX};
 
 /// How a log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,23 @@ const DURABLE_CANARY: Rule = Rule {
     ..CANARY
 };
 
+/// A session of MQTT is its newest entry; some more, since one of an older connection may come behind that. They are kept for longer than a
+/// session lasts without being written again.
+const MQTT_SESSION: Rule = Rule {
+    keep: Keep::Memory,
+    retention: Retention {
+        entries_max: 4,
+        age_max: Duration::from_secs(26 * 3600),
+        bytes_max: 2 << 20,
+    },
+    slow: Slow::Latest,
+};
+
+const DURABLE_MQTT_SESSION: Rule = Rule {
+    keep: Keep::Durable,
+    ..MQTT_SESSION
+};
+
 /// What nodes tell each other: who was away for longer, or for more, asks for everything anew.
 const CLUSTER: Rule = Rule {
     keep: Keep::Memory,
@@ -92,7 +109,7 @@ impl Rules {
     }
 
     /// The rule for a log. Those of the server's own are not an operator's to set: the canary goes the way that durable messages go,
-    /// if there are any, and is not kept.
+    /// if there are any, and is not kept; sessions of MQTT go there, too.
     #[must_use]
     pub fn of(&self, log: &str) -> &Rule {
         if log == CANARY_LOG {
@@ -104,6 +121,13 @@ impl Rules {
         }
         if log == CLUSTER_LOG {
             return &CLUSTER;
+        }
+        if log.starts_with(MQTT_SESSION_PREFIX) {
+            return if self.any_durable() {
+                &DURABLE_MQTT_SESSION
+            } else {
+                &MQTT_SESSION
+            };
         }
         self.patterns
             .iter()
@@ -270,6 +294,7 @@ mod tests {
         let mut rules = Rules::new(rule(Keep::Memory));
         assert!(!rules.any_durable());
         assert_eq!(rules.of(CANARY_LOG).keep, Keep::Memory);
+        assert_eq!(rules.of("$mqtt/1").keep, Keep::Memory);
         rules.push(Pattern::new("a-*".to_owned()), rule(Keep::Nothing));
         rules.push(Pattern::new("a-b".to_owned()), rule(Keep::Durable));
         let keep = |name| rules.of(name).keep;
@@ -284,6 +309,7 @@ mod tests {
             (Keep::Durable, 1)
         );
         rules.push(Pattern::new("*".to_owned()), rule(Keep::Nothing));
+        assert_eq!(rules.of("$mqtt/1").keep, Keep::Durable);
         let cluster = rules.of(CLUSTER_LOG);
         assert_eq!(
             (cluster.retention.entries_max, cluster.retention.age_max),

@@ -13,9 +13,9 @@ pub trait Select: Debug + Send + Sync {
 /// Logs that are found at once at most: nobody follows more.
 pub const FOUND_MAX: usize = 2048;
 
-/// Those of `logs` that are wanted, [`FOUND_MAX`] at most.
+/// Those of `logs` that are wanted, [`FOUND_MAX`] at most; none of the server's own.
 pub(super) fn select(which: &dyn Select, logs: impl Iterator<Item = LogName>) -> Vec<LogName> {
-    logs.filter(|log| which.takes(log))
+    logs.filter(|log| !log.is_own() && which.takes(log))
         .take(FOUND_MAX)
         .collect()
 }

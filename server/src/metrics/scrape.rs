@@ -53,7 +53,7 @@ impl Status {
             "Always 1; the label tells which version this is.",
             [(build, 1)],
         );
-        let workers = self.board.workers.len();
+        let workers = self.workers();
         text.one(Type::Gauge, "workers", "Threads that serve.", workers);
         let help = "How many connections there can be.";
         text.one(Type::Gauge, "connections_max", help, self.connections_max);

@@ -37,7 +37,7 @@ use crate::log::redis::RedisEngine;
 use crate::log::{Broker, Epoch, MemoryStore, RoutedStore, Store};
 use crate::metrics::{Board, Readiness, Status};
 use crate::recorder::EndCounts;
-use crate::transport::mqtt::Sessions;
+use crate::transport::mqtt::{Kept, Sessions};
 
 /// Descriptors that are not for connections: standard streams, signals, files, and those of connections that are only told
 /// that all are taken.
@@ -131,19 +131,12 @@ impl Server {
         let credentials = tls::load(&config.tls).map_err(StartError::Tls)?;
         let listen = |error| StartError::Listen(config.listen, error);
         let listeners = Listener::bind_all(config.listen, config.workers).map_err(listen)?;
-        let mut polls = Vec::new();
-        for _ in 0..config.workers {
-            let poll = Poll::new().map_err(StartError::Loop)?;
-            let inbox = Inbox::new(poll.registry(), INBOX).map_err(StartError::Loop)?;
-            polls.push((poll, inbox));
-        }
+        let polls = polls(config.workers).map_err(StartError::Loop)?;
         let senders: Vec<_> = polls.iter().map(|(_, inbox)| inbox.sender()).collect();
         let files = start_files(config, senders.clone())?;
         let recipients: Vec<Recipient> = senders.iter().map(Recipient::new).collect();
-        let interests: Vec<_> = recipients
-            .iter()
-            .map(|recipients| Arc::clone(&recipients.interest))
-            .collect();
+        let interests = recipients.iter().map(|to| Arc::clone(&to.interest));
+        let interests: Vec<_> = interests.collect();
         let (logs, recovery) = start_logs(config, recipients)?;
         let limits = config.limits.address(config.messages_per_second);
         let addresses = Addresses::new(limits, Now::read().instant);
@@ -155,7 +148,12 @@ impl Server {
         let captures = Captures::default();
         let capture = start_capture(&config.capture, &captures, senders.clone())?;
         let arrivals = Arc::default();
-        let mqtt = Arc::new(Sessions::new(rand::random()));
+        let mqtt = Arc::new(Sessions::new(rand::random(), kept(config, &logs)));
+        let scheme = if credentials.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let mut workers = Vec::new();
         for (number, ((poll, inbox), listener)) in polls.into_iter().zip(listeners).enumerate() {
             let interest = interests.get(number).filter(|_| config.workers > 1);
@@ -181,11 +179,7 @@ impl Server {
         Ok(Self {
             workers,
             senders,
-            scheme: if credentials.is_some() {
-                "https"
-            } else {
-                "http"
-            },
+            scheme,
             recovery,
             reloader: None,
             captures,
@@ -289,6 +283,16 @@ fn start_capture(
     }
 }
 
+/// A loop's poll for each worker, and the inbox that wakes it.
+fn polls(workers: usize) -> io::Result<Vec<(Poll, Inbox<Mail>)>> {
+    let polls = (0..workers).map(|_| {
+        let poll = Poll::new()?;
+        let inbox = Inbox::new(poll.registry(), INBOX)?;
+        Ok((poll, inbox))
+    });
+    polls.collect()
+}
+
 /// The thread that has the files, which answers whose connection asked.
 fn start_files(config: &Config, senders: Vec<Sender<Mail>>) -> Result<Arc<Files>, StartError> {
     let lane = Lane::new(0, senders.len() as u32);
@@ -325,6 +329,17 @@ fn start_logs(
     let (store, recovery) = log_store(config)?;
     let broker = Broker::start(store, answer, Now::read).map_err(StartError::Loop)?;
     Ok((Arc::new(Logs::Here(broker)), recovery))
+}
+
+/// Where sessions of MQTT are: with the logs, if those outlive the process.
+fn kept(config: &Config, logs: &Logs) -> Kept {
+    if logs.are_elsewhere() {
+        Kept::Elsewhere
+    } else if config.data.is_some() && config.rules.any_durable() {
+        Kept::Here
+    } else {
+        Kept::InMemory
+    }
 }
 
 /// Where logs are kept, and what was found there.

@@ -99,26 +99,34 @@ pub(super) fn route<'h>(request: &Request<'h>, overloaded: bool, turn: Turn<'_>)
         Ok(access) => access,
     };
     match endpoint.and_then(|endpoint| endpoint.permitted(&access)) {
-        Ok(endpoint) => {
-            let supported: &[&str] = match &endpoint {
-                Endpoint::Chat(_) => turn.config.protocols.of_the_chat(),
-                Endpoint::Mqtt(_) => &[mqtt::PROTOCOL],
-                Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Engine(_) => &[],
-            };
-            let protocol = upgrade.choose_protocol(supported);
-            // Most clients give up a handshake that does not name the subprotocol, and say less about why.
-            if matches!(endpoint, Endpoint::Mqtt(_)) && protocol.is_none() {
-                let sentence = "This address speaks MQTT: ask for the subprotocol \"mqtt\".";
-                return Route::Respond(Response::sentence(400, sentence).closing());
-            }
-            Route::Accept {
-                protocol,
-                upgrade,
-                endpoint,
-                access,
-            }
-        }
+        Ok(endpoint) => accept(upgrade, endpoint, access, turn),
         Err(refused) => Route::Respond(refused.response()),
+    }
+}
+
+/// Takes a handshake, in the first subprotocol it asks for that is spoken there.
+fn accept<'h>(
+    upgrade: Upgrade<'h>,
+    endpoint: Endpoint,
+    access: Access,
+    turn: Turn<'_>,
+) -> Route<'h> {
+    let supported: &[&str] = match &endpoint {
+        Endpoint::Chat(_) => turn.config.protocols.of_the_chat(),
+        Endpoint::Mqtt(_) => &[mqtt::PROTOCOL],
+        Endpoint::Echo | Endpoint::Relay { .. } | Endpoint::Engine(_) => &[],
+    };
+    let protocol = upgrade.choose_protocol(supported);
+    // Most clients give up a handshake that does not name the subprotocol, and say less about why.
+    if matches!(endpoint, Endpoint::Mqtt(_)) && protocol.is_none() {
+        let sentence = "This address speaks MQTT: ask for the subprotocol \"mqtt\".";
+        return Route::Respond(Response::sentence(400, sentence).closing());
+    }
+    Route::Accept {
+        protocol,
+        upgrade,
+        endpoint,
+        access,
     }
 }
 

@@ -413,5 +413,4 @@ impl Checker {
 }
 
 #[cfg(test)]
-#[path = "checker_tests.rs"]
 mod tests;

@@ -348,13 +348,7 @@ impl<'a> Run<'a> {
             {
                 self.denied = Some(message);
             }
-            News::Refused { seq, .. } => {
-                self.counts.refused += 1;
-                self.checker.refused(follower, seq);
-                if let Some(publisher) = self.publishers.get_mut(index) {
-                    publisher.refused(seq, self.now);
-                }
-            }
+            News::Refused { seq, .. } => self.refused(index, seq),
             News::History {
                 room,
                 entries,
@@ -371,6 +365,14 @@ impl<'a> Run<'a> {
             | News::Came(..)
             | News::Left(..)
             | News::Presence(..) => {}
+        }
+    }
+
+    fn refused(&mut self, index: usize, seq: u64) {
+        self.counts.refused += 1;
+        self.checker.refused(index as u16, seq);
+        if let Some(publisher) = self.publishers.get_mut(index) {
+            publisher.refused(seq, self.now);
         }
     }
 

@@ -3,9 +3,7 @@
 //! gap says that it is not. Here in short; `cargo xtask chaos redis` does it many times.
 
 mod campaign;
-mod poster;
 mod table;
-mod witness;
 
 use std::thread::sleep;
 use std::time::Duration;

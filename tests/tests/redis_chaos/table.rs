@@ -1,11 +1,9 @@
 //! What a campaign has measured, as a line of the table that `cargo xtask chaos redis` prints. Nothing here is asserted.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::campaign::Campaign;
-use crate::poster::Poster;
 
 /// The line.
 pub(crate) fn row(campaign: &Campaign, report: &str, took: Duration) -> String {
@@ -22,8 +20,8 @@ pub(crate) fn row(campaign: &Campaign, report: &str, took: Duration) -> String {
     returns.sort_unstable();
     let at = |share: usize| returns.get(returns.len() * share / 100).or(returns.last());
     let seconds = |time: Option<&Duration>| time.map_or(0.0, Duration::as_secs_f64);
-    let shared = &campaign.shared;
-    let deliveries = number("deliveries") + shared.shown.load(Ordering::Relaxed);
+    let counts = campaign.pulse.counts();
+    let deliveries = number("deliveries") + counts.shown;
     let away = word("away until it follows again, max");
     let away: f64 = away.and_then(|ms| ms.parse().ok()).unwrap_or_default();
     let times = Times::of(campaign);
@@ -35,8 +33,8 @@ pub(crate) fn row(campaign: &Campaign, report: &str, took: Duration) -> String {
         number("lost, and told by a gap"),
         deliveries as f64 / took.as_secs_f64(),
         number("violations"),
-        number("gaps") + shared.gaps.load(Ordering::Relaxed),
-        number("reconnects") + shared.returns.load(Ordering::Relaxed),
+        number("gaps") + counts.gaps,
+        number("reconnects") + counts.returns,
         seconds(campaign.acks.iter().max()),
         seconds(at(50)),
         seconds(returns.last()),
@@ -66,9 +64,10 @@ impl Times {
     fn of(campaign: &Campaign) -> Self {
         let mut times = Self::default();
         let troubled_since = campaign.troubled_since.unwrap_or_else(Instant::now);
-        for (room, poster) in campaign.posters.iter().map(Poster::said).enumerate() {
+        for room in 0..campaign.pulse.rooms() {
             let (mut calm, mut troubled) = (HashSet::new(), HashSet::new());
-            for said in poster.into_iter().filter(|said| said.tries == 1) {
+            let said = campaign.pulse.said(room).into_iter();
+            for said in said.filter(|said| said.tries == 1) {
                 if said.began >= troubled_since {
                     troubled.insert(said.number);
                     times.troubled.acks.push(said.took);
@@ -77,14 +76,11 @@ impl Times {
                     times.calm.acks.push(said.took);
                 }
             }
-            let witnesses = campaign.witnesses.iter();
-            for witness in witnesses.filter(|witness| witness.room == room) {
-                for (number, took) in witness.deliveries() {
-                    if calm.contains(&number) {
-                        times.calm.deliveries.push(took);
-                    } else if troubled.contains(&number) {
-                        times.troubled.deliveries.push(took);
-                    }
+            for (number, took) in campaign.pulse.deliveries(room) {
+                if calm.contains(&number) {
+                    times.calm.deliveries.push(took);
+                } else if troubled.contains(&number) {
+                    times.troubled.deliveries.push(took);
                 }
             }
         }

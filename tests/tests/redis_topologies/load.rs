@@ -1,52 +1,30 @@
 //! Those who publish and follow on nodes while where Redis is changes: what was acknowledged is heard by all, in order, or a gap says
 //! that it is not.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tidewire_tests::Nodes;
 use tidewire_tests::http::get;
-
-use crate::poster::Poster;
-use crate::witness::{Shared, Transport, Witness};
+use tidewire_tests::wait::holds_within;
+use tidewire_tests::{Nodes, Pulse};
 
 /// How long anything may take that has no time of its own.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Posters, one a room, and followers of each.
+/// Posters, one a room, and two followers of each.
 #[derive(Debug)]
 pub(crate) struct Load {
-    shared: Arc<Shared>,
-    posters: Vec<Poster>,
-    witnesses: Vec<Witness>,
+    pulse: Pulse,
 }
 
 impl Load {
     /// Everybody is there, and hears each other.
     #[track_caller]
     pub(crate) fn start(nodes: &Nodes, rooms: usize, gaps_allowed: bool) -> Self {
-        let shared = Arc::new(Shared::new(nodes.addresses(), rooms, gaps_allowed));
-        let posters = (0..rooms).map(|room| Poster::start(&shared, room));
-        let posters = posters.collect();
-        let witnesses = (0..rooms).flat_map(|room| {
-            [Transport::Events, Transport::Polls]
-                .into_iter()
-                .enumerate()
-                .map(move |(nth, transport)| (room, room + nth, transport))
-        });
-        let witnesses = witnesses
-            .map(|(room, number, transport)| Witness::start(&shared, number, room, transport));
-        let load = Self {
-            witnesses: witnesses.collect(),
-            posters,
-            shared,
-        };
+        let pulse = Pulse::start(nodes, rooms, rooms, gaps_allowed);
+        let load = Self { pulse };
         load.wait(nodes, "all followers have come", || {
-            let mut witnesses = load.witnesses.iter();
-            witnesses.all(|one| one.is_there.load(Ordering::Relaxed))
+            load.pulse.all_are_there()
         });
         load.goes_on(nodes);
         load
@@ -56,16 +34,7 @@ impl Load {
     #[track_caller]
     pub(crate) fn goes_on(&self, nodes: &Nodes) {
         let from = Instant::now();
-        self.wait(nodes, "all goes on", || {
-            let said = |poster: &Poster| poster.first_since(from).map(|said| said.number);
-            let Some(said) = self.posters.iter().map(said).collect::<Option<Vec<_>>>() else {
-                return false;
-            };
-            let heard = |one: &Witness| one.newest.load(Ordering::Relaxed) >= said[one.room];
-            let is_ready =
-                |node: &tidewire_tests::Server| get(node.address(), "/ready").status == 200;
-            self.witnesses.iter().all(heard) && nodes.all().all(is_ready)
-        });
+        self.wait(nodes, "all goes on", || self.pulse.has_gone_on(from, nodes));
     }
 
     /// Waits until a room has taken something that was said after this moment, whatever the others do.
@@ -73,13 +42,13 @@ impl Load {
     pub(crate) fn room_goes_on(&self, nodes: &Nodes, room: usize) {
         let from = Instant::now();
         self.wait(nodes, "a room takes messages", || {
-            self.posters[room].first_since(from).is_some()
+            self.pulse.room_takes_messages(room, from)
         });
     }
 
     /// How many messages of a room were acknowledged.
     pub(crate) fn acked(&self, room: usize) -> usize {
-        self.posters[room].said().len()
+        self.pulse.said(room).len()
     }
 
     /// Looks whether all that was acknowledged in a room is in its log, each number once and in order.
@@ -103,42 +72,21 @@ impl Load {
 
     /// Lets everybody come to the end, where all have heard the last that was said.
     #[track_caller]
-    pub(crate) fn finish(self, nodes: &Nodes) {
-        self.shared.is_quiet.store(true, Ordering::Relaxed);
+    pub(crate) fn finish(mut self, nodes: &Nodes) {
+        self.pulse.hush();
         self.wait(nodes, "all followers have all", || {
-            let last = |poster: &Poster| poster.said().last().map_or(0, |said| said.number);
-            let last: Vec<_> = self.posters.iter().map(last).collect();
-            let all_ended = self.posters.iter().all(Poster::has_ended);
-            let mut witnesses = self.witnesses.iter();
-            all_ended && witnesses.all(|one| one.newest.load(Ordering::Relaxed) == last[one.room])
+            self.pulse.all_is_heard()
         });
-        self.shared.is_over.store(true, Ordering::Relaxed);
-        self.posters.into_iter().for_each(Poster::join);
-        self.witnesses.into_iter().for_each(Witness::join);
-        let faults = self.shared.faults.lock().expect("no follower panics");
-        assert!(faults.is_empty(), "{faults:#?}");
+        self.pulse.end();
+        assert_eq!(self.pulse.faults(), "");
     }
 
     #[track_caller]
-    fn wait(&self, nodes: &Nodes, what: &str, mut holds: impl FnMut() -> bool) {
-        let from = Instant::now();
-        while !holds() {
-            if from.elapsed() > PATIENCE {
-                let newest: Vec<_> = self.witnesses.iter().map(|one| &one.newest).collect();
-                let logs: Vec<_> = nodes.all().map(|node| tail(&node.log())).collect();
-                let faults = self.shared.faults.lock().expect("no follower panics");
-                panic!(
-                    "waited in vain until {what}; newest: {newest:?}; {faults:#?}\n{}",
-                    logs.join("\n--\n")
-                );
-            }
-            sleep(Duration::from_millis(20));
+    fn wait(&self, nodes: &Nodes, what: &str, holds: impl FnMut() -> bool) {
+        if !holds_within(PATIENCE, holds) {
+            let (faults, newest) = (self.pulse.faults(), self.pulse.newest());
+            let nodes = nodes.told();
+            panic!("waited in vain until {what}; newest: {newest:?}; {faults}\n{nodes}");
         }
     }
-}
-
-/// The end of a text.
-fn tail(text: &str) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(25)..].join("\n")
 }

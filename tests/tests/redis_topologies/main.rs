@@ -4,10 +4,4 @@
 
 mod cluster;
 mod load;
-#[expect(dead_code, reason = "the campaigns over one Redis ask for more")]
-#[path = "../redis_chaos/poster.rs"]
-mod poster;
 mod sentinels;
-#[expect(dead_code, reason = "the campaigns over one Redis ask for more")]
-#[path = "../redis_chaos/witness.rs"]
-mod witness;

@@ -3,6 +3,7 @@
 mod engine_io;
 mod mqtt;
 mod mqtt_clients;
+mod mqtt_sessions;
 mod one_conversation;
 mod protobuf;
 mod socket_io;

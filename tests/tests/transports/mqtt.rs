@@ -1,5 +1,5 @@
-//! MQTT over WebSocket, byte by byte: the handshake, packets and messages, acknowledgements, sessions over workers and restarts, and the
-//! end. Real clients are in `mqtt_clients`.
+//! MQTT over WebSocket, byte by byte: the handshake, packets and messages, acknowledgements, sessions over workers, and the
+//! end. Sessions over restarts are in `mqtt_sessions`, real clients in `mqtt_clients`.
 
 use tidewire_tests::http::{self, HttpConnection};
 use tidewire_tests::websocket::handshake_request;
@@ -8,7 +8,7 @@ use tidewire_tests::{Chatter, Client, Directory, Issuer, Launch, Message, Server
 
 /// A client that opened a WebSocket as those that speak MQTT do.
 #[track_caller]
-fn open(server: &Server) -> Client {
+pub(super) fn open(server: &Server) -> Client {
     let headers = "Sec-WebSocket-Protocol: mqtt\r\n";
     let mut connection = HttpConnection {
         wire: Wire::open(server.address()),
@@ -22,19 +22,19 @@ fn open(server: &Server) -> Client {
 }
 
 /// A packet.
-fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let length = u8::try_from(body.len()).expect("short packets only");
     assert!(length < 128, "short packets only");
     [&[first, length], body.as_slice()].concat()
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub(super) fn text(text: &str) -> Vec<u8> {
     [&[0, text.len() as u8], text.as_bytes()].concat()
 }
 
 /// CONNECT of MQTT 5, with a session that lasts an hour.
-fn connect(client: &str, user: &str) -> Vec<u8> {
+pub(super) fn connect(client: &str, user: &str) -> Vec<u8> {
     let expiry = b"\x05\x11\0\0\x0e\x10";
     let head = b"\0\x04MQTT\x05\x80\0\0";
     packet(0x10, &[head, expiry, &text(client), &text(user)])
@@ -42,7 +42,7 @@ fn connect(client: &str, user: &str) -> Vec<u8> {
 
 /// A client that was let in, and whether its session was there.
 #[track_caller]
-fn enter(server: &Server, client: &str, user: &str) -> (Client, bool) {
+pub(super) fn enter(server: &Server, client: &str, user: &str) -> (Client, bool) {
     let mut socket = open(server);
     socket.send_binary(&connect(client, user));
     let connack = socket.expect_binary();
@@ -50,7 +50,7 @@ fn enter(server: &Server, client: &str, user: &str) -> (Client, bool) {
     (socket, connack[2] == 1)
 }
 
-fn subscribe(topic: &str, qos: u8) -> Vec<u8> {
+pub(super) fn subscribe(topic: &str, qos: u8) -> Vec<u8> {
     packet(0x82, &[b"\0\x01\0", &text(topic), &[qos]])
 }
 
@@ -60,21 +60,21 @@ fn publish(first: u8, topic: &str, id: u8, payload: &str) -> Vec<u8> {
 
 /// Subscribes, and reads up to SUBACK.
 #[track_caller]
-fn follow(socket: &mut Client, topic: &str, qos: u8) {
+pub(super) fn follow(socket: &mut Client, topic: &str, qos: u8) {
     socket.send_binary(&subscribe(topic, qos));
     assert_eq!(socket.expect_binary(), [0x90, 4, 0, 1, 0, qos]);
 }
 
 /// Publishes at QoS 1, and reads PUBACK.
 #[track_caller]
-fn say(socket: &mut Client, topic: &str, payload: &str) {
+pub(super) fn say(socket: &mut Client, topic: &str, payload: &str) {
     socket.send_binary(&publish(0x32, topic, 7, payload));
     assert_eq!(socket.expect_binary(), [0x40, 2, 0, 7]);
 }
 
 /// Reads a message of QoS 1: its payload, its identifier, and whether it is said to come again.
 #[track_caller]
-fn hear(socket: &mut Client, topic: &str) -> (String, [u8; 2], bool) {
+pub(super) fn hear(socket: &mut Client, topic: &str) -> (String, [u8; 2], bool) {
     let packet = socket.expect_binary();
     assert_eq!(packet[0] & 0xF6, 0x32, "{packet:x?}");
     let behind = 4 + topic.len();
@@ -89,7 +89,7 @@ fn hear(socket: &mut Client, topic: &str) -> (String, [u8; 2], bool) {
 
 /// Acknowledges a message, and waits until the server has read that: nothing else comes meanwhile but messages that came before.
 #[track_caller]
-fn acknowledge(socket: &mut Client, id: [u8; 2]) {
+pub(super) fn acknowledge(socket: &mut Client, id: [u8; 2]) {
     socket.send_binary(&[0x40, 2, id[0], id[1]]);
     socket.send_binary(b"\xc0\0");
     assert_eq!(socket.expect_binary(), [0xD0, 0]);
@@ -255,7 +255,7 @@ fn private_messages_wait_for_who_subscribes() {
 }
 
 #[test]
-fn a_restart_ends_sessions_and_loses_no_message() {
+fn a_restart_loses_no_message_and_numbers_are_others() {
     let directory = Directory::new();
     let launch = Launch::default().data(directory.path());
     let mut server = launch.start();
@@ -264,7 +264,7 @@ fn a_restart_ends_sessions_and_loses_no_message() {
     server.kill();
     let server = launch.start();
     let (mut socket, present) = enter(&server, "c", "bob");
-    assert!(!present, "sessions are of the process");
+    assert!(!present, "there was nothing in it");
     // The numbers of its messages are others than before.
     say(&mut socket, "lobby", "kept, too");
     socket.send_binary(&subscribe("lobby", 0));

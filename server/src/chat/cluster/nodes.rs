@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::delta::{Chunk, Claim, Delta, Findings, Note, Places, Tag};
+use super::delta::{Chunk, Claim, Delta, Note, Places, Tag};
 use crate::ids::{NodeName, RoomName, UserName};
 
 /// A node that was not heard for so long is gone, with all it had: four beats.
@@ -126,45 +126,55 @@ impl Nodes {
         node.count(number, changes);
         let mut wanted = Wanted::default();
         for delta in deltas {
-            match delta {
-                Delta::Hello(of) => wanted.state |= of.is_none_or(|of| of == *own),
-                Delta::Beat => {}
-                Delta::Claim(claim) => changes.push(Change::Claimed(name.clone(), claim)),
-                Delta::Places(places) if places.to == *own => changes.push(Change::Was(places)),
-                Delta::Places(_) => {}
-                Delta::Settled(tag, user) => changes.push(Change::Settled(tag, user)),
-                Delta::Typing(room, user) => changes.push(Change::Typing(room, user)),
-                Delta::Ask(number, question) => {
-                    changes.push(Change::Asked(name.clone(), number, question));
-                }
-                Delta::Found(found) if found.to == *own => {
-                    let Findings {
-                        number,
-                        last,
-                        items,
-                        ..
-                    } = found;
-                    changes.push(Change::Found(name.clone(), number, last, items));
-                }
-                Delta::Found(_) => {}
-                Delta::Bye => {
-                    self.drop_node(&name, changes);
-                    return wanted;
-                }
-                Delta::State(_)
-                | Delta::Enter(..)
-                | Delta::Leave(..)
-                | Delta::Here(_)
-                | Delta::Gone(_) => {
-                    if let Some(node) = self.0.get_mut(&name) {
-                        node.apply(delta, changes);
-                    }
-                }
+            let is_farewell = matches!(delta, Delta::Bye);
+            wanted.state |= self.take(&name, delta, own, changes);
+            if is_farewell {
+                break;
             }
         }
         let node = self.0.get_mut(&name);
         wanted.hello = node.is_some_and(|node| !node.is_sure && node.is_to_be_asked(now));
         wanted
+    }
+
+    /// A node tells this; whether it wants to hear all that this one has.
+    fn take(
+        &mut self,
+        name: &NodeName,
+        delta: Delta,
+        own: &NodeName,
+        changes: &mut Vec<Change>,
+    ) -> bool {
+        let change = match delta {
+            Delta::Hello(of) => return of.is_none_or(|of| of == *own),
+            Delta::Beat => return false,
+            Delta::Claim(claim) => Change::Claimed(name.clone(), claim),
+            Delta::Places(places) if places.to == *own => Change::Was(places),
+            Delta::Places(_) => return false,
+            Delta::Settled(tag, user) => Change::Settled(tag, user),
+            Delta::Typing(room, user) => Change::Typing(room, user),
+            Delta::Ask(number, question) => Change::Asked(name.clone(), number, question),
+            Delta::Found(found) if found.to == *own => {
+                Change::Found(name.clone(), found.number, found.last, found.items)
+            }
+            Delta::Found(_) => return false,
+            Delta::Bye => {
+                self.drop_node(name, changes);
+                return false;
+            }
+            Delta::State(_)
+            | Delta::Enter(..)
+            | Delta::Leave(..)
+            | Delta::Here(_)
+            | Delta::Gone(_) => {
+                if let Some(node) = self.0.get_mut(name) {
+                    node.apply(delta, changes);
+                }
+                return false;
+            }
+        };
+        changes.push(change);
+        false
     }
 
     /// Something of the log was missed: all are asked for everything.

@@ -44,6 +44,11 @@ impl Said {
             comes_back: false,
         }
     }
+
+    /// Its sender gets it as others do, if so.
+    fn coming_back(self, comes_back: bool) -> Self {
+        Self { comes_back, ..self }
+    }
 }
 
 impl Hub {
@@ -71,9 +76,7 @@ impl Hub {
             Command::LeaveRoom { room } => self.leave(conn, room, id.as_deref()),
             Command::RoomMsg { room, content, seq } => {
                 let log = self.room_of(conn, room.as_deref())?.log();
-                self.tokens.access(conn).allow_writing(&log)?;
-                self.append(conn, log, Said::take(content, seq, id));
-                Ok(())
+                self.publish(conn, log, || Said::take(content, seq, id))
             }
             Command::PrivateMsg {
                 to_user,
@@ -86,9 +89,7 @@ impl Hub {
             }
             Command::Broadcast { content, seq } => {
                 let log = LogName::broadcast();
-                self.tokens.access(conn).allow_writing(&log)?;
-                self.append(conn, log, Said::take(content, seq, id));
-                Ok(())
+                self.publish(conn, log, || Said::take(content, seq, id))
             }
             Command::Publish {
                 log,
@@ -97,11 +98,8 @@ impl Hub {
                 comes_back,
             } => {
                 let log = LogName::new(log).map_err(|error| bad_name("roomId", error))?;
-                self.tokens.access(conn).allow_writing(&log)?;
-                let mut said = Said::take(content, seq, id);
-                said.comes_back = *comes_back;
-                self.append(conn, log, said);
-                Ok(())
+                let said = || Said::take(content, seq, id).coming_back(*comes_back);
+                self.publish(conn, log, said)
             }
             Command::Follow { log, since } => {
                 let log = self.own_log(conn, log)?;
@@ -126,8 +124,7 @@ impl Hub {
             }
             Command::Presence { room } => self.presence(conn, room, id.as_deref()),
             Command::Heartbeat => {
-                let (time, id) = (now.unix_ms, id.take().map(Cow::into_owned));
-                self.send(conn, Event::Heartbeat { time, id });
+                self.heartbeat(conn, id.take().map(Cow::into_owned), now);
                 Ok(())
             }
         }
@@ -323,6 +320,23 @@ impl Hub {
             except: Except::from([conn]),
             event,
         });
+        Ok(())
+    }
+
+    fn heartbeat(&mut self, conn: ConnId, id: Option<Box<RawValue>>, now: Now) {
+        let time = now.unix_ms;
+        self.send(conn, Event::Heartbeat { time, id });
+    }
+
+    /// Appends to a log that the connection may write.
+    fn publish(
+        &mut self,
+        conn: ConnId,
+        log: LogName,
+        said: impl FnOnce() -> Said,
+    ) -> Result<(), Refused> {
+        self.tokens.access(conn).allow_writing(&log)?;
+        self.append(conn, log, said());
         Ok(())
     }
 

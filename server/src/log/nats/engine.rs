@@ -1,6 +1,5 @@
 //! The engine of logs in NATS: between what engines [share](crate::log::shared) and the bytes of its links.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +12,7 @@ use super::options::NatsOptions;
 use crate::clock::Now;
 use crate::log::remote::{Action, Engine, Link};
 use crate::log::shared::core::{Core, Heard};
+use crate::log::shared::lines::Lines;
 use crate::log::{Reply, Request, Rules, Traffic};
 
 /// Keeps logs in NATS JetStream.
@@ -21,7 +21,7 @@ pub struct NatsEngine<C> {
     pub(in crate::log) core: Core<C>,
     options: NatsOptions,
     naming: Rc<Naming>,
-    lines: HashMap<Link, Line, foldhash::fast::RandomState>,
+    lines: Lines<Line>,
     /// Which server is tried next.
     next: usize,
 }
@@ -38,7 +38,7 @@ impl<C> NatsEngine<C> {
             core,
             naming: Rc::new(Naming::new(&options.prefix, &options.node)),
             options,
-            lines: HashMap::default(),
+            lines: Lines::default(),
             next: 0,
         }
     }
@@ -49,7 +49,7 @@ impl<C> NatsEngine<C> {
             tracing::warn!(event = "nats_refused", why, "a link to NATS is of no use");
             self.core.drop_link(index, is_commands);
         }
-        self.lines.remove(&link);
+        self.lines.remove(link);
         self.next += 1;
     }
 
@@ -58,8 +58,14 @@ impl<C> NatsEngine<C> {
             return;
         };
         match event {
-            Event::Ready(hello) if is_commands => self.core.commands_ready(link, hello, now),
-            Event::Ready(_) => self.core.announcements_ready(link, now),
+            Event::Ready(hello) => {
+                self.lines.link_ready(link);
+                if is_commands {
+                    self.core.commands_ready(link, hello, now);
+                } else {
+                    self.core.announcements_ready(link, now);
+                }
+            }
             Event::Said(said) => self.core.said(link, said, now),
             Event::Confirmed(logs) => {
                 self.core.heard(link, Heard::Pong, now);
@@ -69,7 +75,7 @@ impl<C> NatsEngine<C> {
             }
             Event::Heard(heard) => {
                 if let Heard::Broken(log) = &heard {
-                    self.lines.values().for_each(|line| line.forget(log));
+                    self.lines.all().for_each(|line| line.forget(log));
                 }
                 self.core.heard(link, heard, now);
             }
@@ -83,16 +89,15 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
     }
 
     fn opened(&mut self, link: Link, now: Now) {
-        if let Some(line) = self.lines.get_mut(&link) {
-            line.ready_by = Some(now.instant + self.options.command_timeout);
-        }
+        let by = now.instant + self.options.command_timeout;
+        self.lines.await_ready(link, by);
     }
 
     fn received(&mut self, link: Link, bytes: &[u8], now: Now) {
-        if let Some(line) = self.lines.get_mut(&link) {
+        if let Some(line) = self.lines.get_mut(link) {
             line.push(bytes);
         }
-        while let Some(line) = self.lines.get_mut(&link) {
+        while let Some(line) = self.lines.get_mut(link) {
             match line.next(&self.options) {
                 Ok(Some(event)) => self.event(link, event, now),
                 Ok(None) => return,
@@ -100,14 +105,14 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
             }
             // It may have been closed by what it brought.
             if self.core.way_of(link).is_none() {
-                self.lines.remove(&link);
+                self.lines.remove(link);
             }
         }
     }
 
     fn closed(&mut self, link: Link, why: &str, now: Now) {
         tracing::debug!(event = "nats_link_ended", why, "a link to NATS has ended");
-        self.lines.remove(&link);
+        self.lines.remove(link);
         self.next += 1;
         self.core.closed(link, now);
     }
@@ -115,7 +120,7 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
     fn output(&mut self, link: Link) -> Option<&mut BytesMut> {
         loop {
             self.core.send_all();
-            let line = self.lines.get_mut(&link)?;
+            let line = self.lines.get_mut(link)?;
             if !line.is_ready() {
                 break;
             }
@@ -136,7 +141,7 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
                 }
             }
         }
-        Some(&mut self.lines.get_mut(&link)?.out)
+        Some(&mut self.lines.get_mut(link)?.out)
     }
 
     fn poll_action(&mut self) -> Option<Action> {
@@ -145,28 +150,25 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
             Action::Open(link, target) => {
                 let is_commands = self.core.way_of(link).is_some_and(|(_, is)| is);
                 let line = Line::new(&self.options, &self.naming, is_commands);
-                self.lines.insert(link, line);
+                self.lines.add(link, line);
                 let servers = &self.options.servers;
                 let server = servers.get(self.next % servers.len().max(1)).cloned();
                 Action::Open(link, server.unwrap_or(target))
             }
             Action::Close(link) => {
-                self.lines.remove(&link);
+                self.lines.remove(link);
                 Action::Close(link)
             }
         })
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let ready = self.lines.values().filter_map(|line| line.ready_by);
-        ready.chain(self.core.poll_timeout()).min()
+        let lines = self.lines.poll_timeout().into_iter();
+        lines.chain(self.core.poll_timeout()).min()
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        let late = self.lines.iter();
-        let late = late.filter(|(_, line)| line.ready_by.is_some_and(|by| by <= now.instant));
-        let late: Vec<Link> = late.map(|(link, _)| *link).collect();
-        for link in late {
+        for link in self.lines.late(now.instant) {
             self.fail(link, "it does not answer in time");
         }
         self.core.handle_timeout(now);
@@ -181,12 +183,11 @@ impl<C: Send> Engine<C> for NatsEngine<C> {
     }
 
     fn leave(&mut self, now: Now) {
-        self.core.now = now;
-        self.core.leave();
+        self.core.leave(now);
     }
 
     fn is_let_in(&self, link: Link) -> bool {
-        self.lines.get(&link).is_some_and(Line::is_ready)
+        self.lines.get(link).is_some_and(Line::is_ready)
     }
 
     fn is_idle(&self) -> bool {

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::Instant;
 
 use bytes::BytesMut;
 use serde_json::json;
@@ -31,8 +30,6 @@ pub(super) struct Line {
     pub(super) out: BytesMut,
     parser: Parser,
     stage: Stage,
-    /// When it must be ready.
-    pub(super) ready_by: Option<Instant>,
     is_commands: bool,
     hello: Hello,
     store: Store,
@@ -81,7 +78,6 @@ impl Line {
             out: BytesMut::new(),
             parser: Parser::default(),
             stage: Stage::Greeted,
-            ready_by: None,
             is_commands,
             hello: Hello {
                 run_id: String::new(),
@@ -199,7 +195,7 @@ impl Line {
                 None
             }
             Stage::LetIn => {
-                (self.stage, self.ready_by) = (Stage::Ready, None);
+                self.stage = Stage::Ready;
                 Some(Event::Ready(self.hello.clone()))
             }
             Stage::Greeted | Stage::SetUp | Stage::Ready => {
@@ -242,7 +238,7 @@ impl Line {
         if self.is_ready() {
             return Ok(Some(Event::Said(Said::Answer(answer))));
         }
-        (self.stage, self.ready_by) = (Stage::Ready, None);
+        self.stage = Stage::Ready;
         Ok(Some(Event::Ready(self.hello.clone())))
     }
 

@@ -9,6 +9,7 @@ mod copies;
 pub(in crate::log) mod core;
 mod fills;
 pub(in crate::log) mod guide;
+pub(in crate::log) mod lines;
 mod links;
 mod masters;
 mod pages;

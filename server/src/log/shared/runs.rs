@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::core::{Ask, Core, Shelf};
 use super::masters::Purpose;
 use super::tokens;
+use crate::clock::Now;
 use crate::ids::LogName;
 use crate::log::Position;
 use crate::log::shared::{self, Bucket, Command, Node, RunState, Trust};
@@ -326,7 +327,8 @@ impl<C> Core<C> {
     }
 
     /// This server ends.
-    pub(in crate::log) fn leave(&mut self) {
+    pub(in crate::log) fn leave(&mut self, now: Now) {
+        self.now = now;
         self.leaves = true;
         self.beat();
     }

@@ -16,6 +16,7 @@ use crate::log::{
 };
 use crate::transport::dialect::Out;
 use crate::transport::feeds::{Read, Shared, Step};
+use crate::transport::mqtt::Ticket;
 use crate::transport::published;
 
 /// Unsent bytes above which a follower is behind: it goes on from a cursor when it has taken them.
@@ -47,6 +48,8 @@ pub(super) enum Context {
     History(Box<Reading>),
     HttpHistory(ConnId, Part),
     Find(ConnId),
+    Recall(ConnId),
+    Memo(ConnId, Box<Ticket>),
     /// The server's own message.
     Canary,
     /// What it tells other nodes.
@@ -187,8 +190,10 @@ impl Worker {
                 }
                 Context::Canary => self.canary_placed(&result),
                 Context::Note => self.note_placed(&result),
+                Context::Memo(conn, ticket) => self.memo_placed(conn, *ticket, &result),
                 Context::Page(_)
                 | Context::History(_)
+                | Context::Recall(_)
                 | Context::HttpHistory(..)
                 | Context::Find(_) => {}
             },
@@ -205,7 +210,9 @@ impl Worker {
                     }
                 }
                 Context::HttpHistory(conn, part) => self.history_read(conn, part, &page),
+                Context::Recall(conn) => self.recalled(conn, page),
                 Context::Append(_)
+                | Context::Memo(..)
                 | Context::Publish(..)
                 | Context::Find(_)
                 | Context::Canary

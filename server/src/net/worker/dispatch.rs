@@ -113,6 +113,15 @@ impl Worker {
         conn.state = State::WebSocket(WebSocket::new(connection, app));
         self.count_socket(id, &endpoint);
         self.hold_token(id, &access);
+        self.begin(id, endpoint);
+        if let Some(drain) = self.closing_for() {
+            self.close_for_stop(id, drain);
+        }
+        self.handle_web_socket(id, input);
+    }
+
+    /// Who has just got a WebSocket is there.
+    fn begin(&mut self, id: ConnId, endpoint: Endpoint) {
         match endpoint {
             Endpoint::Echo => {}
             Endpoint::Relay { room, .. } => {
@@ -124,10 +133,6 @@ impl Worker {
                 self.with_session(id, |session, now, out| session.opened(now, out));
             }
         }
-        if let Some(drain) = self.closing_for() {
-            self.close_for_stop(id, drain);
-        }
-        self.handle_web_socket(id, input);
     }
 
     // ---- WebSocket ----
@@ -223,6 +228,9 @@ impl Worker {
                 let parting = if let Dialect::Session(mut session) = dialect {
                     session.ended(self.now);
                     self.look_no_more(id);
+                    if let Some(memo) = session.last_memo() {
+                        self.keep_memo(id, memo);
+                    }
                     session.parting()
                 } else {
                     None

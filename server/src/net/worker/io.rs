@@ -176,12 +176,7 @@ impl Worker {
                 // A paused one is read on when its unsent bytes have left.
                 break;
             }
-            let size = match &conn.state {
-                State::Http(http) if !http.is_receiving() => HTTP_READ_BYTES,
-                // A message that is left half-way has left the caches, too, when its turn comes again.
-                State::WebSocket(_) if conn.sends_large() => buffer.len(),
-                State::Http(_) | State::WebSocket(_) => READ_BYTES,
-            };
+            let size = read_size(conn, buffer.len());
             let received = conn.stream.read(buffer, size);
             if let Some(news) = conn.stream.take_news() {
                 note_tls(news, conn, &mut self.status);
@@ -189,11 +184,7 @@ impl Worker {
             match received {
                 Ok(Received::End) => {
                     conn.readable = false;
-                    conn.state.handle_eof(&self.http, self.now.instant);
-                    self.worked = true;
-                    self.after_silent_change(id);
-                    self.hurry_poll(id);
-                    self.knock_no_more(id);
+                    self.read_to_the_end(id);
                 }
                 Ok(Received::Bytes { count, is_drained }) => {
                     conn.readable = !is_drained || conn.read_closed;
@@ -226,6 +217,17 @@ impl Worker {
             mark(&mut self.dirty, id, conn);
             requeue(&mut self.ready, id, conn);
         }
+    }
+
+    /// The peer says no more.
+    fn read_to_the_end(&mut self, id: ConnId) {
+        self.worked = true;
+        if let Some(conn) = self.table.get_mut(id) {
+            conn.state.handle_eof(&self.http, self.now.instant);
+        }
+        self.after_silent_change(id);
+        self.hurry_poll(id);
+        self.knock_no_more(id);
     }
 
     pub(super) fn requeue_if_readable(&mut self, id: ConnId) {
@@ -367,6 +369,16 @@ impl Worker {
 fn mark(dirty: &mut Worklist, id: ConnId, conn: &mut Conn) {
     if !mem::replace(&mut conn.in_dirty, true) {
         dirty.push(id);
+    }
+}
+
+/// How much is read of a connection at once, of so many bytes that there is room for.
+fn read_size(conn: &Conn, room: usize) -> usize {
+    match &conn.state {
+        State::Http(http) if !http.is_receiving() => HTTP_READ_BYTES,
+        // A message that is left half-way has left the caches, too, when its turn comes again.
+        State::WebSocket(_) if conn.sends_large() => room,
+        State::Http(_) | State::WebSocket(_) => READ_BYTES,
     }
 }
 

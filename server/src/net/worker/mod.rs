@@ -17,6 +17,7 @@ mod io;
 mod last_words;
 mod looking;
 mod mail;
+mod memos;
 mod observe;
 mod operator;
 mod rates;
@@ -150,6 +151,8 @@ pub(super) struct Worker {
     relayed: Option<Relayed>,
     /// Publications over HTTP that have no answer yet.
     publishing: usize,
+    /// Entries about sessions, in logs of the server's own, that have no answer yet.
+    memos: usize,
     /// Entries that came together.
     together: Together,
     /// The inbox has something.

@@ -35,6 +35,8 @@ impl Worker {
                 Act::Ask(parsed, bytes) => self.hear(id, parsed, bytes),
                 Act::Arrived(log, position) => self.session_arrived(id, log, position),
                 Act::Look(which) => self.look(id, which),
+                Act::Recall(log) => self.recall(id, log),
+                Act::Keep(memo) => self.keep_memo(id, *memo),
                 Act::Answer(conn, answer) => self.reply(conn, answer),
                 Act::Leave(sid, payload) => self.last_words.keep(sid, payload, self.now.instant),
                 Act::Knock(conn, knock) => self.knock_here(id, conn, None, knock),

@@ -144,6 +144,7 @@ impl Worker {
             mqtt,
             relayed: None,
             publishing: 0,
+            memos: 0,
             together: Together::default(),
             mail_came: false,
             files,

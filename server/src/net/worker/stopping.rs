@@ -383,7 +383,8 @@ impl Worker {
 
     /// Whether this worker can end.
     pub(super) fn is_done(&self) -> bool {
-        let all_ended = self.table.len() == 0 && self.peers.running() == 0 && self.has_told_nodes();
+        let is_idle = self.table.len() == 0 && self.memos == 0;
+        let all_ended = is_idle && self.peers.running() == 0 && self.has_told_nodes();
         match self.stopping {
             Stopping::Closing { until, .. } => all_ended || until <= self.now.instant,
             Stopping::No | Stopping::Pacing { .. } | Stopping::Answering { .. } => false,

@@ -41,6 +41,8 @@
 //!   language. [`Session::ended`] is the last call, however the connection ended. What is to be published then is a
 //!   [`Will`](crate::chat::Command::Will), which the chat has been given before: a connection may end where nobody asks it any more.
 //! * Who shows a token in its own way gives it to [`Joiner::token`](crate::chat::Joiner::token): the hub looks at it.
+//! * What is to outlive the process goes into a log of the server's own by [`Out::keep`], is read by [`Out::recall`], and is written
+//!   a last time at the end by [`Session::last_memo`]. A server that stops waits for the answers.
 //! * A session need not have a socket: where a request over HTTP begins one (`Call::Open`), it has a place among
 //!   connections and a name ([`Sid`]), by which requests on any connection, at any worker, [knock](Session::knock) at it, and a
 //!   WebSocket may give it its own ([`Out::take_socket`]).

@@ -10,8 +10,9 @@ use super::{Answer, Encoding, Knock, Parsed, Protocol, Sid};
 use crate::chat::{BadCommand, Event, Joiner, Request};
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName};
-use crate::log::{Position, Select};
+use crate::log::{Entry, Position, Select, StoreError};
 use crate::transport::feeds::Shared;
+use crate::transport::mqtt::Memo;
 
 /// The machine of a connection that speaks another protocol than the chat's own. See the [module](super) for what it can rely on.
 pub trait Session: fmt::Debug + Send {
@@ -29,6 +30,12 @@ pub trait Session: fmt::Debug + Send {
 
     /// There are logs that it [looks](Out::look) for; of one that has just begun, with the position before its first entry.
     fn found(&mut self, _logs: &[(LogName, Option<Position>)], _now: Now, _out: &mut Out) {}
+
+    /// The newest entries of the log that it [recalls](Out::recall), or why they cannot be read.
+    fn recalled(&mut self, _found: Result<&[Arc<Entry>], StoreError>, _now: Now, _out: &mut Out) {}
+
+    /// What it wanted [kept](Out::keep) is, or could not be: its ticket has been told.
+    fn memo_kept(&mut self, _now: Now, _out: &mut Out) {}
 
     /// The encoding in which each entry of a log is sent without asking, if it is so at the moment.
     fn shares(&self, _log: &LogName) -> Option<Encoding> {
@@ -86,6 +93,11 @@ pub trait Session: fmt::Debug + Send {
     /// The connection has ended: nothing can be said any more.
     fn ended(&mut self, _now: Now) {}
 
+    /// What is to be kept of it then.
+    fn last_memo(&mut self) -> Option<Memo> {
+        None
+    }
+
     /// What another session is still to know then: that is asked behind [`ended`](Self::ended).
     fn parting(&mut self) -> Option<(Sid, Knock)> {
         None
@@ -109,6 +121,10 @@ pub enum Act {
     Arrived(LogName, Position),
     /// Tell it of logs that are wanted, those that there are and those that begin; none ends that.
     Look(Option<Arc<dyn Select>>),
+    /// Read the newest entries of a log of the server's own.
+    Recall(LogName),
+    /// Write something there.
+    Keep(Box<Memo>),
     /// Answer a request over HTTP that waits on this connection.
     Answer(ConnId, Answer),
     /// Keep what a poll of the session of this name is to be answered, which it does not wait for any more.
@@ -168,6 +184,16 @@ impl Out {
         self.0.push(Act::Look(which));
     }
 
+    /// Reads the newest entries of a log of the server's own: [`Session::recalled`] follows.
+    pub fn recall(&mut self, log: LogName) {
+        self.0.push(Act::Recall(log));
+    }
+
+    /// Writes something there: [`Session::memo_kept`] follows.
+    pub fn keep(&mut self, memo: Memo) {
+        self.0.push(Act::Keep(Box::new(memo)));
+    }
+
     /// Answers a request over HTTP.
     pub fn answer(&mut self, conn: ConnId, answer: Answer) {
         self.0.push(Act::Answer(conn, answer));
@@ -215,6 +241,8 @@ impl Out {
             | Act::KnockAt(..)
             | Act::TakeSocket(_)
             | Act::Look(_)
+            | Act::Recall(_)
+            | Act::Keep(_)
             | Act::Close(..) => false,
         });
     }

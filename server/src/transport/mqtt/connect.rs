@@ -22,7 +22,7 @@ use tidewire_protocol::CloseCode;
 /// What a CONNECT said that is needed once the client is let in.
 #[derive(Debug)]
 pub(super) struct Entering {
-    clean: bool,
+    pub(super) clean: bool,
     /// It named itself.
     is_named: bool,
     /// It showed a token.
@@ -74,7 +74,7 @@ impl Mqtt {
         Ok(())
     }
 
-    /// The chat has let it in: it is told so, and goes on where it was.
+    /// The chat has let it in. What its session is may have to be read first.
     pub(super) fn welcomed(&mut self, user: &UserName, session: &Session, now: Now, out: &mut Out) {
         let Phase::Entering(entering) = std::mem::replace(&mut self.phase, Phase::Open) else {
             return;
@@ -84,8 +84,26 @@ impl Mqtt {
             .sessions
             .claim(key, entering.clean, self.expiry, now.instant);
         self.user = Some(user.clone());
+        let (is_present, is_to_be_read) = (claim.is_present, claim.is_to_be_read);
+        self.claim = Some(claim);
+        if is_to_be_read {
+            return self.recall(*entering, session.clone(), now, out);
+        }
+        self.admit(*entering, session, is_present, now, out);
+    }
+
+    /// It goes on where it was, if that is known, and is told so.
+    pub(super) fn admit(
+        &mut self,
+        entering: Entering,
+        session: &Session,
+        is_present: bool,
+        now: Now,
+        out: &mut Out,
+    ) {
+        self.phase = Phase::Open;
         let welcome = Welcome {
-            session_present: claim.is_present,
+            session_present: is_present,
             session_expiry: entering
                 .is_expiry_cut
                 .then_some(self.expiry.as_secs() as u32),
@@ -95,8 +113,6 @@ impl Mqtt {
             client: (!entering.is_named).then_some(session.as_str()),
         };
         out.send_binary(encode::welcome(self.version, &welcome));
-        let is_present = claim.is_present;
-        self.claim = Some(claim);
         if let Some(mut will) = entering.will {
             // "The Server publishes ... after the Will Delay Interval has passed or the Session ends, whichever happens first" (§3.1.3.2).
             will.delay = will.delay.min(self.expiry);
@@ -106,6 +122,7 @@ impl Mqtt {
         if is_present {
             self.release_again(out);
             self.resume(now, out);
+            self.note_change();
         }
     }
 

@@ -124,6 +124,7 @@ impl Mqtt {
         match (said.answer, record.stage) {
             (Answer::Received, Stage::Receipt | Stage::Completion) if !said.failed => {
                 record.stage = Stage::Completion;
+                state.keeping.change();
                 return release(Reason::Success, out);
             }
             (Answer::Acknowledge, Stage::Acknowledgement)
@@ -135,8 +136,16 @@ impl Mqtt {
             ) => return,
         }
         let log = record.log.clone();
+        state.keeping.change();
         settle(&mut state, &log, out);
         self.has_room = has_room(&state, self.window);
+    }
+
+    /// Looks again whether there is room.
+    pub(super) fn look_for_room(&mut self) {
+        if let Some(state) = self.claim.as_ref().and_then(|claim| claim.state()) {
+            self.has_room = has_room(&state, self.window);
+        }
     }
 
     /// Something of a log is not there any more: the next message says so, and what was to be sent again of it is not.
@@ -221,5 +230,6 @@ fn settle(state: &mut State, log: &LogName, out: &mut Out) {
 
 /// Whether another message may be on its way.
 fn has_room(state: &State, window: usize) -> bool {
-    state.on_their_way() < window && state.records.len() < RECORDS_MAX
+    let is_free = state.on_their_way() < window && state.records.len() < RECORDS_MAX;
+    is_free && !state.is_ahead_of_its_log()
 }

@@ -24,6 +24,9 @@ const ASKED_MAX: usize = 8;
 /// Logs that wait to be followed or left: more than a session follows.
 const WAITING_MAX: usize = 4096;
 
+/// SUBSCRIBEs and UNSUBSCRIBEs without an answer.
+const PENDING_MAX: usize = 1024;
+
 /// What a client waits for, in bytes, each.
 const JOIN_BYTES: usize = 64;
 
@@ -65,6 +68,8 @@ pub(super) struct Pending {
     /// Logs that it waits for.
     open: usize,
     subscribes: bool,
+    /// That change of the session is to be in its log before.
+    change: Option<u64>,
 }
 
 /// What is to be followed and left.
@@ -92,6 +97,7 @@ impl Joins {
             codes,
             open: 0,
             subscribes,
+            change: None,
         });
         self.number
     }
@@ -114,7 +120,8 @@ impl Joins {
 impl Mqtt {
     /// Asks for as much as may be asked for at once.
     pub(super) fn join_more(&mut self, now: Now, out: &mut Out) {
-        if self.joins.waiting.len() > WAITING_MAX {
+        let joins = &self.joins;
+        if joins.waiting.len() > WAITING_MAX || joins.pending.len() > PENDING_MAX {
             let why = "more is subscribed to than the chat can follow so soon";
             return self.end(Reason::QuotaExceeded, why, out);
         }
@@ -217,7 +224,10 @@ impl Mqtt {
         state.places.get_mut(log).is_some_and(|place| {
             (place.shown, place.cursor) = (Some(head), Some(head));
             true
-        })
+        }) && {
+            state.keeping.change_now();
+            true
+        }
     }
 
     /// A log that may be followed and not be read is followed from now on.
@@ -307,6 +317,7 @@ impl Mqtt {
         state.places.remove(name);
         state.records.retain(|record| record.log != join.log);
         let is_exact = state.subscriptions.remove(name).is_some();
+        state.keeping.change_now();
         drop(state);
         // Rooms that a wildcard matches and that it may not see are not there for it. Anything else would be a hole.
         if join.answers.is_none() && (is_exact || reason != Reason::NotAuthorized) {
@@ -329,18 +340,32 @@ impl Mqtt {
         self.answer_pending(out);
     }
 
-    /// Answers what waits for nothing any more.
+    /// Answers what waits for nothing any more, neither for the chat nor for the session's log: who was answered finds its subscriptions after a
+    /// restart, too.
     pub(super) fn answer_pending(&mut self, out: &mut Out) {
-        let version = self.version;
-        self.joins.pending.retain(|pending| {
-            if pending.open == 0 {
-                out.send_binary(if pending.subscribes {
-                    encode::subscribed(version, pending.id, &pending.codes)
-                } else {
-                    encode::unsubscribed(version, pending.id, &pending.codes)
-                });
+        let (version, keeps) = (self.version, self.keeps());
+        if self.joins.pending.is_empty() {
+            return;
+        }
+        let state = self.claim.as_ref().filter(|_| keeps);
+        let mut state = state.and_then(|claim| claim.state());
+        self.joins.pending.retain_mut(|pending| {
+            if pending.open > 0 {
+                return true;
             }
-            pending.open > 0
+            if let Some(state) = &mut state {
+                let keeping = &mut state.keeping;
+                let change = *pending.change.get_or_insert_with(|| keeping.change_now());
+                if !keeping.is_settled(change) {
+                    return true;
+                }
+            }
+            out.send_binary(if pending.subscribes {
+                encode::subscribed(version, pending.id, &pending.codes)
+            } else {
+                encode::unsubscribed(version, pending.id, &pending.codes)
+            });
+            false
         });
     }
 }

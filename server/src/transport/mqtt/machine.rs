@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! Awaiting ──CONNECT──▶ Entering ──the chat welcomes──▶ Open ──DISCONNECT, an error──▶ Over
+//!                          └──its log is to be read──▶ Recalling ─▲
 //! ```
 
 use std::borrow::Cow;
@@ -19,12 +20,13 @@ use super::joins::{Join, Joins};
 use super::packet::{Answer, Packet, QoS, Version, decode, version_of};
 use super::publish::Alias;
 use super::reason::{Bad, Reason, forbidden};
-use super::store::{Claim, Sessions};
+use super::recall::Recalling;
+use super::store::{Claim, Memo, Sessions};
 use super::wire::{Frame, Frames};
 use crate::chat::{Command, Event, Joiner, Request};
 use crate::clock::Now;
 use crate::ids::{LogName, UserName};
-use crate::log::Position;
+use crate::log::{Entry, Position, StoreError};
 use crate::transport::dialect::{Encoding, Out, Protocol, Session};
 use crate::transport::feeds::Shared;
 
@@ -71,6 +73,9 @@ pub(crate) struct Mqtt {
     /// All that it is sent of a room is sent as it is to others.
     pub(super) is_plain: bool,
     pub(super) has_room: bool,
+    /// When its session is to be written.
+    pub(super) keep_at: Option<Instant>,
+    last_memo: Option<Memo>,
 }
 
 /// How far it is.
@@ -80,6 +85,8 @@ pub(super) enum Phase {
     Awaiting(Box<Joiner>),
     /// The chat has been asked to let it in.
     Entering(Box<Entering>),
+    /// It was let in, and its session is read.
+    Recalling(Box<Recalling>),
     Open,
     /// It has ended, or is about to.
     Over,
@@ -126,6 +133,8 @@ impl Mqtt {
             joins: Joins::default(),
             is_plain: true,
             has_room: true,
+            keep_at: None,
+            last_memo: None,
         }
     }
 
@@ -136,7 +145,7 @@ impl Mqtt {
         loop {
             match self.phase {
                 Phase::Over => return,
-                Phase::Entering(_) => {
+                Phase::Entering(_) | Phase::Recalling(_) => {
                     if self.frames.len() > EARLY_BYTES_MAX + self.limits.packet_bytes_max {
                         let (reason, why) = (Reason::QuotaExceeded, "too much came too soon");
                         self.fail(Bad { reason, why }, out);
@@ -208,7 +217,7 @@ impl Mqtt {
         match self.phase {
             Phase::Over => return,
             Phase::Awaiting(_) if reason != Reason::UnsupportedProtocolVersion => {}
-            Phase::Awaiting(_) | Phase::Entering(_) => {
+            Phase::Awaiting(_) | Phase::Entering(_) | Phase::Recalling(_) => {
                 out.send_binary(encode::refusal(self.version, reason, why));
             }
             Phase::Open => self.say_goodbye(reason, why, out),
@@ -317,6 +326,35 @@ impl Mqtt {
             }
         }
     }
+
+    fn hear(&mut self, event: &Event, now: Now, out: &mut Out) {
+        if let Phase::Entering(_) = self.phase {
+            if let Event::Welcome { session, user, .. } = event {
+                self.heard = Some(now.instant);
+                self.welcomed(user, session, now, out);
+                return self.go_on(now, out);
+            }
+            if let Event::Error { code, message, .. } = event {
+                return self.not_welcomed(code, message, out);
+            }
+        }
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        if let Event::Gap {
+            room_id,
+            from,
+            to,
+            // That of a page of history is no hole in what it follows.
+            id: None,
+            ..
+        } = event
+        {
+            self.missed(room_id, from, *to);
+        } else if let Some(asked) = self.answered(event) {
+            self.answer(asked, event, now, out);
+        }
+    }
 }
 
 impl Session for Mqtt {
@@ -345,45 +383,34 @@ impl Session for Mqtt {
                 }
                 self.frames.push(bytes);
                 self.go_on(now, out);
+                self.keep_on(now, out);
             }
         }
     }
 
     fn told(&mut self, event: &Event, now: Now, out: &mut Out) {
-        if let Phase::Entering(_) = self.phase {
-            if let Event::Welcome { session, user, .. } = event {
-                self.heard = Some(now.instant);
-                self.welcomed(user, session, now, out);
-                return self.go_on(now, out);
-            }
-            if let Event::Error { code, message, .. } = event {
-                return self.not_welcomed(code, message, out);
-            }
-        }
-        if let Phase::Awaiting(_) | Phase::Over = self.phase {
-            return;
-        }
-        if let Event::Gap {
-            room_id,
-            from,
-            to,
-            // That of a page of history is no hole in what it follows.
-            id: None,
-            ..
-        } = event
-        {
-            self.missed(room_id, from, *to);
-        } else if let Some(asked) = self.answered(event) {
-            self.answer(asked, event, now, out);
-        }
+        self.hear(event, now, out);
+        self.keep_on(now, out);
     }
 
-    fn entry(&mut self, entry: &Shared, _now: Now, out: &mut Out) {
+    fn entry(&mut self, entry: &Shared, now: Now, out: &mut Out) {
         self.deliver(entry, out);
+        if !self.is_plain {
+            self.keep_on(now, out);
+        }
     }
 
     fn found(&mut self, rooms: &[(LogName, Option<Position>)], now: Now, out: &mut Out) {
         self.rooms_found(rooms, now, out);
+        self.keep_on(now, out);
+    }
+
+    fn recalled(&mut self, found: Result<&[Arc<Entry>], StoreError>, now: Now, out: &mut Out) {
+        self.was_recalled(found, now, out);
+    }
+
+    fn memo_kept(&mut self, now: Now, out: &mut Out) {
+        self.was_kept(now, out);
     }
 
     fn shares(&self, log: &LogName) -> Option<Encoding> {
@@ -416,7 +443,12 @@ impl Session for Mqtt {
         }
         let silent = self.heard.zip(self.silence_max);
         let silent = silent.map(|(heard, silence)| heard + silence);
-        silent.into_iter().chain(self.joins.retry_at).min()
+        let recalls = match &self.phase {
+            Phase::Recalling(recalling) => Some(recalling.wake_at()),
+            Phase::Awaiting(_) | Phase::Entering(_) | Phase::Open | Phase::Over => None,
+        };
+        let due = [silent, recalls, self.joins.retry_at, self.keep_at];
+        due.into_iter().flatten().min()
     }
 
     fn timeout(&mut self, now: Now, out: &mut Out) {
@@ -424,13 +456,15 @@ impl Session for Mqtt {
         if silent.is_some_and(|(heard, silence)| heard + silence <= now.instant) {
             let why = match self.phase {
                 Phase::Awaiting(_) => "no CONNECT came in time",
-                Phase::Entering(_) | Phase::Open | Phase::Over => {
+                Phase::Entering(_) | Phase::Recalling(_) | Phase::Open | Phase::Over => {
                     "nothing came for one and a half times the keep alive time"
                 }
             };
             return self.end(Reason::KeepAliveTimeout, why, out);
         }
+        self.recall_again(now, out);
         self.join_more(now, out);
+        self.keep_on(now, out);
     }
 
     fn closing(&mut self, code: CloseCode, reason: &str, out: &mut Out) {
@@ -443,8 +477,12 @@ impl Session for Mqtt {
     fn ended(&mut self, now: Now) {
         self.phase = Phase::Over;
         if let Some(claim) = self.claim.take() {
-            self.sessions.release(&claim, self.expiry, now.instant);
+            self.last_memo = self.sessions.release(&claim, self.expiry, now.instant);
         }
+    }
+
+    fn last_memo(&mut self) -> Option<Memo> {
+        self.last_memo.take()
     }
 }
 

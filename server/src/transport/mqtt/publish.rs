@@ -221,6 +221,7 @@ impl Mqtt {
         let is_known = inbound.is_some_and(|inbound| inbound.qos == QoS::ExactlyOnce);
         let reason = if is_known {
             state.inbound.remove(&id);
+            state.keeping.change();
             Reason::Success
         } else {
             Reason::PacketIdentifierNotFound
@@ -279,6 +280,9 @@ fn note(
         is_kept: false,
     };
     state.inbound.insert(publish.id, inbound);
+    if publish.qos == QoS::ExactlyOnce {
+        state.keeping.change();
+    }
     // It was JSON when it was noted.
     RawValue::from_string(seq.into()).ok()
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use super::keeping::Keeping;
 use super::packet::{Options, QoS};
 use super::topic;
 use crate::ids::LogName;
@@ -36,7 +37,9 @@ pub(super) struct State {
     pub(super) records: VecDeque<Record>,
     /// Messages of the client that are not done with, by their packet identifier.
     pub(super) inbound: HashMap<u16, Inbound, foldhash::fast::RandomState>,
-    last_id: u16,
+    pub(super) last_id: u16,
+    /// What of it is in its log.
+    pub(super) keeping: Keeping,
     /// What the numbers of its messages begin with: no session had it before.
     numbers: Box<str>,
     count: u64,
@@ -126,6 +129,7 @@ impl State {
             records: VecDeque::new(),
             inbound: HashMap::default(),
             last_id: 0,
+            keeping: Keeping::default(),
             numbers: numbers.into(),
             count: 0,
         }
@@ -137,6 +141,11 @@ impl State {
             + (self.subscriptions.len() + self.places.len()) * PLACE_BYTES
             + self.records.len() * size_of::<Record>()
             + self.inbound.len() * (size_of::<Inbound>() + INBOUND_BYTES)
+    }
+
+    /// Whether there is nothing in it that a client would miss.
+    pub(super) fn is_empty(&self) -> bool {
+        self.subscriptions.is_empty() && self.records.is_empty() && self.inbound.is_empty()
     }
 
     /// A number that no message of this session had.
@@ -203,6 +212,14 @@ impl State {
         self.records.iter().filter(is_open).count()
     }
 
+    /// Whether the log is to know of the packet identifiers that were given before more are: else it could happen that a client takes a message of QoS 2 for
+    /// another one.
+    pub(super) fn is_ahead_of_its_log(&self) -> bool {
+        let mut subscriptions = self.subscriptions.values();
+        let is_exact = |one: &Subscription| one.options.qos == QoS::ExactlyOnce;
+        self.keeping.is_ahead() && subscriptions.any(is_exact)
+    }
+
     /// A packet identifier that no record has; there are 64 times as many as records.
     fn next_id(&mut self) -> u16 {
         loop {
@@ -216,6 +233,7 @@ impl State {
     /// An entry is to go to the client so that it certainly arrives: returns its packet identifier.
     pub(super) fn record(&mut self, log: &LogName, position: Position, qos: QoS) -> u16 {
         let id = self.next_id();
+        self.keeping.give_id();
         let stage = if qos == QoS::ExactlyOnce {
             Stage::Receipt
         } else {
@@ -256,6 +274,9 @@ impl State {
         // Where it begins is no news.
         let is_first = place.cursor.is_none() && oldest.is_some();
         place.cursor = cursor;
+        if place.way.qos > QoS::AtMostOnce {
+            self.keeping.change();
+        }
         cursor.filter(|_| !is_first)
     }
 

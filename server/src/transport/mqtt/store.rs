@@ -1,12 +1,21 @@
-//! The sessions of a server, by user and client id, for clients that come back: to another worker, too. They last as long as the
-//! process. A lock is held when a client comes and goes; what is in a session has one of its own, which only its connection takes.
+//! The sessions of a server, by user and client id, for clients that come back: to another worker, too. A lock is held when a client comes
+//! and goes; what is in a session has one of its own, which only its connection takes.
+//!
+//! Where logs outlive the process, so do sessions: each is written to a log of its own ([`Memo`]), and what is here is what is known of
+//! it. A client that nobody knows here is looked for there; where other nodes write there, too, each is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::value::RawValue;
+
+use super::keeping::Keeping;
+use super::saved::{Saved, log_of_session};
 use super::state::State;
+use crate::clock::Now;
+use crate::ids::LogName;
 use crate::log;
 
 /// Sessions without a connection.
@@ -25,7 +34,40 @@ type Key = Box<str>;
 pub(crate) struct Sessions {
     /// Tells the numbers of this process' messages from those of others.
     run: u64,
+    kept: Kept,
     table: Mutex<Table>,
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In this process, and nowhere else.
+    InMemory,
+    /// In logs that are this process' alone.
+    Here,
+    /// In logs that other nodes have, too.
+    Elsewhere,
+}
+
+/// What is to be written about a session.
+#[derive(Debug)]
+pub struct Memo {
+    /// The session's log.
+    pub log: LogName,
+    /// The entry.
+    pub content: Box<RawValue>,
+    /// To be told what became of it.
+    pub ticket: Ticket,
+}
+
+/// Knows which entry of which session one was.
+#[derive(Debug)]
+pub struct Ticket {
+    state: Arc<Mutex<State>>,
+    log: LogName,
+    owner: u64,
+    term: u64,
+    number: u64,
 }
 
 #[derive(Default)]
@@ -45,6 +87,8 @@ struct Entry {
     expiry: Duration,
     /// Since it has no connection: when it ends, and its bytes.
     waits: Option<(Instant, usize)>,
+    /// It was here before, or its log was read, or need not be: else what is here is not it.
+    is_known: bool,
 }
 
 /// A session in the hands of a connection.
@@ -53,15 +97,19 @@ pub(super) struct Claim {
     key: Key,
     pub(super) state: Arc<Mutex<State>>,
     owner: u64,
+    /// Where it is kept, if it is.
+    log: Option<LogName>,
     /// It was there before.
     pub(super) is_present: bool,
+    /// ... or may be in its log: that is to be [read](Sessions::restore) before anything else.
+    pub(super) is_to_be_read: bool,
 }
 
 impl Sessions {
     /// None yet; `run` is a number that no other process has.
-    pub(crate) fn new(run: u64) -> Self {
+    pub(crate) fn new(run: u64, kept: Kept) -> Self {
         let table = Mutex::default();
-        Self { run, table }
+        Self { run, kept, table }
     }
 
     /// A client comes: its session, or a new one if there is none or it wants to begin anew. Whoever had it has it no more.
@@ -73,53 +121,110 @@ impl Sessions {
         now: Instant,
     ) -> Claim {
         let key: Key = format!("{user}\0{client}").into();
+        let log = (self.kept != Kept::InMemory).then(|| log_of_session(user, client));
         let mut table = lock(&self.table);
         table.count += 1;
         let owner = table.count;
-        let known = table
-            .remove(&key)
-            .filter(|entry| !clean && entry.lasts(now));
-        let is_present = known.is_some();
+        let older = table.remove(&key);
+        // What may still be on its way to the log is of an earlier life than what comes.
+        let term = older
+            .as_ref()
+            .map_or(0, |older| lock(&older.state).keeping.term + 1);
+        let known = older.filter(|entry| !clean && entry.lasts(now));
+        let is_present = known.as_ref().is_some_and(|known| known.is_known);
         let state = known.map_or_else(
-            || {
-                let numbers = format!("{:x}.{owner:x}", self.run);
-                Arc::new(Mutex::new(State::new(numbers)))
-            },
+            || Arc::new(Mutex::new(self.begin(owner, term))),
             |entry| entry.state,
         );
         {
             let mut state = lock(&state);
             state.owner = owner;
             state.come_back();
+            state.keeping.take_last();
         }
+        let is_to_be_read = match self.kept {
+            Kept::InMemory => false,
+            // One that is there, and is not to be from now on, is forgotten first.
+            Kept::Here => !is_present || expiry.is_zero(),
+            Kept::Elsewhere => true,
+        };
         let entry = Entry {
             state: Arc::clone(&state),
             owner,
             expiry,
             waits: None,
+            is_known: is_present || !is_to_be_read,
         };
         table.sessions.insert(key.clone(), entry);
         Claim {
             key,
             state,
             owner,
+            log,
             is_present,
+            is_to_be_read,
         }
     }
 
-    /// The client is gone, and its session waits for so long, if nobody else has it.
-    pub(super) fn release(&self, claim: &Claim, expiry: Duration, now: Instant) {
+    /// A session with nothing in it.
+    fn begin(&self, owner: u64, term: u64) -> State {
+        let mut state = State::new(self.numbers(owner));
+        state.owner = owner;
+        state.keeping = Keeping::new(term, false);
+        state
+    }
+
+    fn numbers(&self, owner: u64) -> String {
+        format!("{:x}.{owner:x}", self.run)
+    }
+
+    /// The log of a claimed session was read: what of it holds is what the client goes on with, unless it begins anew. Returns whether its session is
+    /// there; `None` if somebody else has it by now.
+    pub(super) fn restore(
+        &self,
+        claim: &Claim,
+        found: Option<Saved>,
+        clean: bool,
+        now: Now,
+    ) -> Option<bool> {
+        let mut table = lock(&self.table);
+        let entry = table.sessions.get_mut(&claim.key);
+        entry.filter(|entry| entry.owner == claim.owner)?.is_known = true;
+        let mut state = lock(&claim.state);
+        let Some(found) = found else {
+            if !claim.is_present {
+                state.keeping.term = state.keeping.term.max(now.unix_ms);
+            }
+            return Some(claim.is_present);
+        };
+        if claim.is_present && found.term <= state.keeping.term {
+            // Nobody had it since; what is here is not older.
+            return Some(true);
+        }
+        let term = state.keeping.term.max(found.term + 1).max(now.unix_ms);
+        let lasts = found.lasts(now.unix_ms);
+        *state = if lasts && !clean {
+            found.restore(self.numbers(claim.owner), term)
+        } else {
+            self.begin(claim.owner, term)
+        };
+        state.owner = claim.owner;
+        state.keeping.set_has_entry(lasts);
+        Some(lasts && !clean)
+    }
+
+    /// The client is gone, and its session waits for so long, if nobody else has it. Returns what is to be written of it.
+    pub(super) fn release(&self, claim: &Claim, expiry: Duration, now: Instant) -> Option<Memo> {
         let mut table = lock(&self.table);
         let is_ours = |entry: &Entry| entry.owner == claim.owner;
         if !table.sessions.get(&claim.key).is_some_and(is_ours) {
-            return;
+            return None;
         }
-        let Some(mut entry) = table.remove(&claim.key) else {
-            return;
-        };
+        let mut entry = table.remove(&claim.key).filter(|entry| entry.is_known)?;
         table.forget(now);
+        let memo = claim.last_memo(expiry, now);
         if expiry.is_zero() {
-            return;
+            return memo;
         }
         let bytes = claim.key.len() * 2 + lock(&claim.state).bytes();
         (entry.expiry, entry.waits) = (expiry, Some((now + expiry, bytes)));
@@ -129,6 +234,7 @@ impl Sessions {
             .insert((now + expiry, claim.owner), claim.key.clone());
         table.sessions.insert(claim.key.clone(), entry);
         table.forget(now);
+        memo
     }
 }
 
@@ -139,10 +245,86 @@ impl Claim {
         (state.owner == self.owner).then_some(state)
     }
 
+    /// Where it is kept, if it is.
+    pub(super) const fn log(&self) -> Option<&LogName> {
+        self.log.as_ref()
+    }
+
+    /// What is to be written of a session that is to wait for so long, with all that has changed.
+    pub(super) fn memo(&self, state: &mut State, expiry: Duration, now: Instant) -> Option<Memo> {
+        let log = self.log.clone()?;
+        Some(memo(
+            (&self.state, state),
+            (log, self.owner),
+            (expiry, false),
+            now,
+        ))
+    }
+
+    /// The same at the end of its connection: once nothing else is on its way, and if there is anything that a client would miss, or
+    /// that is to be forgotten.
+    fn last_memo(&self, expiry: Duration, now: Instant) -> Option<Memo> {
+        let log = self.log.clone()?;
+        let mut state = lock(&self.state);
+        if state.keeping.is_out() {
+            state.keeping.end(expiry);
+            return None;
+        }
+        last((&self.state, &mut state), (log, self.owner), expiry, now)
+    }
+
     /// Whether an entry is one that this client has published, over whichever connection.
     pub(super) fn has_said(&self, entry: &log::Entry) -> bool {
         let said = (entry.draft.from.as_str(), entry.draft.session.as_str());
         self.key.split_once('\0') == Some(said)
+    }
+}
+
+impl Ticket {
+    /// The log has taken the entry, or not. Returns what else is to be written, if the connection has ended meanwhile.
+    #[must_use]
+    pub fn answered(self, is_kept: bool, now: Instant) -> Option<Memo> {
+        let mut state = lock(&self.state);
+        state.keeping.answered((self.term, self.number), is_kept);
+        if state.owner != self.owner || state.keeping.is_out() {
+            return None;
+        }
+        let expiry = state.keeping.take_last()?;
+        let whose = (self.log.clone(), self.owner);
+        last((&self.state, &mut state), whose, expiry, now)
+    }
+}
+
+/// What is written when a connection has ended.
+fn last(
+    (shared, state): (&Arc<Mutex<State>>, &mut State),
+    whose: (LogName, u64),
+    expiry: Duration,
+    now: Instant,
+) -> Option<Memo> {
+    let is_worth_it = state.keeping.has_entry() || !expiry.is_zero() && !state.is_empty();
+    is_worth_it.then(|| memo((shared, state), whose, (expiry, true), now))
+}
+
+fn memo(
+    (shared, state): (&Arc<Mutex<State>>, &mut State),
+    (log, owner): (LogName, u64),
+    (expiry, has_ended): (Duration, bool),
+    now: Instant,
+) -> Memo {
+    let number = state.keeping.begin(!expiry.is_zero(), now);
+    let content = Saved::of(state, number, expiry, has_ended).to_json();
+    let ticket = Ticket {
+        state: Arc::clone(shared),
+        log: log.clone(),
+        owner,
+        term: state.keeping.term,
+        number,
+    };
+    Memo {
+        log,
+        content,
+        ticket,
     }
 }
 
@@ -204,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_session_waits_for_its_client_and_not_longer_than_it_said() {
-        let (sessions, now) = (Sessions::new(1), Instant::now());
+        let (sessions, now) = (Sessions::new(1, Kept::InMemory), Instant::now());
         let first = claim(&sessions, "c", false, now);
         assert!(!first.is_present);
         sessions.release(&first, HOUR, now);
@@ -217,7 +399,7 @@ mod tests {
 
     #[test]
     fn another_user_has_another_session_and_who_begins_anew_has_a_new_one() {
-        let (sessions, now) = (Sessions::new(1), Instant::now());
+        let (sessions, now) = (Sessions::new(1, Kept::InMemory), Instant::now());
         let first = claim(&sessions, "c", false, now);
         sessions.release(&first, HOUR, now);
         assert!(!sessions.claim(("v", "c"), false, HOUR, now).is_present);
@@ -226,7 +408,7 @@ mod tests {
 
     #[test]
     fn who_takes_a_session_over_has_it_alone() {
-        let (sessions, now) = (Sessions::new(1), Instant::now());
+        let (sessions, now) = (Sessions::new(1, Kept::InMemory), Instant::now());
         let older = claim(&sessions, "c", false, now);
         let newer = claim(&sessions, "c", false, now);
         assert!(newer.is_present && newer.state().is_some() && older.state().is_none());
@@ -236,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_not_to_last_is_gone_with_its_connection() {
-        let (sessions, now) = (Sessions::new(1), Instant::now());
+        let (sessions, now) = (Sessions::new(1, Kept::InMemory), Instant::now());
         let first = sessions.claim(("u", "c"), true, Duration::ZERO, now);
         assert!(!claim(&sessions, "c", false, now).is_present, "taken over");
         let other = sessions.claim(("u", "d"), true, Duration::ZERO, now);
@@ -247,7 +429,7 @@ mod tests {
 
     #[test]
     fn so_many_wait_and_the_next_to_end_is_forgotten() {
-        let (sessions, now) = (Sessions::new(1), Instant::now());
+        let (sessions, now) = (Sessions::new(1, Kept::InMemory), Instant::now());
         for number in 0..WAITING_MAX + 5 {
             let client = number.to_string();
             let claim = claim(&sessions, &client, false, now);

@@ -146,6 +146,7 @@ impl Mqtt {
                 gap: None,
             };
             state.places.insert(log.clone(), place);
+            state.keeping.change_now();
             self.joins.add(log.clone(), how, None);
         }
         if rooms.iter().all(|(_, begin)| begin.is_none()) {

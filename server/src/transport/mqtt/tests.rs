@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tidewire_protocol::{CloseCode, Message};
 
 use super::machine::{Limits, Mqtt};
-use super::store::Sessions;
+use super::store::{Kept, Sessions};
 use crate::chat::{Command, Event, Joiner};
 use crate::clock::Now;
 use crate::ids::{ConnId, LogName, RoomName, Session as SessionName, UserName};
@@ -17,7 +17,8 @@ use crate::transport::feeds::Shared;
 
 const CONNECT_3: &[u8] = b"\x10\x10\0\x04MQTT\x04\x82\0\x3c\0\x01c\0\x01u";
 /// Clean start 0, session expiry 60 s.
-const CONNECT_5: &[u8] = b"\x10\x16\0\x04MQTT\x05\x80\0\x3c\x05\x11\0\0\0\x3c\0\x01c\0\x01u";
+pub(super) const CONNECT_5: &[u8] =
+    b"\x10\x16\0\x04MQTT\x05\x80\0\x3c\x05\x11\0\0\0\x3c\0\x01c\0\x01u";
 const CONNACK_5: &str = "20 10 XX 00 0d 21 04 00 27 00 00 04 00 22 00 10 2a 00";
 
 /// A client, and what the server did since it was asked last.
@@ -26,14 +27,14 @@ struct Client {
     now: Now,
 }
 
-fn at(offset: u64) -> Position {
+pub(super) fn at(offset: u64) -> Position {
     Position {
         epoch: Epoch::new(1),
         offset,
     }
 }
 
-fn log(name: &str) -> LogName {
+pub(super) fn log(name: &str) -> LogName {
     LogName::new(name).unwrap()
 }
 
@@ -41,7 +42,7 @@ fn json(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()
 }
 
-fn entry(name: &str, offset: u64, content: &str, from: (&str, &str)) -> Arc<Entry> {
+pub(super) fn entry(name: &str, offset: u64, content: &str, from: (&str, &str)) -> Arc<Entry> {
     let draft = Draft {
         log: log(name),
         from: UserName::new(from.0).unwrap(),
@@ -61,7 +62,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.join(" ")
 }
 
-fn shown(act: Act) -> String {
+pub(super) fn shown(act: Act) -> String {
     match act {
         Act::SendBinary(bytes) => hex(&bytes),
         Act::SendPrepared(prepared) => format!("shared {}", hex(prepared.payload())),
@@ -106,6 +107,8 @@ fn shown(act: Act) -> String {
             }
         }
         Act::Arrived(log, position) => format!("arrived {log} {position}"),
+        Act::Recall(log) => format!("recall {log}"),
+        Act::Keep(memo) => format!("keep {} {}", memo.log, memo.content),
         Act::Look(which) => format!("look {which:?}"),
         Act::Close(code, reason) => format!("close {} {reason}", code.get()),
         Act::SendText(text) => panic!("{text}"),
@@ -140,7 +143,7 @@ impl Client {
     }
 
     fn open_5() -> Self {
-        Self::open(&Arc::new(Sessions::new(1)), CONNECT_5).0
+        Self::open(&Arc::new(Sessions::new(1, Kept::InMemory)), CONNECT_5).0
     }
 
     fn run(&mut self, tell: impl FnOnce(&mut Mqtt, Now, &mut Out)) -> Vec<String> {
@@ -177,7 +180,7 @@ impl Client {
     }
 }
 
-fn welcome() -> Event {
+pub(super) fn welcome() -> Event {
     Event::Welcome {
         session: SessionName::new("c").unwrap(),
         user: UserName::new("u").unwrap(),
@@ -214,7 +217,7 @@ fn error(id: Option<u64>, code: &'static str, retry_after: Option<u64>) -> Event
     }
 }
 
-fn history(id: u64, name: &str, messages: &[Arc<Entry>], head: u64) -> Event {
+pub(super) fn history(id: u64, name: &str, messages: &[Arc<Entry>], head: u64) -> Event {
     Event::History {
         room_id: log(name),
         messages: messages.to_vec(),
@@ -224,7 +227,7 @@ fn history(id: u64, name: &str, messages: &[Arc<Entry>], head: u64) -> Event {
     }
 }
 
-fn joined(id: u64, name: &str, head: u64) -> Event {
+pub(super) fn joined(id: u64, name: &str, head: u64) -> Event {
     Event::Joined {
         room_id: RoomName::new(name).unwrap(),
         position: at(head),
@@ -234,13 +237,13 @@ fn joined(id: u64, name: &str, head: u64) -> Event {
     }
 }
 
-const NOBODY: (&str, &str) = ("v", "s");
+pub(super) const NOBODY: (&str, &str) = ("v", "s");
 
 // ---- coming and going ----
 
 #[test]
 fn a_client_is_let_in_when_the_chat_says_so() {
-    let mut client = Client::new(&Arc::new(Sessions::new(1)));
+    let mut client = Client::new(&Arc::new(Sessions::new(1, Kept::InMemory)));
     assert_eq!(client.say(CONNECT_3), ["begin u -"]);
     assert_eq!(client.say(b"\xc0\0"), [""; 0], "it is not in yet");
     assert_eq!(client.hear(&welcome()), ["20 02 00 00", "d0 00"]);
@@ -252,7 +255,7 @@ fn packets_come_in_pieces_of_any_size() {
     let mut all = CONNECT_3.to_vec();
     all.extend_from_slice(b"\x30\x05\0\x01ahi\xc0\0\x32\x07\0\x01a\0\x01hi");
     for size in 1..=all.len() {
-        let mut client = Client::new(&Arc::new(Sessions::new(1)));
+        let mut client = Client::new(&Arc::new(Sessions::new(1, Kept::InMemory)));
         let mut acts = Vec::new();
         for piece in all.chunks(size) {
             acts.extend(client.say(piece));
@@ -280,7 +283,7 @@ fn who_may_not_come_is_told_in_its_own_language() {
             (CONNECT_3, format!("20 02 00 {three}")),
             (CONNECT_5, format!("20 08 00 {five} 05 1f 00 02 6e 6f")),
         ] {
-            let mut client = Client::new(&Arc::new(Sessions::new(1)));
+            let mut client = Client::new(&Arc::new(Sessions::new(1, Kept::InMemory)));
             client.say(connect);
             let acts = client.hear(&error(None, code, None));
             assert_eq!(acts, [expected.as_str(), "close 1008 no"], "{code}");
@@ -290,7 +293,7 @@ fn who_may_not_come_is_told_in_its_own_language() {
 
 #[test]
 fn a_password_is_a_token() {
-    let mut client = Client::new(&Arc::new(Sessions::new(1)));
+    let mut client = Client::new(&Arc::new(Sessions::new(1, Kept::InMemory)));
     let connect = b"\x10\x12\0\x04MQTT\x04\xc2\0\0\0\0\0\x01u\0\x01p";
     assert_eq!(client.say(connect), ["begin u p"]);
     let acts = client.hear(&error(None, "unauthorized", None));
@@ -333,7 +336,7 @@ fn what_is_no_connect_ends_it() {
         ),
     ];
     for (bytes, expected) in table {
-        let mut client = Client::new(&Arc::new(Sessions::new(1)));
+        let mut client = Client::new(&Arc::new(Sessions::new(1, Kept::InMemory)));
         assert_eq!(client.say(bytes), expected, "{bytes:x?}");
         assert_eq!(client.say(b"\xc0\0"), [""; 0], "it is over");
     }
@@ -358,7 +361,7 @@ fn a_second_connect_is_an_error() {
 
 #[test]
 fn who_is_silent_is_let_go_after_one_and_a_half_times_its_keep_alive() {
-    let mut client = Client::new(&Arc::new(Sessions::new(1)));
+    let mut client = Client::new(&Arc::new(Sessions::new(1, Kept::InMemory)));
     let begin = client.now.instant;
     let until = |client: &Client| client.mqtt.poll_timeout().unwrap() - begin;
     assert_eq!(until(&client), Duration::from_secs(10));
@@ -383,7 +386,7 @@ fn a_will_is_left_with_the_chat_and_taken_back_at_goodbye() {
     connect[1] = (connect.len() - 2) as u8;
     let will = "1 will a \"bye\" 2s";
     let open = || {
-        let mut client = Client::new(&Arc::new(Sessions::new(1)));
+        let mut client = Client::new(&Arc::new(Sessions::new(1, Kept::InMemory)));
         assert_eq!(client.say(&connect), ["begin - -"]);
         let connack = CONNACK_5.replace("XX", "00");
         assert_eq!(client.hear(&welcome()), [connack.as_str(), will]);
@@ -410,7 +413,7 @@ fn the_last_word_says_why() {
         let acts = client.run(|mqtt, _, out| mqtt.closing(code, "no", out));
         assert_eq!(acts, [format!("e0 07 {reason} 05 1f 00 02 6e 6f")]);
     }
-    let sessions = Arc::new(Sessions::new(1));
+    let sessions = Arc::new(Sessions::new(1, Kept::InMemory));
     let (mut client, _) = Client::open(&sessions, CONNECT_3);
     let acts = client.run(|mqtt, _, out| mqtt.closing(CloseCode::NORMAL, "no", out));
     assert_eq!(acts, [""; 0], "3.1.1 has no word for it");
@@ -432,7 +435,7 @@ fn a_message_of_qos_1_is_acknowledged_when_it_is_kept() {
 
 #[test]
 fn a_message_that_was_not_acknowledged_has_its_number_when_it_comes_again() {
-    let sessions = Arc::new(Sessions::new(1));
+    let sessions = Arc::new(Sessions::new(1, Kept::InMemory));
     let (mut client, _) = Client::open(&sessions, CONNECT_5);
     let publish = b"\x32\x08\0\x01a\0\x01\0hi";
     assert_eq!(client.say(publish), ["1 publish a \"hi\" \"1.1.1\""]);
@@ -484,7 +487,7 @@ fn a_message_that_is_not_kept_is_refused_or_ends_the_connection() {
         refused(&mut client, 2),
         ["50 09 00 02 97 05 1f 00 02 6e 6f"]
     );
-    let (mut client, _) = Client::open(&Arc::new(Sessions::new(1)), CONNECT_3);
+    let (mut client, _) = Client::open(&Arc::new(Sessions::new(1, Kept::InMemory)), CONNECT_3);
     client.say(b"\x32\x07\0\x01a\0\x01hi");
     assert_eq!(refused(&mut client, 1), ["close 1008 no"]);
 }
@@ -672,7 +675,7 @@ fn who_wants_nothing_of_its_own_gets_nothing_of_its_own() {
 
 #[test]
 fn what_was_not_acknowledged_comes_again_with_its_identifier() {
-    let sessions = Arc::new(Sessions::new(1));
+    let sessions = Arc::new(Sessions::new(1, Kept::InMemory));
     let (mut client, _) = Client::open(&sessions, CONNECT_5);
     client.follow_a(1, 1, 0);
     for offset in 1..=3 {
@@ -698,7 +701,7 @@ fn what_was_not_acknowledged_comes_again_with_its_identifier() {
 
 #[test]
 fn a_message_of_qos_2_is_given_once_over_connections() {
-    let sessions = Arc::new(Sessions::new(1));
+    let sessions = Arc::new(Sessions::new(1, Kept::InMemory));
     let (mut client, _) = Client::open(&sessions, CONNECT_5);
     client.follow_a(2, 1, 0);
     assert_eq!(
@@ -730,7 +733,7 @@ fn a_message_of_qos_2_is_given_once_over_connections() {
 fn no_more_are_on_their_way_than_the_client_takes() {
     // Receive Maximum 2.
     let connect = b"\x10\x14\0\x04MQTT\x05\x80\0\x3c\x03\x21\0\x02\0\x01c\0\x01u";
-    let (mut client, _) = Client::open(&Arc::new(Sessions::new(1)), connect);
+    let (mut client, _) = Client::open(&Arc::new(Sessions::new(1, Kept::InMemory)), connect);
     client.follow_a(1, 1, 0);
     client.get(entry("a", 1, "7", NOBODY));
     assert!(client.mqtt.has_room());
@@ -744,7 +747,7 @@ fn no_more_are_on_their_way_than_the_client_takes() {
 fn what_is_larger_than_the_client_takes_is_as_if_it_had_arrived() {
     // Maximum Packet Size 16.
     let connect = b"\x10\x16\0\x04MQTT\x05\x80\0\x3c\x05\x27\0\0\0\x10\0\x01c\0\x01u";
-    let (mut client, _) = Client::open(&Arc::new(Sessions::new(1)), connect);
+    let (mut client, _) = Client::open(&Arc::new(Sessions::new(1, Kept::InMemory)), connect);
     client.follow_a(1, 1, 0);
     let large = entry("a", 1, "\"0123456789\"", NOBODY);
     assert_eq!(client.get(large), [""; 0]);
@@ -773,7 +776,7 @@ fn a_hole_is_told_with_the_next_message() {
 
 #[test]
 fn who_is_taken_over_does_nothing_more() {
-    let sessions = Arc::new(Sessions::new(1));
+    let sessions = Arc::new(Sessions::new(1, Kept::InMemory));
     let (mut older, _) = Client::open(&sessions, CONNECT_5);
     older.follow_a(1, 1, 0);
     let (_newer, acts) = Client::open(&sessions, CONNECT_5);

@@ -21,7 +21,7 @@ pub(super) fn log_of(topic: &str) -> Option<LogName> {
 
 /// Whether the log is a room's.
 pub(super) fn is_room(log: &LogName) -> bool {
-    !log.as_str().starts_with('@') && log.as_str() != BROADCAST_LOG
+    !log.as_str().starts_with('@') && log.as_str() != BROADCAST_LOG && !log.is_own()
 }
 
 /// Checks a filter.
@@ -133,7 +133,9 @@ mod tests {
         for topic in ["lobby", "a/b", "/", "@alice", "*", "$SYS/x"] {
             assert_eq!(log_of(topic).unwrap().as_str(), topic);
         }
-        for topic in ["", "a+", "a/#", "@", "$canary", "$cluster", "a\nb"] {
+        for topic in [
+            "", "a+", "a/#", "@", "$canary", "$cluster", "$mqtt/1", "a\nb",
+        ] {
             assert_eq!(log_of(topic), None, "{topic}");
         }
     }
@@ -144,5 +146,7 @@ mod tests {
         let takes = |name| wanted.takes(&LogName::new(name).unwrap());
         assert!(takes("a") && takes("a/b"));
         assert!(!takes("@bob") && !takes("*") && !takes("c++") && !takes("$x"));
+        let wanted = Wanted(vec!["$mqtt/#".to_owned(), "$mqtt/+".to_owned()]);
+        assert!(!wanted.takes(&LogName::mqtt_session(1)));
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::chat::{Audience, Effect, Event, Hub, HubConfig, Joiner, Parting};
+use crate::chat::{Audience, Effect, Event, Except, Hub, HubConfig, Joiner, Parting};
 use crate::clock::Now;
 use crate::ids::{Arrival, ConnId, NodeName, RoomName, Session, UserName};
 use crate::log::{Epoch, Position};
@@ -159,76 +159,78 @@ impl Cluster {
     }
 
     fn run_effects(&mut self, index: usize) {
-        let now = self.time();
-        let Some(node) = &mut self.nodes[index] else {
-            return;
-        };
-        loop {
+        while let Some(node) = &mut self.nodes[index] {
             let mut effects = Vec::new();
             node.hub.take_effects(&mut effects);
             if effects.is_empty() {
                 return;
             }
             for effect in effects {
-                match effect {
-                    Effect::Follow(follow) => {
-                        let client = node.clients.get_mut(&follow.conn.index).unwrap();
-                        if follow.is_joining() {
-                            client.rooms.insert(follow.log.as_str().to_owned());
-                        }
-                        let position = Position {
-                            epoch: Epoch::new(1),
-                            offset: 7,
-                        };
-                        node.hub.followed(&follow, position, true);
-                    }
-                    Effect::Unfollow(conn, log) => {
-                        if let Some(client) = node.clients.get_mut(&conn.index) {
-                            client.rooms.remove(log.as_str());
-                        }
-                    }
-                    Effect::Announce { to, except, event } => {
-                        let Audience::Room(room) = &to;
-                        let text = event.to_text();
-                        let event: Value = serde_json::from_str(&text).unwrap();
-                        if event["type"] == "system" {
-                            let user = event["user"].as_str().unwrap().to_owned();
-                            let place = (room.as_str().to_owned(), user);
-                            let is_news = match event["event"].as_str() {
-                                Some("join") => node.told.insert(place),
-                                _ => node.told.remove(&place),
-                            };
-                            assert!(is_news, "node {index} was told twice: {text}");
-                        }
-                        let audience = node.hub.audience(&to).iter();
-                        let heard = audience.filter(|conn| !except.contains(conn));
-                        for conn in heard {
-                            let what = event["event"].as_str().unwrap_or("typing");
-                            let line = format!("{} < {} {what}", conn.index, event["user"]);
-                            self.lines.push(line.replace('"', ""));
-                        }
-                    }
-                    Effect::Close(conn, parting) => {
-                        let why = match parting {
-                            Parting::Replaced => "closed",
-                            other => panic!("{other:?}"),
-                        };
-                        self.lines.push(format!("{} {why}", conn.index));
-                        node.clients.remove(&conn.index);
-                        node.hub.disconnect(conn, now);
-                    }
-                    Effect::Joined { conn, event, .. } => {
-                        let Event::Joined { room_id, .. } = event else {
-                            panic!("{event:?}")
-                        };
-                        self.lines.push(format!("{} joined {room_id}", conn.index));
-                    }
-                    Effect::Send(..)
-                    | Effect::Append(_)
-                    | Effect::Read(_)
-                    | Effect::Authorized(..) => {}
+                self.run_effect(index, effect);
+            }
+        }
+    }
+
+    fn run_effect(&mut self, index: usize, effect: Effect) {
+        let now = self.time();
+        let node = self.nodes[index].as_mut().unwrap();
+        match effect {
+            Effect::Follow(follow) => {
+                let client = node.clients.get_mut(&follow.conn.index).unwrap();
+                if follow.is_joining() {
+                    client.rooms.insert(follow.log.as_str().to_owned());
+                }
+                let position = Position {
+                    epoch: Epoch::new(1),
+                    offset: 7,
+                };
+                node.hub.followed(&follow, position, true);
+            }
+            Effect::Unfollow(conn, log) => {
+                if let Some(client) = node.clients.get_mut(&conn.index) {
+                    client.rooms.remove(log.as_str());
                 }
             }
+            Effect::Announce { to, except, event } => self.announce(index, &to, &except, &event),
+            Effect::Close(conn, parting) => {
+                let why = match parting {
+                    Parting::Replaced => "closed",
+                    other => panic!("{other:?}"),
+                };
+                self.lines.push(format!("{} {why}", conn.index));
+                node.clients.remove(&conn.index);
+                node.hub.disconnect(conn, now);
+            }
+            Effect::Joined { conn, event, .. } => {
+                let Event::Joined { room_id, .. } = event else {
+                    panic!("{event:?}")
+                };
+                self.lines.push(format!("{} joined {room_id}", conn.index));
+            }
+            Effect::Send(..) | Effect::Append(_) | Effect::Read(_) | Effect::Authorized(..) => {}
+        }
+    }
+
+    /// Who is in a room is told something; who comes and goes, in turn.
+    fn announce(&mut self, index: usize, to: &Audience, except: &Except, event: &Event) {
+        let node = self.nodes[index].as_mut().unwrap();
+        let Audience::Room(room) = to;
+        let text = event.to_text();
+        let event: Value = serde_json::from_str(&text).unwrap();
+        if event["type"] == "system" {
+            let user = event["user"].as_str().unwrap().to_owned();
+            let place = (room.as_str().to_owned(), user);
+            let is_news = match event["event"].as_str() {
+                Some("join") => node.told.insert(place),
+                _ => node.told.remove(&place),
+            };
+            assert!(is_news, "node {index} was told twice: {text}");
+        }
+        let audience = node.hub.audience(to).iter();
+        for conn in audience.filter(|conn| !except.contains(conn)) {
+            let what = event["event"].as_str().unwrap_or("typing");
+            let line = format!("{} < {} {what}", conn.index, event["user"]);
+            self.lines.push(line.replace('"', ""));
         }
     }
 

@@ -1,7 +1,7 @@
 //! One link as bytes: what it says before it is of use, and how what it brings becomes values.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use redis::Value;
@@ -24,8 +24,6 @@ pub(super) struct Line {
     steps: VecDeque<Step>,
     /// What was asked after that and is not answered.
     calls: VecDeque<Call>,
-    /// When that must be over.
-    pub(super) ready_by: Option<Instant>,
     hello: Hello,
 }
 
@@ -73,7 +71,6 @@ impl Line {
             replies: Replies::default(),
             steps: VecDeque::new(),
             calls: VecDeque::new(),
-            ready_by: None,
             hello: Hello {
                 run_id: String::new(),
                 saves_always: false,
@@ -83,14 +80,7 @@ impl Line {
     }
 
     /// Says what a link says first.
-    pub(super) fn begin(
-        &mut self,
-        options: &RedisOptions,
-        naming: &Naming,
-        work: Work,
-        by: Instant,
-    ) {
-        self.ready_by = Some(by);
+    pub(super) fn begin(&mut self, options: &RedisOptions, naming: &Naming, work: Work) {
         let is_sentinel = work == Work::Guide && options.has_sentinels();
         let (user, password) = if is_sentinel {
             (&options.sentinel_user, &options.sentinel_password)
@@ -188,7 +178,6 @@ impl Line {
         if self.is_beginning() {
             return Ok(None);
         }
-        self.ready_by = None;
         Ok(Some(self.hello.clone()))
     }
 }

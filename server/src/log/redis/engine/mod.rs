@@ -6,7 +6,6 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use super::{RedisOptions, Topology};
 use crate::clock::Now;
 use crate::log::remote::{Action, Engine, Link};
 use crate::log::shared::core::{Core, Heard};
+use crate::log::shared::lines::Lines;
 use crate::log::{Reply, Request, Rules, Traffic};
 
 /// Between two times that a refusal is told: links come back several times a second for as long as a password is wrong.
@@ -32,7 +32,7 @@ pub struct RedisEngine<C> {
     core: Core<C>,
     options: RedisOptions,
     naming: Naming,
-    lines: HashMap<Link, Line, foldhash::fast::RandomState>,
+    lines: Lines<Line>,
     /// When it was last said that a link was refused.
     refusal_told: Option<Instant>,
 }
@@ -56,7 +56,7 @@ impl<C> RedisEngine<C> {
             core,
             options,
             naming,
-            lines: HashMap::default(),
+            lines: Lines::default(),
             refusal_told: None,
         }
     }
@@ -90,12 +90,12 @@ impl<C> RedisEngine<C> {
             }
             self.core.drop_link(index, is_commands);
         }
-        self.lines.remove(&link);
+        self.lines.remove(link);
     }
 
     /// What a link of commands brought: the answer to one thing that it was asked, or to several that append.
     fn answer(&mut self, link: Link, reply: ::redis::Value, now: Now) -> Result<(), String> {
-        let Some(line) = self.lines.get_mut(&link) else {
+        let Some(line) = self.lines.get_mut(link) else {
             return Ok(());
         };
         for reply in line.answers(reply)? {
@@ -117,11 +117,12 @@ impl<C> RedisEngine<C> {
         let Some(work) = self.work_of(link) else {
             return Ok(());
         };
-        let Some(line) = self.lines.get_mut(&link) else {
+        let Some(line) = self.lines.get_mut(link) else {
             return Ok(());
         };
         if line.is_beginning() {
             if let Some(hello) = line.stepped(&reply)? {
+                self.lines.link_ready(link);
                 match work {
                     Work::Commands => self.core.commands_ready(link, hello, now),
                     Work::Announcements => self.core.announcements_ready(link, now),
@@ -172,20 +173,21 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
 
     fn opened(&mut self, link: Link, now: Now) {
         let work = self.work_of(link);
-        if let (Some(work), Some(line)) = (work, self.lines.get_mut(&link)) {
+        if let (Some(work), Some(line)) = (work, self.lines.get_mut(link)) {
             let most = match work {
                 Work::Commands | Work::Announcements => self.options.command_timeout,
                 Work::Guide => self.options.command_timeout.min(GUIDE_READY_MAX),
             };
-            line.begin(&self.options, &self.naming, work, now.instant + most);
+            line.begin(&self.options, &self.naming, work);
+            self.lines.await_ready(link, now.instant + most);
         }
     }
 
     fn received(&mut self, link: Link, bytes: &[u8], now: Now) {
-        if let Some(line) = self.lines.get_mut(&link) {
+        if let Some(line) = self.lines.get_mut(link) {
             line.push(bytes);
         }
-        while let Some(line) = self.lines.get_mut(&link) {
+        while let Some(line) = self.lines.get_mut(link) {
             let result = match line.next() {
                 Ok(Some(reply)) => self.reply(link, reply, now),
                 Ok(None) => return,
@@ -196,14 +198,14 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
             }
             // It may have been closed by what it brought.
             if self.work_of(link).is_none() {
-                self.lines.remove(&link);
+                self.lines.remove(link);
             }
         }
     }
 
     fn closed(&mut self, link: Link, why: &str, now: Now) {
         tracing::debug!(event = "redis_link_ended", why, "a link to Redis has ended");
-        self.lines.remove(&link);
+        self.lines.remove(link);
         if self.core.is_guide(link) {
             self.core.guide_closed(why, now);
         } else {
@@ -213,7 +215,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
 
     fn output(&mut self, link: Link) -> Option<&mut BytesMut> {
         self.core.send_all();
-        let line = self.lines.get_mut(&link)?;
+        let line = self.lines.get_mut(link)?;
         if !line.is_beginning() {
             let mut packing = line::Packing::default();
             while let Some(ask) = self.core.take_ask(link) {
@@ -233,22 +235,19 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     fn poll_action(&mut self) -> Option<Action> {
         let action = self.core.actions.pop_front()?;
         match &action {
-            Action::Open(link, _) => drop(self.lines.insert(*link, Line::new())),
-            Action::Close(link) => drop(self.lines.remove(link)),
+            Action::Open(link, _) => self.lines.add(*link, Line::new()),
+            Action::Close(link) => self.lines.remove(*link),
         }
         Some(action)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let ready = self.lines.values().filter_map(|line| line.ready_by);
-        ready.chain(self.core.poll_timeout()).min()
+        let lines = self.lines.poll_timeout().into_iter();
+        lines.chain(self.core.poll_timeout()).min()
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        let late = self.lines.iter();
-        let late = late.filter(|(_, line)| line.ready_by.is_some_and(|by| by <= now.instant));
-        let late: Vec<Link> = late.map(|(link, _)| *link).collect();
-        for link in late {
+        for link in self.lines.late(now.instant) {
             self.fail(link, "it does not answer in time", now);
         }
         self.core.handle_timeout(now);
@@ -263,8 +262,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     }
 
     fn leave(&mut self, now: Now) {
-        self.core.now = now;
-        self.core.leave();
+        self.core.leave(now);
     }
 
     fn has_logs(&self, link: Link) -> bool {
@@ -272,7 +270,7 @@ impl<C: Send> Engine<C> for RedisEngine<C> {
     }
 
     fn is_let_in(&self, link: Link) -> bool {
-        let line = self.lines.get(&link);
+        let line = self.lines.get(link);
         line.is_some_and(|line| !line.is_beginning())
     }
 

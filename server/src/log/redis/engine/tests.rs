@@ -95,6 +95,32 @@ impl Node {
         }
     }
 
+    /// Asks for a message in the log `a`, which has just been said: one that is older than a log keeps would be gone at once.
+    fn begin_append(&mut self, number: u32) {
+        let now = Now::read();
+        let draft = crate::log::Draft {
+            time: now.unix_ms,
+            ..draft("a", "1")
+        };
+        self.engine.request(Request::Append(draft, number), now);
+    }
+
+    /// Asks for the log `a` from its beginning on, and for what comes then.
+    fn begin_to_watch(&mut self) {
+        let log = LogName::new("a").unwrap();
+        let read = Request::Read {
+            log: log.clone(),
+            from: ReadFrom::Since(Since::Oldest),
+            max: PageMax {
+                entries: 10,
+                bytes: 1 << 16,
+            },
+            context: 1,
+        };
+        self.engine.request(Request::Watch(log), Now::read());
+        self.engine.request(read, Now::read());
+    }
+
     fn turn(&mut self, server: &Server) {
         let now = Now::read();
         while let Some(action) = self.engine.poll_action() {
@@ -197,18 +223,7 @@ fn with_a_real_replica_nothing_is_acked_that_it_does_not_have() {
 fn what_one_node_appends_another_is_handed() {
     let server = Server::start();
     let (mut one, mut other) = (Node::start("one"), Node::start("other"));
-    let log = LogName::new("a").unwrap();
-    let read = Request::Read {
-        log: log.clone(),
-        from: ReadFrom::Since(Since::Oldest),
-        max: PageMax {
-            entries: 10,
-            bytes: 1 << 16,
-        },
-        context: 1,
-    };
-    other.engine.request(Request::Watch(log), Now::read());
-    other.engine.request(read, Now::read());
+    other.begin_to_watch();
     let begun = Instant::now();
     while other.replies.is_empty() {
         assert!(begun.elapsed() < PATIENCE);
@@ -217,14 +232,7 @@ fn what_one_node_appends_another_is_handed() {
     }
     assert!(matches!(other.replies[..], [Reply::Page(Ok(_), 1)]));
     for number in 0..10 {
-        // One that is older than a log keeps would be gone at once.
-        let time = Now::read().unix_ms;
-        let draft = crate::log::Draft {
-            time,
-            ..draft("a", "1")
-        };
-        let append = Request::Append(draft, number);
-        one.engine.request(append, Now::read());
+        one.begin_append(number);
     }
     while one.replies.len() < 10 || other.replies.len() < 11 {
         assert!(begun.elapsed() < PATIENCE, "{:?}", other.replies);
@@ -249,13 +257,7 @@ fn what_one_node_appends_another_is_handed() {
             break;
         }
         assert!(begun.elapsed() < PATIENCE, "nothing is announced");
-        let time = Now::read().unix_ms;
-        let draft = crate::log::Draft {
-            time,
-            ..draft("a", "1")
-        };
-        let append = Request::Append(draft, number);
-        one.engine.request(append, Now::read());
+        one.begin_append(number);
         one.turn(&server);
         other.turn(&server);
     }

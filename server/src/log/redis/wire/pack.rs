@@ -113,16 +113,7 @@ pub fn pack(command: &Command, naming: &Naming, out: &mut BytesMut) {
             epoch,
         } => page(log, *from, *max, *epoch, naming),
         Command::Heads { bucket, logs } => heads(*bucket, logs, naming),
-        Command::Mark { bucket, marks } => {
-            let logs = marks.iter().map(|(log, _)| naming.log(log));
-            let keys = [naming.heads(*bucket), naming.marks(*bucket)];
-            let keys: Vec<String> = keys.into_iter().chain(logs).collect();
-            let mut call = Call::new(Script::Mark, &keys);
-            for (_, position) in marks {
-                call.position(position);
-            }
-            call.0
-        }
+        Command::Mark { bucket, marks } => mark(*bucket, marks, naming),
         Command::Beat {
             node,
             lease,
@@ -258,6 +249,17 @@ fn page(log: &LogName, from: From, max: PageMax, epoch: Epoch, naming: &Naming) 
         From::Before(None) => call.arg("before").arg(""),
     };
     call.number(max.entries as u64).number(max.bytes as u64);
+    call.0
+}
+
+fn mark(bucket: Bucket, marks: &[(LogName, Position)], naming: &Naming) -> Cmd {
+    let logs = marks.iter().map(|(log, _)| naming.log(log));
+    let keys = [naming.heads(bucket), naming.marks(bucket)];
+    let keys: Vec<String> = keys.into_iter().chain(logs).collect();
+    let mut call = Call::new(Script::Mark, &keys);
+    for (_, position) in marks {
+        call.position(position);
+    }
     call.0
 }
 

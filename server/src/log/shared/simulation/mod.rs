@@ -2,8 +2,6 @@
 //! follows a log there believes nothing, and checks each message that it gets.
 
 mod campaign;
-mod campaign_nats;
-mod elsewhere;
 mod follower;
 mod jetstream;
 mod redis;

@@ -109,18 +109,7 @@ impl Redis {
                 from,
                 max,
                 epoch,
-            } => {
-                let shelf = self.shelf(Bucket::of(log));
-                let page = shelf.logs.get(log).map(|log| log.page(*from, *max));
-                Answer::Page(page.unwrap_or_else(|| Extracted {
-                    eras: vec![(1, *shelf.fresh.get_or_insert(*epoch))],
-                    oldest: 1,
-                    head: 0,
-                    mark: None,
-                    entries: Vec::new(),
-                    more: false,
-                }))
-            }
+            } => self.page(log, *from, *max, *epoch),
             Command::Heads { bucket, logs } => {
                 let shelf = self.shelf(*bucket);
                 let head = |name| shelf.logs.get(name).map(Log::position);
@@ -140,24 +129,43 @@ impl Redis {
                 vouched,
                 leaves,
             } => {
-                let until = time + lease.as_millis() as u64;
-                self.nodes.insert(node.clone(), (until, vouched.clone()));
                 if *leaves {
                     self.nodes.remove(node);
+                } else {
+                    let until = time + lease.as_millis() as u64;
+                    self.nodes.insert(node.clone(), (until, vouched.clone()));
                 }
-                self.nodes.retain(|_, (until, _)| *until > time);
-                let nodes = self.nodes.iter();
-                let node = |(name, (_, vouched)): (&String, &(u64, Vec<String>))| Node {
-                    name: name.clone(),
-                    vouched: vouched.clone(),
-                };
-                Answer::Nodes(nodes.map(node).collect())
+                self.nodes_at(time)
             }
         }
     }
 
     fn shelf(&mut self, bucket: Bucket) -> &mut Shelf {
         &mut self.buckets[usize::from(bucket.number())]
+    }
+
+    fn page(&mut self, log: &LogName, from: From, max: PageMax, epoch: Epoch) -> Answer {
+        let shelf = self.shelf(Bucket::of(log));
+        let page = shelf.logs.get(log).map(|log| log.page(from, max));
+        Answer::Page(page.unwrap_or_else(|| Extracted {
+            eras: vec![(1, *shelf.fresh.get_or_insert(epoch))],
+            oldest: 1,
+            head: 0,
+            mark: None,
+            entries: Vec::new(),
+            more: false,
+        }))
+    }
+
+    /// Nodes that are there; what the others have said is over.
+    fn nodes_at(&mut self, time: u64) -> Answer {
+        self.nodes.retain(|_, (until, _)| *until > time);
+        let nodes = self.nodes.iter();
+        let node = |(name, (_, vouched)): (&String, &(u64, Vec<String>))| Node {
+            name: name.clone(),
+            vouched: vouched.clone(),
+        };
+        Answer::Nodes(nodes.map(node).collect())
     }
 
     fn vouch(

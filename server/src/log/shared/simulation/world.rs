@@ -34,9 +34,6 @@ use side::Side;
 
 const MS: u64 = 1000;
 
-/// How long a node waits for a connection, as the driver of links does.
-const CONNECT_MAX: u64 = 3_000 * MS;
-
 /// Beyond its deadline no sender waits for so long.
 const SLACK: u64 = 5 * MS;
 
@@ -157,6 +154,31 @@ pub(super) struct World {
     pub(super) asked_history: i64,
 }
 
+impl Node {
+    fn new(number: usize, seed: u64, replicas: bool, topology: Topology, start: Now) -> Self {
+        let settings = Settings {
+            node: format!("node-{number}"),
+            ack: if replicas {
+                Ack::Replicas(NonZeroU8::MIN)
+            } else {
+                Ack::Primary
+            },
+            timeout: Duration::from_secs(2),
+            command_timeout: Duration::from_secs(5),
+        };
+        let rules = Arc::new(Rules::default());
+        let mut core = Core::new(settings, rules, seed, start);
+        topology.begin(&mut core);
+        Self {
+            core: Side::Redis(Box::new(core)),
+            feeds: Feeds::default(),
+            wires: BTreeMap::new(),
+            clock_behind: 0,
+            pages_asked: 0,
+        }
+    }
+}
+
 impl World {
     pub(super) fn new(seed: u64, nodes: usize, saves_always: bool, replicas: bool) -> Self {
         Self::with(seed, nodes, saves_always, replicas, Topology::Single)
@@ -174,28 +196,7 @@ impl World {
             ..Now::read()
         };
         let mut dice = Dice::new(seed);
-        let node = |number: usize| {
-            let settings = Settings {
-                node: format!("node-{number}"),
-                ack: if replicas {
-                    Ack::Replicas(NonZeroU8::MIN)
-                } else {
-                    Ack::Primary
-                },
-                timeout: Duration::from_secs(2),
-                command_timeout: Duration::from_secs(5),
-            };
-            let rules = Arc::new(Rules::default());
-            let mut core = Core::new(settings, rules, dice.next(), start);
-            topology.begin(&mut core);
-            Node {
-                core: Side::Redis(Box::new(core)),
-                feeds: Feeds::default(),
-                wires: BTreeMap::new(),
-                clock_behind: 0,
-                pages_asked: 0,
-            }
-        };
+        let node = |number| Node::new(number, dice.next(), replicas, topology, start);
         let nodes = (0..nodes).map(node).collect();
         let redis = Redis::new(saves_always);
         let servers = topology.servers(&redis);
@@ -299,52 +300,8 @@ impl World {
                 self.guide_reached(node, link);
                 self.settle(node);
             }
-            Event::Reached(node, link, port, run) => {
-                let is_commands = self.nodes[node].core.way_of(link).map(|(_, is)| is);
-                let Some(is_commands) = is_commands else {
-                    return;
-                };
-                let is_lonely = node == 0 && self.weather.lonely_until > self.time;
-                let is_late = self.topology == Topology::Single && run != self.runs;
-                let server = self.server_at(port).filter(|_| !is_lonely && !is_late);
-                let server = server.filter(|_| !self.weather.is_down);
-                let Some(server) = server else {
-                    self.nodes[node].core.closed(link, now);
-                    return self.settle(node);
-                };
-                if is_commands && self.servers[server].is_replica {
-                    self.nodes[node].core.closed(link, now);
-                } else if self.weather.frozen_until > self.time {
-                    let wait = self.weather.frozen_until - self.time;
-                    // The handshake takes too long.
-                    let event = if wait > CONNECT_MAX {
-                        Event::Retry(node, link)
-                    } else {
-                        Event::Reached(node, link, port, run)
-                    };
-                    self.after(wait.min(CONNECT_MAX), event);
-                } else {
-                    self.nodes[node].wires.insert(
-                        link,
-                        Wire {
-                            is_commands,
-                            server,
-                            ..Wire::default()
-                        },
-                    );
-                    self.reached(node, link, server, is_commands);
-                }
-                self.settle(node);
-            }
-            Event::Retry(node, link) => {
-                if self.nodes[node].core.way_of(link).is_some() {
-                    self.nodes[node].core.closed(link, now);
-                    self.settle(node);
-                } else if self.nodes[node].core.is_guide(link) {
-                    self.nodes[node].core.guide_closed("refused", now);
-                    self.settle(node);
-                }
-            }
+            Event::Reached(node, link, port, run) => self.arrive(node, link, port, run),
+            Event::Retry(node, link) => self.tell_closed(node, link, "refused"),
             Event::ToRedis(node, link, ask) => self.redis_takes(node, link, ask),
             Event::HearToRedis(node, link, hear) => self.redis_hears(node, link, hear),
             Event::FromRedis(node, link, said) => {
@@ -363,26 +320,10 @@ impl World {
             Event::FromNats(node, link, bytes) => self.nats_says(node, link, &bytes),
             Event::Closed(node, link) => {
                 if self.nodes[node].wires.remove(&link).is_some() {
-                    if self.nodes[node].core.is_guide(link) {
-                        self.nodes[node].core.guide_closed("closed", now);
-                    } else {
-                        self.nodes[node].core.closed(link, now);
-                    }
-                    self.settle(node);
+                    self.tell_closed(node, link, "closed");
                 }
             }
-            Event::ReadOn(node, log, follower) => {
-                let feed = self.nodes[node].feeds.0.get(&log);
-                let reader = feed.and_then(|feed| {
-                    feed.followers
-                        .iter()
-                        .find(|reader| reader.number == follower)
-                });
-                if let Some(from) = reader.and_then(|reader| reader.reading) {
-                    self.ask_page(node, &log, follower, from);
-                    self.settle(node);
-                }
-            }
+            Event::ReadOn(node, log, follower) => self.read_on(node, &log, follower),
             Event::Question(node, link) => self.guide_asked(node, link),
             Event::Told(node, link, told) => {
                 if self.nodes[node].wires.contains_key(&link) {
@@ -402,6 +343,20 @@ impl World {
                 self.send(node, message);
             }
         }
+    }
+
+    /// A node hears that a link is gone, if it still wants it.
+    fn tell_closed(&mut self, node: usize, link: Link, why: &str) {
+        let now = self.now();
+        let core = &mut self.nodes[node].core;
+        if core.is_guide(link) {
+            core.guide_closed(why, now);
+        } else if core.way_of(link).is_some() {
+            core.closed(link, now);
+        } else {
+            return;
+        }
+        self.settle(node);
     }
 
     fn delay(&mut self) -> u64 {

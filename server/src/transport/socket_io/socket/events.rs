@@ -144,28 +144,20 @@ pub(super) fn answer(event: &Event) -> Option<String> {
             more,
             ..
         } => {
-            let messages: Vec<_> = messages.iter().map(|entry| Message::new(entry)).collect();
             let page = Page {
                 room: room_id,
-                messages,
+                messages: messages.iter().map(|entry| Message::new(entry)).collect(),
                 position: position.to_string(),
                 more: *more,
             };
-            // As above.
-            return Some(serde_json::to_string(&page).unwrap_or_default());
+            return Some(page.to_json());
         }
         Event::Error {
             code,
             message,
             retry_after,
             ..
-        } => {
-            let mut error = json!({ "code": code, "message": message });
-            if let Some(millis) = retry_after {
-                error["retryAfter"] = (*millis).into();
-            }
-            json!({ "error": error })
-        }
+        } => refused(code, message, *retry_after),
         Event::Heartbeat { time, .. } => json!({ "time": time }),
         Event::System { .. }
         | Event::Gap { .. }
@@ -183,6 +175,22 @@ struct Page<'a> {
     messages: Vec<Message<'a>>,
     position: String,
     more: bool,
+}
+
+impl Page<'_> {
+    fn to_json(&self) -> String {
+        // It has no way to fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// An error, and after how many milliseconds to try again, if that helps.
+fn refused(code: &str, message: &str, retry_after: Option<u64>) -> Value {
+    let mut error = json!({ "code": code, "message": message });
+    if let Some(millis) = retry_after {
+        error["retryAfter"] = millis.into();
+    }
+    json!({ "error": error })
 }
 
 /// The name of a log if it is a room.
@@ -254,5 +262,5 @@ pub(super) fn news(event: &Event) -> Option<(Name, Value)> {
 
 /// What the ack of a request carries that the chat was not asked about.
 pub(super) fn refusal(refused: &Refused) -> String {
-    json!({ "error": { "code": refused.code, "message": refused.message } }).to_string()
+    self::refused(refused.code, &refused.message, None).to_string()
 }

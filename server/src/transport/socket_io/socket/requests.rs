@@ -95,21 +95,7 @@ pub(super) fn read(
         Name::Typing => of(Command::Typing {
             room: text(args, 0, "room")?.into(),
         }),
-        Name::History => {
-            let room = text(args, 0, "room")?;
-            let part: Part = match args.get(1) {
-                None => Part::default(),
-                Some(part) => serde_json::from_str(part.get()).map_err(|_| {
-                    bad("The second argument of history is an object with since, before and limit.")
-                })?,
-            };
-            of(Command::History {
-                room: room.into(),
-                since: part.since.map(Cow::Owned),
-                before: part.before.map(Cow::Owned),
-                limit: part.limit,
-            })
-        }
+        Name::History => of(history(args)?),
         Name::Presence => of(Command::Presence {
             room: text(args, 0, "room")?.into(),
         }),
@@ -124,6 +110,22 @@ pub(super) fn read(
         | Name::TokenExpiring
         | Name::Restarting
         | Name::Error => return Err(bad("That is an event that only the server emits.")),
+    })
+}
+
+fn history(args: &[&RawValue]) -> Result<Command<'static>, Refused> {
+    let room = text(args, 0, "room")?;
+    let part: Part = match args.get(1) {
+        None => Part::default(),
+        Some(part) => serde_json::from_str(part.get()).map_err(|_| {
+            bad("The second argument of history is an object with since, before and limit.")
+        })?,
+    };
+    Ok(Command::History {
+        room: room.into(),
+        since: part.since.map(Cow::Owned),
+        before: part.before.map(Cow::Owned),
+        limit: part.limit,
     })
 }
 

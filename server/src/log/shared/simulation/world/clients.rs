@@ -99,6 +99,17 @@ impl World {
         self.settle(node);
     }
 
+    /// A follower goes on, if it is still there and has to.
+    pub(super) fn read_on(&mut self, node: usize, log: &LogName, follower: u64) {
+        let feed = self.nodes[node].feeds.0.get(log);
+        let mut readers = feed.iter().flat_map(|feed| &feed.followers);
+        let reader = readers.find(|reader| reader.number == follower);
+        if let Some(from) = reader.and_then(|reader| reader.reading) {
+            self.ask_page(node, log, follower, from);
+            self.settle(node);
+        }
+    }
+
     pub(super) fn ask_page(&mut self, node: usize, log: &LogName, follower: u64, from: ReadFrom) {
         let max = PageMax {
             entries: 1 + self.dice.below(30) as usize,

@@ -1,14 +1,53 @@
 //! The server's end of all links: what arrives there, when it is looked at, and what goes back.
 
-use super::{Event, World};
+use super::{Event, MS, Topology, Wire, World};
 use crate::log::remote::Link;
 use crate::log::shared::core::{Ask, Hear, Heard, Hello, Said};
 use crate::log::shared::simulation::redis::run_id;
 use crate::log::shared::{Answer, Command, Failure};
 
+/// How long a node waits for a connection, as the driver of links does.
+const CONNECT_MAX: u64 = 3_000 * MS;
+
 impl World {
-    /// A link has come to where it goes.
-    pub(super) fn reached(&mut self, node: usize, link: Link, server: usize, is_commands: bool) {
+    /// A link has come to where it goes: whether somebody is there who takes it, and when.
+    pub(super) fn arrive(&mut self, node: usize, link: Link, port: u16, run: u64) {
+        let now = self.now();
+        let Some((_, is_commands)) = self.nodes[node].core.way_of(link) else {
+            return;
+        };
+        let is_lonely = node == 0 && self.weather.lonely_until > self.time;
+        let is_late = self.topology == Topology::Single && run != self.runs;
+        let server = self.server_at(port).filter(|_| !is_lonely && !is_late);
+        let server = server.filter(|_| !self.weather.is_down);
+        let Some(server) = server else {
+            self.nodes[node].core.closed(link, now);
+            return self.settle(node);
+        };
+        if is_commands && self.servers[server].is_replica {
+            self.nodes[node].core.closed(link, now);
+        } else if self.weather.frozen_until > self.time {
+            let wait = self.weather.frozen_until - self.time;
+            // The handshake takes too long.
+            let event = if wait > CONNECT_MAX {
+                Event::Retry(node, link)
+            } else {
+                Event::Reached(node, link, port, run)
+            };
+            self.after(wait.min(CONNECT_MAX), event);
+        } else {
+            let wire = Wire {
+                is_commands,
+                server,
+                ..Wire::default()
+            };
+            self.nodes[node].wires.insert(link, wire);
+            self.reached(node, link, server, is_commands);
+        }
+        self.settle(node);
+    }
+
+    fn reached(&mut self, node: usize, link: Link, server: usize, is_commands: bool) {
         if self.nats.is_some() {
             return self.nats_opened(node, link);
         }
@@ -117,7 +156,7 @@ impl World {
         // What was on its way when the link ended is taken all the same.
         let server = wire.map_or(0, |wire| wire.server);
         let is_down = self.weather.is_down || self.servers[server].is_down;
-        let is_gone = wire.is_none() && self.topology != super::Topology::Single;
+        let is_gone = wire.is_none() && self.topology != Topology::Single;
         (!is_down && !is_gone).then_some(server)
     }
 

@@ -2,75 +2,19 @@
 //! numbers that rise by one, or a gap that says so where that is allowed.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// What all of a campaign have in common.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// The nodes.
-    pub(crate) nodes: Vec<SocketAddr>,
-    /// Whether a gap may be told, and what was acknowledged be missing then.
-    pub(crate) gaps_allowed: bool,
-    /// Set when nothing more is to be said.
-    pub(crate) is_quiet: AtomicBool,
-    /// Set when all are to end.
-    pub(crate) is_over: AtomicBool,
-    /// What should not have been.
-    pub(crate) faults: Mutex<Vec<String>>,
-    /// Gaps that were told.
-    pub(crate) gaps: AtomicU64,
-    /// How often somebody had to come again.
-    pub(crate) returns: AtomicU64,
-    /// Messages that were shown.
-    pub(crate) shown: AtomicU64,
-    /// When each number of each room was tried first, from 1 on.
-    began: Vec<Mutex<Vec<Instant>>>,
-}
-
-impl Shared {
-    /// Nothing has happened yet.
-    pub(crate) fn new(nodes: Vec<SocketAddr>, rooms: usize, gaps_allowed: bool) -> Self {
-        Self {
-            nodes,
-            gaps_allowed,
-            is_quiet: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-            faults: Mutex::default(),
-            gaps: AtomicU64::new(0),
-            returns: AtomicU64::new(0),
-            shown: AtomicU64::new(0),
-            began: (0..rooms).map(|_| Mutex::default()).collect(),
-        }
-    }
-
-    /// The next number of a room is tried for the first time.
-    pub(crate) fn begins(&self, room: usize, at: Instant) {
-        lock(&self.began[room]).push(at);
-    }
-
-    fn began(&self, room: usize, number: u64) -> Option<Instant> {
-        let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        lock(&self.began[room]).get(index).copied()
-    }
-
-    pub(crate) fn fault(&self, what: String) {
-        lock(&self.faults).push(what);
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
-    }
-}
+use super::{Shared, lock};
 
 /// How somebody follows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Transport {
+pub(super) enum Transport {
     /// Server-Sent Events.
     Events,
     /// Long polls, each over a connection of its own.
@@ -79,22 +23,22 @@ pub(crate) enum Transport {
 
 /// A follower in a thread of its own.
 #[derive(Debug)]
-pub(crate) struct Witness {
+pub(super) struct Witness {
     /// The room that it follows.
-    pub(crate) room: usize,
+    pub(super) room: usize,
     /// It has come; from now on it is to be shown everything.
-    pub(crate) is_there: Arc<AtomicBool>,
+    pub(super) is_there: Arc<AtomicBool>,
     /// The newest number that it was shown.
-    pub(crate) newest: Arc<AtomicU64>,
+    pub(super) newest: Arc<AtomicU64>,
     deliveries: Deliveries,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Witness {
-    /// Starts one that looks for the nodes in turn, beginning with the one of its own number.
-    pub(crate) fn start(
+    /// Starts one that looks for the nodes in turn, beginning with the one of this number.
+    pub(super) fn start(
         shared: &Arc<Shared>,
-        number: usize,
+        node: usize,
         room: usize,
         transport: Transport,
     ) -> Self {
@@ -103,9 +47,9 @@ impl Witness {
         let deliveries = Deliveries::default();
         let mut follower = Follower {
             shared: Arc::clone(shared),
-            name: format!("{transport:?} {number} in room {room}"),
+            name: format!("{transport:?} {node} in room {room}"),
             room,
-            node: number,
+            node,
             since: None,
             newest: Arc::clone(&newest),
             is_there: Arc::clone(&is_there),
@@ -120,12 +64,12 @@ impl Witness {
             is_there,
             newest,
             deliveries,
-            thread: thread.expect("a thread"),
+            thread: Some(thread.expect("a thread")),
         }
     }
 
     /// How long numbers took to it that were said while it was there.
-    pub(crate) fn deliveries(&self) -> Vec<(u64, Duration)> {
+    pub(super) fn deliveries(&self) -> Vec<(u64, Duration)> {
         let deliveries = lock(&self.deliveries);
         let to_time = |&(number, us): &(u32, u32)| {
             let took = Duration::from_micros(u64::from(us));
@@ -135,8 +79,11 @@ impl Witness {
     }
 
     /// Waits for its end.
-    pub(crate) fn join(self) {
-        self.thread.join().expect("a follower does not panic");
+    #[track_caller]
+    pub(super) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a follower does not panic");
+        }
     }
 }
 
@@ -332,10 +279,6 @@ impl Inbox {
         }
         Err(ErrorKind::Interrupted.into())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn expect_ok(head: &str) -> io::Result<()> {

@@ -1,5 +1,8 @@
 //! Followers and what they get, in order.
 
+mod joining;
+mod pages;
+
 use std::mem;
 
 use super::*;
@@ -8,20 +11,6 @@ use crate::clock::Now;
 use crate::ids::RoomName;
 use crate::log::store_tests::draft;
 use crate::log::{Epoch, MemoryStore, PageMax, Pattern, Placed, Rule, Since, Store as _};
-
-impl PartialEq for Event {
-    fn eq(&self, other: &Self) -> bool {
-        self.to_text() == other.to_text()
-    }
-}
-
-/// Any answer that is told from others by its number.
-fn ack(number: u64) -> Event {
-    Event::Heartbeat {
-        time: number,
-        id: None,
-    }
-}
 
 const CONN: ConnId = ConnId {
     index: 1,
@@ -271,175 +260,6 @@ fn a_page_for_who_has_left_finds_nobody_and_nothing_is_left_behind() {
     assert!(reader.feeds.cursors.is_empty());
 }
 
-/// Followers of the log `a` who come one after the other and want all of it; returns the pages that were asked for.
-fn come(reader: &mut Follower, conns: std::ops::Range<u32>) -> Vec<Read> {
-    let follow = |index| {
-        let conn = ConnId { index, ..CONN };
-        let follow = Follow::new(conn, LogName::new("a").unwrap(), Some(""));
-        let from = follow.from;
-        reader.feeds.follow(conn, from, Box::new(follow))
-    };
-    conns.filter_map(follow).collect()
-}
-
-fn entries(steps: Vec<Step>) -> Vec<Arc<Shared>> {
-    let entry = |step| match step {
-        Step::Entry(shared) => Some(shared),
-        _ => None,
-    };
-    steps.into_iter().filter_map(entry).collect()
-}
-
-#[test]
-fn a_page_is_read_once_for_all_who_wait_and_kept_for_who_has_no_room_yet() {
-    let mut reader = Follower::new(Slow::Resume);
-    (1..=50).for_each(|number| drop(reader.append(number)));
-    let reads = come(&mut reader, 0..3);
-    assert_eq!(reads.len(), 1, "one for all three");
-    let page = reader.page_for(&reads[0]);
-    let waiting = reader.feeds.arrived(&reads[0], Some(&page));
-    let mut given = Vec::new();
-    for (waiting, room) in waiting.into_iter().zip([ROOM, 1, 0]) {
-        let mut steps = Vec::new();
-        reader.feeds.page(waiting, &page, room, &mut steps);
-        given.push(entries(steps));
-    }
-    let counts: Vec<usize> = given.iter().map(Vec::len).collect();
-    assert_eq!(counts, [50, 1, 0], "as much as there was room for");
-    for index in 1..3 {
-        let conn = ConnId { index, ..CONN };
-        assert!(reader.feeds.can_go_on(conn));
-        let mut steps = Vec::new();
-        reader.feeds.go_on(conn, ROOM, &mut steps);
-        let shared = entries(steps);
-        let of_first = &given[0][50 - shared.len()..];
-        let same = shared.iter().zip(of_first);
-        assert!(same.clone().all(|(a, b)| Arc::ptr_eq(a, b)), "one copy");
-        assert_eq!(same.count(), 48 + index as usize);
-    }
-    assert!(reader.feeds.cursors.is_empty());
-    let log = LogName::new("a").unwrap();
-    let begin = page.begin();
-    assert!(
-        reader.feeds.kept.behind(&log, begin).is_none(),
-        "for nobody"
-    );
-}
-
-#[test]
-fn what_is_kept_no_more_is_read_again() {
-    let mut reader = Follower::new(Slow::Resume);
-    (1..=50).for_each(|number| drop(reader.append(number)));
-    let reads = come(&mut reader, 0..1);
-    let page = reader.page_for(&reads[0]);
-    let waiting = reader.feeds.arrived(&reads[0], Some(&page))[0];
-    let mut steps = Vec::new();
-    reader.feeds.page(waiting, &page, 1, &mut steps);
-    reader.feeds.kept.clear();
-    reader.feeds.go_on(waiting.conn, ROOM, &mut steps);
-    let Some(Step::Read(read)) = steps.pop() else {
-        panic!("{steps:?}")
-    };
-    let since = Since::After(page.entries[0].position);
-    assert_eq!(read.place.from, ReadFrom::Since(since));
-    assert!(!reader.feeds.can_go_on(waiting.conn), "it waits");
-    assert_eq!(entries(steps).len(), 1);
-}
-
-#[test]
-fn who_comes_after_all_have_left_does_not_take_a_page_that_is_older_than_what_they_heard() {
-    let mut reader = Follower::new(Slow::Resume);
-    reader.follow(Some(""));
-    let old = reader.asked.pop().unwrap();
-    let page = reader.page_for(&old);
-    reader.say(1..=1, true);
-    reader.feeds.unfollow(CONN, &LogName::new("a").unwrap());
-    reader.follow(Some(""));
-    assert_eq!(reader.asked.len(), 1, "another page");
-    let mut steps = Vec::new();
-    reader.give(&old, &page, &mut steps);
-    assert!(steps.is_empty());
-    reader.catch_up();
-    assert_eq!(reader.heard(), "1 at 1");
-}
-
-#[test]
-fn what_the_owner_has_seen_is_read_for_each_by_itself() {
-    let mut feeds = Follower::new(Slow::Resume).feeds;
-    let reads = (0..2).filter_map(|index| {
-        let conn = ConnId { index, ..CONN };
-        let follow = Follow::new(conn, LogName::new("@a").unwrap(), None);
-        feeds.follow(conn, ReadFrom::Mark, Box::new(follow))
-    });
-    assert_eq!(reads.count(), 2);
-}
-
-/// What the hub wants followed when somebody enters the room `a`.
-fn entering() -> Box<Follow> {
-    let mut hub = Hub::new(HubConfig::default(), 1);
-    let joiner = Joiner {
-        rooms: vec![RoomName::new("a").unwrap()],
-        ..Joiner::default()
-    };
-    let (instant, unix_ms) = (Instant::now(), 0);
-    hub.connect(CONN, joiner, Now { instant, unix_ms });
-    let mut effects = Vec::new();
-    hub.take_effects(&mut effects);
-    let follow = effects.into_iter().find_map(|effect| match effect {
-        Effect::Follow(follow) if follow.is_joining() => Some(follow),
-        _ => None,
-    });
-    follow.unwrap()
-}
-
-#[test]
-fn who_joins_where_that_takes_a_while_hears_of_it_before_what_comes_next() {
-    let mut a = Follower::new(Slow::Resume);
-    a.feeds.let_joiners_wait();
-    a.append(1);
-    a.append(2);
-    let follow = entering();
-    let read = a.feeds.follow(CONN, follow.from, follow).unwrap();
-    let page = a.page_for(&read);
-    let mut steps = Vec::new();
-    a.give(&read, &page, &mut steps);
-    let [
-        Step::AtHead {
-            follow, position, ..
-        },
-    ] = &steps[..]
-    else {
-        panic!("{steps:?}")
-    };
-    assert_eq!(position.offset, 2);
-    let (entry, log) = (a.append(3), LogName::new("a").unwrap());
-    a.feeds.push(entry, None).unwrap();
-    assert_eq!(a.feeds.live(&log), [], "it waits");
-    assert!(a.feeds.is_behind(CONN) && !a.feeds.can_go_on(CONN));
-    let own = a.append(4);
-    let (own, _) = a.feeds.push(own, Some(CONN)).unwrap();
-    a.feeds.note_own(CONN, &own.entry);
-    let held = a.feeds.hold_back(CONN, &log, ack(4));
-    assert_eq!(
-        held, None,
-        "it would name a position behind the one that it joins at"
-    );
-    let now = Instant::now();
-    let earlier = follow.ticket.wrapping_sub(1);
-    assert_eq!(a.feeds.joined(CONN, earlier, now), None);
-    assert!(!a.feeds.can_go_on(CONN), "that was for another");
-    let held_back = a.feeds.joined(CONN, follow.ticket, now);
-    assert_eq!(held_back, Some(vec![ack(4)]));
-    assert_eq!(a.feeds.joined(CONN, follow.ticket, now), None, "only once");
-    let mut steps = Vec::new();
-    a.feeds.go_on(CONN, ROOM, &mut steps);
-    a.hear(steps);
-    assert_eq!(a.heard(), "3", "and not its own");
-    assert!(!a.feeds.is_behind(CONN));
-    let held = a.feeds.hold_back(CONN, &log, ack(5));
-    assert_eq!(held, Some(ack(5)));
-}
-
 #[test]
 fn all_who_follow_a_log_are_told_wherever_they_are_in_it() {
     let mut a = Follower::new(Slow::Resume);
@@ -477,48 +297,6 @@ fn what_is_followed_is_counted_until_nobody_does() {
     assert!(!interest.may_be_in(&log), "also when it was quiet");
     a.feeds.unfollow(CONN, &log);
     assert!(!interest.may_be_in(&log), "nor twice");
-}
-
-/// A joiner at the head of a log with `entries`, which has not been told so yet.
-fn waiting(entries: u32) -> (Follower, Box<Follow>) {
-    let mut a = Follower::new(Slow::Resume);
-    a.feeds.let_joiners_wait();
-    for number in 1..=entries {
-        a.append(number);
-    }
-    let follow = entering();
-    let read = a.feeds.follow(CONN, follow.from, follow).unwrap();
-    let page = a.page_for(&read);
-    let mut steps = Vec::new();
-    a.give(&read, &page, &mut steps);
-    match steps.pop() {
-        Some(Step::AtHead { follow, .. }) => (a, follow),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn who_leaves_while_it_waits_is_not_told_that_it_has_joined_and_gets_its_acks() {
-    let (mut a, follow) = waiting(2);
-    let log = follow.log.clone();
-    assert_eq!(a.feeds.hold_back(CONN, &log, ack(6)), None);
-    assert_eq!(a.feeds.take_held_back(CONN, &log), [ack(6)]);
-    a.feeds.unfollow(CONN, &log);
-    assert_eq!(a.feeds.joined(CONN, follow.ticket, Instant::now()), None);
-    // The same for who joins again: the first way to the head is none any more.
-    let (mut a, follow) = waiting(2);
-    let again = entering();
-    a.feeds.follow(CONN, again.from, again);
-    assert_eq!(a.feeds.joined(CONN, follow.ticket, Instant::now()), None);
-}
-
-#[test]
-fn a_joiner_that_does_not_read_after_it_was_told_is_slow() {
-    let (mut a, follow) = waiting(2);
-    let now = Instant::now();
-    a.feeds.joined(CONN, follow.ticket, now).unwrap();
-    let longest = a.feeds.longest_behind(CONN);
-    assert_eq!(longest.map(|(since, _, _)| since), Some(now));
 }
 
 #[test]

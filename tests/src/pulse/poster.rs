@@ -4,38 +4,38 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::witness::Shared;
+use super::{Shared, lock};
 
 /// Between an ack and the next number.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What became of a number.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Said {
+pub struct Said {
     /// The number.
-    pub(crate) number: u64,
+    pub number: u64,
     /// When it was tried first.
-    pub(crate) began: Instant,
+    pub began: Instant,
     /// How long it took to its ack.
-    pub(crate) took: Duration,
+    pub took: Duration,
     /// How many nodes it needed.
-    pub(crate) tries: u32,
+    pub tries: u32,
 }
 
 /// A poster in a thread of its own.
 #[derive(Debug)]
-pub(crate) struct Poster {
+pub(super) struct Poster {
     said: Arc<Mutex<Vec<Said>>>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Poster {
     /// Starts one that posts to the node of its room's number, and to the next ones where that does not answer.
-    pub(crate) fn start(shared: &Arc<Shared>, room: usize) -> Self {
+    pub(super) fn start(shared: &Arc<Shared>, room: usize) -> Self {
         let said = Arc::new(Mutex::new(Vec::new()));
         let (shared, kept) = (Arc::clone(shared), Arc::clone(&said));
         let thread = thread::spawn(move || {
@@ -64,29 +64,33 @@ impl Poster {
                 thread::sleep(PAUSE);
             }
         });
+        let thread = Some(thread);
         Self { said, thread }
     }
 
     /// The first number that was tried after a moment, if it was acknowledged.
-    pub(crate) fn first_since(&self, moment: Instant) -> Option<Said> {
+    pub(super) fn first_since(&self, moment: Instant) -> Option<Said> {
         let said = lock(&self.said);
         let from = said.partition_point(|said| said.began < moment);
         said.get(from).copied()
     }
 
     /// All that was acknowledged.
-    pub(crate) fn said(&self) -> Vec<Said> {
+    pub(super) fn said(&self) -> Vec<Said> {
         lock(&self.said).clone()
     }
 
     /// Whether it has said its last.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Waits for its end.
-    pub(crate) fn join(self) {
-        self.thread.join().expect("a poster does not panic");
+    #[track_caller]
+    pub(super) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a poster does not panic");
+        }
     }
 }
 
@@ -108,8 +112,4 @@ fn post(node: SocketAddr, room: usize, number: u64) -> io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-fn lock(said: &Mutex<Vec<Said>>) -> MutexGuard<'_, Vec<Said>> {
-    said.lock().unwrap_or_else(PoisonError::into_inner)
 }
