@@ -356,7 +356,7 @@ export class Client extends Emitter {
     if (known !== undefined) return known;
     const message = { ...body, seq };
     const text = JSON.stringify(message);
-    if (new TextEncoder().encode(text).length > MESSAGE_BYTES_MAX) throw new TidewireError('too_large', 'A message has 64 KiB at most.');
+    if (new TextEncoder().encode(text).length > MESSAGE_BYTES_MAX) throw new TidewireError('too_large', 'It is over 64 KiB.');
     if (typeof seq === 'number' && !Number.isFinite(seq)) throw new TypeError('seq is a number or a text');
     const { queueMax = QUEUE_MAX, queueCharsMax = QUEUE_CHARS_MAX } = this.#options;
     if (this.#unacked.size >= queueMax || this.#unackedChars + text.length > queueCharsMax) {
@@ -366,7 +366,7 @@ export class Client extends Emitter {
     }
     if (typeof seq === 'number') this.#lastSeq = Math.max(this.#lastSeq, seq);
     this.#unackedChars += text.length;
-    const waiting = { text, message, isDelayed: this.#delays > 0, ...withResolvers() };
+    const waiting = { text, message, isDelayed: this.#delays > 0 || undefined, ...withResolvers() };
     this.#unacked.set(seq, waiting);
     this.#options.outbox?.put(this.#kept(JSON.parse(text))).catch((error) => this.#onOutboxError(error));
     if (!this.#isRestoring && !waiting.isDelayed) this.#transmit(waiting);
@@ -388,7 +388,8 @@ export class Client extends Emitter {
   #transmit(/** @type {Waiting} */ waiting) {
     if (!this.#line.send(this.#textOf(waiting))) return;
     waiting.sentAt = Date.now();
-    waiting.isDelayed = false;
+    // Of what was not delayed nothing is noted: it keeps its order.
+    waiting.isDelayed &&= false;
   }
 
   /** A room that is joined again goes on where it was, also on another connection. */
@@ -559,10 +560,11 @@ export class Client extends Emitter {
     return true;
   }
 
-  /** The `seq` of the oldest unacknowledged message that this one may be. Ours keep their order. */
+  /** The `seq` of the oldest unacknowledged message that this one may be. Ours keep their order, but for what was delayed. */
   #mayBe(/** @type {Message} */ { type, from, epoch, offset }, /** @type {string} */ log) {
-    if (from !== this.user || type === 'private_msg' || this.#cursors.get(log)?.isBeforeOurs(epoch, offset)) return;
-    for (const [seq, { sentAt, message }] of this.#unacked) if (sentAt !== undefined && logTo(message) === log) return seq;
+    if (from !== this.user || type === 'private_msg') return;
+    const isPast = this.#cursors.get(log)?.isBeforeOurs(epoch, offset);
+    for (const [seq, { sentAt, isDelayed, message }] of this.#unacked) if (sentAt !== undefined && logTo(message) === log && (!isPast || isDelayed !== undefined)) return seq;
   }
 
   #release(/** @type {string} */ log) {
@@ -615,7 +617,7 @@ export class Client extends Emitter {
   #onAck(/** @type {Message} */ message) {
     const waiting = this.#settle(message.seq);
     if (!message.roomId.startsWith('@')) this.#cursors.get(message.roomId)?.wrote(message.epoch, message.offset, message.dup);
-    if (waiting?.sentAt !== undefined) this.#onLatency(Date.now() - waiting.sentAt);
+    this.#onAnswered(waiting);
     waiting?.resolve(message);
     this.#emit('ack', message);
     this.#settled(message.seq);
@@ -648,14 +650,13 @@ export class Client extends Emitter {
 
   #answer(/** @type {Message} */ message) {
     const waiting = this.#takeRequest(message.id);
-    if (waiting?.sentAt !== undefined && message.type !== 'joined') this.#onLatency(Date.now() - waiting.sentAt);
+    if (message.type !== 'joined') this.#onAnswered(waiting);
     if (waiting?.gap !== undefined) message.gap = waiting.gap;
     waiting?.resolve(message);
   }
 
-  #onLatency(/** @type {number} */ latency) {
-    this.#latency = latency;
-    this.#emit('latency', latency);
+  #onAnswered(/** @type {Waiting | undefined} */ waiting) {
+    if (waiting?.sentAt) this.#emit('latency', (this.#latency = Date.now() - waiting.sentAt));
   }
 
   /** Nobody waits for this message any more: it is kept, or was refused. */
@@ -1660,5 +1661,5 @@ function closedError() {
 }
 
 function queueFullError() {
-  return new TidewireError('queue_full', 'Too many messages wait to be sent.');
+  return new TidewireError('queue_full', 'Too many messages wait.');
 }

@@ -569,6 +569,23 @@ test('what the server cannot keep for now is sent again with its seq: the oldest
   assert.equal(sent().length, 7);
 });
 
+test('what was delayed and is there after all is not heard, also where what was said behind it stands before', async () => {
+  const client = open({ rooms: ['lobby'] });
+  const texts = heard(client, 'room_msg');
+  newest().welcomes();
+  newest().lets('lobby', 'e-0');
+  const [one] = [client.send('lobby', 'one'), client.send('lobby', 'two')];
+  newest().says(unavailable(1));
+  newest().says(ack(2, 2));
+  newest().says(ours(1));
+  newest().says(said(3));
+  assert.deepEqual(texts, []);
+  mock.timers.tick(1_500);
+  newest().says({ ...ack(1, 1), dup: true });
+  assert.deepEqual(texts.map(({ offset }) => offset), [3]);
+  assert.equal((await one).offset, 1);
+});
+
 test('who is refused for good after a delay does not hold up what is behind it', async () => {
   const client = open();
   newest().welcomes();

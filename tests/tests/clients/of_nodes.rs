@@ -5,10 +5,10 @@ use serde_json::json;
 use tidewire_tests::script::Script;
 use tidewire_tests::{Chatter, Nodes, Redis, Running, Server, http, wait_until};
 
-const OPTIONS: [&str; 4] = ["--log-timeout", "500ms", "--messages-per-second", "0"];
+const OPTIONS: [&str; 2] = ["--messages-per-second", "0"];
 
-fn two_nodes(redis: &Redis) -> Nodes {
-    let nodes = Nodes::on(&redis.url(), 2, &OPTIONS);
+fn two_nodes(redis: &Redis, more: &[&str]) -> Nodes {
+    let nodes = Nodes::on(&redis.url(), 2, &[&OPTIONS, more].concat());
     nodes.all().for_each(wait_until_ready);
     nodes
 }
@@ -45,7 +45,7 @@ fn the_javascript_client_loses_and_doubles_nothing_by_long_poll() {
 #[track_caller]
 fn killed_in_turn(transport: &str, times: usize) {
     let redis = Redis::start();
-    let mut nodes = two_nodes(&redis);
+    let mut nodes = two_nodes(&redis, &[]);
     let arguments = [
         "kill",
         transport,
@@ -68,7 +68,7 @@ fn killed_in_turn(transport: &str, times: usize) {
 #[test]
 fn tail_goes_on_at_the_next_node_behind_what_it_has() {
     let redis = Redis::start();
-    let mut nodes = two_nodes(&redis);
+    let mut nodes = two_nodes(&redis, &[]);
     let [one, other] = &urls(&nodes)[..] else {
         panic!("there are two nodes");
     };
@@ -92,7 +92,7 @@ fn tail_goes_on_at_the_next_node_behind_what_it_has() {
 #[test]
 fn chat_begins_at_the_node_that_is_there_and_says_again_what_could_not_be_kept() {
     let mut redis = Redis::start();
-    let mut nodes = two_nodes(&redis);
+    let mut nodes = two_nodes(&redis, &["--log-timeout", "500ms"]);
     let [one, other] = &urls(&nodes)[..] else {
         panic!("there are two nodes");
     };
