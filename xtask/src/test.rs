@@ -71,12 +71,12 @@ const STEPS: [Step; 21] = [
     Step {
         name: "integration",
         about: "real processes, real clients",
-        run: || integration(None),
+        run: integration,
     },
     Step {
         name: "workers",
-        about: "the same with servers of two workers",
-        run: || integration(Some("2")),
+        about: "what a server does, with two workers",
+        run: || workers("2"),
     },
     Step {
         name: "redis",
@@ -231,13 +231,37 @@ const ELSEWHERE: [Part; 6] = [
     ("operator", &["drain"]),
 ];
 
-/// Runs them against servers with one worker, or with as many where a test does not say.
-fn integration(workers: Option<&str>) -> Result<()> {
+/// Those in which a server of several workers may differ from one of a single one. The others are about what is in front of a server or
+/// behind it, or say themselves how many there are.
+const OF_WORKERS: [&str; 13] = [
+    "attacks",
+    "bad_input",
+    "chat",
+    "crowds",
+    "durability",
+    "frames",
+    "http",
+    "nodes",
+    "operator",
+    "soak",
+    "tls",
+    "tokens",
+    "transports",
+];
+
+/// Runs all of them, against servers with one worker where a test does not say.
+fn integration() -> Result<()> {
+    exec::run(&mut integration_tests()?).context("integration tests failed")
+}
+
+/// Runs some of them against servers with so many.
+fn workers(count: &str) -> Result<()> {
     let mut test = integration_tests()?;
-    if let Some(workers) = workers {
-        test.env("TIDEWIRE_TEST_WORKERS", workers);
+    test.env("TIDEWIRE_TEST_WORKERS", count);
+    for program in OF_WORKERS {
+        test.args(["--test", program]);
     }
-    exec::run(&mut test).context("integration tests failed")
+    exec::run(&mut test).with_context(|| format!("integration tests failed with {count} workers"))
 }
 
 /// Tests of several nodes, which take a Redis if nobody says what else.
