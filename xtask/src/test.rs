@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the steps that CI runs, cheap ones first. Every step is complete in itself
 //! (those that need the server build it, which is quick when it is there), so any one runs alone.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -251,12 +252,12 @@ const OF_WORKERS: [&str; 13] = [
 
 /// Runs all of them, against servers with one worker where a test does not say.
 fn integration() -> Result<()> {
-    exec::run(&mut integration_tests()?).context("integration tests failed")
+    exec::run(&mut integration_tests(&build_for_tests()?)).context("integration tests failed")
 }
 
 /// Runs some of them against servers with so many.
 fn workers(count: &str) -> Result<()> {
-    let mut test = integration_tests()?;
+    let mut test = integration_tests(&build_for_tests()?);
     test.env("TIDEWIRE_TEST_WORKERS", count);
     for program in OF_WORKERS {
         test.args(["--test", program]);
@@ -269,9 +270,10 @@ const OF_NODES: [Part; 1] = [("nodes", &["presence", "two_nodes"])];
 
 /// Runs those with logs kept by `keeper`, and `more`.
 fn over(keeper: &str, more: &[Part]) -> Result<()> {
+    let binary = build_for_tests()?;
     let mut failed = Vec::new();
     for (program, files) in ELSEWHERE.iter().chain(more) {
-        let mut test = integration_tests()?;
+        let mut test = integration_tests(&binary);
         test.env("TIDEWIRE_TEST_LOG", keeper);
         test.args(["--test", program, "--"]);
         test.args(files.iter().map(|file| format!("{file}::")));
@@ -287,17 +289,22 @@ fn over(keeper: &str, more: &[Part]) -> Result<()> {
     Ok(())
 }
 
-/// The command that runs all of them, with what they need.
-fn integration_tests() -> Result<Command> {
+/// Builds what the integration tests need, and returns where the server is.
+fn build_for_tests() -> Result<PathBuf> {
     let binary = server::build()?;
     exec::run(&mut exec::cargo(&format!(
         "build --package tidewire-protocol --examples --profile {}",
         server::PROFILE
     )))?;
+    Ok(binary)
+}
+
+/// The command that runs all of them, with this server.
+fn integration_tests(binary: &Path) -> Command {
     let mut test = exec::cargo("test --package tidewire-tests --no-fail-fast");
     test.env("TIDEWIRE_BIN", binary).env(
         "TIDEWIRE_EXAMPLES",
         paths::target().join(server::PROFILE).join("examples"),
     );
-    Ok(test)
+    test
 }
