@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::values::{long_time, size, time};
@@ -262,7 +262,7 @@ impl Cli {
                 let settings = words.settings().map_err(|unusable| match unusable {
                     Unusable::Words(error) => error,
                     file @ Unusable::File(..) => {
-                        Self::command().error(ErrorKind::ValueValidation, file)
+                        clap::Error::raw(ErrorKind::ValueValidation, format!("{file}\n"))
                     }
                 })?;
                 Task::Serve(Box::new(settings), words)
@@ -282,7 +282,7 @@ impl Words {
     /// One of them makes no sense.
     pub fn settings(&self) -> Result<Settings, Unusable> {
         self.read().map_err(|unusable| match unusable {
-            Unusable::Words(error) => Unusable::Words(veiled(error)),
+            Unusable::Words(error) => Unusable::Words(veiled(self.with_variable(error))),
             file @ Unusable::File(..) => file,
         })
     }
@@ -306,6 +306,33 @@ impl Words {
             });
         let matches = command.try_get_matches_from(&self.0)?;
         settings(&flags, &matches, file, Some(path))
+    }
+
+    /// What clap says of a value, with the variable that it is from: clap names the flag, which nobody may have written.
+    fn with_variable(&self, error: clap::Error) -> clap::Error {
+        let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+            return error;
+        };
+        // `--heartbeat <TIME>`.
+        let flag = shown.split_whitespace().next().unwrap_or_default();
+        let is_written = self.0.iter().any(|word| {
+            let rest = word.to_str().and_then(|word| word.strip_prefix(flag));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        });
+        let serve = Serve::augment_args(clap::Command::new("serve"));
+        let is_it = |arg: &&clap::Arg| arg.get_long() == flag.strip_prefix("--");
+        let variable = serve
+            .get_arguments()
+            .find(is_it)
+            .and_then(clap::Arg::get_env);
+        let Some(variable) =
+            variable.filter(|name| !is_written && std::env::var_os(name).is_some())
+        else {
+            return error;
+        };
+        let named = format!("'{shown}', which the variable {} gives", variable.display());
+        let told = error.to_string().replacen(&format!("'{shown}'"), &named, 1);
+        clap::Error::raw(error.kind(), told.trim_start_matches("error: "))
     }
 }
 

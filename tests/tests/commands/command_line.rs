@@ -56,6 +56,11 @@ fn a_flag_can_come_from_the_environment() {
         Some(2),
         "the value of TIDEWIRE_HEARTBEAT is read: {output:?}"
     );
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("the variable TIDEWIRE_HEARTBEAT"),
+        "who never wrote --heartbeat is told where it is from: {error}"
+    );
 }
 
 #[test]
