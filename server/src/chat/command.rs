@@ -2,6 +2,7 @@
 //! parsed here in one pass, and `content` stays the bytes it was.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -224,7 +225,8 @@ impl<'a> Request<'a> {
 
 impl<'a> Fields<'a> {
     fn parse(text: &'a str) -> Result<Self, Refused> {
-        let fields = serde_json::from_str(text).map_err(|error| Refused::bad_json(&error))?;
+        let fields = serde_json::from_str(text)
+            .map_err(|error| Refused::wrong_type(text).unwrap_or(Refused::bad_json(&error)))?;
         if is_object(text) {
             Ok(fields)
         } else {
@@ -399,7 +401,32 @@ fn is_short_string(text: &str) -> bool {
         && serde_json::from_str(text).is_ok_and(|string: String| string.len() <= NAME_BYTES_MAX)
 }
 
+/// Fields that are strings, as clients write them.
+const STRINGS: [&str; 8] = [
+    "type", "roomId", "toUser", "user", "session", "token", "since", "before",
+];
+
 impl Refused {
+    /// Names the field that is of a wrong type, if that is what is wrong.
+    fn wrong_type(text: &str) -> Option<Self> {
+        let fields: BTreeMap<Cow<str>, &RawValue> = serde_json::from_str(text).ok()?;
+        let wrong = fields.iter().find_map(|(name, value)| {
+            let value = value.get();
+            match name.as_ref() {
+                _ if value == "null" => None,
+                "limit" => value.parse::<u64>().is_err().then_some("a whole number"),
+                name if STRINGS.contains(&name) => (!value.starts_with('"')).then_some("a string"),
+                _ => None,
+            }
+            .map(|what| (name, what))
+        });
+        let (name, what) = wrong?;
+        Some(Self {
+            code: "bad_field",
+            message: format!("\"{name}\" is {what}."),
+        })
+    }
+
     fn bad_json(error: &serde_json::Error) -> Self {
         let code = match error.classify() {
             serde_json::error::Category::Data => "bad_field",

@@ -116,6 +116,31 @@ fn what_is_no_command_has_a_code() {
 }
 
 #[test]
+fn a_field_of_a_wrong_type_is_named_and_told_what_it_is() {
+    for (text, message) in [
+        (r#"{"type":7}"#, r#""type" is a string."#),
+        (
+            r#"{"type":"join_room","roomId":{}}"#,
+            r#""roomId" is a string."#,
+        ),
+        (
+            r#"{"type":"history","roomId":"r","limit":-1}"#,
+            r#""limit" is a whole number."#,
+        ),
+        (
+            r#"{"type":"history","since":null,"roomId":"r","limit":"5"}"#,
+            r#""limit" is a whole number."#,
+        ),
+    ] {
+        let refused = Request::parse(text).unwrap_err().refused;
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            ("bad_field", message)
+        );
+    }
+}
+
+#[test]
 fn a_seq_is_as_long_as_its_string_however_that_is_written() {
     for seq in [
         "-1.5e3".to_owned(),
