@@ -3,8 +3,12 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::client::{Address, Driver, End, Identity, Tls, Trust};
+use crate::client::{Address, Cut, Driver, End, Identity, Tls, Trust};
+
+/// How long a server may take to answer a Close frame: it is not waited for because it is needed.
+const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 
 /// A client of the server at the first of `urls` that has not connected yet.
 ///
@@ -102,6 +106,23 @@ impl Server {
         let Place { address, to, tls } = place.clone();
         self.host.clone_from(&address.host);
         self.driver.chat().move_to(address, to, tls);
+    }
+
+    /// Says goodbye to a server that is there, so that it knows that this is no accident, and waits a moment for its answer. What
+    /// it still says is not looked at.
+    pub(super) fn say_goodbye(&mut self) {
+        let now = self.driver.now().instant;
+        if !self.driver.chat().is_open() {
+            return;
+        }
+        self.driver.chat().cut(Cut::Close, now);
+        let until = now + GOODBYE_WAIT;
+        while self.driver.chat().is_open() && self.driver.now().instant < until {
+            if self.driver.turn(Some(until)).is_err() {
+                return;
+            }
+            while self.driver.chat().poll_news().is_some() {}
+        }
     }
 
     /// What to say where no address of it welcomes anybody.

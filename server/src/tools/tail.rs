@@ -93,7 +93,9 @@ impl Tail {
             failures: 0,
         };
         let mut out = BufWriter::new(io::stdout().lock());
-        match follower.run(&mut server, &mut out) {
+        let ended = follower.run(&mut server, &mut out);
+        server.say_goodbye();
+        match ended {
             Err(error) if is_broken_pipe(&*error) => Ok(true),
             ended => ended.map(|()| true),
         }

@@ -25,6 +25,19 @@ fn every_line_of_a_pipe_is_kept_once_and_in_order_also_over_the_rate() {
 }
 
 #[test]
+fn who_has_sent_all_says_goodbye() {
+    let server = Server::start();
+    let (code, ..) = once(&server, b"hi\n");
+    assert_eq!(code, Some(0));
+    let why = || get(server.address(), "/api/admin/why?user=ada").json();
+    wait_until("the connection has ended", || {
+        why()["connections"][0]["cause"].is_string()
+    });
+    let why = why();
+    assert_eq!(why["connections"][0]["cause"], "client_close", "{why:#}");
+}
+
+#[test]
 fn who_only_sends_needs_nobody_to_read() {
     let server = Server::start();
     let mut child = std::process::Command::new(tidewire_tests::server::binary())

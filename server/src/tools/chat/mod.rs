@@ -131,11 +131,13 @@ impl Chat {
             unsendable: 0,
             is_stdout_closed: false,
         };
-        if is_terminal {
+        let outcome = if is_terminal {
             talk.on_terminal()
         } else {
             talk.in_pipe(self.patience)
-        }
+        };
+        talk.server.say_goodbye();
+        outcome
     }
 }
 
