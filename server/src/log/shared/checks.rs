@@ -9,7 +9,7 @@ use crate::log::Position;
 use crate::log::shared::{Bucket, Command};
 
 /// Buckets are looked at in turns of so many, each once a second.
-const CHECKED_AT_ONCE: u8 = 2;
+const CHECKED_AT_ONCE: u8 = 1;
 
 /// Between two turns: 16 of them are a second.
 const CHECK_EVERY: Duration = Duration::from_millis(62);

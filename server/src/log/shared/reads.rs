@@ -11,7 +11,7 @@ use crate::log::{PageMax, Position, ReadFrom, Reply, StoreError};
 const READING_MAX: usize = 65_536;
 
 /// Pages of a bucket that are on their way: with Redis back, all who waited ask at once, and what is sent must be answered in time.
-const PAGES_MAX: u8 = 8;
+const PAGES_MAX: u8 = 16;
 
 /// A page that somebody waits for.
 #[derive(Debug)]

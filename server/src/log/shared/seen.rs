@@ -6,8 +6,8 @@ use std::mem;
 use crate::ids::LogName;
 use crate::log::Position;
 
-/// Logs that are remembered for sure in each of the 32 buckets; up to twice as many are.
-const LOGS_MAX: usize = 4096;
+/// Logs that are remembered for sure in each of the 16 buckets; up to twice as many are.
+const LOGS_MAX: usize = 8192;
 
 type Positions = HashMap<LogName, Position, foldhash::fast::RandomState>;
 

@@ -16,8 +16,8 @@ local WINDOW, WINDOW_MS = 256, 60000
 local BYTES_MIN = 65536
 -- What an entry and a key take in a hash beside their texts.
 local ENTRY_BYTES, KEY_BYTES = 64, 56
--- In a bucket: over all 32 of them, a million.
-local LOGS_MAX = 32768
+-- In a bucket: over all 16 of them, a million.
+local LOGS_MAX = 65536
 -- At most so many entries go at a time, read in parts of so many and of about so many bytes.
 local GONE_MAX, PART_MAX, PART_BYTES = 2048, 128, 262144
 -- A part of what is returned.
@@ -30,7 +30,9 @@ local publish, now = ARGV[1], now_ms()
 local rules = {}
 for at = 1, #ARGV[2], 24 do
   local entries_max, age_max, bytes_max = unpack_bytes('<I8I8I8', ARGV[2], at)
-  rules[#rules + 1] = { entries = entries_max, age = age_max, bytes = bytes_max }
+  rules[#rules + 1] = {
+    entries = entries_max, age = age_max, bytes = bytes_max, text = string.sub(ARGV[2], at, at + 23),
+  }
 end
 
 -- The offsets of a part of a log that may go, as fields: those that are sure to, or twice as many as have gone by their age before.
@@ -213,10 +215,9 @@ end
 -- not that simple; then nothing was done. Before `touch` the log's key is there: its time to live is over later than that. If somebody has
 -- deleted it all the same, what comes until `append` finds that out, at 64 messages, is not shown, and whoever follows is told of a gap.
 local function append_one(run, key, text, rule, name, entry, parts, records)
-  local version, epoch, offset, wrote, begun, oldest, bytes, touch, entries_max, age_max, bytes_max =
-    unpack_bytes(RECORD, text)
-  if version ~= VERSION or wrote ~= run.number or now >= touch or offset % 64 == 63 or entries_max ~= rule.entries
-    or age_max ~= rule.age or bytes_max ~= rule.bytes
+  local version, epoch, offset, wrote, bytes, touch = unpack_bytes(HOT, text)
+  if version ~= VERSION or wrote ~= run.number or now >= touch or offset % 64 == 63
+    or string.sub(text, RULE_FROM, RECORD_BYTES) ~= rule.text
   then
     return false
   end
@@ -227,11 +228,9 @@ local function append_one(run, key, text, rule, name, entry, parts, records)
     bytes = bytes + #name + KEY_BYTES
   end
   call('HSET', key, field, entry)
-  local record = pack(
-    RECORD, VERSION, epoch, offset, wrote, begun, oldest, bytes, touch, entries_max, age_max, bytes_max)
-  if #text > RECORD_BYTES then record = record .. string.sub(text, RECORD_BYTES + 1) end
   local r = #records
-  records[r + 1], records[r + 2] = key, record
+  records[r + 1] = key
+  records[r + 2] = pack(HOT, VERSION, epoch, offset, wrote, bytes, touch) .. string.sub(text, HOT_BYTES + 1)
   local part = pack(PART, 0, 1, epoch, offset, 0)
   parts[#parts + 1] = part
   call(publish, key, part)

@@ -6,7 +6,8 @@
 -- a new era with its next message. `fresh` is the epoch of logs that are new, or -. `saves`: this run saves each message before
 -- it answers; `kept`: so did all before it that were written to since one was opened.
 -- Each other field is a log, by its key; its record is binary, since texts cost more than all else here (RECORD below):
---     version epoch offset run begun oldest bytes touch entries_max age_max bytes_max eras
+--     version epoch offset run bytes touch, begun oldest, entries_max age_max bytes_max, eras
+-- What a message changes is in front, and what it needs not look into behind it.
 -- epoch and offset are the position of its head; `run` is the one in which it was last written, `begun` the one in which its era
 -- began; `oldest` is the first offset that is kept and `bytes` what all that are kept take, if the log's key is there; at `touch` its time
 -- to live is to be renewed; then its retention (ms). `eras` is the text `first:epoch,…` with the newest last, or '' if there was one only.
@@ -21,8 +22,11 @@
 local call, pack, unpack_bytes = redis.call, struct.pack, struct.unpack
 
 -- Of records and logs. What has another one is of a tidewire that keeps them in another way.
-local VERSION = 1
-local RECORD, RECORD_BYTES = '<BI4I8I4I4I8I8I8I8I8I8', 69
+local VERSION = 2
+local HOT, HOT_BYTES = '<BI4I8I4I8I8', 33
+local RECORD, RECORD_BYTES = HOT .. 'I4I8I8I8I8', 69
+-- The retention in it, which is 3 x 8 bytes.
+local RULE_FROM = 46
 
 local function read_run(text)
   if not text then return nil end
@@ -46,15 +50,15 @@ local function read_head(text)
   if string.byte(text) ~= VERSION then
     error(redis.error_reply('VERSION another version of tidewire has written this log'))
   end
-  local _, epoch, offset, run, begun, oldest, bytes, touch, entries_max, age_max, bytes_max = unpack_bytes(RECORD, text)
+  local _, epoch, offset, run, bytes, touch, begun, oldest, entries_max, age_max, bytes_max = unpack_bytes(RECORD, text)
   local eras = ''
   if #text > RECORD_BYTES then eras = string.sub(text, RECORD_BYTES + 1) end
   return epoch, offset, run, begun, oldest, bytes, touch, entries_max, age_max, bytes_max, eras
 end
 
--- A record of these parts, in that order but for the eras.
-local function write_head(eras, ...)
-  return pack(RECORD, VERSION, ...) .. eras
+-- A record of these parts.
+local function write_head(eras, epoch, offset, run, begun, oldest, bytes, touch, entries_max, age_max, bytes_max)
+  return pack(RECORD, VERSION, epoch, offset, run, bytes, touch, begun, oldest, entries_max, age_max, bytes_max) .. eras
 end
 
 local function pack_offset(offset)

@@ -278,7 +278,7 @@ fn heads(reply: &Value, logs: usize) -> Option<Vec<Option<Position>>> {
 }
 
 /// How records of logs are laid out: `VERSION` of the scripts.
-const RECORD_VERSION: u8 = 1;
+const RECORD_VERSION: u8 = 2;
 
 fn nodes(reply: &Value) -> Option<Vec<Node>> {
     let node = |pair: &[Value]| {

@@ -7,6 +7,10 @@ use crate::log::redis::Bucket;
 /// How many slots a cluster has.
 const SLOTS: u16 = 16_384;
 
+/// The number in each bucket's hash tag. Their slots are all over the range, one in each of so many equal parts, so that primaries that
+/// have equal parts of it have as many buckets each, and one more or less at most.
+const TAGS: [u8; Bucket::COUNT] = [21, 10, 0, 61, 20, 11, 1, 60, 23, 12, 2, 63, 22, 13, 3, 62];
+
 /// How this node calls things in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Naming {
@@ -22,7 +26,7 @@ impl Naming {
     /// The slot of all that is of a bucket, in a cluster: what has the same may share a call.
     #[must_use]
     pub fn slot_of(bucket: Bucket) -> u16 {
-        slot(format!("{{tw:{}}}", bucket.number()).as_bytes())
+        slot(format!("{{tw:{}}}", tag(bucket)).as_bytes())
     }
 
     /// The hash of records, of a bucket's logs and its run.
@@ -41,9 +45,9 @@ impl Naming {
     /// called so in their bucket's hashes, too.
     #[must_use]
     pub fn log(&self, log: &LogName) -> String {
-        let bucket = Bucket::of(log).number();
+        let tag = tag(Bucket::of(log));
         let name = self.field(log);
-        format!("{}{{tw:{bucket}}}:log:{name}", self.prefix)
+        format!("{}{{tw:{tag}}}:log:{name}", self.prefix)
     }
 
     /// Whether one call of a script may use the keys of both buckets. Where there is one server it may.
@@ -55,7 +59,7 @@ impl Naming {
     /// The hash of nodes; it is with the first bucket.
     #[must_use]
     pub fn nodes(&self) -> String {
-        format!("{}{{tw:0}}:nodes", self.prefix)
+        format!("{}{{tw:{}}}:nodes", self.prefix, TAGS[0])
     }
 
     /// How a log is called in its bucket: a node has a canary of its own. No name has a NUL, so no other log is called so.
@@ -85,8 +89,12 @@ impl Naming {
     }
 
     fn of_bucket(&self, bucket: Bucket, what: &str) -> String {
-        format!("{}{{tw:{}}}:{what}", self.prefix, bucket.number())
+        format!("{}{{tw:{}}}:{what}", self.prefix, tag(bucket))
     }
+}
+
+fn tag(bucket: Bucket) -> u8 {
+    TAGS[usize::from(bucket.number())]
 }
 
 /// The slot of a key in a cluster: CRC16 of what is between its first braces, or of all of it.
@@ -146,6 +154,14 @@ mod tests {
         assert_eq!(other.log_of(canary.as_bytes()), None);
         assert_eq!(naming.log_of(b"tidewire:x"), None);
         assert_eq!(naming.log_of(b"\xff"), None);
+    }
+
+    #[test]
+    fn each_bucket_is_in_a_part_of_its_own() {
+        for bucket in Bucket::all() {
+            let part = Naming::slot_of(bucket) / (SLOTS / Bucket::COUNT as u16);
+            assert_eq!(part, u16::from(bucket.number()));
+        }
     }
 
     #[test]

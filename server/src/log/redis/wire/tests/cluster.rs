@@ -33,7 +33,10 @@ fn each_bucket_is_with_one_primary_and_the_others_say_which() {
             .position(|port| *port == owner.port.to_string());
         counts[nth.unwrap()] += 1;
     }
-    assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
+    assert!(
+        counts.iter().all(|count| (5..=6).contains(count)),
+        "{counts:?}"
+    );
 }
 
 #[test]

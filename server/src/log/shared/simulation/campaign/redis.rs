@@ -145,7 +145,7 @@ fn of_thousands_who_wait_for_redis_few_ask_at_a_time() {
     world.run_until(20_000 * MS);
     world.check_settled();
     assert!(
-        world.nodes[0].pages_asked <= 8,
+        world.nodes[0].pages_asked <= 16,
         "{}",
         world.nodes[0].pages_asked
     );
