@@ -92,5 +92,7 @@ impl Times {
 fn p99(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let at = times.get(times.len() * 99 / 100);
-    at.map_or("-".to_owned(), |time| format!("{} ms", time.as_millis()))
+    at.map_or("-".to_owned(), |time| {
+        format!("{:.1} ms", time.as_secs_f64() * 1e3)
+    })
 }

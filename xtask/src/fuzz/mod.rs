@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// what there is to watch is in the DEFLATE under it)
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     sanitizer: Sanitizer,
+    /// Optimize little, which is built sooner: for who runs it for seconds
+    #[arg(long)]
+    quick_build: bool,
     /// Only this input: to see a finding again
     #[arg(long, value_name = "FILE", requires = "target")]
     input: Option<PathBuf>,
@@ -67,10 +70,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return coverage::run(&targets);
     }
     let chosen = choose(&targets, args.target.as_deref())?;
-    build(args.target.as_deref(), args.sanitizer)?;
+    let built = build(args)?;
     chosen.iter().try_for_each(|target| match &args.input {
-        Some(input) => replay(target, input),
-        None => explore(target, Budget::of(args)),
+        Some(input) => built.replay(target, input),
+        None => built.explore(target, Budget::of(args)),
     })
 }
 
@@ -78,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn step() -> Result<()> {
     run(&Args {
         seconds: 8,
+        quick_build: true,
         ..Args::default()
     })
 }
@@ -150,23 +154,6 @@ fn require_nightly() -> Result<()> {
     bail!("fuzzing needs a nightly compiler: run `rustup toolchain install nightly`")
 }
 
-fn build(target: Option<&str>, sanitizer: Sanitizer) -> Result<()> {
-    setup::cargo_tools::ensure_one("cargo-fuzz")?;
-    let mut build = nightly(setup::cargo_tools::binary("cargo-fuzz"));
-    // Following comparisons costs a third of the speed, most of it inside DEFLATE, where it leads nowhere; seeds and
-    // dictionaries know the words that matter.
-    build.args(["build", "--no-trace-compares"]);
-    build.args(["--fuzz-dir", "fuzz", "--target-dir", "fuzz/target"]);
-    build.args([
-        "--sanitizer",
-        match sanitizer {
-            Sanitizer::Address => "address",
-            Sanitizer::None => "none",
-        },
-    ]);
-    exec::run(build.args(target)).context("the fuzz targets do not build")
-}
-
 /// A command under the nightly toolchain; without what cargo told us about its own.
 fn nightly(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = exec::command(program);
@@ -177,73 +164,94 @@ fn nightly(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// Runs a target until its budget is spent.
-///
-/// The limit of time is one of the clock's: on a machine that does something else for a second, an input may miss it that
-/// takes a millisecond. One that passes three times when it is run again is not a finding, and the rest of the budget is
-/// run behind it.
-fn explore(target: &str, budget: Budget) -> Result<()> {
-    let mut left = Some(budget);
-    while let Some(budget) = left {
-        let started = Instant::now();
-        left = match libfuzzer::run(target, &mut fuzzer(target, budget)?)? {
-            Outcome::Done => None,
-            Outcome::Slow { input, executed } => {
-                for _ in 0..3 {
-                    replay(target, &input).context("an input takes longer than it may")?;
-                }
-                println!(
-                    "   {target}: a timeout after {executed} execs that does not come again: the machine's"
-                );
-                budget.less(executed, started.elapsed())
-            }
-        };
+fn build(args: &Args) -> Result<Built> {
+    setup::cargo_tools::ensure_one("cargo-fuzz")?;
+    let mut build = nightly(setup::cargo_tools::binary("cargo-fuzz"));
+    // Following comparisons costs a third of the speed, most of it inside DEFLATE, where it leads nowhere; seeds and
+    // dictionaries know the words that matter.
+    build.args(["build", "--no-trace-compares"]);
+    build.args(["--fuzz-dir", "fuzz", "--target-dir", "fuzz/target"]);
+    build.args([
+        "--sanitizer",
+        match args.sanitizer {
+            Sanitizer::Address => "address",
+            Sanitizer::None => "none",
+        },
+    ]);
+    if args.quick_build {
+        build.arg("--dev");
     }
-    Ok(())
-}
-
-/// The command that fuzzes a target.
-fn fuzzer(target: &str, budget: Budget) -> Result<Command> {
-    let corpus = home().join("corpus").join(target);
-    let artifacts = home().join("artifacts").join(target);
-    for folder in [&corpus, &artifacts] {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    let seeds = seeds::expand(target)?;
-    let mut command = exec::command(binary(target)?);
-    command.args([&budget.argument(), MEMORY_LIMIT, TIME_LIMIT, LENGTH_LIMIT]);
-    command.arg("-print_final_stats=1");
-    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
-    let dictionary = home().join("dictionaries").join(format!("{target}.dict"));
-    if dictionary.exists() {
-        command.arg(format!("-dict={}", dictionary.display()));
-    }
-    command.arg(corpus).arg(seeds);
-    Ok(command)
-}
-
-fn replay(target: &str, input: &Path) -> Result<()> {
-    // As typed, a relative path is meant from where one stands.
-    let input =
-        fs::canonicalize(input).with_context(|| format!("cannot read {}", input.display()))?;
-    exec::run(
-        exec::command(binary(target)?)
-            .args([MEMORY_LIMIT, TIME_LIMIT])
-            .arg(input),
-    )
-}
-
-fn binary(target: &str) -> Result<PathBuf> {
+    exec::run(build.args(&args.target)).context("the fuzz targets do not build")?;
     let said = exec::output(nightly("rustc").arg("-vV"))?;
     let host = said
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .context("rustc names no host")?;
-    Ok(home()
-        .join("target")
-        .join(host)
-        .join("release")
-        .join(target))
+    let profile = if args.quick_build { "debug" } else { "release" };
+    Ok(Built(home().join("target").join(host).join(profile)))
+}
+
+/// Where the targets are that were built.
+struct Built(PathBuf);
+
+impl Built {
+    /// Runs a target until its budget is spent.
+    ///
+    /// The limit of time is one of the clock's: on a machine that does something else for a second, an input may miss it that
+    /// takes a millisecond. One that passes three times when it is run again is not a finding, and the rest of the budget is
+    /// run behind it.
+    fn explore(&self, target: &str, budget: Budget) -> Result<()> {
+        let mut left = Some(budget);
+        while let Some(budget) = left {
+            let started = Instant::now();
+            left = match libfuzzer::run(target, &mut self.fuzzer(target, budget)?)? {
+                Outcome::Done => None,
+                Outcome::Slow { input, executed } => {
+                    for _ in 0..3 {
+                        self.replay(target, &input)
+                            .context("an input takes longer than it may")?;
+                    }
+                    println!(
+                        "   {target}: a timeout after {executed} execs that does not come again: the machine's"
+                    );
+                    budget.less(executed, started.elapsed())
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// The command that fuzzes a target.
+    fn fuzzer(&self, target: &str, budget: Budget) -> Result<Command> {
+        let corpus = home().join("corpus").join(target);
+        let artifacts = home().join("artifacts").join(target);
+        for folder in [&corpus, &artifacts] {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        let seeds = seeds::expand(target)?;
+        let mut command = exec::command(self.0.join(target));
+        command.args([&budget.argument(), MEMORY_LIMIT, TIME_LIMIT, LENGTH_LIMIT]);
+        command.arg("-print_final_stats=1");
+        command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+        let dictionary = home().join("dictionaries").join(format!("{target}.dict"));
+        if dictionary.exists() {
+            command.arg(format!("-dict={}", dictionary.display()));
+        }
+        command.arg(corpus).arg(seeds);
+        Ok(command)
+    }
+
+    fn replay(&self, target: &str, input: &Path) -> Result<()> {
+        // As typed, a relative path is meant from where one stands.
+        let input =
+            fs::canonicalize(input).with_context(|| format!("cannot read {}", input.display()))?;
+        exec::run(
+            exec::command(self.0.join(target))
+                .args([MEMORY_LIMIT, TIME_LIMIT])
+                .arg(input),
+        )
+    }
 }
 
 fn home() -> PathBuf {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::drive::Way;
-use super::{BEFORE, drive_under, serve};
+use super::{BEFORE, Build, drive_under};
 use crate::{callgrind, exec, paths};
 
 /// How long strace may take to write down what it counted, once the server has ended.
@@ -144,7 +144,11 @@ fn add(sum: &mut [f64], row: &[f64]) {
 
 fn instructions_of(way: Way, messages: u64) -> Result<BTreeMap<String, u64>> {
     let file = paths::target().join("budget.callgrind");
-    drive_under(callgrind::counting_into(&serve(), &file), way, messages)?;
+    drive_under(
+        callgrind::counting_into(&Build::Release.serve(), &file),
+        way,
+        messages,
+    )?;
     let mut annotate = exec::command("callgrind_annotate");
     let said = exec::output(
         annotate
@@ -191,7 +195,7 @@ fn part_of(place: &str) -> &'static str {
 fn system_calls_of(way: Way, messages: u64) -> Result<BTreeMap<String, u64>> {
     let file = paths::target().join("budget.strace");
     fs::write(&file, "").with_context(|| format!("cannot write {}", file.display()))?;
-    let server = serve();
+    let server = Build::Release.serve();
     let mut strace = exec::command("strace");
     // With -D the server is our child, and is told to end.
     strace.args(["-D", "-f", "-qq", "-c", "-o"]).arg(&file);
