@@ -299,9 +299,16 @@ fn build_for_tests() -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// How many tests of a program run at once: most of what they do is wait, so more than there are processors.
+const THREADS_OF_EACH: &str = "4";
+const THREADS: &str = "RUST_TEST_THREADS";
+
 /// The command that runs all of them, with this server.
 fn integration_tests(binary: &Path) -> Command {
     let mut test = exec::cargo("test --package tidewire-tests --no-fail-fast");
+    if std::env::var_os(THREADS).is_none() {
+        test.env(THREADS, THREADS_OF_EACH);
+    }
     test.env("TIDEWIRE_BIN", binary).env(
         "TIDEWIRE_EXAMPLES",
         paths::target().join(server::PROFILE).join("examples"),
