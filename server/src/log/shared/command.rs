@@ -22,7 +22,7 @@ pub struct Bucket(u8);
 
 impl Bucket {
     /// How many there are: enough for the primaries of a cluster, and few enough that what is appended to many logs at once goes to a
-    /// few of them: in a call of the script each costs as much as a third of a message. Data that was written with another number is not found again.
+    /// few of them, each of which costs a call something. Data that was written with another number is not found again.
     pub const COUNT: usize = 16;
 
     /// Where a log is: FNV-1a of its name, the same in every node.
