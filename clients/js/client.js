@@ -91,8 +91,11 @@ const DELAYS_MAX = 2;
 const MESSAGE_BYTES_MAX = 64 << 10;
 const JOIN_PAUSE_MS = 1_000;
 const QUEUE_CHARS_MAX = 1 << 20;
-/** Messages of one log that wait until it is known which of them are ours. */
-const HELD_MAX = 1_000;
+/**
+ * Messages of one log that wait until it is known which of them are ours: more than come after a long absence before the server has heard
+ * what we say again, which is what the network's buffers take.
+ */
+const HELD_MAX = 20_000;
 const HISTORY_PAGE = 100;
 /** The log of the broadcasts. */
 const BROADCASTS = '*';

@@ -244,7 +244,8 @@ impl Cli {
         words: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Result<Task, clap::Error> {
         let words = Words(words.into_iter().map(Into::into).collect());
-        let cli = Self::try_parse_from(&words.0).map_err(veiled)?;
+        let cli =
+            Self::try_parse_from(&words.0).map_err(|error| veiled(words.with_variable(error)))?;
         Ok(match cli.command {
             Some(Command::Log(log)) => Task::Log(log),
             Some(Command::Verify(options)) => Task::Verify(options),

@@ -273,9 +273,17 @@ test('who joins, leaves and joins before there is a connection is in the room', 
 
 test('a long backlog behind what may be ours is heard whole', () => {
   const { texts } = comeBackWithOneUnacked();
-  for (let offset = 5; offset <= 2_500; offset += 1) newest().says(offset % 400 === 5 ? ours(offset) : said(offset));
-  newest().says(ack(1, 2_501));
-  assert.deepEqual(texts.map(({ offset }) => offset), Array.from({ length: 2_496 }, (_, index) => index + 5));
+  for (let offset = 5; offset <= 50_000; offset += 1) newest().says(offset % 8_000 === 5 ? ours(offset) : said(offset));
+  newest().says(ack(1, 50_001));
+  assert.deepEqual(texts.map(({ offset }) => offset), Array.from({ length: 49_996 }, (_, index) => index + 5));
+});
+
+test('what we said is not heard, however much came before its ack', () => {
+  const { texts } = comeBackWithOneUnacked();
+  newest().says(ours(5));
+  for (let offset = 6; offset <= 10_000; offset += 1) newest().says(said(offset));
+  newest().says(ack(1, 5));
+  assert.deepEqual(texts.map(({ offset }) => offset), Array.from({ length: 9_995 }, (_, index) => index + 6));
 });
 
 test('a session that is given may have been used: its numbers are not used again', () => {

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::client::{Address, Cut, Driver, End, Identity, Tls, Trust};
+use crate::client::{Address, Cut, Driver, End, Identity, News, Tls, Trust};
 
 /// How long a server may take to answer a Close frame: it is not waited for because it is needed.
 const GOODBYE_WAIT: Duration = Duration::from_secs(1);
@@ -117,11 +117,12 @@ impl Server {
         }
         self.driver.chat().cut(Cut::Close, now);
         let until = now + GOODBYE_WAIT;
-        while self.driver.chat().is_open() && self.driver.now().instant < until {
-            if self.driver.turn(Some(until)).is_err() {
-                return;
+        while self.driver.turn(Some(until)).is_ok() && self.driver.now().instant < until {
+            while let Some(news) = self.driver.chat().poll_news() {
+                if matches!(news, News::Lost(_)) {
+                    return;
+                }
             }
-            while self.driver.chat().poll_news().is_some() {}
         }
     }
 
