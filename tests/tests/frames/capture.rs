@@ -576,12 +576,14 @@ fn what_is_captured_of_a_server_with_tls_can_be_read() {
     let mut bob = Chatter::enter(&server, "bob", "harbour");
     alice.say_acked("harbour", "ahoy over TLS", 1);
     bob.hear_of("room_msg");
+    let heard = "user alice · room harbour · offset 1";
+    // Bob may be with another worker than Alice, who notes by itself.
+    wait_until("what bob heard is captured", || capturing.has(heard));
     let file = capturing.finish("\"ack\",\"seq\":1");
 
     let said = texts(&file, "websocket.payload.text contains \"over TLS\"");
     let notes = said.iter().filter_map(|row| row.split_once('|'));
     let notes: Vec<_> = notes.map(|(note, _)| note).collect();
-    let heard = "user alice · room harbour · offset 1";
     assert_eq!(notes, ["user alice", heard], "{said:?}");
     assert_eq!(rows(&file, "tls", &["frame.number"]), Vec::<String>::new());
     let handshakes = rows(&file, "http.request", &["http.request.uri"]);
