@@ -283,7 +283,7 @@ impl Words {
     /// One of them makes no sense.
     pub fn settings(&self) -> Result<Settings, Unusable> {
         self.read().map_err(|unusable| match unusable {
-            Unusable::Words(error) => Unusable::Words(veiled(self.with_variable(error))),
+            Unusable::Words(error) => Unusable::Words(veiled(error)),
             file @ Unusable::File(..) => file,
         })
     }
@@ -333,7 +333,7 @@ impl Words {
         };
         let named = format!("'{shown}', which the variable {} gives", variable.display());
         let told = error.to_string().replacen(&format!("'{shown}'"), &named, 1);
-        clap::Error::raw(error.kind(), told.trim_start_matches("error: "))
+        told_as(&error, &told)
     }
 }
 
@@ -345,9 +345,14 @@ fn veiled(error: clap::Error) -> clap::Error {
     }
     let told = error.to_string();
     match veiled_text(&told) {
-        Some(told) => clap::Error::raw(error.kind(), told.trim_start_matches("error: ")),
+        Some(told) => told_as(&error, &told),
         None => error,
     }
+}
+
+/// The same error, told in other words.
+fn told_as(error: &clap::Error, told: &str) -> clap::Error {
+    clap::Error::raw(error.kind(), told.trim_start_matches("error: "))
 }
 
 /// Where to listen: an address, since a name may have several.

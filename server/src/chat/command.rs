@@ -2,7 +2,6 @@
 //! parsed here in one pass, and `content` stays the bytes it was.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -181,13 +180,32 @@ struct Fields<'a> {
     seq: Option<&'a RawValue>,
 }
 
-/// What an answer can still carry where another field is of a wrong type.
+/// What an answer can still carry where a field is of a wrong type, and which one that is.
 #[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct Marks<'a> {
     #[serde(borrow, default, deserialize_with = "even_null")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     seq: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    r#type: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    room_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    to_user: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    user: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    session: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    token: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    since: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    before: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    limit: Option<&'a RawValue>,
 }
 
 /// `null` is an id or a content like any other, not an absent one.
@@ -209,8 +227,8 @@ impl<'a> Request<'a> {
             id: id.map(Cow::Borrowed),
         };
         let fields = Fields::parse(text).map_err(|refused| {
-            let Marks { id, seq } = Marks::parse(text);
-            bad(refused, seq, id)
+            let marks = Marks::parse(text);
+            bad(marks.wrong_type().unwrap_or(refused), marks.seq, marks.id)
         })?;
         let (seq, id) = (fields.seq, fields.id);
         match check_seq(seq).and_then(|()| Command::from_fields(fields)) {
@@ -225,8 +243,7 @@ impl<'a> Request<'a> {
 
 impl<'a> Fields<'a> {
     fn parse(text: &'a str) -> Result<Self, Refused> {
-        let fields = serde_json::from_str(text)
-            .map_err(|error| Refused::wrong_type(text).unwrap_or(Refused::bad_json(&error)))?;
+        let fields = serde_json::from_str(text).map_err(|error| Refused::bad_json(&error))?;
         if is_object(text) {
             Ok(fields)
         } else {
@@ -240,6 +257,30 @@ impl<'a> Marks<'a> {
     fn parse(text: &'a str) -> Self {
         let marks = serde_json::from_str(text).ok();
         marks.filter(|_| is_object(text)).unwrap_or_default()
+    }
+
+    /// Names the field that is of a wrong type, if that is what is wrong.
+    fn wrong_type(&self) -> Option<Refused> {
+        let strings = [
+            ("type", self.r#type),
+            ("roomId", self.room_id),
+            ("toUser", self.to_user),
+            ("user", self.user),
+            ("session", self.session),
+            ("token", self.token),
+            ("since", self.since),
+            ("before", self.before),
+        ];
+        let is_other = |value: &RawValue| !value.get().starts_with('"');
+        let other = strings
+            .iter()
+            .find(|(_, value)| value.is_some_and(is_other));
+        if let Some((name, _)) = other {
+            return Some(Refused::wrong_type(name, "a string"));
+        }
+        let is_other = |value: &RawValue| value.get().parse::<u64>().is_err();
+        let is_wrong = self.limit.is_some_and(is_other);
+        is_wrong.then(|| Refused::wrong_type("limit", "a whole number"))
     }
 }
 
@@ -401,32 +442,7 @@ fn is_short_string(text: &str) -> bool {
         && serde_json::from_str(text).is_ok_and(|string: String| string.len() <= NAME_BYTES_MAX)
 }
 
-/// Fields that are strings, as clients write them.
-const STRINGS: [&str; 8] = [
-    "type", "roomId", "toUser", "user", "session", "token", "since", "before",
-];
-
 impl Refused {
-    /// Names the field that is of a wrong type, if that is what is wrong.
-    fn wrong_type(text: &str) -> Option<Self> {
-        let fields: BTreeMap<Cow<str>, &RawValue> = serde_json::from_str(text).ok()?;
-        let wrong = fields.iter().find_map(|(name, value)| {
-            let value = value.get();
-            match name.as_ref() {
-                _ if value == "null" => None,
-                "limit" => value.parse::<u64>().is_err().then_some("a whole number"),
-                name if STRINGS.contains(&name) => (!value.starts_with('"')).then_some("a string"),
-                _ => None,
-            }
-            .map(|what| (name, what))
-        });
-        let (name, what) = wrong?;
-        Some(Self {
-            code: "bad_field",
-            message: format!("\"{name}\" is {what}."),
-        })
-    }
-
     fn bad_json(error: &serde_json::Error) -> Self {
         let code = match error.classify() {
             serde_json::error::Category::Data => "bad_field",
@@ -439,6 +455,13 @@ impl Refused {
         Self {
             code,
             message: format!("The message is not a JSON object with the right fields: {shown}."),
+        }
+    }
+
+    fn wrong_type(field: &str, what: &str) -> Self {
+        Self {
+            code: "bad_field",
+            message: format!("\"{field}\" is {what}."),
         }
     }
 

@@ -6,7 +6,7 @@ use std::mem;
 use crate::ids::LogName;
 use crate::log::Position;
 
-/// Logs that are remembered for sure in each of the 16 buckets; up to twice as many are.
+/// Logs that are remembered for sure in each bucket; up to twice as many are.
 const LOGS_MAX: usize = 8192;
 
 type Positions = HashMap<LogName, Position, foldhash::fast::RandomState>;
