@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use tidewire::auth::Access;
 use tidewire::chat::{
-    Append, Audience, Effect, Event, Except, Hub, HubConfig, Joiner, Part, Parting, Shown,
-    appended, history,
+    Append, Audience, Effect, Event, Except, Hub, HubConfig, Joiner, Parting, Shown, appended,
+    history,
 };
 use tidewire::clock::Now;
 use tidewire::ids::{Arrival, ConnId, Lane, LogName, RoomName, Session, UserName};
 use tidewire::limit::Rate;
-use tidewire::log::{Epoch, MemoryStore, PageMax, Placed, ReadFrom, Since, Store as _};
+use tidewire::log::{Epoch, MemoryStore, PageMax, Part, Placed, ReadFrom, Since, Store as _};
 use tidewire::transport::feeds::{Feeds, Read, Step};
 
 /// Pages of two, so that what is longer takes several.

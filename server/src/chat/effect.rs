@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::event::Event;
 use crate::auth::{Access, Identity};
 use crate::ids::{Arrival, ConnId, LogName, RoomName, Session, UserName};
-use crate::log::{BadPosition, Draft, Page, Position, Positions, ReadFrom, Since};
+use crate::log::{BadPosition, Draft, Part, Position, Positions, ReadFrom, Since};
 
 /// What a connection says of itself in its address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -196,15 +196,6 @@ pub struct Reading {
     pub(super) id: Option<Box<RawValue>>,
 }
 
-/// Which part of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// What comes behind a place, the oldest of it first.
-    Since(Since),
-    /// What is before a place, or the head, the newest of it.
-    Before(Option<Position>),
-}
-
 impl Follow {
     /// A connection that follows a log from `since` on; from now if it does not say, and a user's own messages from what
     /// has not arrived yet.
@@ -239,20 +230,6 @@ impl Follow {
     #[must_use]
     pub const fn is_joining(&self) -> bool {
         self.room.is_some()
-    }
-}
-
-impl Part {
-    /// Whether there is more of it behind (or before) a page.
-    #[must_use]
-    pub fn has_more(self, page: &Page) -> bool {
-        match self {
-            Self::Since(_) => page.next != page.head,
-            Self::Before(_) => page
-                .entries
-                .first()
-                .is_some_and(|entry| entry.position.offset > page.oldest),
-        }
     }
 }
 

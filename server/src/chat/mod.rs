@@ -26,7 +26,7 @@ pub use cluster::{Outgoing, Remarks};
 pub use command::check_seq;
 pub use command::{BadCommand, Command, Refused, Request, Testament};
 pub use conn_set::ConnSet;
-pub use effect::{Append, Audience, Effect, Except, Follow, Joiner, Part, Parting, Reading};
+pub use effect::{Append, Audience, Effect, Except, Follow, Joiner, Parting, Reading};
 pub use event::{Event, Shown, as_followers_see_them};
 pub use hub::{Crowd, HISTORY_DEFAULT, HISTORY_MAX, Hub, HubConfig, Somebody, Tally, part_of};
 pub use relay::Relay;

@@ -29,7 +29,7 @@ const TROUBLE_TOLD_EVERY: Duration = Duration::from_secs(60);
 pub enum Request<C> {
     /// Give a message its place.
     Append(Draft, C),
-    /// Read on.
+    /// Read on: what comes after the page is announced to who watches, and is not in it.
     Read {
         /// The log.
         log: LogName,
@@ -40,12 +40,12 @@ pub enum Request<C> {
         /// Comes back with the page.
         context: C,
     },
-    /// Read back.
-    ReadBefore {
+    /// Read what is there: all that was acknowledged to anybody before this was asked, at whatever node.
+    History {
         /// The log.
         log: LogName,
-        /// Before which place; the head if not said.
-        before: Option<Position>,
+        /// Which part of it.
+        part: Part,
         /// How much.
         max: PageMax,
         /// Comes back with the page.
@@ -71,6 +71,29 @@ pub enum ReadFrom {
     Since(Since),
     /// Where the log's owner has seen it up to; at its oldest entry if that was never said.
     Mark,
+}
+
+/// Which part of a log's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What comes behind a place, the oldest of it first.
+    Since(Since),
+    /// What is before a place, or the head, the newest of it.
+    Before(Option<Position>),
+}
+
+impl Part {
+    /// Whether there is more of it behind (or before) a page.
+    #[must_use]
+    pub fn has_more(self, page: &Page) -> bool {
+        match self {
+            Self::Since(_) => page.next != page.head,
+            Self::Before(_) => page
+                .entries
+                .first()
+                .is_some_and(|entry| entry.position.offset > page.oldest),
+        }
+    }
 }
 
 /// What a worker hears, in the order in which things happened.
@@ -244,13 +267,16 @@ impl<C> Run<C> {
                 };
                 self.answer_page(page, context);
             }
-            Request::ReadBefore {
+            Request::History {
                 log,
-                before,
+                part,
                 max,
                 context,
             } => {
-                let page = self.store.read_before(&log, before.as_ref(), max);
+                let page = match part {
+                    Part::Since(since) => self.store.read(&log, &since, max),
+                    Part::Before(before) => self.store.read_before(&log, before.as_ref(), max),
+                };
                 self.answer_page(page, context);
             }
             Request::Find(which, context) => {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use activity::{Activity, Traffic};
-pub use broker::{AppendError, Broker, ReadFrom, Reply, Request};
+pub use broker::{AppendError, Broker, Part, ReadFrom, Reply, Request};
 pub use disk::DiskStore;
 pub use entry::{Draft, Entry, Key};
 pub use memory::MemoryStore;

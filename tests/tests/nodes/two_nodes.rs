@@ -90,6 +90,36 @@ fn who_resumes_at_the_other_node_misses_nothing() {
 }
 
 #[test]
+fn history_has_what_was_acknowledged_at_the_other_node_a_moment_ago() {
+    let log = LogServer::start();
+    let nodes = two_nodes(&log);
+    let (near, far) = (nodes.node(0), nodes.node(1));
+    let mut alice = Chatter::enter(far, "alice", "lobby");
+    // Somebody follows: then the near node has announced what it knows of, and may know less than there is.
+    let mut bob = Chatter::enter(near, "bob", "lobby");
+    let newest = "/api/rooms/lobby/messages?limit=1".to_owned();
+    let (mut seen, mut behind_seen) = (String::new(), newest.clone());
+    for number in 1..=200 {
+        let ack = alice.say_acked("lobby", &number.to_string(), number);
+        let target = if number % 2 == 0 {
+            &newest
+        } else {
+            &behind_seen
+        };
+        let page = get(near.address(), target).json();
+        let last = page["messages"].as_array().and_then(|them| them.last());
+        assert_eq!(last.map(place), Some(place(&ack)), "{target}: {page}");
+        assert_eq!(page["position"], place(&ack), "{target}: {page}");
+        bob.send(&json!({"type": "history", "roomId": "lobby", "since": seen}));
+        let page = bob.hear_of("history");
+        assert_eq!(page["position"], place(&ack), "{page}");
+        seen = place(&ack);
+        behind_seen = format!("/api/rooms/lobby/messages?since={seen}");
+    }
+    drop(bob);
+}
+
+#[test]
 fn all_transports_hear_the_other_node() {
     let log = LogServer::start();
     let nodes = two_nodes(&log);

@@ -7,14 +7,14 @@ use serde_json::value::RawValue;
 
 use super::{Hub, HubConfig};
 use crate::chat::command::{Command, Refused, Request, Testament};
-use crate::chat::effect::{Append, Audience, Effect, Except, Part, Reading};
+use crate::chat::effect::{Append, Audience, Effect, Except, Reading};
 use crate::chat::event::Event;
 use crate::chat::member::{Joined, KeptSession};
 use crate::chat::parked::Place;
 use crate::chat::wills::Will;
 use crate::clock::Now;
 use crate::ids::{Arrival, ConnId, LogName, NameError, RoomName, Session, UserName};
-use crate::log::BadPosition;
+use crate::log::{BadPosition, Part};
 
 /// Messages in an answer to `history` that says no number.
 pub const HISTORY_DEFAULT: u64 = 100;

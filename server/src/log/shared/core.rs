@@ -15,6 +15,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::appends::{Queued, Returned, Waiting};
 use super::guide::Guide;
 use super::masters::Master;
+use super::pages::Wanted;
 use super::reads::Reading;
 use super::runs::{Greeting, Peers, Run};
 use super::seen::Seen;
@@ -231,13 +232,13 @@ impl<C> Core<C> {
                 from,
                 max,
                 context,
-            } => self.read_on(log, from, max, context),
-            Request::ReadBefore {
+            } => self.read(log, Wanted::On(from), max, context),
+            Request::History {
                 log,
-                before,
+                part,
                 max,
                 context,
-            } => self.read_back(log, before, max, context),
+            } => self.read(log, Wanted::Part(part), max, context),
             Request::Find(which, context) => self.find(&*which, context),
             Request::Mark(log, position) => self.mark(log, position),
             Request::Rules(rules) => self.rules = rules,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::log::extent::{Era, Extent};
 use crate::log::shared::{Extracted, From};
-use crate::log::{Entry, Page, PageMax, Position, ReadFrom, Since};
+use crate::log::{Entry, Page, PageMax, Part, Position, ReadFrom, Since};
 
 /// What a worker wants of a log.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wanted {
     /// To read on.
     On(ReadFrom),
-    /// To read back before an offset, or before the head.
-    Back(Option<u64>),
+    /// To read what is there.
+    Part(Part),
 }
 
 /// What an answer of Redis makes of it.
@@ -31,11 +31,41 @@ impl Wanted {
     /// What to ask Redis for.
     pub(super) fn from(self) -> From {
         match self {
-            Self::On(ReadFrom::Since(Since::Oldest)) => From::Oldest,
-            Self::On(ReadFrom::Since(Since::Now)) => From::Head,
-            Self::On(ReadFrom::Since(Since::After(position))) => From::Behind(position.offset),
+            Self::On(ReadFrom::Since(since)) | Self::Part(Part::Since(since)) => match since {
+                Since::Oldest => From::Oldest,
+                Since::Now => From::Head,
+                Since::After(position) => From::Behind(position.offset),
+            },
             Self::On(ReadFrom::Mark) => From::Mark,
-            Self::Back(before) => From::Before(before),
+            Self::Part(Part::Before(before)) => From::Before(before.map(|before| before.offset)),
+        }
+    }
+
+    /// Up to where a log must have been announced for a page of it: all of what is there was acknowledged perhaps, and whoever
+    /// asks has perhaps heard so.
+    pub(super) fn needs(self, extracted: &Extracted) -> u64 {
+        match self {
+            // The rest is announced behind the page.
+            Self::On(_) => 0,
+            Self::Part(Part::Since(_)) => {
+                let last = extracted.entries.last();
+                last.map_or(0, |last| last.position.offset)
+            }
+            Self::Part(Part::Before(before)) => {
+                let end = before.map_or(u64::MAX, |before| before.offset.saturating_sub(1));
+                extracted.head.min(end)
+            }
+        }
+    }
+
+    /// Where a page ends that shows a log up to `until`, and was asked for when up to `needs` was needed: the newest are those of then.
+    pub(super) fn end(self, until: Position, needs: u64) -> Position {
+        match self {
+            Self::Part(Part::Before(None)) => Position {
+                offset: until.offset.min(needs),
+                ..until
+            },
+            Self::Part(Part::Before(Some(_)) | Part::Since(_)) | Self::On(_) => until,
         }
     }
 
@@ -51,7 +81,7 @@ impl Wanted {
         };
         let oldest = extent.oldest;
         let since = match self {
-            Self::Back(_) => {
+            Self::Part(Part::Before(_)) => {
                 let entries = shown(extracted.entries, 0, until.offset);
                 let next = entries.last().map_or(until, |entry| entry.position);
                 return Cut::Page(Page {
@@ -62,7 +92,7 @@ impl Wanted {
                     oldest,
                 });
             }
-            Self::On(ReadFrom::Since(since)) => match since {
+            Self::On(ReadFrom::Since(since)) | Self::Part(Part::Since(since)) => match since {
                 Since::Now => Since::After(until),
                 Since::Oldest | Since::After(_) => since,
             },
@@ -164,8 +194,21 @@ mod tests {
         assert_eq!(page(cut), (None, vec![7, 8], at(2, 8), at(2, 8)));
         let cut = Wanted::On(ReadFrom::Since(Since::Now)).cut(extracted(9), From::Head, at(2, 8));
         assert_eq!(page(cut), (None, vec![], at(2, 8), at(2, 8)));
-        let cut = Wanted::Back(None).cut(extracted(2), From::Before(None), at(2, 7));
+        let cut = Wanted::Part(Part::Before(None)).cut(extracted(2), From::Before(None), at(2, 7));
         assert_eq!(page(cut), (None, vec![3, 4, 5, 6, 7], at(2, 7), at(2, 7)));
+    }
+
+    #[test]
+    fn who_reads_what_is_there_needs_all_of_it_and_who_follows_hears_the_rest() {
+        let since = Since::After(at(2, 6));
+        assert_eq!(Wanted::Part(Part::Since(since)).needs(&extracted(6)), 9);
+        assert_eq!(Wanted::Part(Part::Since(since)).needs(&extracted(9)), 0);
+        assert_eq!(Wanted::Part(Part::Before(None)).needs(&extracted(2)), 9);
+        let before = Part::Before(Some(at(2, 5)));
+        assert_eq!(Wanted::Part(before).needs(&extracted(2)), 4);
+        let before = Part::Before(Some(at(2, 50)));
+        assert_eq!(Wanted::Part(before).needs(&extracted(2)), 9);
+        assert_eq!(Wanted::On(ReadFrom::Since(since)).needs(&extracted(6)), 0);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Pages that workers want: they wait while Redis is away, and are never newer than what was announced.
+//! Pages that workers want: they wait while Redis is away, and are never newer than what was announced. What somebody reads who does
+//! not follow is never older than when it was asked for either: it waits until what is there was announced.
 
 use super::core::{Ask, Core};
 use super::masters::Purpose;
 use super::pages::{Cut, Wanted, at_least_one, head};
 use crate::ids::LogName;
 use crate::log::shared::{Bucket, Command, Extracted, From};
-use crate::log::{PageMax, Position, ReadFrom, Reply, StoreError};
+use crate::log::{PageMax, Part, Position, Reply, StoreError};
 
 /// Pages that wait: more are refused at once.
 const READING_MAX: usize = 65_536;
@@ -24,25 +25,12 @@ pub(super) struct Reading<C> {
     asked: From,
     /// What was known of the log when it was.
     known: u64,
+    /// Up to where the log must have been announced, once that is known.
+    needs: Option<u64>,
 }
 
 impl<C> Core<C> {
-    pub(super) fn read_on(&mut self, log: LogName, from: ReadFrom, max: PageMax, context: C) {
-        self.read(log, Wanted::On(from), max, context);
-    }
-
-    pub(super) fn read_back(
-        &mut self,
-        log: LogName,
-        before: Option<Position>,
-        max: PageMax,
-        context: C,
-    ) {
-        let before = before.map(|before| before.offset);
-        self.read(log, Wanted::Back(before), max, context);
-    }
-
-    fn read(&mut self, log: LogName, wanted: Wanted, max: PageMax, context: C) {
+    pub(super) fn read(&mut self, log: LogName, wanted: Wanted, max: PageMax, context: C) {
         if self.reading >= READING_MAX {
             let error = Err(StoreError::Unavailable);
             return self.replies.push(Reply::Page(error, context));
@@ -55,6 +43,7 @@ impl<C> Core<C> {
             context,
             asked: wanted.from(),
             known: 0,
+            needs: None,
         };
         let bucket = Bucket::of(&reading.log);
         self.shelf(bucket).reads.push_back(reading);
@@ -67,14 +56,14 @@ impl<C> Core<C> {
             && let Some(mut reading) = self.shelf(bucket).reads.pop_front()
         {
             let log = self.shelf(bucket).logs.get(reading.log.as_str());
-            reading.known = log.map_or(0, |log| log.number);
-            // Not those that nobody was told of yet.
-            if let (Wanted::Back(before), Some(delivered)) =
-                (reading.wanted, log.and_then(|log| log.delivered))
-            {
-                let end = delivered.offset + 1;
-                let before = before.map_or(end, |before| before.min(end));
-                reading.asked = From::Before(Some(before));
+            let known = log.map_or(0, |log| log.number);
+            if reading.known != known {
+                reading.known = known;
+                (reading.asked, reading.needs) = (reading.wanted.from(), None);
+            }
+            if let (Wanted::Part(Part::Before(_)), Some(needs)) = (reading.wanted, reading.needs) {
+                // Not what came since.
+                reading.asked = From::Before(Some(needs + 1));
             }
             let page = Command::Page {
                 log: reading.log.clone(),
@@ -124,7 +113,15 @@ impl<C> Core<C> {
         let Some(until) = self.shown_until(bucket, &reading, head(&extracted)) else {
             return self.read_again(reading);
         };
-        match reading.wanted.cut(extracted, reading.asked, until) {
+        let wanted = reading.wanted;
+        let needs = *reading
+            .needs
+            .get_or_insert_with(|| wanted.needs(&extracted));
+        if until.offset < needs {
+            self.shelf(bucket).ahead.push((needs, reading));
+            return self.go_on(bucket, &name);
+        }
+        match wanted.cut(extracted, reading.asked, wanted.end(until, needs)) {
             Cut::Page(page) => {
                 self.reading -= 1;
                 self.saw(bucket, &name, page.head);
@@ -132,7 +129,7 @@ impl<C> Core<C> {
             }
             Cut::Ahead(offset) => self.shelf(bucket).ahead.push((offset, reading)),
             Cut::From(from) => {
-                reading.asked = from;
+                (reading.asked, reading.needs) = (from, None);
                 self.read_again(reading);
             }
         }

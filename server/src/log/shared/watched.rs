@@ -233,6 +233,8 @@ impl<C> Core<C> {
                 self.hand_on(bucket, number, entry, true);
                 if is_more {
                     self.go_on(bucket, name);
+                } else {
+                    self.let_go_on(bucket, name, Some(position));
                 }
                 return;
             }

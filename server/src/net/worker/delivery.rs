@@ -9,11 +9,9 @@ use super::Worker;
 use super::chat::{Chat, weight};
 use super::elsewhere::is_asked_again;
 use super::fanout::Sender;
-use crate::chat::{Append, Event, Follow, Part, Reading, appended, history};
+use crate::chat::{Append, Event, Follow, Reading, appended, history};
 use crate::ids::{ConnId, LogName};
-use crate::log::{
-    AppendError, Page, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
-};
+use crate::log::{AppendError, Page, PageMax, Part, Placed, Position, Reply, Request, StoreError};
 use crate::transport::dialect::Out;
 use crate::transport::feeds::{Read, Shared, Step};
 use crate::transport::mqtt::Ticket;
@@ -127,19 +125,11 @@ impl Worker {
             bytes: HISTORY_BYTES_MAX as usize,
         };
         let context = self.asked(context);
-        self.ask(match part {
-            Part::Since(since) => Request::Read {
-                log,
-                from: ReadFrom::Since(since),
-                max,
-                context,
-            },
-            Part::Before(before) => Request::ReadBefore {
-                log,
-                before,
-                max,
-                context,
-            },
+        self.ask(Request::History {
+            log,
+            part,
+            max,
+            context,
         });
     }
 

@@ -4,7 +4,7 @@
 use super::Worker;
 use super::delivery::Context;
 use crate::ids::{ConnId, LogName, Session, UserName};
-use crate::log::{AppendError, Draft, Page, PageMax, Placed, Request, StoreError};
+use crate::log::{AppendError, Draft, Page, PageMax, Part, Placed, Request, StoreError};
 use crate::transport::mqtt::{Memo, Ticket};
 
 /// What is read of such a log: the newest entry holds, or one right before it.
@@ -17,9 +17,9 @@ impl Worker {
     /// Reads the newest entries of a log for a connection's session.
     pub(super) fn recall(&mut self, id: ConnId, log: LogName) {
         let context = self.asked(Context::Recall(id));
-        self.ask(Request::ReadBefore {
+        self.ask(Request::History {
             log,
-            before: None,
+            part: Part::Before(None),
             max: RECALLED_MAX,
             context,
         });

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::chat_readers::ChatReader;
-use crate::chat::{Follow, Part};
+use crate::chat::Follow;
 use crate::ids::{ConnId, LogName};
-use crate::log::{Page, Position, Positions, StoreError};
+use crate::log::{Page, Part, Position, Positions, StoreError};
 use crate::net::conn::{Conn, State};
 use crate::transport::feeds::Shared;
 use crate::transport::{

@@ -10,9 +10,9 @@ use tidewire_protocol::handshake::server::Request;
 use super::rooms::{bad_name, room};
 use super::{Call, Problem, Response, Target, chat};
 use crate::auth::Access;
-use crate::chat::{HISTORY_DEFAULT, HISTORY_MAX, Part, as_followers_see_them, not_read, part_of};
+use crate::chat::{HISTORY_DEFAULT, HISTORY_MAX, as_followers_see_them, not_read, part_of};
 use crate::ids::{BROADCAST_LOG, LogName, RoomName, UserName};
-use crate::log::{Entry, Gap, Page, Position, Positions, StoreError};
+use crate::log::{Entry, Gap, Page, Part, Position, Positions, StoreError};
 
 /// Rooms that one request follows, as one WebSocket connection.
 pub(super) const ROOMS_MAX: usize = 128;

@@ -27,7 +27,7 @@ use crate::ids::LogName;
 use crate::log::disk::simulation::Dice;
 use crate::log::remote::{Action, Link};
 use crate::log::shared::{Ack, Bucket, Settings};
-use crate::log::{Entry, Position, Rules};
+use crate::log::{Entry, Part, Position, Rules};
 pub(super) use faults::Weather;
 pub(super) use servers::{Server, Topology};
 use side::Side;
@@ -40,9 +40,21 @@ const SLACK: u64 = 5 * MS;
 /// What comes back with an answer.
 #[derive(Debug, Clone)]
 pub(super) enum Asked {
-    Append { log: LogName, message: u64, at: u64 },
-    Page { log: LogName, follower: u64 },
-    History,
+    Append {
+        log: LogName,
+        message: u64,
+        at: u64,
+    },
+    Page {
+        log: LogName,
+        follower: u64,
+    },
+    /// What is there of a log, of which so many messages, of all that were acked, were acked before.
+    History {
+        log: LogName,
+        part: Part,
+        acked: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -149,6 +161,8 @@ pub(super) struct World {
     /// The places of messages with keys.
     keyed: HashMap<u64, HashSet<Position>>,
     pub(super) acked: Vec<(LogName, Position, u64)>,
+    /// What was acked before somebody read a log that ended before it: it was not there any more, or not shown.
+    unshown: Vec<(LogName, Position)>,
     pub(super) unavailable: u64,
     open: i64,
     pub(super) asked_history: i64,
@@ -225,6 +239,7 @@ impl World {
             places: HashMap::new(),
             keyed: HashMap::new(),
             acked: Vec::new(),
+            unshown: Vec::new(),
             unavailable: 0,
             open: 0,
             asked_history: 0,

@@ -69,8 +69,9 @@ impl World {
         self.check_acked();
     }
 
-    /// Each message that was acked is where that said.
+    /// Each message that was acked is where that said, and whoever has read its log since has seen it.
     pub(in super::super) fn check_acked(&mut self) {
+        assert_eq!(self.unshown, [], "acked, and not in what was read then");
         for (log, position, message) in std::mem::take(&mut self.acked) {
             if self.nats.is_some() {
                 self.check_there(&log, position, message);

@@ -6,7 +6,8 @@ use super::{Asked, Event, MS, SLACK, Sent, World, number_of};
 use crate::ids::{LogName, Session, UserName};
 use crate::log::shared::simulation::follower::{Feed, Follower};
 use crate::log::{
-    AppendError, Draft, Entry, PageMax, Placed, Position, ReadFrom, Reply, Request, StoreError,
+    AppendError, Draft, Entry, Page, PageMax, Part, Placed, Position, ReadFrom, Reply, Request,
+    Since, StoreError,
 };
 
 impl World {
@@ -82,18 +83,29 @@ impl World {
         feed.followers.iter().find_map(|follower| follower.position)
     }
 
+    /// Somebody who follows nothing reads the newest, or what came behind a place that was acked: all that was acked is in it.
     pub(in super::super) fn read_history(&mut self, node: usize, log: &LogName) {
         self.asked_history += 1;
+        let acked = self.acked.iter().rev().filter(|(of, ..)| of == log);
+        let behind = acked.map(|(_, position, _)| *position).nth(3);
+        let part = match behind.filter(|_| self.dice.below(2) == 0) {
+            Some(position) => Part::Since(Since::After(position)),
+            None => Part::Before(None),
+        };
         let max = PageMax {
             entries: 20,
             bytes: 1 << 16,
         };
         let now = self.now();
-        let request = Request::ReadBefore {
+        let request = Request::History {
             log: log.clone(),
-            before: None,
+            part,
             max,
-            context: Asked::History,
+            context: Asked::History {
+                log: log.clone(),
+                part,
+                acked: self.acked.len(),
+            },
         };
         self.nodes[node].core.request(request, now);
         self.settle(node);
@@ -160,10 +172,11 @@ impl World {
                     Err(_) => {}
                 }
             }
-            Reply::Page(page, Asked::History) => {
+            Reply::Page(page, Asked::History { log, part, acked }) => {
                 self.asked_history -= 1;
                 for page in page.iter() {
                     page.entries.iter().for_each(|entry| self.note(entry));
+                    self.check_history(&log, part, acked, page);
                 }
             }
             Reply::Page(_, Asked::Append { .. }) | Reply::Found(..) => panic!("nobody asked"),
@@ -213,6 +226,24 @@ impl World {
                 }
             }
         }
+    }
+
+    /// So many messages were acked when a page of a log was asked for: those of its epoch are in it, or there is more to read.
+    fn check_history(&mut self, log: &LogName, part: Part, acked: usize, page: &Page) {
+        if matches!(part, Part::Since(_)) && part.has_more(page) {
+            return;
+        }
+        let end = page.head;
+        let last = page.entries.last().map(|last| last.position.offset);
+        assert!(
+            last.is_none_or(|last| last == end.offset),
+            "{log}: {page:?}"
+        );
+        let acked = self.acked.iter().take(acked);
+        let unshown = acked
+            .filter(|(of, at, _)| of == log && at.epoch == end.epoch && at.offset > end.offset);
+        let unshown = unshown.map(|(log, at, _)| (log.clone(), *at));
+        self.unshown.extend(unshown);
     }
 
     fn hand_on(&mut self, node: usize, entry: &Entry) {
