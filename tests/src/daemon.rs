@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::directory::Directory;
 use crate::server::signal;
@@ -194,14 +196,21 @@ impl<P> Drop for Daemon<P> {
     }
 }
 
-/// One that was free a moment ago, for those who cannot be given port 0.
-pub(crate) fn free_address() -> SocketAddr {
-    let [address] = free_addresses();
-    address
-}
+/// Ports below those that the system gives to who asks for port 0, and to clients: nobody gets one of these by chance.
+const PORTS: Range<u16> = 10_000..32_000;
 
-/// Different ones that were.
-pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [0; N].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("its address"))
+/// One that is free, for those who cannot be given port 0.
+pub(crate) fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Other programs of tests may run beside this one, and begin elsewhere.
+    let first = std::process::id().wrapping_mul(2_503);
+    for _ in PORTS {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed)).wrapping_add(first);
+        let port = PORTS.start + (next % u32::from(PORTS.end - PORTS.start)) as u16;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free in {PORTS:?}");
 }

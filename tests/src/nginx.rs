@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::daemon::free_addresses;
+use crate::daemon::free_address;
 use crate::directory::Directory;
 use crate::script::debian_tool;
 use crate::tls::Identity;
@@ -61,7 +61,7 @@ impl Nginx {
     ) -> Self {
         let directory = Directory::new();
         let path = |name: &str| directory.path().join(name).display().to_string();
-        let [address, plain] = free_addresses();
+        let (address, plain) = (free_address(), free_address());
         let identity = Identity::shared();
         let shown = |path: PathBuf| path.display().to_string();
         let ours = [

@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use crate::http::get;
 use crate::server::{Launch, Server};
 
+/// Most tests are not about how long a sender waits: on a busy machine an answer takes what it takes.
+const UNHURRIED: [&str; 2] = ["--log-timeout", "10s"];
+
 /// Lines of a log that are shown.
 const SHOWN: usize = 20;
 
@@ -25,7 +28,7 @@ struct Node {
 
 impl Nodes {
     /// A node for each of the logs' addresses, with these arguments after `serve`. The addresses may be those of proxies before
-    /// the same log.
+    /// the same log. Who publishes is not refused soon where the log is slow, unless the arguments say when.
     ///
     /// # Panics
     ///
@@ -35,9 +38,11 @@ impl Nodes {
     pub fn start(logs: &[String], arguments: &[&str]) -> Self {
         let launches = logs.iter().enumerate().map(|(index, log)| {
             let name = format!("n{}", index + 1);
+            let hurries = arguments.contains(&"--log-timeout");
             Launch::default()
                 .arguments(&["--log", log, "--node", &name])
                 .arguments(arguments)
+                .arguments(if hurries { &[] } else { &UNHURRIED })
         });
         let nodes = launches.map(|launch| {
             let server = launch.start();

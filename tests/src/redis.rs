@@ -172,8 +172,9 @@ impl Redis {
             });
             line.and_then(|value| value.parse::<u64>().ok())
         };
+        // What comes in between it may have, too.
         let there = offset(primary, "master_repl_offset");
-        there.is_some() && there == offset(self, "slave_repl_offset")
+        there.is_some() && there <= offset(self, "slave_repl_offset")
     }
 
     /// Makes a replica a primary.

@@ -39,11 +39,24 @@ impl RedisCluster {
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
+        Self::start_with("cluster-replica-no-failover no")
+    }
+
+    /// One whose primaries stay what they are, however long one of them is held up.
+    #[must_use]
+    #[track_caller]
+    pub fn start_steady() -> Self {
+        Self::start_with("cluster-replica-no-failover yes")
+    }
+
+    #[track_caller]
+    fn start_with(setting: &str) -> Self {
         let start = |_| {
             let bus = free_address().port();
             let launch = RedisLaunch::default()
                 .setting("cluster-enabled yes")
                 .setting("cluster-node-timeout 2000")
+                .setting(setting)
                 // What is lost of it is not all that it has.
                 .setting("cluster-require-full-coverage no")
                 .setting("cluster-allow-replica-migration no")

@@ -164,7 +164,8 @@ impl Sentinels {
                 began.elapsed() < CHOICE_MAX,
                 "the Sentinels choose no other primary"
             );
-            if ask_at <= Instant::now() {
+            // Where the first has, the others hear of it: asked again, it would choose once more.
+            if ask_at <= Instant::now() && !is_other(0) {
                 // Refused where they have begun, or have no replica yet that they would take.
                 let _ = self.try_ask(0, &["SENTINEL", "FAILOVER", NAME]);
                 ask_at = Instant::now() + AGAIN;

@@ -6,14 +6,20 @@ use std::time::Duration;
 
 use tidewire_tests::http::{get, send};
 use tidewire_tests::verify::KEEPS_ALL;
-use tidewire_tests::wait::number_from;
+use tidewire_tests::wait::{holds_within, number_from};
 use tidewire_tests::{Dice, Nats, Nodes, Verify, wait_until};
 
 /// Nodes of a campaign.
 const NODES: usize = 3;
 
+/// Who publishes is refused soon, as by default.
+const HASTY: [&str; 2] = ["--log-timeout", "2s"];
+
 /// How long the checker may take to its end: everybody resumes, and the whole history is read.
 const END_MAX: Duration = Duration::from_secs(360);
+
+/// How long nodes may take until they take messages again.
+const GOES_ON_MAX: Duration = Duration::from_secs(120);
 
 /// A NATS, nodes on it, and who checks what they do.
 struct Campaign {
@@ -28,11 +34,19 @@ impl Campaign {
     #[track_caller]
     fn start(flags: &[&str], verify: &[&str]) -> Self {
         let nats = Nats::start();
-        let nodes = Nodes::on(&nats.url(), NODES, &[&KEEPS_ALL[..], flags].concat());
+        let nodes = Nodes::on(
+            &nats.url(),
+            NODES,
+            &[&KEEPS_ALL[..], &HASTY, flags].concat(),
+        );
         wait_until_ready(&nodes);
         let load = ["--publishers", "6", "--subscribers", "12", "--rooms", "3"];
         let load = [&load[..], &["--rate", "60", "--patience", "120s"], verify];
         let verify = Verify::start(&nodes, &load.concat());
+        wait_until("its clients have come", || {
+            let connections = nodes.all().map(|node| node.health().connections);
+            connections.sum::<u64>() >= 18
+        });
         Self {
             nats,
             nodes,
@@ -51,11 +65,12 @@ impl Campaign {
     #[track_caller]
     fn goes_on(&self) {
         for node in self.nodes.all() {
-            wait_until("the node takes messages", || {
+            let takes = || {
                 let body = br#"{"content": "on", "from": "pulse"}"#;
                 let target = "/api/rooms/pulse/messages";
                 send(node.address(), "POST", target, "", body).status == 200
-            });
+            };
+            assert!(holds_within(GOES_ON_MAX, takes), "{}", self.nodes.told());
         }
     }
 

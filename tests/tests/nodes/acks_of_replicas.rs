@@ -11,7 +11,7 @@ const OPTIONS: [&str; 6] = [
     "--canary",
     "200ms",
     "--log-timeout",
-    "500ms",
+    "3s",
     "--redis-ack",
     "replicas=1",
 ];

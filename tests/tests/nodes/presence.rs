@@ -8,7 +8,8 @@ use tidewire_tests::http::{get, send};
 use tidewire_tests::nodes::Nodes;
 use tidewire_tests::{Chatter, LogServer, Server, wait_until};
 
-const OPTIONS: [&str; 4] = ["--canary", "200ms", "--log-timeout", "500ms"];
+/// Who waits for a dead node's members is not read for half a minute, and is no silent client.
+const OPTIONS: [&str; 4] = ["--canary", "200ms", "--heartbeat", "10m"];
 
 fn two_nodes(log: &LogServer) -> Nodes {
     let nodes = log.nodes(2, &OPTIONS);

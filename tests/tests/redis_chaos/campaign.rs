@@ -138,7 +138,8 @@ impl Campaign {
                 redis.url_at(address)
             })
             .collect();
-        let nodes = Nodes::start(&logs, &KEEPS_ALL);
+        let flags = [&KEEPS_ALL[..], &["--log-timeout", "2s"]].concat();
+        let nodes = Nodes::start(&logs, &flags);
         let verify = size.verify(&nodes, gaps_allowed);
         let pulse = Pulse::start(&nodes, PULSES, size.http_followers, gaps_allowed);
         let mut campaign = Self {

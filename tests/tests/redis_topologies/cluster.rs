@@ -23,7 +23,7 @@ fn wait_until_ready(server: &Server) {
 
 #[test]
 fn a_slot_that_moves_while_its_room_is_published_to_loses_nothing() {
-    let cluster = RedisCluster::start();
+    let cluster = RedisCluster::start_steady();
     let nodes = Nodes::on(&cluster.url(&[0, 1]), 2, &OPTIONS);
     nodes.all().for_each(wait_until_ready);
     let load = Load::start(&nodes, ROOMS, true);
