@@ -237,8 +237,8 @@ const scenarios = {
     await fleeting.close();
     await until('the tab is missed', async () => (await inCellar()).length === 0);
     await first.close();
+    await until('the second leads', () => second.evaluate(() => window.talker.client.isLeader));
     await grown(second);
-    assert.ok(await second.evaluate(() => window.talker.client.isLeader));
     const third = await newPage(context);
     await open(third, 'third');
     await grown(third);

@@ -10,6 +10,9 @@ use std::time::Duration;
 use crate::server::{binary, signal, target_directory};
 use crate::wait::{holds_within, wait_until};
 
+/// How long a command may take that is run to its end.
+const RUN_MAX: Duration = Duration::from_secs(120);
+
 /// A running command. Dropping it ends its process.
 #[derive(Debug)]
 pub struct Running {
@@ -130,10 +133,11 @@ impl Running {
         self.status().is_some()
     }
 
-    /// Waits for its end.
+    /// Waits for its end and that of its output.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         wait_until("the command has ended", || self.has_ended());
+        self.wait_for_output();
         self.status().expect("it has ended")
     }
 
@@ -178,8 +182,7 @@ pub fn run(arguments: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
         // It may end without reading all.
         let _ = stdin.write_all(input);
     }
-    let status = running.wait();
-    running.wait_for_output();
+    let status = running.ends_within(RUN_MAX).expect("it ends");
     (status.code(), running.stdout(), running.stderr())
 }
 

@@ -162,19 +162,20 @@ impl Redis {
     #[must_use]
     #[track_caller]
     pub fn is_in_step_with(&self, primary: &Self) -> bool {
-        let offset = |redis: &Self, name: &str| {
+        let field = |redis: &Self, name: &str| {
             // Whoever it has just become the replica of, it ends its connections.
             let mut client = redis.try_client().ok()?;
             let info = client.ask(&["INFO", "replication"]).ok()?;
-            let line = info.text().lines().find_map(|line| {
+            info.text().lines().find_map(|line| {
                 let (found, value) = line.split_once(':')?;
                 (found == name).then(|| value.to_owned())
-            });
-            line.and_then(|value| value.parse::<u64>().ok())
+            })
         };
-        // What comes in between it may have, too.
+        let offset = |redis: &Self, name: &str| field(redis, name)?.parse::<u64>().ok();
+        // What comes in between it may have, too; but not before it has all that was there when it came.
         let there = offset(primary, "master_repl_offset");
-        there.is_some() && there <= offset(self, "slave_repl_offset")
+        let is_linked = field(self, "master_link_status").is_some_and(|status| status == "up");
+        is_linked && there.is_some() && there <= offset(self, "slave_repl_offset")
     }
 
     /// Makes a replica a primary.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::server::target_directory;
 
-/// How long a script may take from one line of output to the next.
-const LINE_PATIENCE: Duration = Duration::from_secs(90);
+/// How long a script may take from one line of output to the next: each of its own waits ends before, and some lines stand for several.
+const LINE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running script. It reports by lines on stdout; dropping it ends its process.
 #[derive(Debug)]

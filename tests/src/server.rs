@@ -314,6 +314,24 @@ impl Server {
         signal(self.pid(), name);
     }
 
+    /// Holds it still, all of its threads, until it gets `CONT`: what comes meanwhile it finds together.
+    #[track_caller]
+    pub fn hold_still(&self) {
+        self.signal("STOP");
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.pid()));
+        wait_until("all threads stand still", || {
+            let tasks = std::fs::read_dir(&tasks).expect("its threads in /proc");
+            let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
+            let mut stats = tasks.flatten().filter_map(|task| stat(task).ok());
+            // Behind the name, which may have anything in it but ends with a bracket.
+            stats.all(|stat| {
+                stat.rsplit(") ")
+                    .next()
+                    .is_some_and(|rest| rest.starts_with('T'))
+            })
+        });
+    }
+
     /// How it ended, if it has.
     #[track_caller]
     pub fn exit_status(&mut self) -> Option<ExitStatus> {

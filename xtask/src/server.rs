@@ -15,8 +15,8 @@ use crate::{exec, paths};
 /// Cargo's profile for what is tested: see the root Cargo.toml.
 pub(crate) const PROFILE: &str = "ci";
 
-/// How long the server may take to print its address, and to stop.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to print its address, under valgrind too, and to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Builds the server as the tests want it and returns the binary's path. Quick when nothing has changed.
 pub(crate) fn build() -> Result<PathBuf> {

@@ -2,7 +2,7 @@
 // the server did not take.
 
 import assert from 'node:assert/strict';
-import { Person, addressOf, play, publish } from './person.mjs';
+import { Person, addressOf, play, publish, url } from './person.mjs';
 
 const ada = await Person.enters('Ada', ['harbour']);
 const linus = await Person.enters('Linus', ['harbour']);
@@ -62,12 +62,14 @@ await play({
     await carol.page.locator('#banner', { hasText: 'The server cannot be reached.' }).waitFor();
     await carol.say('Before the reload');
     await delivery(carol, 'sending').waitFor();
+    await carol.hasInOutbox(1);
     await carol.page.reload();
     await delivery(carol, 'sending').getByText('Before the reload').waitFor();
     isCut = false;
     await linus.sees('Carol', 'Before the reload');
     await carol.isLive();
     await delivery(carol, 'kept').getByText('Before the reload').waitFor();
+    await carol.hasInOutbox(0);
     await carol.page.reload();
     await carol.sees('Carol', 'Before the reload');
     for (const person of [carol, linus]) assert.equal(await person.count('Before the reload'), 1);
@@ -85,11 +87,13 @@ await play({
     await grace.isLive();
     await grace.seesInRoom('Grace');
     await grace.say('Kept at once');
+    await isKept('pier', 1);
     await publish('pier', 'Linus', 'Said after it');
     await grace.sees('Linus', 'Said after it');
     losesAcks = false;
     await grace.page.reload();
     await grace.sees('Linus', 'Said after it');
+    await grace.hasInOutbox(0);
     await grace.until(() => document.querySelector('#log [data-delivery="sending"]') === null);
     assert.deepEqual(await grace.texts(), ['Kept at once', 'Said after it']);
     await grace.leave();
@@ -99,7 +103,7 @@ await play({
     // Twice the rate goes at once, the next is dropped; so these are written faster than anybody types.
     await ada.page.evaluate(() => {
       const box = document.querySelector('#composer');
-      for (let number = 1; number <= 16; number += 1) {
+      for (let number = 1; number <= 40; number += 1) {
         box.value = `quick ${number}`;
         box.dispatchEvent(new Event('input'));
         box.form.requestSubmit();
@@ -121,6 +125,15 @@ await play({
     assert.equal(await ada.count(again), 1);
   },
 });
+
+/** Waits until so many messages of a room are kept. */
+async function isKept(room, count) {
+  for (;;) {
+    const { messages } = await (await fetch(`${url}api/rooms/${room}/messages`)).json();
+    if (messages.length >= count) return;
+    await ada.page.waitForTimeout(50);
+  }
+}
 
 /** The server takes few messages a second, so the first try may be too early again. */
 async function retryUntilKept(text) {

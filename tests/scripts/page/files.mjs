@@ -129,7 +129,9 @@ await play({
   },
 
   async 'who sends before the files are there need not wait'() {
-    const session = await uploadsAt(ada, 60_000);
+    let goOn;
+    const isHeld = new Promise((resolve) => (goOn = resolve));
+    await ada.page.route('**/api/files*', (route) => isHeld.then(() => route.continue()), { times: 1 });
     await attach(ada, text('later.txt', 120_000));
     await uploads(ada, 'running').waitFor();
     await ada.say('Here it comes');
@@ -138,11 +140,11 @@ await play({
     // It goes where it was written, whatever is on the screen.
     await ada.open('#kitchen');
     assert.equal(await uploads(ada).count(), 0);
+    goOn();
     await linus.sees('Ada', 'Here it comes');
     await last(linus).locator('.file', { hasText: 'later.txt' }).waitFor();
     await ada.open('#harbour');
     await ada.sees('Ada', 'Here it comes');
-    await session.detach();
   },
 
   async 'a file that is too large is refused in a sentence'() {

@@ -173,6 +173,7 @@ await play({
     assert.deepEqual(await ada.texts(), ['secret of Linus'], 'they do not mix');
     await ada.say('I can keep it');
     await ada.page.waitForSelector('[data-mine][data-delivery="kept"]');
+    await ada.hasInOutbox(0);
     await ada.page.reload();
     await ada.isLive();
     await ada.open('@Linus');

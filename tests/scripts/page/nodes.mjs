@@ -23,6 +23,8 @@ async function writeInVain(texts) {
 
 /** Once, in order, for both; and nothing is left on the way. */
 async function isThere(texts) {
+  await linus.sees('Ada', texts.at(-1));
+  await ada.hasInOutbox(0);
   for (const person of [ada, linus]) {
     await person.sees('Ada', texts.at(-1));
     const shown = (await person.texts()).filter((text) => texts.includes(text));

@@ -11,6 +11,8 @@ import { chromium } from 'playwright-core';
 
 const [executablePath, url, directory, docs] = process.argv.slice(2);
 const PATIENCE_MS = 20_000;
+/** A page that tries again waits for up to half a minute. */
+const RECONNECT_MS = 60_000;
 
 export { url };
 
@@ -77,7 +79,15 @@ export class Person {
   }
 
   isLive() {
-    return this.page.waitForSelector('#state[data-state="live"]');
+    return this.page.waitForSelector('#state[data-state="live"]', { timeout: RECONNECT_MS });
+  }
+
+  /** Waits until so many of their messages are kept for the next page, because nobody has acknowledged them. */
+  hasInOutbox(count) {
+    return this.until(async ([name, count]) => {
+      const { outbox } = await import('/client/outbox.js');
+      return (await outbox(name).load()).length === count;
+    }, [`tidewire.${this.name}`, count]);
   }
 
   /** A part of the column with this conversation. */

@@ -13,7 +13,7 @@ const isBarred = async (person, room) => {
   await person.in(`#${room}`, '.barred', { hasText: `does not let you join the room "${room}"` }).waitFor();
   await person.in(`#${room}`, 'textarea').waitFor({ state: 'hidden' });
 };
-const told = (person, text) => person.page.locator('#join-error', { hasText: text }).waitFor();
+const told = (person, text) => person.page.locator('#join-error', { hasText: text }).waitFor({ timeout: 60_000 });
 
 await play({
   async 'who has no token is asked for one'() {
@@ -114,11 +114,11 @@ await play({
     await reader.page.goto(`${url}?name=reader&room=harbour#token=${await ask('token reader')}`);
     await reader.isLive();
     await reader.seesInRoom('reader');
-    await reader.say('May I?');
     const failure = reader.page.locator('#log .failure', { hasText: 'does not let you write' });
-    await failure.waitFor();
     // Typing is refused, too, and nothing else says so.
-    await reader.page.locator('#toast[data-shown]').waitFor();
+    const toast = reader.page.locator('#toast[data-shown]').waitFor();
+    await reader.say('May I?');
+    await Promise.all([toast, failure.waitFor()]);
     const isCovered = await reader.page.evaluate(() => {
       const [toast, words] = ['#toast', '.failure'].map((selector) => document.querySelector(selector).getBoundingClientRect());
       return toast.top < words.bottom && words.top < toast.bottom;

@@ -38,8 +38,10 @@ await play({
   },
 
   async 'one sees the other type'() {
+    // It goes by itself after a while.
+    const isSeen = ada.page.locator('#typing', { hasText: 'Linus' }).waitFor();
     await linus.page.locator('#composer').pressSequentially('Thinking');
-    await ada.page.locator('#typing', { hasText: 'Linus' }).waitFor();
+    await isSeen;
     await linus.page.fill('#composer', '');
   },
 

@@ -101,7 +101,7 @@ fn who_went_before_it_was_heard_takes_the_session_from_nobody() {
     gone.http.request("GET", "/health", "");
     assert_eq!(gone.http.response().status, 200, "it is accepted");
     // The server stands still, so that it finds the question and the end together.
-    server.signal("STOP");
+    server.hold_still();
     let position = "lobby:00000000-7";
     let target = format!("/poll?{}&since={position}", gone.query);
     gone.http.request("GET", &target, "");

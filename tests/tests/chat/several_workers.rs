@@ -152,7 +152,7 @@ fn of_two_connections_of_a_session_the_newer_stays_though_home_hears_of_the_olde
         let mut busy = upgraded(wire_at(&server, HOME), &handshake_request("/echo", OFFER));
         let (mut newer, older) = (wire_at(&server, HOME), wire_at(&server, AWAY));
         // Home has both in one turn: a message that takes it long, and the newer connection, whose request becomes whole meanwhile.
-        server.signal("STOP");
+        server.hold_still();
         busy.send(&bomb(BUSY_BYTES));
         newer.send(beginning.as_bytes());
         server.signal("CONT");
@@ -217,7 +217,7 @@ fn what_came_together_wakes_a_worker_once() {
         })
         .collect();
     let before = server.health().turns;
-    server.signal("STOP");
+    server.hold_still();
     crowd[0].client.wire.send(&burst);
     server.signal("CONT");
     for seq in 1..=MESSAGES {

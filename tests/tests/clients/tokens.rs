@@ -21,7 +21,7 @@ fn the_page_asks_for_a_token_and_says_when_it_does_not_hold() {
     for (user, words) in [
         ("ada", &[][..]),
         ("ben", &[]),
-        ("late", &["--expires", "8s"]),
+        ("late", &["--expires", "20s"]),
         (
             "guest",
             &[

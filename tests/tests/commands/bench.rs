@@ -53,7 +53,7 @@ fn what_is_due_is_sent_whatever_the_server_does() {
             "--rate",
             "200",
             "--duration",
-            "3s",
+            "10s",
             "--warmup",
             "0",
         ],
@@ -61,15 +61,15 @@ fn what_is_due_is_sent_whatever_the_server_does() {
     wait_until("the connections are there", || {
         server.health().connections >= 50
     });
-    // It stands still for a second of the three, and so do the answers.
+    // It stands still for three seconds of the ten, and so do the answers.
     thread::sleep(Duration::from_millis(200));
-    server.signal("STOP");
-    thread::sleep(Duration::from_secs(1));
+    server.hold_still();
+    thread::sleep(Duration::from_secs(3));
     server.signal("CONT");
     let figures = figures(&child.wait_with_output().expect("its output"));
-    assert_eq!(counts(&figures), [600, 600, 600], "{figures}");
+    assert_eq!(counts(&figures), [2000, 2000, 2000], "{figures}");
     let latency = &figures["latency_us"];
-    // A generator that waited for its answers would have one late message for each connection, 50 of 600, and no more.
+    // A generator that waited for its answers would have one late message for each connection, 50 of 2,000, and no more.
     let late = |name: &str| latency[name].as_f64().expect("a percentile") > 200_000.0;
     assert!(late("p90") && late("p99"), "{figures}");
 }
@@ -213,16 +213,17 @@ fn idle_connections_are_held_and_answer_pings() {
 fn connections_that_a_server_drops_are_counted_and_the_run_ends() {
     for (name, told) in [("TERM", "closed with 1012"), ("KILL", "")] {
         let mut server = Server::start();
+        let before = server.usage().descriptors;
         let idle = ["--json", "--scenario", "idle", "--connections", "20"];
         let child = start(
             &server.address().to_string(),
             &[&idle[..], &["--duration", "1h"]].concat(),
         );
         wait_until("the connections are there", || {
-            server.health().connections >= 20
+            server.usage().descriptors >= before + 20
         });
         // The last one is on its way to be counted as open.
-        thread::sleep(Duration::from_millis(300));
+        thread::sleep(Duration::from_secs(2));
         server.signal(name);
         server.wait_for_exit();
         let figures = figures(&child.wait_with_output().expect("its output"));
@@ -281,7 +282,7 @@ fn an_interrupt_ends_it_early_with_its_result() {
             &[&all[..], arguments].concat(),
         );
         wait_until("they are there", || server.health().connections >= 20);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(Duration::from_secs(3));
         signal(child.id(), "INT");
         let figures = figures(&child.wait_with_output().expect("its output"));
         assert_eq!(figures["stopped_early"], true, "{figures}");

@@ -115,7 +115,9 @@ fn what_others_say_comes_as_lines_until_the_input_ends() {
     bob.send(&json!({"type": "broadcast", "content": "all"}));
     bob.send(&json!({"type": "room_msg", "roomId": "r", "content": {
         "text": "see", "files": [{"url": "/files/x", "name": "a.png", "type": "image/png", "size": 2048}]}}));
-    chat.expect("a.png");
+    for shown in ["a.png", "[private]", "[to all]"] {
+        chat.expect(shown);
+    }
     chat.write("mine\n");
     wait_until("ada's line is kept", || {
         contents(&server, "r").contains(&"mine".to_owned())
@@ -299,7 +301,7 @@ fn no_server_is_one_sentence_and_an_exit_code() {
     }
     let server = Server::start();
     let echo = server.websocket_url("/echo");
-    let (code, _, stderr) = run(&["chat", &echo, "--once", "--patience", "300ms"], b"x\n");
+    let (code, _, stderr) = run(&["chat", &echo, "--once", "--patience", "3s"], b"x\n");
     assert_eq!(code, Some(1), "{stderr}");
     assert!(
         stderr.contains("a message was not acknowledged"),

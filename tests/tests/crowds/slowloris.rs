@@ -166,7 +166,7 @@ fn hold_out(kind: Kind) {
         number_from("TIDEWIRE_SLOW", 500),
         number_from("TIDEWIRE_GOOD", 50),
     );
-    let seconds = number_from("TIDEWIRE_SLOW_SECONDS", 2);
+    let seconds = number_from("TIDEWIRE_SLOW_SECONDS", 6);
     rlimit::increase_nofile_limit(u64::MAX).expect("the limit of descriptors");
     let time = format!("{seconds}s");
     let mut arguments = vec!["--handshake-timeout", &time, "--close-timeout", "1s"];

@@ -6,8 +6,12 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use tidewire_tests::Launch;
 use tidewire_tests::server::{binary, target_directory};
+use tidewire_tests::verify::KEEPS_ALL;
+use tidewire_tests::{Launch, wait_until};
+
+/// Who publishes and who follows, if `verify` is not told otherwise.
+const CLIENTS: u64 = 16;
 
 #[test]
 fn what_was_acknowledged_survives_kills_early_in_a_group() {
@@ -19,28 +23,30 @@ fn what_was_acknowledged_survives_kills_a_while_apart() {
     killed_at(&[400, 250, 520], 2);
 }
 
-/// Kills the server after these milliseconds, each counted from its start.
+/// Kills the server after these milliseconds, each counted from its start, and the first from when its clients have come.
 #[track_caller]
 fn killed_at(moments: &[u64], seed: u64) {
     let data = empty_directory(&format!("kill-and-restart-{seed}"));
-    let launch = Launch::default()
-        .data(&data)
-        .arguments(&["--messages-per-second", "0"]);
+    let launch = Launch::default().data(&data).arguments(&KEEPS_ALL);
     let mut server = launch.start();
     let address = server.address();
-    let verify = Command::new(binary())
-        .args(["verify", &format!("ws://{address}"), "--messages", "3000"])
+    let mut verify = Command::new(binary())
+        .args(["verify", &format!("ws://{address}"), "--until-eof"])
         .args(["--rate", "2000", "--seed", &seed.to_string()])
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
+    wait_until("the clients have come", || {
+        server.health().connections >= CLIENTS
+    });
     for moment in moments {
         thread::sleep(Duration::from_millis(*moment));
         server.kill();
         server = launch.clone().on_port(address.port()).start();
     }
+    drop(verify.stdin.take());
     let output = verify.wait_with_output().expect("its output");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}\n{output:?}");

@@ -277,6 +277,13 @@ fn compressed_messages_are_read() {
     let mut alice = Chatter::enter(&server, "alice", "harbour");
     alice.say_acked("harbour", &"ahoy ".repeat(100), 1);
     alice.say_acked("harbour", "finis", 2);
+    // Their worker may be another than Alice's, and notes by itself.
+    wait_until("what they heard is captured", || {
+        let bytes = capturing.bytes();
+        let captured = String::from_utf8_lossy(&bytes);
+        let count = |note| captured.matches(note).count();
+        count("harbour · offset 1") - count("harbour · offset 1 · ") == 2
+    });
     let file = capturing.finish("\"ack\",\"seq\":2");
     drop((early, late));
 

@@ -379,7 +379,7 @@ fn an_unknown_path_is_404() {
 /// [6455-4.2.2-3]
 #[test]
 fn out_of_connections_is_503_with_retry_after() {
-    let server = Server::start_with(&["--connections-max", "3"]);
+    let server = Server::start_with(&["--connections-max", "3", "--workers", "1"]);
     let mut held: Vec<Client> = (0..3)
         .map(|_| Client::open(server.address(), "/echo"))
         .collect();

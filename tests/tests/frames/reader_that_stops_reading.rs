@@ -129,7 +129,7 @@ fn a_chat_member_that_stops_reading_is_closed_as_slow_and_the_others_miss_nothin
 
 #[test]
 fn a_member_that_pauses_goes_on_from_the_log_without_a_hole() {
-    let server = Server::start_with(&["--messages-per-second", "0"]);
+    let server = Server::start_with(&["--messages-per-second", "0", "--lag-max", "10m"]);
     let mut pausing = Chatter::over(Client::open_over(
         Wire::open_narrow(server.address()),
         "/ws?userId=pausing&room=lobby",
@@ -184,11 +184,11 @@ fn an_http_client_that_does_not_read_its_responses_is_dropped_in_time() {
     const REQUESTS: usize = 500;
     let server = Server::start_with(&[
         "--keep-alive",
-        "500ms",
+        "5s",
         "--handshake-timeout",
-        "500ms",
+        "5s",
         "--close-timeout",
-        "500ms",
+        "1s",
     ]);
     let before = server.usage().descriptors;
     let mut wire = Wire::open_narrow(server.address());

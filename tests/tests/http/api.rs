@@ -62,7 +62,7 @@ fn errors_under_the_api_are_json_and_others_are_text() {
 
 #[test]
 fn out_of_connections_is_503_in_json_there() {
-    let server = Server::start_with(&["--connections-max", "1"]);
+    let server = Server::start_with(&["--connections-max", "1", "--workers", "1"]);
     let mut held = Client::open(server.address(), "/echo");
     let response = get(server.address(), "/api/rooms");
     assert_problem(&response, 503, "overloaded");

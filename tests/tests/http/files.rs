@@ -170,7 +170,7 @@ fn an_upload_that_takes_too_long_is_408_and_leaves_nothing() {
     let directory = Directory::new();
     let server = Launch::default()
         .temporary_directory(directory.path())
-        .arguments(&["--handshake-timeout", "1s"])
+        .arguments(&["--handshake-timeout", "5s"])
         .start();
     let mut connection = HttpConnection::open(server.address());
     connection.request("POST", "/api/files", "Content-Length: 1000\r\n");

@@ -238,6 +238,31 @@ fn a_log_that_lost_its_data_makes_a_gap_and_no_silence() {
     assert_eq!(bob.hear_of("room_msg")["content"], "after");
 }
 
+#[test]
+fn a_node_that_does_not_say_what_it_has_seen_is_named_and_its_rooms_begin_a_new_epoch() {
+    let mut log = LogServer::start();
+    let nodes = two_nodes(&log);
+    let (near, far) = (nodes.node(0), nodes.node(1));
+    let mut alice = Chatter::enter(near, "alice", "lobby");
+    let before = alice.say_acked("lobby", "before", 1);
+    wait_until("they know of each other", || {
+        get(near.address(), "/api/admin/overview").json()["nodes"] == 2
+    });
+    far.hold_still();
+    log.kill();
+    log.come_back();
+    let after = say_until_acked(&mut alice, "after", 2);
+    assert_ne!(after["epoch"], before["epoch"], "{after}");
+    wait_until("it is named", || {
+        let told = near.log();
+        let mut lines = told.lines();
+        lines.any(|line| line.contains("event=logs_doubted") && line.contains("n2 did not say"))
+    });
+    far.signal("CONT");
+    wait_until_ready(far);
+    assert_eq!(near.log().matches("event=logs_doubted").count(), 1);
+}
+
 /// Both nodes are let in, by the password `hunter2`, and do not show it.
 #[track_caller]
 fn assert_they_chat_and_hide_the_password(nodes: &Nodes, scheme: &str) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tidewire_tests::http::HttpConnection;
 use tidewire_tests::http_chat::kinds;
 use tidewire_tests::server::binary;
+use tidewire_tests::verify::KEEPS_ALL;
 use tidewire_tests::wire::Wire;
 use tidewire_tests::{
     Chatter, Client, Directory, EventStream, Frame, Launch, Message, PollChatter, Server,
@@ -77,9 +78,9 @@ fn hints_to_come_back_are_spread_over_500_clients() {
 
 #[test]
 fn while_many_go_in_batches_the_others_are_served_and_nobody_new_comes() {
-    // What has not filled its queue is taken for 1,000 connections a second: these take 3 s.
+    // What has not filled its queue is taken for 1,000 connections a second: these take 6 s.
     let mut server = Server::start_with(&["--workers", "1"]);
-    let mut crowd: Vec<Client> = (0..3_000)
+    let mut crowd: Vec<Client> = (0..6_000)
         .map(|_| Client::open(server.address(), "/echo"))
         .collect();
     let mut bob = Chatter::enter(&server, "bob", "lobby");
@@ -241,14 +242,14 @@ fn three_drains_under_load_lose_and_double_nothing() {
     let directory = Directory::new();
     let launch = Launch::default()
         .data(directory.path())
-        .arguments(&["--messages-per-second", "0"]);
+        .arguments(&KEEPS_ALL);
     let mut server = launch.start();
     let address = server.address();
     // As many as are let go in batches; each message goes to all of them.
-    let verify = Command::new(binary())
+    let mut verify = Command::new(binary())
         .args(["verify", &format!("ws://{address}"), "--subscribers", "260"])
-        .args(["--messages", "160", "--rate", "40", "--rooms", "1"])
-        .stdin(Stdio::null())
+        .args(["--until-eof", "--rate", "40", "--rooms", "1"])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -261,6 +262,7 @@ fn three_drains_under_load_lose_and_double_nothing() {
         assert!(!server.log().contains("closed_over_ms=0"), "in batches");
         server = launch.clone().on_port(address.port()).start();
     }
+    drop(verify.stdin.take());
     // It gives up by itself when it hears nothing for 30 s.
     let output = verify.wait_with_output().expect("its output");
     let text = String::from_utf8_lossy(&output.stdout);

@@ -159,9 +159,11 @@ fn what_happens_is_counted() {
     );
     assert_eq!(published.status, 200);
     ada.hear_of("room_msg");
-    // Gauges that take a walk through tables are a canary old.
-    wait_until("two users are counted", || {
-        Scrape::of(&server).value("tidewire_users") == 2.0
+    // Gauges that take a walk through tables are a canary old, and what another worker has sent it counts a moment later.
+    wait_until("two users are counted, and what they heard", || {
+        let scrape = Scrape::of(&server);
+        scrape.value("tidewire_users") == 2.0
+            && scrape.value("tidewire_messages_sent_total") == 13.0
     });
     let scrape = Scrape::of(&server);
     for (series, expected) in [

@@ -36,8 +36,12 @@ fn wait_until_unready(server: &Server, reason: &str) {
 #[test]
 fn a_server_is_ready_once_a_message_has_come_back() {
     let server = Server::start_with(&CANARY);
-    wait_until_ready(&server);
-    let (_, body) = ready(&server);
+    let mut body = Value::Null;
+    wait_until("the server is ready", || {
+        let (status, told) = ready(&server);
+        body = told;
+        status == 200
+    });
     assert_eq!(
         (&body["status"], body.get("reason")),
         (&json!("ready"), None)
@@ -170,11 +174,9 @@ fn a_full_disk_is_told_until_there_is_space() {
         br#"{"content":1}"#,
     );
     assert_eq!(refused.status, 507, "{refused:?}");
-    assert!(
-        server.log().contains("event=storage_trouble"),
-        "{}",
-        server.log()
-    );
+    wait_until("the log says so", || {
+        server.log().contains("event=storage_trouble")
+    });
     disk.free_space();
     wait_until_ready(&server);
 }

@@ -116,7 +116,7 @@ fn what_needs_a_restart_is_said_each_time_and_does_not_keep_the_rest_back() {
     for _ in 0..2 {
         reloading.reload(
             "files-bytes-max = 200\nheartbeat = \"21s\"\n[[room]]\nmatch = \"a*\"\nkeep = \"memory\"",
-            "needs a restart",
+            READ,
         );
     }
     let welcome = Chatter::connect(server, "userId=bob").welcome;

@@ -61,7 +61,7 @@ fn what_was_sent_before_sigterm_is_answered_before_the_close() {
         .collect();
     // The server stands still while both arrive, so that it finds them together, the messages in its receive
     // buffer (on loopback, that is where `write` puts them) and the signal.
-    server.signal("STOP");
+    server.hold_still();
     alice.client.wire.send(&burst);
     server.signal("TERM");
     server.signal("CONT");
@@ -182,7 +182,7 @@ fn what_was_published_over_http_before_sigterm_is_shown_before_the_close() {
     // A connection that nobody has accepted yet is not the server's.
     publisher.request("GET", "/health", "");
     assert_eq!(publisher.response().status, 200);
-    server.signal("STOP");
+    server.hold_still();
     let body = br#"{"from":"alice","content":"the last word"}"#;
     publisher.request_with_body("POST", "/api/rooms/lobby/messages", "", body);
     server.signal("TERM");

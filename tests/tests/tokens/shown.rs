@@ -160,7 +160,7 @@ fn who_has_no_good_token_is_let_in_nowhere() {
 #[test]
 fn a_hello_with_a_bad_token_ends_the_connection_and_so_does_waiting_for_one() {
     let issuer = Issuer::new();
-    let server = issuer.server(&["--handshake-timeout", "1s"]);
+    let server = issuer.server(&["--handshake-timeout", "5s"]);
     let mut bad = Client::open(server.address(), "/ws");
     bad.expect_text();
     bad.send_text(r#"{"type":"hello","token":"a.b.c"}"#);

@@ -26,6 +26,9 @@ use crate::{exec, paths, server, server::Server, setup};
 /// More processes would be more than the one server answers.
 const PROCESSES_MAX: usize = 4;
 
+/// More cases that differ are not the machine's.
+const AGAIN_MAX: usize = 5;
+
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Only the test of the server
@@ -71,7 +74,7 @@ enum Side {
 #[derive(Debug)]
 struct Run {
     /// As the folder of its report.
-    name: &'static str,
+    name: String,
     side: Side,
     /// Whether both ends compress a message with what was sent before.
     takeover: bool,
@@ -81,7 +84,7 @@ struct Run {
 impl Run {
     /// The folder of its reports, one folder a process.
     fn reports(&self) -> PathBuf {
-        home().join("reports").join(self.name)
+        home().join("reports").join(&self.name)
     }
 }
 
@@ -93,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for run in &runs {
         println!("\n   -- {}: {} cases", run.name, run.cases.len());
         let started = Instant::now();
-        let result = perform(args, engine, run).and_then(|()| judge::judge(run, args.bless));
+        let result = hold(args, engine, run);
         println!("   {:.0} s", started.elapsed().as_secs_f64());
         if let Err(error) = result {
             println!("   FAILED: {error:#}");
@@ -125,8 +128,8 @@ fn runs(args: &Args) -> Result<Vec<Run>> {
     let of_server: Vec<_> = cases.iter().filter(keeps_context).cloned().collect();
     let mut of_client = of_server.clone();
     of_client.retain(|id| !select::resets(id));
-    let run = |name, side, takeover, cases| Run {
-        name,
+    let run = |name: &str, side, takeover, cases| Run {
+        name: name.to_owned(),
         side,
         takeover,
         cases,
@@ -142,7 +145,7 @@ fn runs(args: &Args) -> Result<Vec<Run>> {
             Side::Server => !args.client && (args.url.is_none() || !run.takeover),
             Side::Client => !args.server && args.url.is_none(),
         };
-        let named = args.only.is_empty() || args.only.iter().any(|name| name == run.name);
+        let named = args.only.is_empty() || args.only.contains(&run.name);
         side && named && !run.cases.is_empty()
     });
     if runs.is_empty() {
@@ -157,6 +160,30 @@ fn engine(args: &Args) -> Result<Engine> {
     }
     setup::autobahn::ensure_local()?;
     Ok(Engine::Python)
+}
+
+/// Runs the cases and judges them. Most of them have a second by the clock, in which a busy machine may do something else: a few that
+/// differ are run again, alone, and count then.
+fn hold(args: &Args, engine: Engine, run: &Run) -> Result<()> {
+    perform(args, engine, run)?;
+    let mut differing = judge::judge(run, args.bless)?;
+    if (1..=AGAIN_MAX).contains(&differing.len()) {
+        println!("   once more, alone: {}", differing.join(", "));
+        let again = Run {
+            name: format!("{}-again", run.name),
+            cases: differing,
+            ..*run
+        };
+        perform(args, engine, &again)?;
+        differing = judge::judge(&again, false)?;
+    }
+    if differing.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "results differ from {}; if that is right, run all with --bless",
+        paths::shown(&Expected::path(run.side))
+    )
 }
 
 fn perform(args: &Args, engine: Engine, run: &Run) -> Result<()> {

@@ -109,7 +109,7 @@ impl Part<'_> {
 
     /// A file or folder of this part's own, out of git's sight.
     fn file(&self, name: &str) -> PathBuf {
-        let (run, number) = (self.run.name, self.number);
+        let (run, number) = (&self.run.name, self.number);
         let folder = paths::target().join("autobahn");
         folder.join(format!("{run}-{number}-{name}"))
     }

@@ -31,6 +31,8 @@ pub(super) struct Master<C> {
     /// How many of those the link has taken.
     pub(super) taken: usize,
     pub(super) hello: Option<Hello>,
+    /// The process of which it was said why its logs are doubted.
+    pub(super) doubted: Option<String>,
     pub(super) copies: Copies,
     pub(super) announcements: Way,
     pub(super) hears: VecDeque<Hear>,
@@ -126,6 +128,7 @@ impl<C> Master<C> {
             sent: VecDeque::new(),
             taken: 0,
             hello: None,
+            doubted: None,
             copies: Copies::default(),
             announcements: Way::new(now),
             hears: VecDeque::new(),

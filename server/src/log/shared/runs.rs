@@ -174,6 +174,11 @@ impl<C> Core<C> {
             let trust = if saves_always {
                 Trust::Whole
             } else {
+                self.tell_doubt(
+                    bucket,
+                    run.number,
+                    "it may acknowledge what it does not keep",
+                );
                 Trust::Doubtful
             };
             self.open(bucket, run.number, trust);
@@ -203,13 +208,33 @@ impl<C> Core<C> {
         if shelf.moves_to.is_some() {
             return;
         }
+        let was_pending = matches!(shelf.run, Run::Pending(_));
         shelf.run = match run.state {
             RunState::Pending => Run::Pending(run.number),
             RunState::Open(_) => Run::Open(run.number),
         };
         if let (Run::Open(_), Some(index)) = (shelf.run, shelf.master) {
+            if was_pending && run.state == RunState::Open(Trust::Doubtful) {
+                self.tell_doubt(bucket, run.number, "it is not certain that it has kept all");
+            }
             self.masters[index].commands.works();
             self.is_open_now(bucket);
+        }
+    }
+
+    /// Says why logs begin new eras: once of each process, and not of one that had nothing.
+    fn tell_doubt(&mut self, bucket: Bucket, run: u64, why: &str) {
+        let index = self.shelf(bucket).master.filter(|_| run != FIRST_RUN);
+        let Some(master) = index.and_then(|index| self.masters.get_mut(index)) else {
+            return;
+        };
+        let process = master.hello.as_ref().map(|hello| hello.run_id.clone());
+        if std::mem::replace(&mut master.doubted, process.clone()) != process {
+            tracing::warn!(
+                event = "logs_doubted",
+                why,
+                "where the logs are was restarted, and something may be lost: rooms begin a new epoch with their next message"
+            );
         }
     }
 
@@ -392,6 +417,15 @@ impl<C> Core<C> {
         let trust = if is_whole {
             Trust::Whole
         } else {
+            let silent = alive.into_iter().flatten().filter(|name| !told(name));
+            let others = nodes.iter().filter(|node| !has_vouched(node));
+            let mut silent: Vec<&str> = silent.map(String::as_str).collect();
+            silent.extend(others.map(|node| node.name.as_str()));
+            silent.sort_unstable();
+            silent.dedup();
+            let silent = silent.join(", ");
+            let why = format!("{silent} did not say in time what was seen there");
+            self.tell_doubt(bucket, run, &why);
             Trust::Doubtful
         };
         self.open(bucket, run, trust);

@@ -101,15 +101,17 @@ fn count(build: Build) -> Result<Figures> {
         "build --profile {} --package tidewire --bin tidewire",
         build.profile()
     )))?;
-    let mut counted = Figures::new();
-    for way in Way::ALL {
-        let more = instructions(build, way, BEFORE + way.count())?;
-        let less = instructions(build, way, BEFORE)?;
-        let each = (more as f64 - less as f64) / way.count() as f64;
-        println!("   {:8} {each:>8.1} instructions each", way.name());
-        counted.insert(way.name().to_owned(), (each * 10.0).round() / 10.0);
-    }
-    Ok(counted)
+    let counted = |way: Way| Ok((way.name().to_owned(), count_of(build, way)?));
+    Way::ALL.into_iter().map(counted).collect()
+}
+
+/// Of one message or delivery.
+fn count_of(build: Build, way: Way) -> Result<f64> {
+    let more = instructions(build, way, BEFORE + way.count())?;
+    let less = instructions(build, way, BEFORE)?;
+    let each = (more as f64 - less as f64) / way.count() as f64;
+    println!("   {:8} {each:>8.1} instructions each", way.name());
+    Ok((each * 10.0).round() / 10.0)
 }
 
 /// Of a server from its start to its end, with so many messages in between.
@@ -145,12 +147,21 @@ fn drive_under(mut command: Command, way: Way, messages: u64) -> Result<String> 
 }
 
 fn compare(build: Build) -> Result<()> {
-    let counted = count(build)?;
+    let mut counted = count(build)?;
     let path = file();
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("nothing is accepted yet: {}", paths::shown(&path)))?;
     let accepted: Accepted = toml::from_str(&text)?;
     let mut above = Vec::new();
+    for way in Way::ALL {
+        let accepted = accepted.of(build).get(way.name());
+        if let (Some(counted), Some(accepted)) = (counted.get_mut(way.name()), accepted)
+            && is_above(*counted / accepted)
+        {
+            // What the server does each second is counted with them: a machine that stood still makes it more.
+            *counted = counted.min(count_of(build, way)?);
+        }
+    }
     for (name, counted) in &counted {
         let accepted = accepted.of(build).get(name).copied();
         let accepted = accepted.with_context(|| format!("{name} was never accepted"))?;
