@@ -14,7 +14,18 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// When it does not within [`PATIENCE`]; `what` says what was waited for.
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    assert!(holds(condition), "waited {PATIENCE:?} in vain until {what}");
+    wait_within(PATIENCE, what, condition);
+}
+
+/// Waits until `condition` holds, for what takes longer than most.
+///
+/// # Panics
+///
+/// When it does not within this time; `what` says what was waited for.
+#[track_caller]
+pub fn wait_within(patience: Duration, what: &str, condition: impl FnMut() -> bool) {
+    let holds = holds_within(patience, condition);
+    assert!(holds, "waited {patience:?} in vain until {what}");
 }
 
 /// Waits until `condition` holds; whether it did within [`PATIENCE`].

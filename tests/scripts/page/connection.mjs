@@ -128,9 +128,9 @@ await play({
 
 /** Waits until so many messages of a room are kept. */
 async function isKept(room, count) {
-  for (;;) {
-    const { messages } = await (await fetch(`${url}api/rooms/${room}/messages`)).json();
-    if (messages.length >= count) return;
+  const kept = async () => (await (await fetch(`${url}api/rooms/${room}/messages`)).json()).messages.length;
+  for (let looks = 1; (await kept()) < count; looks += 1) {
+    assert.ok(looks < 400, `${room} never has ${count}`);
     await ada.page.waitForTimeout(50);
   }
 }

@@ -210,4 +210,5 @@ fn new_keys_again_and_again_end_the_connection_or_nothing() {
     read_to_end(&mut socket);
     assert!(sent > 0);
     server.wait_for_count("tls_failures", 1);
+    assert_eq!(server.count("tls_failures"), 1);
 }

@@ -8,20 +8,31 @@ use super::expected::Expected;
 use super::{Run, Side, select, table};
 use crate::paths;
 
-/// Reads the run's reports and compares them with what is expected, or makes them that; returns the cases that differ.
-pub(super) fn judge(run: &Run, bless: bool) -> Result<Vec<String>> {
+/// Reads the run's reports, of which none may be missing.
+pub(super) fn read(run: &Run) -> Result<Vec<Case>> {
     let cases = case::read(&run.reports())?;
     table::print(&cases);
     check_count(run, &cases)?;
-    let codes = close_codes(&cases);
     println!(
         "   report: {}",
         paths::shown(&run.reports().join("*").join("index.html"))
     );
-    check_takeover(run, &cases)?;
+    Ok(cases)
+}
+
+/// The cases that are not as expected.
+pub(super) fn differing(run: &Run, cases: &[Case]) -> Result<Vec<String>> {
+    let expected = Expected::read(run.side)?;
+    let differing = cases.iter().filter(|case| !expected.agrees(case));
+    Ok(differing.map(|case| case.id.clone()).collect())
+}
+
+/// Compares all cases of a run with what is expected, or makes them that.
+pub(super) fn judge(run: &Run, cases: &[Case], bless: bool) -> Result<()> {
+    let codes = close_codes(cases);
+    check_takeover(run, cases)?;
     if bless && !run.takeover {
-        Expected::of(&cases, codes).write(run.side)?;
-        return Ok(Vec::new());
+        return Expected::of(cases, codes).write(run.side);
     }
     let expected = Expected::read(run.side)?;
     let differing: Vec<_> = cases.iter().filter(|case| !expected.agrees(case)).collect();
@@ -29,13 +40,16 @@ pub(super) fn judge(run: &Run, bless: bool) -> Result<Vec<String>> {
         explain(case, &expected);
     }
     if !differing.is_empty() {
-        return Ok(differing.iter().map(|case| case.id.clone()).collect());
+        bail!(
+            "results differ from {}; if that is right, run all with --bless",
+            paths::shown(&Expected::path(run.side))
+        );
     }
-    let (wanted, ran) = expected.close_codes_among(&cases);
+    let (wanted, ran) = expected.close_codes_among(cases);
     if ran && codes < wanted {
         bail!("{wanted} explicit close codes expected, {codes} seen");
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
 /// wstest leaves out what it could not run and says nothing.
