@@ -30,7 +30,8 @@ fn serve(mut stream: TcpStream) -> Result<()> {
         match read(&mut stream, &mut buffer, echo.connection.poll_timeout()) {
             Ok(0) => echo.connection.handle_eof(Instant::now()),
             Ok(read) => echo.handle_input(&mut buffer[..read], Instant::now())?,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            // The time is up, or a signal or a pause of the process has ended the wait.
+            Err(error) if is_pause(error.kind()) => {}
             Err(error) => return Err(error.into()),
         }
         echo.handle_timeout(Instant::now())?;
@@ -43,6 +44,10 @@ fn serve(mut stream: TcpStream) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_pause(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// Reads once, no longer than until something is due.

@@ -2,7 +2,7 @@
 //! come: `printf 'one\ntwo\n' | cargo run --example client -- 127.0.0.1:9001 /`.
 
 use std::error::Error;
-use std::io::{self, BufRead as _, IoSlice, Read as _, Write as _};
+use std::io::{self, BufRead as _, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
             connection.close(CloseCode::NORMAL, "", Instant::now())?;
         }
         write(&mut stream, &mut connection)?;
-        let read = stream.read(&mut buffer)?;
+        let read = read(&mut stream, &mut buffer)?;
         if read == 0 {
             connection.handle_eof(Instant::now());
         }
@@ -67,7 +67,7 @@ fn open(
     let mut handshake = Handshake::start(&target, random_nonce(), &mut request)?;
     stream.write_all(&request)?;
     loop {
-        let read = stream.read(buffer)?;
+        let read = read(stream, buffer)?;
         if read == 0 {
             return Err("the server left during the handshake".into());
         }
@@ -79,6 +79,16 @@ fn open(
                 connection.enable_deflate(&deflate, agreement);
             }
             return Ok((connection, behind));
+        }
+    }
+}
+
+/// Reads once. A wait with a timeout is not taken up again by the system behind a signal or a pause of the process.
+fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::server::{binary, signal, target_directory};
 use crate::wait::{holds_within, wait_until};
+use crate::wire::read_once;
 
 /// How long a command may take that is run to its end.
 const RUN_MAX: Duration = Duration::from_secs(120);
@@ -191,7 +192,7 @@ fn collect(mut output: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
     let written = Arc::clone(&collected);
     thread::spawn(move || {
         let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = output.read(&mut buffer) {
+        while let Ok(count @ 1..) = read_once(&mut output, &mut buffer) {
             let mut collected = written.lock().unwrap_or_else(PoisonError::into_inner);
             collected.extend_from_slice(&buffer[..count]);
         }

@@ -1,6 +1,6 @@
 //! A TCP proxy in front of a server that does to connections what networks do: resets them, ends them, and holds them still.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
+
+use crate::wire::read_once;
 
 /// What a proxy does to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +120,7 @@ impl Link {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, is_stalled: &AtomicBool) {
     let mut buffer = [0; 16 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
+    while let Ok(count @ 1..) = read_once(&mut from, &mut buffer) {
         while is_stalled.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(2));
         }

@@ -1,13 +1,14 @@
 //! Redis' protocol as the tests speak it: commands out, values in, by blocking sockets. It is written by hand, for the reason
 //! that all clients of these tests are: what the server itself uses is not what shall judge it.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::tls::Identity;
 use crate::wait::PATIENCE;
+use crate::wire::read_once;
 
 /// What Redis says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,8 +179,8 @@ impl RedisClient {
                 return Ok(value);
             }
             let read = match &mut self.stream {
-                Stream::Plain(stream) => stream.read(&mut buffer)?,
-                Stream::Tls(stream) => stream.read(&mut buffer)?,
+                Stream::Plain(stream) => read_once(stream, &mut buffer)?,
+                Stream::Tls(stream) => read_once(stream, &mut buffer)?,
             };
             if read == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());

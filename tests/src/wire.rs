@@ -3,11 +3,16 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
 use crate::tls::{self, Session};
 use crate::wait::PATIENCE;
+
+/// After how many looks in vain, each ten milliseconds after the other, a server is taken to read no more.
+const STALL_LOOKS: usize = 150;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +113,27 @@ impl Wire {
         }
     }
 
+    /// Writes as much of `bytes` as the server takes from who does not read, without TLS, and returns how much that was. A
+    /// connection that the server has closed takes nothing more.
+    #[must_use]
+    pub fn send_until_it_stalls(&self, bytes: &[u8]) -> usize {
+        let mut stream = &self.stream;
+        stream.set_nonblocking(true).expect("a mode of our socket");
+        let (mut written, mut in_vain) = (0, 0);
+        while written < bytes.len() && in_vain < STALL_LOOKS {
+            match stream.write(&bytes[written..]) {
+                Ok(count) => (written, in_vain) = (written + count, 0),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    in_vain += 1;
+                    sleep(Duration::from_millis(10));
+                }
+                Err(_) => break,
+            }
+        }
+        stream.set_nonblocking(false).expect("a mode of our socket");
+        written
+    }
+
     /// Says that we send nothing more (FIN).
     pub fn finish_sending(&mut self) {
         if let Some(tls) = &mut self.tls {
@@ -130,8 +156,8 @@ impl Wire {
     pub fn receive(&mut self) -> Result<usize, End> {
         let mut chunk = [0; 64 * 1024];
         let read = match &mut self.tls {
-            None => self.stream.read(&mut chunk),
-            Some(tls) => tls.on(&mut self.stream).read(&mut chunk),
+            None => read_once(&mut self.stream, &mut chunk),
+            Some(tls) => read_once(&mut tls.on(&mut self.stream), &mut chunk),
         };
         match read {
             Ok(0) => Err(End::Closed),
@@ -172,5 +198,20 @@ impl Wire {
     pub fn unread(&self) -> String {
         let shown = &self.inbox[..self.inbox.len().min(200)];
         String::from_utf8_lossy(shown).into_owned()
+    }
+}
+
+/// Reads once, as [`Read::read`] does, and again where that was interrupted: a read with a timeout is not taken up by the
+/// kernel when the machine, or the process, has stood still meanwhile.
+///
+/// # Errors
+///
+/// All others of `from`.
+pub fn read_once(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }

@@ -95,6 +95,7 @@ impl Echo {
                     self.connection.transmitted(0);
                     break;
                 }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }

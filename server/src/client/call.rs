@@ -127,7 +127,10 @@ impl Call<'_> {
         line.write_all(self.request(host).as_bytes())?;
         let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
         loop {
-            let read = line.read(&mut buffer)?;
+            let read = match line.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             bytes.extend_from_slice(&buffer[..read]);
             let is_over = read == 0 || bytes.len() > HEAD_BYTES_MAX;
             if is_over

@@ -1,10 +1,6 @@
 //! The protocol crate's examples do what they say: each echo server serves clients that are not ours, whichever loop is
 //! around it, holds who does not read, and closes as the RFC asks for.
 
-use std::io::{ErrorKind, Write as _};
-use std::thread::sleep;
-use std::time::Duration;
-
 use tidewire_tests::http::HttpConnection;
 use tidewire_tests::script::Script;
 use tidewire_tests::websocket::{assert_agrees, handshake_request};
@@ -70,8 +66,15 @@ fn echo_servers_do_not_read_from_who_does_not_read_and_lose_nothing() {
         let server = Example::start(name);
         let mut client = Client::open_over(Wire::open_narrow(server.address()), "/");
         let frame = Frame::binary(vec![7; 32 << 10]).encode();
-        let written = write_until_it_stalls(&client, &frame, ALL_BYTES);
-        assert!(written < ALL_BYTES, "{name} took {written} bytes");
+        let mut written = 0;
+        loop {
+            let taken = client.wire.send_until_it_stalls(&frame);
+            written += taken;
+            if taken < frame.len() {
+                break;
+            }
+            assert!(written < ALL_BYTES, "{name} took {written} bytes");
+        }
         for _ in 0..written / frame.len() {
             assert_eq!(client.expect_binary(), vec![7; 32 << 10], "{name}");
         }
@@ -79,25 +82,6 @@ fn echo_servers_do_not_read_from_who_does_not_read_and_lose_nothing() {
         assert_eq!(client.expect_binary(), vec![7; 32 << 10], "{name}");
         client.close();
     }
-}
-
-/// Writes `frame` again and again without reading, until the server takes nothing any more; returns how many bytes it took.
-fn write_until_it_stalls(client: &Client, frame: &[u8], bytes_max: usize) -> usize {
-    let mut stream = client.wire.stream();
-    stream.set_nonblocking(true).expect("a mode of our socket");
-    let (mut written, mut in_vain) = (0, 0);
-    while in_vain < 50 && written < bytes_max {
-        match stream.write(&frame[written % frame.len()..]) {
-            Ok(count) => (written, in_vain) = (written + count, 0),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                in_vain += 1;
-                sleep(Duration::from_millis(10));
-            }
-            Err(error) => panic!("the server ended the connection: {error}"),
-        }
-    }
-    stream.set_nonblocking(false).expect("a mode of our socket");
-    written
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! A peer that does not read costs a cursor, not memory: in the chat it is closed as slow, at the echo it is not
 //! read from either, and over HTTP it has only so much time.
 
-use std::io::{ErrorKind, Write as _};
-use std::time::Duration;
+use std::io::Write as _;
 
 use serde_json::Value;
 use tidewire_tests::frame::{Frame, opcode};
-use tidewire_tests::wait::PATIENCE;
 use tidewire_tests::wire::Wire;
 use tidewire_tests::{Chatter, Client, Message, Server, shared_log, wait_until};
 
@@ -244,12 +242,6 @@ fn an_echo_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
     let mut neighbour = Client::open(server.address(), "/echo");
     let before = server.usage().resident_bytes;
     let mut client = Client::open_over(Wire::open_narrow(server.address()), "/echo");
-    // A write that makes no progress for this long is the backpressure that we want to see.
-    client
-        .wire
-        .stream()
-        .set_write_timeout(Some(Duration::from_secs(2)))
-        .expect("a write timeout");
 
     let message = |number: u64| {
         Frame::binary([number.to_be_bytes().as_slice(), &vec![7; MESSAGE_BYTES - 8]].concat())
@@ -258,7 +250,8 @@ fn an_echo_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
     let mut sent_bytes = 0;
     let unsent = loop {
         let frame = message(number).encode();
-        let written = write_until_blocked(&client.wire, &frame);
+        // Taking nothing for a while is the backpressure that we want to see.
+        let written = client.wire.send_until_it_stalls(&frame);
         sent_bytes += written;
         number += 1;
         if written < frame.len() {
@@ -280,9 +273,6 @@ fn an_echo_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
     let writer = client.wire.stream().try_clone().expect("a second handle");
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            writer
-                .set_write_timeout(Some(PATIENCE))
-                .expect("a write timeout");
             (&writer)
                 .write_all(&unsent)
                 .expect("the server reads again");
@@ -309,15 +299,10 @@ fn a_client_that_sends_pings_and_never_reads_costs_no_memory() {
     let server = Server::start();
     let before = server.usage().resident_bytes;
     let client = Client::open_over(Wire::open_narrow(server.address()), "/echo");
-    client
-        .wire
-        .stream()
-        .set_write_timeout(Some(Duration::from_secs(2)))
-        .expect("a write timeout");
     let burst = Frame::ping(vec![b'p'; 125]).encode().repeat(BURST);
     // A million pings, or fewer if the server stops reading from us or closes: all are bounds.
     for _ in 0..100 {
-        if write_until_blocked(&client.wire, &burst) < burst.len() {
+        if client.wire.send_until_it_stalls(&burst) < burst.len() {
             break;
         }
     }
@@ -327,20 +312,6 @@ fn a_client_that_sends_pings_and_never_reads_costs_no_memory() {
         "the server grew by {growth} bytes for pongs that nobody reads"
     );
     Client::open(server.address(), "/echo").close();
-}
-
-/// Writes as much of `bytes` as the server takes and returns how much that was. A connection that the server has
-/// closed takes nothing more.
-fn write_until_blocked(wire: &Wire, bytes: &[u8]) -> usize {
-    let mut written = 0;
-    while written < bytes.len() {
-        match wire.stream().write(&bytes[written..]) {
-            Ok(count) => written += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    written
 }
 
 #[test]

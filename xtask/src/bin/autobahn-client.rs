@@ -177,12 +177,17 @@ fn wait(stream: &mut TcpStream, connection: &mut Connection, buffer: &mut [u8]) 
         Ok(0) => connection.handle_eof(Instant::now()),
         Ok(read) => return Ok(read),
         Err(error) if is_end(error.kind()) => connection.handle_eof(Instant::now()),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+        Err(error) if is_pause(error.kind()) => {
             connection.handle_timeout(Instant::now());
         }
         Err(error) => return Err(error.into()),
     }
     Ok(0)
+}
+
+/// Whether the time was up, or the process stood still meanwhile.
+fn is_pause(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// Whether the fuzzing server just dropped the connection, as it does in some cases.

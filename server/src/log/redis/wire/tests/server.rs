@@ -1,6 +1,6 @@
 //! A redis-server, and a link to it that waits for answers.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -286,7 +286,10 @@ impl Link {
             if let Some(value) = self.replies.next().unwrap() {
                 return value;
             }
-            let read = self.stream.read(&mut buffer).unwrap();
+            let read = match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.unwrap(),
+            };
             assert!(read > 0, "redis-server has closed the link");
             self.replies.push(&buffer[..read]);
         }
