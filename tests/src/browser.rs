@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::launch::target_directory;
 use crate::script::{Script, tool};
-use crate::server::{Server, target_directory};
+use crate::server::Server;
 
 /// Where Chromium is.
 ///

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::server::{binary, signal, target_directory};
+use crate::launch::{binary, target_directory};
+use crate::server::signal;
 use crate::wait::{holds_within, wait_until};
 use crate::wire::read_once;
 

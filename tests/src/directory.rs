@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process};
 
-use crate::server::target_directory;
+use crate::launch::target_directory;
 
 /// Counts the directories of this process.
 static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::server::{first_line, keep_log, modified, target_directory};
+use crate::launch::{modified, target_directory};
+use crate::server::{first_line, keep_log};
 use crate::wait::PATIENCE;
 
 /// A running echo server. Dropping it ends the process, and fails the test if it panicked.

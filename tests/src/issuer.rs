@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::command::run;
 use crate::directory::Directory;
-use crate::server::{Launch, Server};
+use crate::launch::Launch;
+use crate::server::Server;
 
 /// Makes tokens with a secret of its own.
 #[derive(Debug)]

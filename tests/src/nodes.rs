@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 
 use crate::http::get;
-use crate::server::{Launch, Server};
+use crate::launch::Launch;
+use crate::server::Server;
 
 /// Most tests are not about how long a sender waits: on a busy machine an answer takes what it takes.
 const UNHURRIED: [&str; 2] = ["--log-timeout", "10s"];

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::server::target_directory;
+use crate::launch::target_directory;
 
 /// How long a script may take from one line of output to the next: each of its own waits ends before, and some lines stand for several.
 const LINE_PATIENCE: Duration = Duration::from_secs(300);

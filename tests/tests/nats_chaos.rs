@@ -4,10 +4,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use tidewire_tests::http::{get, send};
+use tidewire_tests::http::send;
 use tidewire_tests::verify::KEEPS_ALL;
 use tidewire_tests::wait::{holds_within, number_from};
-use tidewire_tests::{Dice, Nats, Nodes, Verify, wait_until};
+use tidewire_tests::{Dice, Nats, Nodes, Server, Verify, wait_until};
 
 /// Nodes of a campaign.
 const NODES: usize = 3;
@@ -39,7 +39,7 @@ impl Campaign {
             NODES,
             &[&KEEPS_ALL[..], &HASTY, flags].concat(),
         );
-        wait_until_ready(&nodes);
+        nodes.all().for_each(Server::wait_until_ready);
         let load = ["--publishers", "6", "--subscribers", "12", "--rooms", "3"];
         let load = [&load[..], &["--rate", "60", "--patience", "120s"], verify];
         let verify = Verify::start(&nodes, &load.concat());
@@ -82,15 +82,6 @@ impl Campaign {
         println!("{report}");
         assert_eq!(is_clean, Some(true), "{report}");
         report
-    }
-}
-
-#[track_caller]
-fn wait_until_ready(nodes: &Nodes) {
-    for node in nodes.all() {
-        wait_until("the node is ready", || {
-            get(node.address(), "/ready").status == 200
-        });
     }
 }
 
@@ -171,7 +162,7 @@ fn clients_of_a_node_that_is_killed_go_on_elsewhere() {
         campaign.nodes.kill(round % NODES);
         campaign.goes_on();
         campaign.nodes.come_back(round % NODES);
-        wait_until_ready(&campaign.nodes);
+        campaign.nodes.all().for_each(Server::wait_until_ready);
     }
     let report = campaign.finish();
     assert_eq!(figure(&report, "gaps"), 0, "{report}");

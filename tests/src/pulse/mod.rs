@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::http::get;
 use crate::nodes::Nodes;
 use crate::server::Server;
 use poster::Poster;
@@ -101,8 +100,7 @@ impl Pulse {
             return false;
         };
         let heard = |one: &Witness| one.newest.load(Ordering::Relaxed) >= said[one.room];
-        let is_ready = |node: &Server| get(node.address(), "/ready").status == 200;
-        self.witnesses.iter().all(heard) && nodes.all().all(is_ready)
+        self.witnesses.iter().all(heard) && nodes.all().all(Server::is_ready)
     }
 
     /// A number in each room that was tried after this moment, and acknowledged.

@@ -3,18 +3,14 @@
 
 use tidewire_tests::browser::{people, people_at};
 use tidewire_tests::nginx::Nginx;
-use tidewire_tests::{Nodes, Redis, http, wait_until};
+use tidewire_tests::{Nodes, Redis, Server};
 
 #[test]
 fn two_people_at_two_nodes_go_on_through_what_fails() {
     let mut redis = Redis::start();
     let options = ["--trusted-proxy", "127.0.0.1", "--log-timeout", "500ms"];
     let mut nodes = Nodes::on(&redis.url(), 2, &options);
-    for node in nodes.all() {
-        wait_until("the node is ready", || {
-            http::get(node.address(), "/ready").status == 200
-        });
-    }
+    nodes.all().for_each(Server::wait_until_ready);
     let [one, other] = nodes.addresses()[..] else {
         panic!("there are two nodes");
     };

@@ -3,23 +3,17 @@
 
 use serde_json::json;
 use tidewire_tests::script::Script;
-use tidewire_tests::{Chatter, Nodes, Redis, Running, Server, http, wait_until};
+use tidewire_tests::{Chatter, Nodes, Redis, Running, Server, wait_until};
 
 const OPTIONS: [&str; 2] = ["--messages-per-second", "0"];
 
 fn two_nodes(redis: &Redis, more: &[&str]) -> Nodes {
     let nodes = Nodes::on(&redis.url(), 2, &[&OPTIONS, more].concat());
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     nodes
 }
 
 #[track_caller]
-fn wait_until_ready(node: &Server) {
-    wait_until("the node is ready", || {
-        http::get(node.address(), "/ready").status == 200
-    });
-}
-
 fn urls(nodes: &Nodes) -> Vec<String> {
     let addresses = nodes.addresses();
     let urls = addresses.iter().map(|address| format!("http://{address}"));
@@ -60,7 +54,7 @@ fn killed_in_turn(transport: &str, times: usize) {
         script.say("killed");
         // It comes back while they are at the other one.
         nodes.come_back(which);
-        wait_until_ready(nodes.node(which));
+        nodes.node(which).wait_until_ready();
     }
     script.finish();
 }

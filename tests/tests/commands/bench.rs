@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidewire_tests::issuer::Issuer;
+use tidewire_tests::launch::binary;
 use tidewire_tests::script::Script;
-use tidewire_tests::server::{binary, signal};
+use tidewire_tests::server::signal;
 use tidewire_tests::{Directory, Server, wait_until};
 
 /// Short enough for a test, long enough for some messages.

@@ -40,7 +40,7 @@ fn who_has_sent_all_says_goodbye() {
 #[test]
 fn who_only_sends_needs_nobody_to_read() {
     let server = Server::start();
-    let mut child = std::process::Command::new(tidewire_tests::server::binary())
+    let mut child = std::process::Command::new(tidewire_tests::launch::binary())
         .args(["chat", &server.address().to_string()])
         .args(["--room", "r", "--once"])
         .stdin(std::process::Stdio::piped())
@@ -259,7 +259,7 @@ fn a_broadcast_that_came_while_nobody_was_connected_is_shown() {
 fn who_listens_no_more_ends_it_also_before_its_input() {
     let server = Server::start();
     let mut bob = Chatter::enter(&server, "bob", "r");
-    let mut child = std::process::Command::new(tidewire_tests::server::binary())
+    let mut child = std::process::Command::new(tidewire_tests::launch::binary())
         .args(["chat", &server.address().to_string(), "--room", "r"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())

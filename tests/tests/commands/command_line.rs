@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use tidewire_tests::server::binary;
+use tidewire_tests::launch::binary;
 use tidewire_tests::{Launch, Server};
 
 #[test]

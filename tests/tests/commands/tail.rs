@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tidewire_tests::command::run;
 use tidewire_tests::http::get;
+use tidewire_tests::launch::binary;
 use tidewire_tests::proxy::{Fault, Proxy};
-use tidewire_tests::server::binary;
 use tidewire_tests::{Chatter, Directory, Launch, Running, Server, wait_until};
 
 #[test]

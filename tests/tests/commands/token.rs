@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tidewire_tests::Directory;
 use tidewire_tests::command::run;
+use tidewire_tests::launch::binary;
 use tidewire_tests::script::Script;
-use tidewire_tests::server::binary;
 
 const SECRET: &str = "a secret of more than thirty-two bytes";
 

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use tidewire_tests::issuer::Issuer;
+use tidewire_tests::launch::binary;
 use tidewire_tests::proxy::{Fault, Proxy};
-use tidewire_tests::server::binary;
 use tidewire_tests::{Launch, Server, wait_until};
 
 #[test]

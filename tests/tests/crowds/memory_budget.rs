@@ -105,9 +105,7 @@ fn while_memory_is_short_new_connections_hear_503_and_health_is_still_told() {
     wait_until("what they held is free", || {
         Client::try_open(server.address(), "/ws").is_ok()
     });
-    wait_until("it is ready again", || {
-        get(server.address(), "/ready").status == 200
-    });
+    server.wait_until_ready();
 }
 
 #[test]

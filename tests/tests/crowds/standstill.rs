@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidewire_tests::crowd::{Heard, Member};
-use tidewire_tests::server::{binary, signal};
+use tidewire_tests::launch::binary;
+use tidewire_tests::server::signal;
 use tidewire_tests::wait::{PATIENCE, number_from};
 use tidewire_tests::{Chatter, Server, wait_until};
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use tidewire_tests::server::{binary, target_directory};
+use tidewire_tests::launch::{binary, target_directory};
 use tidewire_tests::verify::KEEPS_ALL;
 use tidewire_tests::{Launch, wait_until};
 

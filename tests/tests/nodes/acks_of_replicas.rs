@@ -1,7 +1,7 @@
 //! `--redis-ack replicas=1`, with a real primary and a real replica: an ack says that the replica has the message, also where that was
 //! in the log already; without the replica publishing is refused, soon, and everything else goes on.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidewire_tests::http::{Response, assert_problem, get, send};
 use tidewire_tests::nodes::Nodes;
 use tidewire_tests::redis::{Redis, RedisLaunch};
@@ -16,10 +16,6 @@ const OPTIONS: [&str; 6] = [
     "replicas=1",
 ];
 
-fn reason(server: &Server) -> Value {
-    get(server.address(), "/ready").json()["reason"].clone()
-}
-
 fn publish(server: &Server, seq: u64) -> Response {
     let body = json!({"content": "x", "from": "alice", "session": "s", "seq": seq}).to_string();
     let target = "/api/rooms/lobby/messages";
@@ -32,9 +28,7 @@ fn nothing_is_acknowledged_that_the_replica_does_not_have() {
     let mut replica = RedisLaunch::default().replica_of(&redis).start();
     wait_until("the replica is in step", || replica.is_in_step_with(&redis));
     let nodes = Nodes::on(&redis.url(), 2, &OPTIONS);
-    for node in nodes.all() {
-        wait_until("the node is ready", || reason(node).is_null());
-    }
+    nodes.all().for_each(Server::wait_until_ready);
     assert_eq!(publish(nodes.node(0), 1).json()["offset"], 1);
 
     replica.kill();
@@ -43,7 +37,7 @@ fn nothing_is_acknowledged_that_the_replica_does_not_have() {
     for node in nodes.all() {
         assert_problem(&publish(node, 2), 503, "unavailable");
         wait_until("the node says that it is not ready", || {
-            reason(node) == "unavailable"
+            node.unready() == "unavailable"
         });
         let page = get(node.address(), "/api/rooms/lobby/messages").json();
         let messages = page["messages"].as_array().expect("messages");
@@ -52,7 +46,7 @@ fn nothing_is_acknowledged_that_the_replica_does_not_have() {
 
     replica.come_back();
     for node in nodes.all() {
-        wait_until("the node is ready again", || reason(node).is_null());
+        node.wait_until_ready();
         let again = publish(node, 2).json();
         let place = (&again["offset"], &again["dup"]);
         assert_eq!(place, (&json!(2), &json!(true)), "{again}");

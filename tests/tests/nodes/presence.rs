@@ -13,11 +13,7 @@ const OPTIONS: [&str; 4] = ["--canary", "200ms", "--heartbeat", "10m"];
 
 fn two_nodes(log: &LogServer) -> Nodes {
     let nodes = log.nodes(2, &OPTIONS);
-    for node in nodes.all() {
-        wait_until("the node is ready", || {
-            get(node.address(), "/ready").status == 200
-        });
-    }
+    nodes.all().for_each(Server::wait_until_ready);
     nodes
 }
 

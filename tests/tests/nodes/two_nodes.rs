@@ -6,9 +6,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidewire_tests::http::{Response, assert_problem, get, send};
 use tidewire_tests::http_chat::{PollChatter, StreamChatter};
+use tidewire_tests::launch::binary;
 use tidewire_tests::nodes::Nodes;
 use tidewire_tests::redis::RedisLaunch;
-use tidewire_tests::server::binary;
 use tidewire_tests::tls::Identity;
 use tidewire_tests::{Chatter, Launch, LogServer, Nats, Server, wait_until};
 
@@ -23,7 +23,7 @@ fn two_nodes(log: &LogServer) -> Nodes {
 
 fn two_nodes_with(log: &LogServer, options: &[&str]) -> Nodes {
     let nodes = log.nodes(2, options);
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     nodes
 }
 
@@ -43,15 +43,6 @@ fn say_until_acked(chatter: &mut Chatter, content: &str, seq: u64) -> Value {
         answer["type"] == "ack"
     });
     answer
-}
-
-fn reason(server: &Server) -> Value {
-    get(server.address(), "/ready").json()["reason"].clone()
-}
-
-#[track_caller]
-fn wait_until_ready(server: &Server) {
-    wait_until("the node is ready", || reason(server).is_null());
 }
 
 /// Where a message is.
@@ -106,7 +97,7 @@ fn who_resumes_at_the_other_node_misses_nothing() {
         assert_eq!(alice.hear_of("room_msg")["content"], number.to_string());
     }
     nodes.come_back(0);
-    wait_until_ready(nodes.node(0));
+    nodes.node(0).wait_until_ready();
     alice.say_acked("lobby", "here", 0);
     let page = get(nodes.node(0).address(), "/api/rooms/lobby/messages?limit=1").json();
     assert_eq!(page["messages"][0]["content"], "here", "{page}");
@@ -189,7 +180,7 @@ fn while_the_log_is_away_senders_are_told_and_connections_stay() {
     assert_eq!(bob.hear_of("room_msg")["content"], "before");
     log.kill();
     nodes.all().for_each(|node| {
-        wait_until("/ready says why", || reason(node) == "unavailable");
+        wait_until("/ready says why", || node.unready() == "unavailable");
     });
     alice.send(&json!({"type": "room_msg", "roomId": "lobby", "content": "lost", "seq": 2}));
     let error = alice.hear_of("error");
@@ -205,7 +196,7 @@ fn while_the_log_is_away_senders_are_told_and_connections_stay() {
     carol.send(&json!({"type": "join_room", "roomId": "lobby", "since": ""}));
 
     log.come_back();
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     assert_eq!(carol.hear_of("room_msg")["content"], "before");
     carol.hear_of("joined");
     say_until_acked(&mut alice, "after", 2);
@@ -230,7 +221,7 @@ fn a_log_that_lost_its_data_makes_a_gap_and_no_silence() {
     assert_eq!(bob.hear_of("room_msg")["content"], "before");
     log.kill_and_empty();
     log.come_back();
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let gap = bob.hear_of("gap");
     assert_eq!(gap["reason"], "epoch_changed", "{gap}");
     let ack = say_until_acked(&mut alice, "after", 2);
@@ -259,14 +250,14 @@ fn a_node_that_does_not_say_what_it_has_seen_is_named_and_its_rooms_begin_a_new_
         lines.any(|line| line.contains("event=logs_doubted") && line.contains("n2 did not say"))
     });
     far.signal("CONT");
-    wait_until_ready(far);
+    far.wait_until_ready();
     assert_eq!(near.log().matches("event=logs_doubted").count(), 1);
 }
 
 /// Both nodes are let in, by the password `hunter2`, and do not show it.
 #[track_caller]
 fn assert_they_chat_and_hide_the_password(nodes: &Nodes, scheme: &str) {
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     alice.say_acked("lobby", "hidden", 1);
@@ -309,7 +300,7 @@ fn files_are_where_data_says_and_logs_are_not() {
     let data = directory.path().join("data");
     let launch = Launch::default().data(&data);
     let server = launch.arguments(&["--log", &log.url()]).start();
-    wait_until_ready(&server);
+    server.wait_until_ready();
     let mut alice = Chatter::enter(&server, "alice", "lobby");
     alice.say_acked("lobby", "elsewhere", 1);
     let of = |name: &str| data.join(name).exists();
@@ -323,7 +314,7 @@ fn who_moves_to_a_shared_log_is_told_that_the_one_on_the_disk_is_not_seen() {
     let directory = tidewire_tests::Directory::new();
     let launch = Launch::default().data(directory.path()).alone();
     let server = launch.start();
-    wait_until_ready(&server);
+    server.wait_until_ready();
     drop(server);
     let server = launch.arguments(&["--log", &log.url()]).start();
     wait_until("it is told", || server.log().contains("event=logs_unused"));

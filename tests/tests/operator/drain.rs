@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tidewire_tests::http::HttpConnection;
 use tidewire_tests::http_chat::kinds;
-use tidewire_tests::server::binary;
+use tidewire_tests::launch::binary;
 use tidewire_tests::verify::KEEPS_ALL;
 use tidewire_tests::wire::Wire;
 use tidewire_tests::{

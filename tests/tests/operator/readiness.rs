@@ -16,11 +16,6 @@ fn ready(server: &Server) -> (u16, Value) {
     (response.status, response.json())
 }
 
-#[track_caller]
-fn wait_until_ready(server: &Server) {
-    wait_until("the server is ready", || ready(server).0 == 200);
-}
-
 /// Waits until it is not, for this reason.
 #[track_caller]
 fn wait_until_unready(server: &Server, reason: &str) {
@@ -58,7 +53,7 @@ fn a_server_is_ready_once_a_message_has_come_back() {
 #[test]
 fn nobody_can_name_the_log_of_the_canary() {
     let server = Server::start_with(&CANARY);
-    wait_until_ready(&server);
+    server.wait_until_ready();
     let mut curious = Chatter::connect(&server, "userId=curious");
     for request in [
         json!({"type": "join_room", "roomId": "$canary"}),
@@ -113,7 +108,7 @@ fn canaries_are_not_kept() {
         "{}",
         server.log()
     );
-    wait_until_ready(&server);
+    server.wait_until_ready();
 }
 
 #[test]
@@ -143,7 +138,7 @@ fn a_disk_that_hangs_is_told_and_so_is_its_return() {
         .arguments(&CANARY)
         .start();
     wait_until_unready(&server, "canary_lost");
-    wait_until_ready(&server);
+    server.wait_until_ready();
     let log = server.log();
     let told = |event: &str| {
         log.find(event)
@@ -162,7 +157,7 @@ fn a_full_disk_is_told_until_there_is_space() {
         .data(&disk.data())
         .arguments(&CANARY)
         .start();
-    wait_until_ready(&server);
+    server.wait_until_ready();
     fill(&disk.data());
     wait_until_unready(&server, "storage_full");
     let address = server.address();
@@ -178,7 +173,7 @@ fn a_full_disk_is_told_until_there_is_space() {
         server.log().contains("event=storage_trouble")
     });
     disk.free_space();
-    wait_until_ready(&server);
+    server.wait_until_ready();
 }
 
 /// Takes what is left of a disk.
@@ -192,7 +187,7 @@ fn fill(data: &Path) {
 fn every_worker_is_ready_however_the_start_goes() {
     for _ in 0..10 {
         let server = Server::start_with(&["--workers", "4", "--canary", "200ms"]);
-        wait_until_ready(&server);
+        server.wait_until_ready();
         let metrics = get(server.address(), "/metrics").text().to_owned();
         for worker in 0..4 {
             let series = format!("tidewire_canary_age_seconds{{worker=\"{worker}\"}} ");

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tidewire_tests::server::target_directory;
+use tidewire_tests::launch::target_directory;
 use tidewire_tests::verify::KEEPS_ALL;
 use tidewire_tests::wait::{holds_within, number_from};
 use tidewire_tests::{Dice, Nodes, Pulse, Redis, RedisProxy, Verify};

@@ -3,7 +3,6 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use tidewire_tests::http::get;
 use tidewire_tests::redis_cluster::{RedisCluster, SHARDS};
 use tidewire_tests::{Nodes, Server, wait_until};
 
@@ -15,17 +14,11 @@ const OPTIONS: [&str; 2] = ["--canary", "200ms"];
 const ROOMS: usize = 6;
 
 #[track_caller]
-fn wait_until_ready(server: &Server) {
-    wait_until("the node is ready", || {
-        get(server.address(), "/ready").status == 200
-    });
-}
-
 #[test]
 fn a_slot_that_moves_while_its_room_is_published_to_loses_nothing() {
     let cluster = RedisCluster::start_steady();
     let nodes = Nodes::on(&cluster.url(&[0, 1]), 2, &OPTIONS);
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let load = Load::start(&nodes, ROOMS, true);
     for _ in 0..3 {
         let (from, slot) = cluster.owner_of("pulse-0");
@@ -48,7 +41,7 @@ fn a_primary_that_is_killed_holds_up_its_own_rooms_only_until_its_replica_takes_
     let mut cluster = RedisCluster::start();
     // The one server that nodes are told of is the one that dies: they have learned of the others.
     let nodes = Nodes::on(&cluster.url(&[0]), 2, &OPTIONS);
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let load = Load::start(&nodes, ROOMS, true);
     let owners: Vec<usize> = (0..ROOMS)
         .map(|room| cluster.owner_of(&format!("pulse-{room}")).0)

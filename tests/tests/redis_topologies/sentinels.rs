@@ -3,8 +3,6 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use serde_json::Value;
-use tidewire_tests::http::get;
 use tidewire_tests::redis::{Redis, RedisLaunch};
 use tidewire_tests::resp::Value as Answer;
 use tidewire_tests::wait::wait_within;
@@ -16,15 +14,6 @@ const OPTIONS: [&str; 2] = ["--canary", "200ms"];
 
 /// What Sentinels take to see to it that one is a replica: they look every ten seconds, and not for half a minute after they stood still.
 const SENTINELS_MAX: Duration = Duration::from_secs(120);
-
-fn reason(server: &Server) -> Value {
-    get(server.address(), "/ready").json()["reason"].clone()
-}
-
-#[track_caller]
-fn wait_until_ready(server: &Server) {
-    wait_until("the node is ready", || reason(server).is_null());
-}
 
 /// What a Redis answers; nothing where it ends the connection, as one does whose part has changed.
 fn ask(redis: &Redis, words: &[&str]) -> Option<Answer> {
@@ -52,7 +41,7 @@ fn a_primary_that_is_killed_is_left_for_the_one_that_takes_its_place_and_not_ret
     let [mut primary, replica] = pair(&RedisLaunch::default());
     let sentinels = Sentinels::start(&primary, 1);
     let nodes = Nodes::on(&sentinels.url(), 2, &OPTIONS);
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let load = Load::start(&nodes, 2, true);
     sleep(Duration::from_millis(300));
     primary.kill();
@@ -83,7 +72,7 @@ fn a_primary_that_is_changed_under_load_loses_nothing_that_is_not_told() {
     let redis = pair(&RedisLaunch::default());
     let sentinels = Sentinels::start(&redis[0], 1);
     let nodes = Nodes::on(&sentinels.url(), 2, &OPTIONS);
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let load = Load::start(&nodes, 2, true);
     let chosen = sentinels.fail_over(redis[0].address());
     assert_eq!(chosen, redis[1].address());
@@ -120,13 +109,13 @@ fn users_and_tls_are_spoken_with_the_sentinels_and_with_redis() {
     let ca = ca.to_str().expect("a path of ours");
     let options = ["--log-ca", ca, "--sentinel-login", "guard:swordfish"];
     let nodes = Nodes::on(&sentinels.url(), 2, &[&OPTIONS[..], &options].concat());
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     alice.say_acked("lobby", "hidden", 1);
     assert_eq!(bob.hear_of("room_msg")["content"], "hidden");
     sentinels.fail_over(primary.address());
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     for node in nodes.all() {
         let log = node.log();
         assert!(log.contains("rediss+sentinel://tidewire:***@"), "{log}");
@@ -142,7 +131,7 @@ fn without_sentinels_links_stay_and_who_comes_anew_waits_and_says_why() {
     let [primary, _replica] = pair(&RedisLaunch::default());
     let mut sentinels = Sentinels::start(&primary, 1);
     let mut nodes = Nodes::on(&sentinels.url(), 2, &OPTIONS);
-    nodes.all().for_each(wait_until_ready);
+    nodes.all().for_each(Server::wait_until_ready);
     let mut alice = Chatter::enter(nodes.node(0), "alice", "lobby");
     sentinels.kill();
     nodes.kill(1);
@@ -150,13 +139,13 @@ fn without_sentinels_links_stay_and_who_comes_anew_waits_and_says_why() {
     let why = |node: &Server| node.log().contains("event=primary_unknown");
     wait_until("both say so", || nodes.all().all(why));
     alice.say_acked("lobby", "still here", 1);
-    wait_until_ready(nodes.node(0));
+    nodes.node(0).wait_until_ready();
     // Whichever of them is found first.
-    let why = reason(nodes.node(1));
+    let why = nodes.node(1).unready();
     let reasons = ["starting", "canary_lost", "unavailable"];
     assert!(reasons.into_iter().any(|reason| why == reason), "{why}");
     sentinels.come_back();
-    wait_until_ready(nodes.node(1));
+    nodes.node(1).wait_until_ready();
     let mut bob = Chatter::enter(nodes.node(1), "bob", "lobby");
     alice.say_acked("lobby", "together", 2);
     assert_eq!(bob.hear_of("room_msg")["content"], "together");

@@ -1,8 +1,8 @@
 //! MQTT by clients that are not ours: MQTT.js and Paho, in both versions, with somebody who speaks JSON in the same room; and tokens
 //! as passwords.
 
+use tidewire_tests::launch::Launch;
 use tidewire_tests::script::Script;
-use tidewire_tests::server::Launch;
 use tidewire_tests::{Issuer, Server};
 
 fn start() -> Server {
