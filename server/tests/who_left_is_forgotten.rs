@@ -253,7 +253,11 @@ fn read_until(stream: &mut TcpStream, text: &str) {
         .windows(text.len())
         .any(|window| window == text.as_bytes())
     {
-        let count = stream.read(&mut buffer).unwrap();
+        let count = match stream.read(&mut buffer) {
+            // The machine has stood still.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            count => count.unwrap(),
+        };
         let so_far = String::from_utf8_lossy(&heard);
         assert!(count > 0, "{text} did not come: {so_far}");
         heard.extend_from_slice(&buffer[..count]);
@@ -313,6 +317,7 @@ impl Line {
                     match self.0.read(&mut rest) {
                         Ok(0) => break,
                         Ok(_) => {}
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
                         Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
                         Err(error) => panic!("{error}"),
                     }
