@@ -239,7 +239,11 @@ impl Session {
     /// `WouldBlock` if something is left.
     pub(super) fn flush(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
         while self.0.wants_write() {
-            self.0.write_tls(socket)?;
+            match self.0.write_tls(socket) {
+                // Told to the caller, it would have what was taken written twice.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                written => drop(written?),
+            }
         }
         Ok(())
     }
@@ -263,4 +267,54 @@ fn explained(error: &rustls::Error, flag: &str) -> String {
         return format!("it does not speak TLS: {error}");
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket whose first write a signal interrupts, each time anew.
+    #[derive(Default)]
+    struct Interrupted {
+        written: Vec<u8>,
+        is_second: bool,
+    }
+
+    impl Write for Interrupted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.is_second = !self.is_second;
+            if self.is_second {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            self.written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Read for Interrupted {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    #[test]
+    fn a_write_that_is_interrupted_takes_what_it_is_given_once() {
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut session = Session(Box::new(connection), "--ca");
+        let mut socket = Interrupted::default();
+        assert_eq!(session.write(&mut socket, b"hello").unwrap(), 5);
+        assert!(!session.wants_write());
+        // A record of a handshake: the ClientHello.
+        assert_eq!(socket.written[0], 0x16);
+    }
 }
