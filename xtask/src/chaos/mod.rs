@@ -7,6 +7,7 @@ mod halfopen;
 mod join;
 mod kill;
 mod nats;
+mod pauses;
 mod redis;
 mod soak;
 mod victim;
@@ -41,6 +42,8 @@ enum What {
     Halfopen(halfopen::Args),
     /// Kill the server, and let all its clients come back at once
     Reconnect(crowds::Reconnect),
+    /// Run the tests while everything stands still now and then, as on a machine that is paused
+    Pauses(pauses::Args),
     /// Let three nodes share a Redis that is killed, forgets, stands still, is cut off, is slow and says no; and kill nodes
     Redis(redis::Args),
     /// Let three nodes share a NATS that is killed, stands still and forgets; and kill nodes
@@ -67,6 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Slowloris(args) => crowds::slowloris(args),
         What::Halfopen(args) => halfopen::run(args),
         What::Reconnect(args) => crowds::reconnect(args),
+        What::Pauses(args) => pauses::run(args),
         What::Redis(args) => redis::run(args),
         What::Nats(args) => nats::run(args),
         What::Power { crashes, seed } => exec::run(
