@@ -159,12 +159,17 @@ fn what_happens_is_counted() {
     );
     assert_eq!(published.status, 200);
     ada.hear_of("room_msg");
-    // Gauges that take a walk through tables are a canary old, and what another worker has sent it counts a moment later.
-    wait_until("two users are counted, and what they heard", || {
-        let scrape = Scrape::of(&server);
-        scrape.value("tidewire_users") == 2.0
-            && scrape.value("tidewire_messages_sent_total") == 13.0
-    });
+    // Gauges that take a walk through tables are a canary old, what another worker has sent it counts a moment later, and a server that has
+    // just been started is ready when its first canary is back.
+    wait_until(
+        "it is ready, two users are counted, and what they heard",
+        || {
+            let scrape = Scrape::of(&server);
+            scrape.value("tidewire_ready") == 1.0
+                && scrape.value("tidewire_users") == 2.0
+                && scrape.value("tidewire_messages_sent_total") == 13.0
+        },
+    );
     let scrape = Scrape::of(&server);
     for (series, expected) in [
         ("tidewire_connections_by_kind{kind=\"chat\"}", 2.0),
