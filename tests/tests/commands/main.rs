@@ -4,6 +4,7 @@ mod bench;
 mod chat;
 mod command_line;
 mod completions_and_manual;
+mod pauses;
 mod tail;
 mod token;
 mod verify;
