@@ -151,6 +151,11 @@ impl Nodes {
             Delta::Claim(claim) => Change::Claimed(name.clone(), claim),
             Delta::Places(places) if places.to == *own => Change::Was(places),
             Delta::Places(_) => return false,
+            // Who has missed something of that node may not know yet that the session is in its rooms there: its places here go in
+            // their own time.
+            Delta::Settled(..) if !self.0.get(name).is_some_and(|node| node.is_sure) => {
+                return false;
+            }
             Delta::Settled(tag, user) => Change::Settled(tag, user),
             Delta::Typing(room, user) => Change::Typing(room, user),
             Delta::Ask(number, question) => Change::Asked(name.clone(), number, question),

@@ -1,6 +1,7 @@
 //! What happens on one node and is told on the others, a story a test.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -101,6 +102,33 @@ fn a_session_that_moves_to_another_node_is_in_its_rooms_again_and_nobody_sees_it
     assert!(lines.contains(&format!("{newest} joined b")), "{lines:?}");
     cluster.assert_all_agree(&["a", "b"]);
     assert!(cluster.log.iter().all(|note| !note.contains("secret")));
+}
+
+#[test]
+fn a_session_that_moves_to_a_node_of_which_a_note_was_missed_is_not_seen_to_leave() {
+    let mut cluster = Cluster::new(2);
+    let watcher = cluster.connect(0, "watcher", None, &["a"]);
+    cluster.connect(0, "alice", Some("secret"), &["a"]);
+    cluster.pass(A_WHILE);
+    cluster.connect(1, "somebody", None, &[]);
+    cluster.turn(1, |_| true);
+    cluster.node(0).heard = cluster.log.len();
+    cluster.lines();
+    let new = cluster.connect(1, "alice", None, &[]);
+    cluster.hello(1, new, "secret");
+    cluster.pass(A_WHILE);
+    let told = format!("{watcher} < ");
+    let lines = cluster.lines();
+    assert!(
+        lines.iter().all(|line| !line.starts_with(&told)),
+        "{lines:?}"
+    );
+    cluster.assert_all_agree(&["a"]);
+    // And when it does leave, that is told once its place is held no more.
+    cluster.disconnect(1, new, false);
+    cluster.pass(Duration::from_secs(10) + A_WHILE);
+    assert_eq!(cluster.lines(), [format!("{told}alice leave")]);
+    cluster.assert_all_agree(&["a"]);
 }
 
 #[test]
