@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use crate::launch::{binary, target_directory};
 use crate::server::signal;
-use crate::wait::{holds_within, wait_until};
-use crate::wire::read_once;
+use crate::wait::{holds_within, uninterrupted, wait_until};
 
 /// How long a command may take that is run to its end.
 const RUN_MAX: Duration = Duration::from_secs(120);
@@ -193,7 +192,7 @@ fn collect(mut output: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
     let written = Arc::clone(&collected);
     thread::spawn(move || {
         let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = read_once(&mut output, &mut buffer) {
+        while let Ok(count @ 1..) = uninterrupted(|| output.read(&mut buffer)) {
             let mut collected = written.lock().unwrap_or_else(PoisonError::into_inner);
             collected.extend_from_slice(&buffer[..count]);
         }

@@ -2,11 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::launch::{modified, target_directory};
+use crate::launch::newest_built;
 use crate::server::{first_line, keep_log};
 use crate::wait::PATIENCE;
 
@@ -106,13 +106,6 @@ fn binary(name: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("TIDEWIRE_EXAMPLES") {
         return PathBuf::from(folder).join(name);
     }
-    let built = ["ci", "release", "debug"]
-        .map(|profile| target_directory().join(profile).join("examples").join(name));
-    let newest = built
-        .into_iter()
-        .filter_map(|path| Some((modified(&path)?, path)))
-        .max();
-    newest
+    newest_built(Path::new("examples").join(name))
         .expect("an example to test: run `cargo build --package tidewire-protocol --examples`")
-        .1
 }

@@ -227,15 +227,19 @@ pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("TIDEWIRE_BIN") {
         return path.into();
     }
-    let built =
-        ["ci", "release", "debug"].map(|profile| target_directory().join(profile).join("tidewire"));
+    newest_built("tidewire")
+        .expect("a server to test: run `cargo build --profile ci`, or set TIDEWIRE_BIN to a binary")
+}
+
+/// Of all profiles the newest that cargo has built, by its path in the folder of its profile.
+pub(crate) fn newest_built(path: impl AsRef<Path>) -> Option<PathBuf> {
+    let built = ["ci", "release", "debug"]
+        .map(|profile| target_directory().join(profile).join(path.as_ref()));
     let newest = built
         .into_iter()
         .filter_map(|path| Some((modified(&path)?, path)))
         .max();
-    newest
-        .expect("a server to test: run `cargo build --profile ci`, or set TIDEWIRE_BIN to a binary")
-        .1
+    newest.map(|(_, path)| path)
 }
 
 /// Cargo's target directory.
@@ -247,7 +251,7 @@ pub fn target_directory() -> PathBuf {
     )
 }
 
-pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
+fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata()
         .and_then(|metadata| metadata.modified())
         .ok()

@@ -1,6 +1,6 @@
 //! A TCP proxy in front of a server that does to connections what networks do: resets them, ends them, and holds them still.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::wire::read_once;
+use crate::wait::uninterrupted;
 
 /// What a proxy does to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Link {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, is_stalled: &AtomicBool) {
     let mut buffer = [0; 16 << 10];
-    while let Ok(count @ 1..) = read_once(&mut from, &mut buffer) {
+    while let Ok(count @ 1..) = uninterrupted(|| from.read(&mut buffer)) {
         while is_stalled.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(2));
         }

@@ -3,7 +3,7 @@
 //! does not pass on, and the others' answers stay in their order. Each fault holds from when it is set, for links that are there, too.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
 use crate::resp::Value;
-use crate::wire::read_once;
+use crate::wait::uninterrupted;
 
 /// What is wrong; nothing at first.
 #[derive(Clone, Debug, Default)]
@@ -295,7 +295,7 @@ fn write(shared: &Shared, mut to: TcpStream, parcels: &mpsc::Receiver<Parcel>) {
 /// Reads what comes; whether there was something.
 fn receive(from: &mut TcpStream, inbox: &mut Vec<u8>) -> bool {
     let mut buffer = [0; 64 << 10];
-    match read_once(from, &mut buffer) {
+    match uninterrupted(|| from.read(&mut buffer)) {
         Ok(0) | Err(_) => false,
         Ok(count) => {
             inbox.extend_from_slice(&buffer[..count]);

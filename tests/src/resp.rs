@@ -1,14 +1,13 @@
 //! Redis' protocol as the tests speak it: commands out, values in, by blocking sockets. It is written by hand, for the reason
 //! that all clients of these tests are: what the server itself uses is not what shall judge it.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::tls::Identity;
-use crate::wait::PATIENCE;
-use crate::wire::read_once;
+use crate::wait::{PATIENCE, uninterrupted};
 
 /// What Redis says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,8 +178,8 @@ impl RedisClient {
                 return Ok(value);
             }
             let read = match &mut self.stream {
-                Stream::Plain(stream) => read_once(stream, &mut buffer)?,
-                Stream::Tls(stream) => read_once(stream, &mut buffer)?,
+                Stream::Plain(stream) => uninterrupted(|| stream.read(&mut buffer))?,
+                Stream::Tls(stream) => uninterrupted(|| stream.read(&mut buffer))?,
             };
             if read == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());

@@ -1,5 +1,6 @@
 //! Waiting for something to become true, by asking again and again until a generous deadline.
 
+use std::io::{self, ErrorKind};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,21 @@ pub fn holds_within(patience: Duration, mut condition: impl FnMut() -> bool) -> 
         sleep(Duration::from_millis(10));
     }
     true
+}
+
+/// Waits for a socket, and again where that was interrupted: a wait with a timeout is not taken up by the kernel when the machine,
+/// or the process, has stood still meanwhile.
+///
+/// # Errors
+///
+/// All others of `wait`.
+pub fn uninterrupted<T>(mut wait: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match wait() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            ended => return ended,
+        }
+    }
 }
 
 /// A number that the environment can make larger: what takes a second in a check can take ten minutes where it is to prove

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::tls::{self, Session};
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, uninterrupted};
 
 /// After how many looks in vain, each ten milliseconds after the other, a server is taken to read no more.
 const STALL_LOOKS: usize = 150;
@@ -156,8 +156,8 @@ impl Wire {
     pub fn receive(&mut self) -> Result<usize, End> {
         let mut chunk = [0; 64 * 1024];
         let read = match &mut self.tls {
-            None => read_once(&mut self.stream, &mut chunk),
-            Some(tls) => read_once(&mut tls.on(&mut self.stream), &mut chunk),
+            None => uninterrupted(|| self.stream.read(&mut chunk)),
+            Some(tls) => uninterrupted(|| tls.on(&mut self.stream).read(&mut chunk)),
         };
         match read {
             Ok(0) => Err(End::Closed),
@@ -198,20 +198,5 @@ impl Wire {
     pub fn unread(&self) -> String {
         let shown = &self.inbox[..self.inbox.len().min(200)];
         String::from_utf8_lossy(shown).into_owned()
-    }
-}
-
-/// Reads once, as [`Read::read`] does, and again where that was interrupted: a read with a timeout is not taken up by the
-/// kernel when the machine, or the process, has stood still meanwhile.
-///
-/// # Errors
-///
-/// All others of `from`.
-pub fn read_once(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match from.read(buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read,
-        }
     }
 }

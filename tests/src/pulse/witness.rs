@@ -1,7 +1,7 @@
 //! Those who follow by HTTP: event streams and polls, on whichever node lets them in. Each checks what it is shown by itself:
 //! numbers that rise by one, or a gap that says so where that is allowed.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{Shared, lock};
-use crate::wire::read_once;
+use crate::wait::uninterrupted;
 
 /// How somebody follows.
 #[derive(Clone, Copy, Debug)]
@@ -267,7 +267,7 @@ impl Inbox {
     fn receive(&mut self, from: &mut TcpStream, shared: &Shared) -> io::Result<()> {
         let mut buffer = [0; 8 << 10];
         while !shared.is_over() {
-            match read_once(from, &mut buffer) {
+            match uninterrupted(|| from.read(&mut buffer)) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
                     self.0.extend_from_slice(&buffer[..read]);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tidewire_tests::Dice;
-use tidewire_tests::wire::{Wire, read_once};
+use tidewire_tests::wait::uninterrupted;
+use tidewire_tests::wire::Wire;
 
 use crate::answer::{self, Said};
 
@@ -210,7 +211,7 @@ fn finish(stream: &TcpStream) {
 fn read_messages(mut stream: &TcpStream, count: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     let mut chunk = [0; 4096];
     while answer::read(bytes).map_or(0, |said| said.len()) < 1 + count {
-        match read_once(&mut stream, &mut chunk) {
+        match uninterrupted(|| stream.read(&mut chunk)) {
             Ok(0) => break,
             Ok(read) => bytes.extend_from_slice(&chunk[..read]),
             // It is found again by who reads on.

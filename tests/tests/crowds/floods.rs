@@ -83,7 +83,10 @@ fn pour(client: &Client, flood: &[u8], done: &AtomicBool) {
             match stream.write(&flood[at..]) {
                 Ok(count) => at = (at + count) % flood.len(),
                 Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 // Closed by a limit of the server's, which is its right.
                 Err(_) => break,
             }

@@ -2,13 +2,13 @@
 //! makes no sense changes nothing.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 use tidewire_tests::frame::opcode;
+use tidewire_tests::wait::uninterrupted;
 use tidewire_tests::{
     Chatter, Client, Directory, Issuer, Launch, Server, StreamChatter, http, wait_until,
 };
@@ -184,12 +184,7 @@ fn a_service_manager_is_told_of_start_reload_and_stop() {
     socket.set_read_timeout(patience).expect("a time above 0");
     let hear = || {
         let mut buffer = [0; 256];
-        let read = loop {
-            match socket.recv(&mut buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read.expect("the server tells us"),
-            }
-        };
+        let read = uninterrupted(|| socket.recv(&mut buffer)).expect("the server tells us");
         String::from_utf8_lossy(&buffer[..read]).into_owned()
     };
     let mut server = Launch::default().variable("NOTIFY_SOCKET", &path).start();

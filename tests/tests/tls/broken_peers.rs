@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use rustls::ClientConnection;
 use tidewire_tests::http::{HttpConnection, get, send};
-use tidewire_tests::wait::PATIENCE;
+use tidewire_tests::wait::{PATIENCE, uninterrupted};
 use tidewire_tests::websocket::handshake_request;
 use tidewire_tests::wire::Wire;
 use tidewire_tests::{Client, Identity, Launch, Server, wait_until};
@@ -56,10 +56,7 @@ fn exchange_bytewise(tls: &mut ClientConnection, socket: &mut TcpStream) -> Vec<
         if !heard.is_empty() {
             return heard;
         }
-        let read = match tls.read_tls(socket) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read.expect("an answer"),
-        };
+        let read = uninterrupted(|| tls.read_tls(socket)).expect("an answer");
         assert!(read > 0, "no answer");
         tls.process_new_packets().expect("an answer that is TLS");
     }

@@ -151,12 +151,6 @@ impl Nodes {
             Delta::Claim(claim) => Change::Claimed(name.clone(), claim),
             Delta::Places(places) if places.to == *own => Change::Was(places),
             Delta::Places(_) => return false,
-            // Who has missed something of that node may not know yet that the session is in its rooms there: its places here go in
-            // their own time.
-            Delta::Settled(..) if !self.0.get(name).is_some_and(|node| node.is_sure) => {
-                return false;
-            }
-            Delta::Settled(tag, user) => Change::Settled(tag, user),
             Delta::Typing(room, user) => Change::Typing(room, user),
             Delta::Ask(number, question) => Change::Asked(name.clone(), number, question),
             Delta::Found(found) if found.to == *own => {
@@ -171,7 +165,8 @@ impl Nodes {
             | Delta::Enter(..)
             | Delta::Leave(..)
             | Delta::Here(_)
-            | Delta::Gone(_) => {
+            | Delta::Gone(_)
+            | Delta::Settled(..) => {
                 if let Some(node) = self.0.get_mut(name) {
                     node.apply(delta, changes);
                 }
@@ -291,12 +286,13 @@ impl Node {
                     changes.push(Change::Gone(user));
                 }
             }
+            // Else it is not known yet that the session is in its rooms there: its places here go in their own time.
+            Delta::Settled(tag, user) => changes.push(Change::Settled(tag, user)),
             Delta::Hello(_)
             | Delta::Beat
             | Delta::State(_)
             | Delta::Claim(_)
             | Delta::Places(_)
-            | Delta::Settled(..)
             | Delta::Typing(..)
             | Delta::Ask(..)
             | Delta::Found(_)

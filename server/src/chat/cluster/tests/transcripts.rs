@@ -1,12 +1,11 @@
 //! What happens on one node and is told on the others, a story a test.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::{A_WHILE, Cluster};
-use crate::chat::Hub;
+use crate::chat::{Hub, HubConfig};
 use crate::ids::NodeName;
 
 #[test]
@@ -126,7 +125,7 @@ fn a_session_that_moves_to_a_node_of_which_a_note_was_missed_is_not_seen_to_leav
     cluster.assert_all_agree(&["a"]);
     // And when it does leave, that is told once its place is held no more.
     cluster.disconnect(1, new, false);
-    cluster.pass(Duration::from_secs(10) + A_WHILE);
+    cluster.pass(HubConfig::default().linger + A_WHILE);
     assert_eq!(cluster.lines(), [format!("{told}alice leave")]);
     cluster.assert_all_agree(&["a"]);
 }
